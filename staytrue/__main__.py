@@ -1,0 +1,5 @@
+"""``python -m staytrue``."""
+
+from staytrue.command import main
+
+raise SystemExit(main())

@@ -1,0 +1,173 @@
+"""The bundle: a proven, self-contained, immutable version of a model, and the check that it still is one.
+
+On disk ``STORE/NAME/VERSION/``: ``bundle.json`` (this record), the artefacts, ``profile.json``, ``MODEL_CARD.md`` and
+``bundle.sha256``, the digest of ``bundle.json``, written last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from staytrue.errors import CorruptData
+from staytrue.profile import ReferenceProfile
+from staytrue.records import Record, read
+
+if TYPE_CHECKING:
+    from staytrue.signature import Signature
+
+MANIFEST = "bundle.json"
+SEAL = "bundle.sha256"
+PROFILE = "profile.json"
+CARD = "MODEL_CARD.md"
+
+Format = Literal["onnx", "torchscript"]
+REQUIRED_BATCHES = (1, 2, 7)
+"""Parity is proven at these batch sizes and at the maximum."""
+
+
+class FileDigest(Record, frozen=True, kw_only=True):
+    """What one file of the bundle must be."""
+
+    sha256: str
+    bytes: int
+
+
+class Parity(Record, frozen=True, kw_only=True):
+    """Proof that an artefact gives the eager model's outputs, at one batch size."""
+
+    format: Format
+    runtime: str
+    """What ran it, with its version: ``onnxruntime 1.32.0 CPU``."""
+    artefact_sha256: str
+    """Binds the proof to the bytes it was made on."""
+    batch: int
+    rows: int
+    max_abs_error: float
+    max_rel_error: float
+    absolute_tolerance: float
+    relative_tolerance: float
+    passed: bool
+
+
+class Metric(Record, frozen=True, kw_only=True):
+    """A metric with its bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+    confidence: float = 0.95
+
+
+class Lineage(Record, frozen=True, kw_only=True):
+    """Where a version comes from."""
+
+    run: str
+    data_fingerprint: str
+    project_fingerprint: str
+    parent: str = ""
+    """The version that was champion when this one was made."""
+    reason: str = "first training"
+    trained_until: float = 0.0
+    """Event time of the newest row it has seen, Unix seconds."""
+    trained_rows: int = 0
+    test_openings: int = 0
+    """How often the sealed test split was opened; more than 1 was forced."""
+
+
+class Bundle(Record, frozen=True, kw_only=True):
+    """The manifest of one version."""
+
+    schema: int = 1
+    name: str
+    version: str
+    created: str
+    task: Literal["regression", "classification"]
+    target: str
+    signature: Signature
+    classes: list[str] = msgspec.field(default_factory=list)
+    max_batch: int
+    artefacts: dict[Format, str]
+    """File of each format, relative to the bundle."""
+    files: dict[str, FileDigest]
+    parity: list[Parity]
+    evaluation: dict[str, dict[str, Metric]]
+    """Metrics by split."""
+    lineage: Lineage
+
+
+def digest(path: Path) -> FileDigest:
+    """SHA-256 and size of a file."""
+    with path.open("rb") as file:
+        return FileDigest(sha256=hashlib.file_digest(file, "sha256").hexdigest(), bytes=path.stat().st_size)
+
+
+def seal(folder: Path) -> None:
+    """Write the digest of the manifest: the last step of making a bundle."""
+    (folder / SEAL).write_text(digest(folder / MANIFEST).sha256 + "\n", encoding="ascii")
+
+
+def load(folder: Path) -> Bundle:
+    """Read a bundle after checking every byte and every proof of it.
+
+    Raises:
+        CorruptData: a file is missing or changed, or an artefact stands without its proof; names the file.
+    """
+    manifest = folder / MANIFEST
+    try:
+        sealed = (folder / SEAL).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CorruptData(str(folder / SEAL), "the bundle's seal cannot be read; publish it again") from error
+    bundle = read(Bundle, manifest)
+    _same(manifest, digest(manifest).sha256, sealed)
+    for name, expected in bundle.files.items():
+        path = folder / name
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise CorruptData(str(manifest), f"names a file outside the bundle: {name}")
+        try:
+            found = digest(path)
+        except OSError as error:
+            raise CorruptData(str(path), "is named by the bundle and missing") from error
+        _same(path, found.sha256, expected.sha256)
+    for kind in bundle.artefacts:
+        check_proof(bundle, kind, str(manifest))
+    return bundle
+
+
+def check_proof(bundle: Bundle, kind: Format, where: str) -> None:
+    """Refuse an artefact whose outputs were never shown to match, at every batch size required.
+
+    Raises:
+        CorruptData: no proof, a failed one, or one made on other bytes.
+    """
+    file = bundle.artefacts[kind]
+    entry = bundle.files.get(file)
+    if entry is None:
+        raise CorruptData(where, f'artefact "{file}" has no digest')
+    proofs = [p for p in bundle.parity if p.format == kind and p.artefact_sha256 == entry.sha256 and p.passed]
+    wanted = {min(batch, bundle.max_batch) for batch in (*REQUIRED_BATCHES, bundle.max_batch)}
+    missing = sorted(wanted - {proof.batch for proof in proofs})
+    if missing:
+        raise CorruptData(
+            where,
+            f'artefact "{file}" has no passed parity proof at batch {", ".join(map(str, missing))}',
+            hint="an unproven model is never served: export it again",
+        )
+
+
+def load_profile(folder: Path) -> ReferenceProfile:
+    """The reference profile of a bundle."""
+    return read(ReferenceProfile, folder / PROFILE)
+
+
+def _same(path: Path, found: str, expected: str) -> None:
+    if found != expected:
+        raise CorruptData(
+            str(path),
+            expected=f"SHA-256 {expected[:16]}…",
+            got=f"{found[:16]}…",
+            hint="the file was changed after it was proven: export it again",
+        )

@@ -1,0 +1,42 @@
+"""The record of a training run, ``runs/ID/checkpoint.json``: all that export needs to know besides the weights.
+
+Beside it stand ``model.safetensors`` (weights, never pickle), ``project.yaml`` (the configuration as resolved),
+``metrics.jsonl``, ``learning_curve.png``, ``profile.json`` and ``split.json`` (indices, seed, the test seal).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from staytrue.records import Record
+
+if TYPE_CHECKING:
+    from staytrue.bundle import Lineage, Metric
+    from staytrue.signature import Signature
+
+CHECKPOINT = "checkpoint.json"
+WEIGHTS = "model.safetensors"
+
+
+class Checkpoint(Record, frozen=True, kw_only=True):
+    """One finished training run."""
+
+    schema: int = 1
+    run: str
+    name: str
+    task: Literal["regression", "classification"]
+    target: str
+    signature: Signature
+    classes: list[str] = msgspec.field(default_factory=list)
+    architecture: str
+    model: dict[str, Any]
+    """Arguments of the architecture, JSON values, enough to build the module again."""
+    preprocessing: dict[str, Any]
+    """State of the encoder: scales, fills and category lists, JSON values."""
+    evaluation: dict[str, dict[str, Metric]]
+    lineage: Lineage
+    epochs: int
+    best_epoch: int
+    weights_sha256: str

@@ -1,0 +1,117 @@
+"""The base of every record: frozen, keyword-only, versioned, with one written form."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from staytrue.errors import CorruptData
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """A value that passes between parts. Its golden file in ``tests/golden`` pins the written form.
+
+    A reader ignores fields it does not know, so that an older part can read what a newer one wrote; what a record
+    *means* changes only with its ``schema`` number.
+    """
+
+
+R = TypeVar("R", bound=Record)
+
+
+def to_json(record: Record) -> bytes:
+    """Write a record as indented JSON with a closing newline, keys in the order of declaration.
+
+    NaN and infinities have no JSON form and become ``null``.
+    """
+    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
+
+
+def from_json(kind: type[R], data: bytes, where: str) -> R:
+    """Read a record; ``where`` (a path or an address) opens the error message.
+
+    Raises:
+        CorruptData: not JSON, or not this record; the message names the field.
+    """
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.MsgspecError as error:
+        raise CorruptData(where, f"is no {kind.__name__} record: {error}") from error
+
+
+def read(kind: type[R], path: Path) -> R:
+    """Read a record from a file.
+
+    Raises:
+        CorruptData: the file cannot be read or is not this record.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CorruptData(str(path), f"cannot be read: {error.strerror}") from error
+    return from_json(kind, data, str(path))
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace a file in one step: a reader sees the old bytes or the new ones, also after a power cut."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    fsync_folder(path.parent)
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make a rename or a new file in a folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def append_line(path: Path, value: object) -> None:
+    """Append one JSON line and sync it: for journals and ledgers that people read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    line = json.dumps(value, sort_keys=False, allow_nan=False) + "\n"
+    with path.open("a", encoding="utf-8") as file:
+        file.write(line)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def utc(seconds: float) -> str:
+    """Unix seconds as RFC 3339 in UTC with milliseconds.
+
+    >>> utc(0)
+    '1970-01-01T00:00:00.000Z'
+    """
+    moment = datetime.datetime.fromtimestamp(seconds, tz=datetime.UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def seconds_of(text: str) -> float:
+    """Unix seconds of an RFC 3339 or ISO 8601 text; a text without an offset is taken as UTC.
+
+    >>> seconds_of("1970-01-02T00:00:00Z")
+    86400.0
+
+    Raises:
+        ValueError: no such date.
+    """
+    moment = datetime.datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).timestamp()

@@ -1,0 +1,164 @@
+"""The sections of ``staytrue.yaml``, each frozen, each refusing unknown keys; every default is a working one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """Base of all sections."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class Feature(Section):
+    """One input column."""
+
+    kind: Literal["numeric", "category"] = Field(description="numeric is scaled, category is one-hot encoded")
+    datatype: Literal["FP32", "INT64", "BYTES"] | None = Field(
+        default=None, description="what callers send: by default FP32 for numeric, BYTES for category"
+    )
+    unit: str = Field(default="", description="unit, shown in the model's metadata")
+
+
+class DataSection(Section):
+    """Where the rows come from and what their columns mean."""
+
+    source: Path = Field(description="CSV or Parquet file, relative to staytrue.yaml")
+    query: str = Field(default="SELECT * FROM source", description="DuckDB SQL over `source`: choose, derive, filter")
+    time: str = Field(description="column with the time of each row (a timestamp or an ISO 8601 text)")
+    target: str = Field(description="column to predict")
+    features: dict[str, Feature] = Field(min_length=1, description="input columns, in the order of the model's inputs")
+
+
+class CleaningSection(Section):
+    """What is done to the rows before they are split."""
+
+    duplicates: Literal["drop", "keep", "fail"] = Field(default="drop", description="rows alike in every column")
+    missing_target: Literal["drop", "fail"] = Field(default="drop", description="rows without a target")
+    missing_features: Literal["impute", "drop", "fail"] = Field(
+        default="impute", description="impute: median or the unknown category, inside the exported graph"
+    )
+    max_dropped: Share = Field(default=0.2, description="a larger share of rows dropped fails the run")
+
+
+class SplitSection(Section):
+    """How rows become training, validation and test, by whole blocks of time."""
+
+    block_days: Count = Field(default=7, description="rows of one block stay together: neighbours in time are alike")
+    validation: Share = Field(default=0.2, description="share of blocks for early stopping and the quality baseline")
+    test: Share = Field(default=0.1, description="share of blocks sealed until the final evaluation")
+
+
+class ModelSection(Section):
+    """Which architecture, and its size."""
+
+    architecture: Literal["mlp"] = Field(default="mlp", description="multilayer perceptron")
+    width: Count = Field(default=128, description="units of each hidden layer")
+    depth: Count = Field(default=3, description="hidden layers")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.0, description="share of units dropped in training")
+
+
+class TrainingSection(Section):
+    """How the weights are fitted."""
+
+    loss: Literal["mse", "mae", "huber", "poisson"] = Field(default="huber", description="what is minimised")
+    epochs: Count = Field(default=200, description="at most")
+    patience: Count = Field(default=20, description="epochs without a better validation loss before stopping")
+    batch_size: Count = Field(default=256, description="rows a step")
+    learning_rate: Positive = Field(default=1e-3, description="Adam's")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(default=0.0, description="L2 penalty")
+    recency_half_life_days: Positive | None = Field(
+        default=None, description="a row this much older than the newest counts half; unset: all alike"
+    )
+    seed: int = Field(default=0, description="of the weights, the order of rows and the bootstrap")
+    threads: Count = Field(default=1, description="processor threads")
+
+
+class ExportSection(Section):
+    """What is exported, and how exactly it must match."""
+
+    formats: list[Literal["onnx", "torchscript"]] = Field(default=["onnx", "torchscript"], min_length=1)
+    max_batch: Count = Field(default=1024, description="rows of the largest request served")
+    absolute_tolerance: Positive = Field(default=1e-4, description="in units of the target's standard deviation")
+    relative_tolerance: Positive = Field(default=1e-4)
+
+
+class ServingSection(Section):
+    """The inference server."""
+
+    host: str = Field(default="127.0.0.1", description="address to listen on; anything but loopback needs `insecure`")
+    insecure: bool = Field(default=False, description="listen beyond loopback without access control")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(default=8080, description="0: any free port, printed")
+    models: list[str] = Field(default=[], description="names to serve; empty: all in the store")
+    log: Path = Field(default=Path(".staytrue/events"), description="folder of the event log")
+    durability: Literal["durable", "sync"] = Field(
+        default="durable", description="durable outlives kill -9, sync a power cut too"
+    )
+    log_max_bytes: Count = Field(default=4 * 1024**3, description="a full log refuses requests rather than lose events")
+    max_body_bytes: Count = Field(default=16 * 1024**2, description="larger request bodies are refused with 413")
+    nan_policy: Literal["reject", "null", "string"] = Field(
+        default="reject", description="NaN and infinities in JSON: refuse, write and read null, or write and read text"
+    )
+    event_time: Literal["arrival", "request"] = Field(
+        default="arrival", description="request: believe the request parameter `event_time` (for replays)"
+    )
+    threads: Count = Field(default=1, description="ONNX Runtime threads a run")
+    max_concurrency: Count = Field(default=256, description="requests in the house; more are answered 429")
+    reload_seconds: Positive = Field(default=0.2, description="how often aliases are looked at")
+    drain_seconds: Positive = Field(default=20, description="how long SIGTERM waits for requests in flight")
+
+
+class WebhookTarget(Section):
+    """Somebody to tell."""
+
+    url: str = Field(description="http or https address, told by POST")
+    secret: SecretStr = Field(description="Standard Webhooks secret: whsec_ and base64")
+
+
+class MonitoringSection(Section):
+    """The sidecar: collector, analyst and alarms."""
+
+    host: str = Field(default="127.0.0.1", description="address to listen on; anything but loopback needs `insecure`")
+    insecure: bool = Field(default=False, description="listen beyond loopback without access control")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(default=8090, description="0: any free port, printed")
+    data: Path = Field(default=Path(".staytrue/monitoring"), description="folder of lake, labels, state and reports")
+    poll_seconds: Positive = Field(default=0.5, description="how often the event log is collected")
+    window_days: Positive = Field(default=7, description="span of event time that a look judges")
+    look_hours: Positive = Field(default=24, description="event time between looks")
+    lateness_seconds: Annotated[float, Field(ge=0)] = Field(
+        default=0, description="how long a look waits for events that arrive out of order"
+    )
+    false_alarms_per_30_days: Positive = Field(default=1, description="budget of the model as a whole, drift + quality")
+    for_looks: Count = Field(default=2, description="looks above the threshold before an alarm fires")
+    resolve_looks: Count = Field(default=3, description="looks below it before the alarm resolves")
+    vanished_seconds: Positive = Field(
+        default=3600, description="wall-clock silence after traffic that raises an alarm"
+    )
+    webhooks: list[WebhookTarget] = Field(default=[], description="who is told of alerts")
+    evidently: bool = Field(default=True, description="make an Evidently report when a drift alarm fires")
+
+
+class GateSection(Section):
+    """What a challenger must show."""
+
+    holdout_share: Share = Field(default=0.3, description="share of the new rows kept for judging, by whole days")
+    confidence: Share = Field(default=0.95, description="of the interval that must lie below zero")
+    minimum_rows: Count = Field(default=48, description="fewer rows to judge by: no promotion")
+
+
+class RetrainingSection(Section):
+    """When to retrain, and what then."""
+
+    enabled: bool = Field(default=True, description="start a retraining job when an alarm fires")
+    cooldown_days: Positive = Field(default=14, description="event time between the starts of two jobs")
+    minimum_labels: Count = Field(default=100, description="newly labelled rows before a job starts")
+    runs: Path = Field(default=Path("runs"), description="folder of training runs")
+    gate: GateSection = Field(default=GateSection())

@@ -1,0 +1,90 @@
+"""What a model takes and gives: named tensors with an Open Inference Protocol datatype and a shape."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+import numpy as np
+
+from staytrue.errors import InvalidInput
+from staytrue.records import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+Datatype = Literal[
+    "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES"
+]
+"""Datatypes of the Open Inference Protocol that a signature may name."""
+
+NUMPY: dict[str, np.dtype[Any]] = {
+    "BOOL": np.dtype(np.bool_),
+    "UINT8": np.dtype(np.uint8),
+    "UINT16": np.dtype(np.uint16),
+    "UINT32": np.dtype(np.uint32),
+    "UINT64": np.dtype(np.uint64),
+    "INT8": np.dtype(np.int8),
+    "INT16": np.dtype(np.int16),
+    "INT32": np.dtype(np.int32),
+    "INT64": np.dtype(np.int64),
+    "FP16": np.dtype(np.float16),
+    "FP32": np.dtype(np.float32),
+    "FP64": np.dtype(np.float64),
+    "BYTES": np.dtype(object),
+}
+"""The numpy type that holds each datatype; BYTES elements are ``str``."""
+
+
+class TensorSpec(Record, frozen=True, kw_only=True):
+    """One input or output: its name, datatype and shape, where -1 stands for any size."""
+
+    name: str
+    datatype: Datatype
+    shape: list[int]
+    categories: list[str] = msgspec.field(default_factory=list)
+    """What a categorical input was trained on; anything else is served as "unknown"."""
+    unit: str = ""
+
+    def label(self) -> str:
+        """Datatype and shape as error messages show them: ``FP32 [-1,28,28]``."""
+        return f"{self.datatype} {_bracket(self.shape)}"
+
+    def check(self, array: NDArray[Any], datatype: str, side: str = "input") -> None:
+        """Refuse a tensor that is not what this spec names.
+
+        Raises:
+            InvalidInput: another datatype, rank or size; says both sides.
+        """
+        fits = (
+            datatype == self.datatype
+            and array.ndim == len(self.shape)
+            and all(want in (-1, got) for want, got in zip(self.shape, array.shape, strict=True))
+        )
+        if not fits:
+            got = f"{datatype} {_bracket(array.shape)}"
+            raise InvalidInput(f'{side} "{self.name}"', expected=self.label(), got=got)
+
+
+class Signature(Record, frozen=True, kw_only=True):
+    """The inputs and outputs of a model, in the order of its artefacts."""
+
+    inputs: list[TensorSpec]
+    outputs: list[TensorSpec]
+
+    def input(self, name: str) -> TensorSpec | None:
+        """The input of that name, or None."""
+        return next((spec for spec in self.inputs if spec.name == name), None)
+
+
+def rows_of(arrays: Sequence[NDArray[Any]]) -> int:
+    """Rows of a request: the size of the first axis, 1 where a tensor has none, 0 without tensors."""
+    if not arrays:
+        return 0
+    return int(arrays[0].shape[0]) if arrays[0].ndim else 1
+
+
+def _bracket(shape: Sequence[int]) -> str:
+    return "[" + ",".join(str(size) for size in shape) + "]"
