@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import msgspec
 
 from staytrue.errors import CorruptData
 from staytrue.profile import ReferenceProfile
 from staytrue.records import Record, read
-
-if TYPE_CHECKING:
-    from staytrue.signature import Signature
+from staytrue.signature import Signature
 
 MANIFEST = "bundle.json"
 SEAL = "bundle.sha256"

@@ -6,15 +6,13 @@ Beside it stand ``model.safetensors`` (weights, never pickle), ``project.yaml`` 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 
+from staytrue.bundle import Lineage, Metric
 from staytrue.records import Record
-
-if TYPE_CHECKING:
-    from staytrue.bundle import Lineage, Metric
-    from staytrue.signature import Signature
+from staytrue.signature import Signature
 
 CHECKPOINT = "checkpoint.json"
 WEIGHTS = "model.safetensors"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -26,6 +26,17 @@ class Feature(Section):
         default=None, description="what callers send: by default FP32 for numeric, BYTES for category"
     )
     unit: str = Field(default="", description="unit, shown in the model's metadata")
+
+    @model_validator(mode="after")
+    def _kind_fits_datatype(self) -> Self:
+        if (self.kind, self.datatype) in {("numeric", "BYTES"), ("category", "FP32")}:
+            raise ValueError(f"a {self.kind} feature cannot be {self.datatype}")
+        return self
+
+    @property
+    def sent_as(self) -> Literal["FP32", "INT64", "BYTES"]:
+        """The datatype that callers send."""
+        return self.datatype or ("FP32" if self.kind == "numeric" else "BYTES")
 
 
 class DataSection(Section):
@@ -62,21 +73,29 @@ class ModelSection(Section):
 
     architecture: Literal["mlp"] = Field(default="mlp", description="multilayer perceptron")
     width: Count = Field(default=128, description="units of each hidden layer")
-    depth: Count = Field(default=3, description="hidden layers")
+    depth: Count = Field(default=2, description="hidden layers")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.0, description="share of units dropped in training")
+    output: Literal["linear", "positive"] = Field(
+        default="linear", description="positive: predictions are above zero, as counts and durations are"
+    )
 
 
 class TrainingSection(Section):
     """How the weights are fitted."""
 
-    loss: Literal["mse", "mae", "huber", "poisson"] = Field(default="huber", description="what is minimised")
+    loss: Literal["mse", "mae", "huber", "poisson"] = Field(
+        default="huber", description="what is minimised; poisson needs model.output positive"
+    )
     epochs: Count = Field(default=200, description="at most")
-    patience: Count = Field(default=20, description="epochs without a better validation loss before stopping")
+    patience: Count = Field(default=20, description="epochs without a smaller validation error before stopping")
     batch_size: Count = Field(default=256, description="rows a step")
-    learning_rate: Positive = Field(default=1e-3, description="Adam's")
-    weight_decay: Annotated[float, Field(ge=0)] = Field(default=0.0, description="L2 penalty")
-    recency_half_life_days: Positive | None = Field(
-        default=None, description="a row this much older than the newest counts half; unset: all alike"
+    learning_rate: Positive = Field(default=3e-3, description="AdamW's, at the start")
+    schedule: Literal["fixed", "cosine"] = Field(
+        default="cosine", description="cosine: the learning rate falls to zero over `epochs`"
+    )
+    weight_decay: Annotated[float, Field(ge=0)] = Field(default=0.01, description="AdamW's decoupled penalty")
+    averaging: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.98, description="decay a step of the moving average of the weights that is kept; 0: no averaging"
     )
     seed: int = Field(default=0, description="of the weights, the order of rows and the bootstrap")
     threads: Count = Field(default=1, description="processor threads")
@@ -152,6 +171,7 @@ class GateSection(Section):
     holdout_share: Share = Field(default=0.3, description="share of the new rows kept for judging, by whole days")
     confidence: Share = Field(default=0.95, description="of the interval that must lie below zero")
     minimum_rows: Count = Field(default=48, description="fewer rows to judge by: no promotion")
+    recent_days: Count = Field(default=21, description="only rows this recent are kept for judging; older ones train")
 
 
 class RetrainingSection(Section):
@@ -160,5 +180,8 @@ class RetrainingSection(Section):
     enabled: bool = Field(default=True, description="start a retraining job when an alarm fires")
     cooldown_days: Positive = Field(default=14, description="event time between the starts of two jobs")
     minimum_labels: Count = Field(default=100, description="newly labelled rows before a job starts")
+    recency_half_life_days: Positive | None = Field(
+        default=None, description="a row this much older than the newest counts half; unset: all count alike"
+    )
     runs: Path = Field(default=Path("runs"), description="folder of training runs")
     gate: GateSection = Field(default=GateSection())

@@ -1,1 +1,1 @@
-"""Part of Staytrue."""
+"""From the rows of a window to evidence: checks, drift, quality, and Evidently's reports."""

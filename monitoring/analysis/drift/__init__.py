@@ -1,1 +1,1 @@
-"""Part of Staytrue."""
+"""Drift detectors, one a file, and the budget that sets their thresholds."""

@@ -1,0 +1,1 @@
+"""The whole loop on the bike-sharing year; ``python -m examples.bikeshare.demo``."""

@@ -1,0 +1,106 @@
+"""What the demo promises, each with the figure measured; one that does not hold fails the run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from examples.bikeshare.demo.stream import DAY, DRIFT_BEGINS, day
+from staytrue.records import seconds_of
+
+if TYPE_CHECKING:
+    from examples.bikeshare.demo.story import Story
+
+JUNE_15 = DRIFT_BEGINS + 45 * DAY
+COOLDOWN_DAYS = 14
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A promise and whether it held."""
+
+    text: str
+    measured: str
+    holds: bool
+
+
+def claims(story: Story) -> list[Claim]:
+    """All promises, in the order of the story."""
+    return [*_alarms(story), *_retraining(story), *_nothing_lost(story)]
+
+
+def as_json(items: list[Claim]) -> list[dict[str, Any]]:
+    """For ``summary.json``."""
+    return [asdict(item) for item in items]
+
+
+def _alarms(story: Story) -> list[Claim]:
+    raised = [a for a in story.alerts if a["labels"]["alertname"] in ("StaytrueDrift", "StaytrueQuality")]
+    starts = sorted(seconds_of(a["startsAt"]) for a in raised)
+    early = [start for start in starts if start < DRIFT_BEGINS + DAY]
+    later = [start for start in starts if start >= DRIFT_BEGINS + DAY]
+    warm = sorted(
+        seconds_of(a["startsAt"])
+        for a in raised
+        if a["labels"]["alertname"] == "StaytrueDrift" and "temp" in " ".join(a["annotations"].values())
+    )
+    return [
+        Claim("no drift or quality alarm on the held-out weeks", f"{len(early)} alarms", not early),
+        Claim(
+            "first alarm within 14 days of 1 May",
+            f"{day(later[0])}, day {(later[0] - DRIFT_BEGINS) / DAY:.0f}" if later else "never",
+            bool(later) and later[0] <= DRIFT_BEGINS + 14 * DAY,
+        ),
+        Claim(
+            "a drift alarm names temperature by 15 June",
+            day(warm[0]) if warm else "never",
+            bool(warm) and warm[0] <= JUNE_15,
+        ),
+        Claim(
+            "signed webhooks reached the receiver, none forged",
+            f"{len(story.delivered)} delivered, {story.refused} refused",
+            len(story.delivered) >= len(raised) > 0 and not story.refused,
+        ),
+    ]
+
+
+def _retraining(story: Story) -> list[Claim]:
+    triggers = sorted(job["job"]["event_time"] for job in story.jobs)
+    gaps = [(b - a) / DAY for a, b in pairwise(triggers)]
+    failed = [job for job in story.jobs if job["job"]["state"] != "succeeded"]
+    promoted = [job for job in story.jobs if job["verdict"] and job["verdict"]["promote"]]
+    kept, alone = story.year.phases()["May to December"]
+    gain = 1 - kept / alone
+    return [
+        Claim(
+            f"at most one retraining per {COOLDOWN_DAYS} days",
+            f"{len(triggers)} retrainings, closest {min(gaps, default=float('inf')):.0f} days apart",
+            bool(triggers) and all(gap >= COOLDOWN_DAYS for gap in gaps),
+        ),
+        Claim(
+            "every retraining ends with a verdict, at least one promotes",
+            f"{len(promoted)} promoted, {len(story.jobs) - len(promoted) - len(failed)} refused, {len(failed)} failed",
+            bool(promoted) and not failed,
+        ),
+        Claim(
+            "error at least 25% under the model left alone, May to December",
+            f"{alone:.1f} -> {kept:.1f} bikes an hour, {gain:.0%} less",
+            gain >= 0.25,
+        ),
+    ]
+
+
+def _nothing_lost(story: Story) -> list[Claim]:
+    counts = story.counts
+    same = counts.answered == counts.logged == counts.collected and counts.same_events
+    labels = counts.labelled == counts.labels_collected
+    return [
+        Claim("no failed request", f"{len(story.failures)} of {counts.answered}", not story.failures),
+        Claim(
+            "answered = logged = collected",
+            f"{counts.answered} = {counts.logged} = {counts.collected}, the same ids: {counts.same_events}",
+            same,
+        ),
+        Claim("labels sent = labels in the lake", f"{counts.labelled} = {counts.labels_collected}", labels),
+    ]

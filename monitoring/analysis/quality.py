@@ -1,0 +1,113 @@
+"""Quality: is the error of the window's labelled rows larger than held-out days of the reference explain?
+
+The unit is the day: with y the logarithm of a day's mean absolute error, the baseline's n days have mean m and
+deviation s, and days in a row resemble each other, so each counts as 1/d of a day, d = (1 + r) / (1 - r) with r their
+lag-one correlation. A window of k days with mean y obeys under no change
+
+    t = (y - m) / (s * sqrt(d/k + d/n))  ~  Student's t with n/d - 1 degrees of freedom.
+
+Source: Student's comparison of two samples with an effective sample size, Thiebaux and Zwiers 1984,
+J. Clim. Appl. Meteorol. 23.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import stats
+
+from monitoring.analysis.blocks import DAY_SECONDS, FULL
+from monitoring.analysis.drift import budget
+from staytrue.windows import Quality
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from monitoring.analysis.windows import WindowRows
+    from staytrue.profile import ReferenceProfile
+    from staytrue.sections import MonitoringSection
+
+METRIC = "mean_absolute_error"
+MINIMUM_BASELINE_DAYS = 5
+COUNTS = 0.25
+"""Held-out rows that weighed under this share of the newest in training speak of another season: they are left out."""
+CORRELATION_LIMIT = 0.6
+"""A few days estimate their correlation badly; beyond this they would be taken for hardly any."""
+
+
+class QualityBaseline:
+    """The held-out days of a version, and the comparison with a window."""
+
+    def __init__(self, profile: ReferenceProfile, policy: MonitoringSection) -> None:
+        error = np.abs(np.array(profile.prediction) - np.array(profile.truth))
+        weight = np.array(profile.weight) if profile.weight else np.ones(profile.rows)
+        held = (np.array(profile.split) == "validation") & (weight >= COUNTS * weight.max(initial=0.0))
+        time = np.array(profile.time)
+        self._days, values = daily(time[held], error[held], 0.0)
+        self._usual = _usual(time)
+        self._alpha = budget.level(policy, 1 - budget.DRIFT_SHARE)
+        self._minimum_days = max(1.0, FULL * policy.window_days)
+        self._mean = float(values.mean()) if len(values) else float("nan")
+        self._deviation = max(float(values.std(ddof=1)), 1e-6) if len(values) > 1 else float("nan")
+        self._inflation = inflation(self._days, values)
+
+    @property
+    def baseline(self) -> float:
+        """Usual mean absolute error of a held-out day (geometric mean over days), in units of the target."""
+        return float(np.exp(self._mean))
+
+    def judge(self, rows: WindowRows) -> Quality | None:
+        """Quality of a window's labelled rows; None without any. Unlabelled days never count as good or bad."""
+        labelled = np.isfinite(rows.truth) & np.isfinite(rows.prediction)
+        if not labelled.any() or not np.isfinite(self._mean):
+            return None
+        error = np.abs(rows.prediction - rows.truth)[labelled]
+        _, values = daily(rows.time[labelled], error, 0.5 * self._usual)
+        enough = len(values) >= self._minimum_days and len(self._days) >= MINIMUM_BASELINE_DAYS
+        p_value = self._p_value(values) if enough else 1.0
+        return Quality(
+            metric=METRIC,
+            value=float(error.mean()),
+            baseline=self.baseline,
+            evidence=budget.evidence(p_value, self._alpha) if enough else 0.0,
+            rows=int(labelled.sum()),
+            coverage=float(labelled.mean()),
+            delay_seconds=float(np.median((rows.known - rows.time)[labelled])),
+            sufficiency="sufficient" if enough else "insufficient",
+        )
+
+    def _p_value(self, values: NDArray[np.float64]) -> float:
+        scatter = self._deviation * np.sqrt(self._inflation / len(values) + self._inflation / len(self._days))
+        freedom = max(1.0, len(self._days) / self._inflation - 1)
+        return float(stats.t.sf((values.mean() - self._mean) / scatter, freedom))
+
+
+def daily(
+    time: NDArray[np.float64], error: NDArray[np.float64], minimum: float
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Days (since 1970) that have more than a number of rows, and the logarithm of each one's mean absolute error."""
+    day = np.floor(time / DAY_SECONDS).astype(np.int64)
+    days, place, counts = np.unique(day, return_inverse=True, return_counts=True)
+    sums = np.bincount(place, weights=error, minlength=len(days)) if len(days) else np.empty(0)
+    kept = counts > minimum
+    return days[kept], np.log(np.maximum(sums[kept] / counts[kept], 1e-12))
+
+
+def inflation(days: NDArray[np.int64], values: NDArray[np.float64]) -> float:
+    """How many days make one independent day: (1 + r) / (1 - r) of the correlation between days in a row."""
+    if len(values) < 3:
+        return 1.0
+    apart = values - values.mean()
+    neighbours = np.diff(days) == 1
+    spread = float((apart**2).mean())
+    if not neighbours.any() or spread == 0:
+        return 1.0
+    r = float(np.clip((apart[1:] * apart[:-1])[neighbours].mean() / spread, 0.0, CORRELATION_LIMIT))
+    return (1 + r) / (1 - r)
+
+
+def _usual(time: NDArray[np.float64]) -> float:
+    """Rows of the median day."""
+    _, counts = np.unique(np.floor(time / DAY_SECONDS), return_counts=True)
+    return float(np.median(counts)) if len(counts) else 0.0

@@ -1,0 +1,134 @@
+"""The commands ``train``, ``export`` and ``retrain``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from staytrue import project as projects
+
+if TYPE_CHECKING:
+    import argparse
+
+    from staytrue.bundle import Metric
+    from staytrue.project import Project
+
+VERDICT = "verdict.json"
+
+
+def _add_project(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--project", type=Path, default=Path(projects.FILE), help="project file (default: %(default)s)")
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+class Train:
+    """``staytrue train``."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's arguments."""
+        _add_project(parser)
+        parser.add_argument("--seed", type=int, help="instead of training.seed")
+        parser.add_argument(
+            "--test",
+            choices=["once", "skip", "force"],
+            default="once",
+            help="the sealed test split: open it if it never was, leave it shut, or open it again (default: once)",
+        )
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Train; print the run's folder and its metrics."""
+        from staytrue.checkpoint import CHECKPOINT, Checkpoint
+        from staytrue.records import read
+        from training.run import train
+
+        folder = train(_resolved(arguments), opening=arguments.test, say=_say)
+        checkpoint = read(Checkpoint, folder / CHECKPOINT)
+        _say(f"trained {checkpoint.name}: kept epoch {checkpoint.best_epoch} of {checkpoint.epochs}")
+        _say(_table(checkpoint.evaluation))
+        _say(f"run: {folder}")
+        return 0
+
+
+class Export:
+    """``staytrue export``."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's arguments."""
+        _add_project(parser)
+        parser.add_argument("--run", type=Path, help="folder of the run (default: the newest)")
+        parser.add_argument("--promote", action="store_true", help="make it the champion; needs --reason")
+        parser.add_argument("--reason", default="", help="why it is promoted, for the journal")
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Export, prove, publish; promote if asked to, or if there is no champion yet."""
+        from staytrue.errors import InvalidConfig
+        from staytrue.store import Store
+        from training.checkpoint import newest_run
+        from training.retrain import publish_run
+
+        if arguments.promote and not arguments.reason.strip():
+            raise InvalidConfig("--promote", "needs --reason TEXT for the journal")
+        project = projects.load(arguments.project)
+        store = Store(project.store)
+        folder = arguments.run or newest_run(project.retraining.runs, project.name)
+        bundle = publish_run(store, folder, project)
+        for proof in bundle.parity:
+            error = f"largest error {proof.max_abs_error:.3g}"
+            _say(f"proven {proof.format} at batch {proof.batch}: {error} ({proof.runtime})")
+        _say(f"published {bundle.name} version {bundle.version}: {store.path(bundle.name, bundle.version)}")
+        first = project.name not in store.models() or not store.aliases(project.name).champion
+        if first or arguments.promote:
+            reason = arguments.reason or "first version"
+            store.promote(bundle.name, bundle.version, reason=reason, figures=_figures(bundle.evaluation))
+            _say(f"champion of {bundle.name} is version {bundle.version}: {reason}")
+        return 0
+
+
+class Retrain:
+    """``staytrue retrain``."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's arguments."""
+        _add_project(parser)
+        parser.add_argument("--job", type=Path, required=True, help="file of the job; the verdict is written beside it")
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Do the job. Promoted or not, a verdict is a success."""
+        from staytrue.records import read, to_json, write_atomically
+        from staytrue.verdicts import RetrainJob
+        from training.retrain import retrain
+
+        project = projects.load(arguments.project)
+        verdict = retrain(project, read(RetrainJob, arguments.job), say=_say)
+        write_atomically(arguments.job.parent / VERDICT, to_json(verdict))
+        outcome = "promoted" if verdict.promote else "not promoted"
+        versions = f"version {verdict.challenger} against {verdict.champion}"
+        errors = f"{verdict.metric} {verdict.challenger_error:.4g} against {verdict.champion_error:.4g}"
+        _say(f"{outcome}: {versions}, {errors} on {verdict.rows} rows; {verdict.reason}")
+        return 0
+
+
+train, export, retrain = Train(), Export(), Retrain()
+
+
+def _resolved(arguments: argparse.Namespace) -> Project:
+    from staytrue.settings import resolve
+
+    project = projects.load(arguments.project)
+    settings = resolve(project.training, "training", {"seed": arguments.seed})
+    return project.model_copy(update={"training": settings})
+
+
+def _table(evaluation: dict[str, dict[str, Metric]]) -> str:
+    lines = []
+    for part, metrics in evaluation.items():
+        figures = "  ".join(f"{name} {m.value:.4g} [{m.low:.4g}, {m.high:.4g}]" for name, m in metrics.items())
+        lines.append(f"  {part:<10}  {figures}")
+    return "\n".join(lines)
+
+
+def _figures(evaluation: dict[str, dict[str, Metric]]) -> dict[str, float]:
+    return {f"{part}_{name}": metric.value for part, metrics in evaluation.items() for name, metric in metrics.items()}

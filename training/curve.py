@@ -1,0 +1,28 @@
+"""The learning curve as a picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from training.fit import History
+
+
+def draw(history: History, target: str, path: Path) -> None:
+    """Loss of the training rows and error of the validation rows by epoch, and which epoch was kept."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    epochs = [line["epoch"] for line in history.epochs]
+    loss = axes.plot(epochs, [line["loss"] for line in history.epochs], color="tab:blue", label="training loss")
+    axes.set(xlabel="epoch", ylabel="training loss (scaled)")
+    right = axes.twinx()
+    errors = [line["validation_mae"] for line in history.epochs]
+    held = right.plot(epochs, errors, color="tab:orange", label="validation error")
+    right.set_ylabel(f"mean absolute error of {target}, validation")
+    kept = axes.axvline(history.best_epoch, color="grey", linestyle=":", label=f"kept: epoch {history.best_epoch}")
+    axes.legend(handles=[*loss, *held, kept])
+    figure.savefig(path, dpi=100)

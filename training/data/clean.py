@@ -1,0 +1,107 @@
+"""Clean: what is done to rows before they are split, each step counted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from staytrue.errors import InvalidInput
+from training.data.rows import MISSING_INTEGER, MISSING_TEXT
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from staytrue.sections import CleaningSection
+    from training.data.rows import Rows
+
+
+class CleaningReport(msgspec.Struct, frozen=True, kw_only=True):
+    """How many rows or values each step touched."""
+
+    rows_before: int
+    rows_after: int
+    duplicates: int
+    missing_target: int
+    infinite: dict[str, int]
+    """Values of each column that were infinite, and count as missing from here on."""
+    missing: dict[str, int]
+    """Missing values of each column among the rows that stay."""
+    dropped_for_missing_features: int
+
+
+def clean(rows: Rows, settings: CleaningSection) -> tuple[Rows, CleaningReport]:
+    """The rows that stay, and the report.
+
+    Raises:
+        InvalidInput: a step set to ``fail`` found something, or too large a share of rows would be dropped.
+    """
+    before = len(rows)
+    rows, infinite = _without_infinities(rows)
+    repeated = duplicates(rows)
+    rows, n_duplicates = _apply(rows, repeated, settings.duplicates, "duplicates")
+    rows, n_targets = _apply(rows, ~np.isfinite(rows.target), settings.missing_target, "missing_target")
+    gaps = {name: is_missing(column) for name, column in rows.columns.items()}
+    any_gap = np.logical_or.reduce(list(gaps.values()))
+    rows, n_features = _apply(rows, any_gap, settings.missing_features, "missing_features")
+    dropped = before - len(rows)
+    if dropped > settings.max_dropped * before or not len(rows):
+        raise InvalidInput(
+            "cleaning",
+            expected=f"at most {settings.max_dropped:.0%} of {before} rows dropped",
+            got=f"{dropped} ({n_duplicates} duplicates, {n_targets} without target, {n_features} with gaps)",
+            hint="look at the data, or raise cleaning.max_dropped",
+        )
+    return rows, CleaningReport(
+        rows_before=before,
+        rows_after=len(rows),
+        duplicates=int(repeated.sum()),
+        missing_target=n_targets,
+        infinite=infinite,
+        missing={name: int(is_missing(column).sum()) for name, column in rows.columns.items()},
+        dropped_for_missing_features=n_features,
+    )
+
+
+def is_missing(column: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which values of a raw column are missing."""
+    if column.dtype == object:
+        return np.asarray(column == MISSING_TEXT, dtype=np.bool_)
+    gone = column == MISSING_INTEGER if column.dtype == np.int64 else np.isnan(column)
+    return np.asarray(gone, dtype=np.bool_)
+
+
+def duplicates(rows: Rows) -> NDArray[np.bool_]:
+    """Which rows repeat an earlier one in every column, time and target included. Missing values are alike."""
+    table = zip(rows.time, *(_comparable(c) for c in rows.columns.values()), _comparable(rows.target), strict=True)
+    seen: set[tuple[Any, ...]] = set()
+    repeated = np.zeros(len(rows), dtype=bool)
+    for index, row in enumerate(table):
+        repeated[index] = row in seen
+        seen.add(row)
+    return repeated
+
+
+def _comparable(column: NDArray[Any]) -> list[Any]:
+    """Values that equal themselves: NaN, which does not, becomes None."""
+    if column.dtype.kind != "f":
+        return list(column)
+    return [None if value != value else value for value in column.tolist()]  # noqa: PLR0124 - NaN differs from itself
+
+
+def _without_infinities(rows: Rows) -> tuple[Rows, dict[str, int]]:
+    columns, counts = dict(rows.columns), {}
+    for name, column in rows.columns.items():
+        if column.dtype.kind == "f" and np.isinf(column).any():
+            counts[name] = int(np.isinf(column).sum())
+            columns[name] = np.where(np.isinf(column), np.float32(np.nan), column)
+    return type(rows)(rows.time, columns, rows.target), counts
+
+
+def _apply(rows: Rows, found: NDArray[np.bool_], policy: str, step: str) -> tuple[Rows, int]:
+    """Rows after a step's policy, and how many it dropped."""
+    count = int(found.sum())
+    if count and policy == "fail":
+        raise InvalidInput(f"cleaning.{step}", expected="none (policy: fail)", got=f"{count} of {len(found)} rows")
+    return (rows.take(~found), count) if count and policy == "drop" else (rows, 0)

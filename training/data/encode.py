@@ -1,0 +1,169 @@
+"""Encode: raw feature tensors become one matrix, by a module that is part of the exported graph."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+import numpy as np
+import torch
+from torch import nn
+
+from staytrue.errors import InvalidInput
+from staytrue.signature import TensorSpec
+from training.data.clean import is_missing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from staytrue.sections import Feature
+    from training.data.rows import Rows
+
+CLIP = 10.0
+"""Scaled numbers beyond this many deviations are cut: one absurd value must not run away with a prediction."""
+
+
+class NumericState(msgspec.Struct, frozen=True, kw_only=True, tag="numeric", tag_field="kind"):
+    """What is known of a numeric column: the fill (median), mean and deviation of the training rows."""
+
+    name: str
+    datatype: Literal["FP32", "INT64"]
+    unit: str
+    fill: float
+    mean: float
+    deviation: float
+
+
+class CategoryState(msgspec.Struct, frozen=True, kw_only=True, tag="category", tag_field="kind"):
+    """What is known of a category column: the values seen in training, with their frequencies."""
+
+    name: str
+    datatype: Literal["INT64", "BYTES"]
+    unit: str
+    values: list[str]
+    frequencies: list[float]
+
+
+ColumnState = NumericState | CategoryState
+
+
+def learn(rows: Rows, features: dict[str, Feature]) -> list[ColumnState]:
+    """The state of the encoder, from training rows alone.
+
+    Raises:
+        InvalidInput: a column without any value.
+    """
+    return [_learn_column(name, rows.columns[name], feature) for name, feature in features.items()]
+
+
+def _learn_column(name: str, column: NDArray[np.generic], feature: Feature) -> ColumnState:
+    present = column[~is_missing(column)]
+    if not len(present):
+        raise InvalidInput(f'column "{name}"', expected="values among the training rows", got="only missing ones")
+    if feature.kind == "category":
+        values, counts = np.unique(present, return_counts=True)
+        return CategoryState(
+            name=name,
+            datatype="INT64" if feature.sent_as == "INT64" else "BYTES",
+            unit=feature.unit,
+            values=[str(value) for value in values],
+            frequencies=(counts / counts.sum()).tolist(),
+        )
+    numbers = present.astype(np.float64)
+    return NumericState(
+        name=name,
+        datatype="INT64" if feature.sent_as == "INT64" else "FP32",
+        unit=feature.unit,
+        fill=float(np.median(numbers)),
+        mean=float(numbers.mean()),
+        deviation=float(numbers.std()) or 1.0,  # a constant column carries nothing, and must not divide by zero
+    )
+
+
+class NumericColumn(nn.Module):
+    """Impute, centre, scale, cut. Shapes: [N,1] → [N,1]."""
+
+    def __init__(self, state: NumericState) -> None:
+        super().__init__()
+        self.fill, self.mean, self.deviation = state.fill, state.mean, state.deviation
+        self.missing_integer = state.datatype == "INT64"
+        self.width = 1
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Raw numbers to scaled ones; a missing one takes the median's place."""
+        numbers = values.to(torch.float32)
+        # A missing INT64 is the smallest one, which no measurement is; a missing FP32 is NaN.
+        gone = numbers <= -(2.0**63) if self.missing_integer else torch.isnan(numbers)
+        filled = torch.where(gone, torch.full_like(numbers, self.fill), numbers)
+        return torch.clamp((filled - self.mean) / self.deviation, -CLIP, CLIP)
+
+
+class CategoryColumn(nn.Module):
+    """One column for each known value; an unknown value is spread over them as they were in training.
+
+    So an unknown category predicts close to the average over the known ones, instead of what an untrained weight says.
+    Shapes: codes or integers [N,1] → [N,K]. BYTES arrive as codes: 1 + position in ``values``, 0 for anything else.
+    """
+
+    values: Tensor
+    frequencies: Tensor
+
+    def __init__(self, state: CategoryState) -> None:
+        super().__init__()
+        known = [int(v) for v in state.values] if state.datatype == "INT64" else range(1, len(state.values) + 1)
+        self.register_buffer("values", torch.tensor([list(known)], dtype=torch.int64), persistent=False)
+        self.register_buffer("frequencies", torch.tensor([state.frequencies], dtype=torch.float32), persistent=False)
+        self.width = len(state.values)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Which value it is, as zeros and a one."""
+        hits = (codes == self.values).to(torch.float32)  # [N,1] against [1,K]
+        return hits + (1.0 - hits.sum(dim=1, keepdim=True)) * self.frequencies
+
+
+class Encoder(nn.Module):
+    """All columns, side by side. It has no weights: its state is JSON, learnt before training.
+
+    Shapes: one [N,1] tensor a feature → [N,width].
+    """
+
+    def __init__(self, states: Sequence[ColumnState]) -> None:
+        super().__init__()
+        self.states = list(states)
+        columns = [NumericColumn(s) if isinstance(s, NumericState) else CategoryColumn(s) for s in self.states]
+        self.columns = nn.ModuleList(columns)
+        self.width = sum(column.width for column in columns)
+
+    def forward(self, *tensors: Tensor) -> Tensor:
+        """Raw tensors, in the order of the features, to one matrix."""
+        return torch.cat([column(tensor) for column, tensor in zip(self.columns, tensors, strict=True)], dim=1)
+
+
+def input_specs(states: Sequence[ColumnState]) -> list[TensorSpec]:
+    """What callers send, one tensor a feature."""
+    return [
+        TensorSpec(
+            name=state.name,
+            datatype=state.datatype,
+            shape=[-1, 1],
+            categories=state.values if isinstance(state, CategoryState) else [],
+            unit=state.unit,
+        )
+        for state in states
+    ]
+
+
+def tensors(columns: dict[str, NDArray[np.generic]], states: Sequence[ColumnState]) -> list[Tensor]:
+    """Raw columns as the module takes them: texts become codes. Shapes: {name: [N]} → [N,1] each."""
+    return [_tensor(columns[state.name], state) for state in states]
+
+
+def _tensor(column: NDArray[np.generic], state: ColumnState) -> Tensor:
+    if isinstance(state, CategoryState) and state.datatype == "BYTES":
+        codes = {value: code for code, value in enumerate(state.values, 1)}
+        column = np.array([codes.get(str(value), 0) for value in column], dtype=np.int64)
+    wanted = np.float32 if state.datatype == "FP32" else np.int64
+    return torch.from_numpy(np.ascontiguousarray(column, dtype=wanted).reshape(-1, 1))

@@ -1,0 +1,126 @@
+"""Rows in memory: raw features as callers send them, with time and truth."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from staytrue.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from staytrue.sections import DataSection, Feature
+
+MISSING_INTEGER = int(np.iinfo(np.int64).min)
+"""Stands for a missing INT64, which has no NaN; a category of this value is unknown."""
+MISSING_TEXT = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """N rows in time order. Shapes: ``time`` [N], ``target`` [N], each column [N].
+
+    Units: time in Unix seconds. A missing FP32 is NaN, INT64 :data:`MISSING_INTEGER`, BYTES the empty text.
+    """
+
+    time: NDArray[np.float64]
+    columns: dict[str, NDArray[Any]]
+    target: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def take(self, which: NDArray[Any]) -> Rows:
+        """The rows of an index or a mask."""
+        columns = {name: column[which] for name, column in self.columns.items()}
+        return Rows(self.time[which], columns, self.target[which])
+
+    def inputs(self) -> dict[str, NDArray[Any]]:
+        """The columns as a request carries them: {name: [N,1]}."""
+        return {name: column.reshape(-1, 1) for name, column in self.columns.items()}
+
+    def digest(self) -> str:
+        """SHA-256 of the content: equal rows in equal order give equal digests."""
+        hasher = hashlib.sha256()
+        for name, column in {"time": self.time, **self.columns, "target": self.target}.items():
+            hasher.update(f"{name}:{column.dtype}:{len(column)};".encode())
+            hasher.update("\x1f".join(column).encode() if column.dtype == object else column.tobytes())
+        return hasher.hexdigest()
+
+
+def join(parts: Sequence[Rows]) -> Rows:
+    """Several parts as one, in time order; rows of one time keep the order of their parts."""
+    time = np.concatenate([part.time for part in parts])
+    names = list(parts[0].columns)
+    columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in names}
+    whole = Rows(time, columns, np.concatenate([part.target for part in parts]))
+    return whole.take(np.argsort(time, kind="stable"))
+
+
+def typed(name: str, feature: Feature, values: NDArray[Any], where: str) -> NDArray[Any]:
+    """A fetched column in the datatype of its feature.
+
+    Raises:
+        InvalidInput: values that are no numbers, or no whole ones; names the first.
+    """
+    missing = np.ma.getmaskarray(values)
+    plain = np.ma.getdata(values)
+    if feature.sent_as == "BYTES":
+        texts = [MISSING_TEXT if gone or v is None else text_of(v) for v, gone in zip(plain, missing, strict=True)]
+        return np.array(texts, dtype=object)
+    numbers = floats(plain, missing, f'{where}, column "{name}"')
+    if feature.sent_as == "FP32":
+        return numbers.astype(np.float32)
+    gone = np.isnan(numbers)
+    filled = np.where(gone, 0.0, numbers)
+    whole = np.isfinite(filled) & (filled == np.round(filled)) & (np.abs(filled) < 2.0**53)
+    if not whole.all():
+        got = str(filled[~whole][0])
+        raise InvalidInput(f'{where}, column "{name}"', expected="whole numbers (INT64)", got=got)
+    return np.where(gone, MISSING_INTEGER, filled.astype(np.int64))
+
+
+def text_of(value: object) -> str:
+    """How a category is written: whole numbers without a point.
+
+    >>> text_of(3.0), text_of("clear"), text_of(True)
+    ('3', 'clear', 'true')
+    """
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value)).lower()
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def floats(values: NDArray[Any], missing: NDArray[np.bool_], where: str) -> NDArray[np.float64]:
+    """Numbers as float64, missing ones as NaN.
+
+    Raises:
+        InvalidInput: a value that is no number; names the first.
+    """
+    if values.dtype.kind in "fiub":
+        return np.where(missing, np.nan, values.astype(np.float64))
+    numbers = np.full(len(values), np.nan)
+    for index, (value, gone) in enumerate(zip(values, missing, strict=True)):
+        if gone or value is None:
+            continue
+        try:
+            numbers[index] = float(value)
+        except (TypeError, ValueError) as error:
+            raise InvalidInput(where, expected="numbers", got=repr(value)[:80]) from error
+    return numbers
+
+
+def from_table(table: Mapping[str, NDArray[Any]], data: DataSection, time: NDArray[np.float64], where: str) -> Rows:
+    """Rows in time order from fetched columns."""
+    columns = {name: typed(name, feature, table[name], where) for name, feature in data.features.items()}
+    truth = table[data.target]
+    target = floats(np.ma.getdata(truth), np.ma.getmaskarray(truth), f'{where}, target "{data.target}"')
+    return join([Rows(time, columns, target)])

@@ -1,0 +1,136 @@
+"""Split: whole blocks of time to train, validation and test, spread evenly over the span; the test part sealed."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+import numpy as np
+
+from staytrue.errors import Conflict, CorruptData, InvalidInput
+from staytrue.records import append_line, utc
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from staytrue.sections import SplitSection
+    from training.data.rows import Rows
+
+DAY_SECONDS = 86_400.0
+LEDGER = "test_ledger.jsonl"
+Part = Literal["train", "validation", "test"]
+
+
+class Split(msgspec.Struct, frozen=True, kw_only=True):
+    """Which rows are which, by index; the seal is the digest of the test rows."""
+
+    block_days: int
+    parts: dict[Part, list[int]]
+    first_times: dict[Part, list[str]]
+    """Start of each block, for people."""
+    seal: str
+
+
+def split(rows: Rows, settings: SplitSection) -> Split:
+    """Deal whole blocks from the newest backwards; a closing block shorter than half joins the one before.
+
+    The newest block trains, since what it shows is what comes next; the parts take turns from there, so each covers
+    the whole span (:func:`spread`). Rows of one time are in one block, so a repeated row cannot stand in two parts.
+
+    Raises:
+        InvalidInput: too few blocks for each part to get one.
+    """
+    blocks = blocks_of(rows.time, settings.block_days)
+    count = int(blocks[-1]) + 1
+    shares = (1.0 - settings.validation - settings.test, settings.validation, settings.test)
+    assigned = spread(shares, count)[::-1][blocks]
+    names: tuple[Part, ...] = ("train", "validation", "test")
+    parts = {name: np.flatnonzero(assigned == index) for index, name in enumerate(names)}
+    empty = [name for name, indices in parts.items() if not len(indices)]
+    if empty:
+        got = f"{count} blocks of {settings.block_days} days leave none for {', '.join(empty)}"
+        raise InvalidInput("split", expected="a block for each part", got=got, hint="lower split.block_days")
+    starts = {name: [utc(rows.time[blocks == b][0]) for b in np.unique(blocks[parts[name]])] for name in names}
+    return Split(
+        block_days=settings.block_days,
+        parts={name: indices.tolist() for name, indices in parts.items()},
+        first_times=starts,
+        seal=rows.take(parts["test"]).digest(),
+    )
+
+
+def blocks_of(times: NDArray[np.float64], days: int) -> NDArray[np.int64]:
+    """Number of each row's block, counted from the first row's day (UTC), without gaps.
+
+    Shapes: times [N] ascending → [N].
+    """
+    start = np.floor(times[0] / DAY_SECONDS) * DAY_SECONDS
+    raw = np.floor((times - start) / (days * DAY_SECONDS)).astype(np.int64)
+    last = raw[-1]
+    if last > 0 and times[-1] - (start + last * days * DAY_SECONDS) < days * DAY_SECONDS / 2:
+        raw = np.minimum(raw, last - 1)
+    numbered: NDArray[np.int64] = np.unique(raw, return_inverse=True)[1].astype(np.int64)
+    return numbered
+
+
+def day_of(times: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Number of the UTC day of each time. Shapes: [N] → [N]."""
+    return np.floor(times / DAY_SECONDS).astype(np.int64)
+
+
+def spread(shares: Sequence[float], count: int) -> NDArray[np.int64]:
+    """Deal ``count`` blocks to parts in proportion to their shares, as evenly over time as whole blocks allow.
+
+    Each part earns its share of every block; the part with the most credit takes the block and pays one.
+
+    >>> spread((0.7, 0.2, 0.1), 10).tolist()
+    [0, 0, 1, 0, 0, 2, 0, 1, 0, 0]
+    """
+    credit = np.zeros(len(shares))
+    dealt = np.zeros(count, dtype=np.int64)
+    for index in range(count):
+        credit += shares
+        taker = int(np.argmax(np.round(credit, 9)))  # rounded: equal credits must tie on every machine
+        credit[taker] -= 1
+        dealt[index] = taker
+    return dealt
+
+
+def open_test(ledger: Path, rows: Rows, plan: Split, *, run: str, force: bool = False) -> Rows:
+    """Break the seal: the test rows, once. The ledger is written before the rows are given.
+
+    Raises:
+        Conflict: opened before, and not forced; says by which run.
+        CorruptData: the test rows are not those that were sealed.
+    """
+    test = rows.take(np.array(plan.parts["test"], dtype=np.int64))
+    if test.digest() != plan.seal:
+        raise CorruptData("test split", expected=f"seal {plan.seal[:16]}…", got=f"{test.digest()[:16]}…")
+    before = openings(ledger, plan.seal)
+    if before and not force:
+        hint = "a test split seen twice is a validation split: force it only if you must"
+        raise Conflict("test split", f"was opened before, by run {before[-1]}", hint=hint)
+    append_line(ledger, {"time": utc(time.time()), "seal": plan.seal, "run": run, "forced": bool(before)})
+    return test
+
+
+def openings(ledger: Path, seal: str) -> list[str]:
+    """Runs that opened this test split, oldest first.
+
+    Raises:
+        CorruptData: a line of the ledger cannot be read.
+    """
+    lines = ledger.read_bytes().splitlines() if ledger.exists() else []
+    runs = []
+    for number, line in enumerate(lines, 1):
+        try:
+            entry = msgspec.json.decode(line, type=dict[str, str | bool])
+        except msgspec.MsgspecError as error:
+            raise CorruptData(f"{ledger}:{number}", "cannot be read") from error
+        if entry.get("seal") == seal:
+            runs.append(str(entry.get("run", "")))
+    return runs

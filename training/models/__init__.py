@@ -1,0 +1,1 @@
+"""Architectures, and the module that joins one with its encoder."""

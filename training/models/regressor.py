@@ -1,0 +1,78 @@
+"""The whole model as it is exported: raw features in, the target in its own unit out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+import numpy as np
+import torch
+from torch import nn
+
+from training.data.encode import ColumnState, Encoder, tensors
+from training.models.architectures import build
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+
+class Scale(msgspec.Struct, frozen=True, kw_only=True):
+    """How the body's plain number becomes the target: ``location + spread * link(number)``."""
+
+    link: Literal["linear", "positive"]
+    location: float
+    spread: float
+
+    @classmethod
+    def of(cls, target: NDArray[np.float64], weight: NDArray[np.float64], link: Literal["linear", "positive"]) -> Scale:
+        """Learn it from training rows: linear by mean and deviation, positive by the mean alone."""
+        mean = float(np.average(target, weights=weight))
+        if link == "positive":
+            return cls(link=link, location=0.0, spread=abs(mean) or 1.0)
+        deviation = float(np.sqrt(np.average((target - mean) ** 2, weights=weight)))
+        return cls(link=link, location=mean, spread=deviation or 1.0)
+
+
+class Head(nn.Module):
+    """The body and its scale. Shapes: [N,inputs] → [N,1]."""
+
+    def __init__(self, body: nn.Module, scale: Scale) -> None:
+        super().__init__()
+        self.body = body
+        self.positive, self.location, self.spread = scale.link == "positive", scale.location, scale.spread
+
+    def forward(self, matrix: Tensor) -> Tensor:
+        """Encoded rows to the target's unit."""
+        number: Tensor = self.body(matrix)
+        if self.positive:
+            number = nn.functional.softplus(number)
+        return self.location + self.spread * number
+
+
+class Regressor(nn.Module):
+    """Encoder and head. Shapes: one [N,1] tensor a feature → [N,1]."""
+
+    def __init__(self, encoder: Encoder, head: Head) -> None:
+        super().__init__()
+        self.encoder, self.head = encoder, head
+
+    def forward(self, *tensors: Tensor) -> Tensor:
+        """Raw features, in the order of the signature's inputs, to predictions."""
+        out: Tensor = self.head(self.encoder(*tensors))
+        return out
+
+    def predict(self, columns: dict[str, NDArray[Any]]) -> NDArray[np.float64]:
+        """Predictions of raw columns. Shapes: {name: [N]} → [N]."""
+        self.eval()
+        with torch.no_grad():
+            out: Tensor = self(*tensors(columns, self.encoder.states))
+        return out.squeeze(1).numpy().astype(np.float64)
+
+
+def assemble(states: Sequence[ColumnState], architecture: str, arguments: dict[str, Any], scale: Scale) -> Regressor:
+    """A regressor with fresh weights."""
+    encoder = Encoder(states)
+    return Regressor(encoder, Head(build(architecture, encoder.width, arguments), scale))

@@ -1,0 +1,175 @@
+"""Retrain: one job, from the rows to the verdict: divide, train, export, judge, promote."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+from export.gate import judge
+from export.publish import publish
+
+from staytrue.bundle import Lineage
+from staytrue.errors import Conflict, InvalidConfig
+from staytrue.records import utc, write_atomically
+from staytrue.store import Store
+from training import checkpoint as checkpoints
+from training.data.labelled import labelled
+from training.data.rows import Rows, join
+from training.data.split import DAY_SECONDS, day_of, spread
+from training.reference import sample
+from training.run import Parts, evaluate_parts, fit_parts, prepare, save
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from staytrue.bundle import Bundle
+    from staytrue.project import Project
+    from staytrue.sections import RetrainingSection
+    from staytrue.verdicts import RetrainJob, Verdict
+
+SAMPLE_ROWS = 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class Division:
+    """Newly labelled rows, by whole days: neither champion nor challenger trains on ``gate``."""
+
+    train: Rows
+    held: Rows
+    gate: Rows
+
+
+def retrain(project: Project, job: RetrainJob, *, say: Callable[[str], None] = lambda _: None) -> Verdict:
+    """Do a job; the verdict, already acted upon.
+
+    Raises:
+        InvalidConfig: the job is another model's.
+        Conflict: the champion is not the one that the job was made for, or there is nothing new to learn or judge by.
+    """
+    if job.model != project.name:
+        raise InvalidConfig(f"job {job.id}", expected=f'model "{project.name}"', got=f'"{job.model}"')
+    store = Store(project.store)
+    _refuse_stale(store, job)
+    champion = store.load(job.model, job.champion)
+    parts, gate = gather(project, champion.lineage.trained_until, job.event_time)
+    say(f"training on {len(parts.train)} rows, {len(parts.held)} to stop by, {len(gate)} kept to judge by")
+    folder = _run(project, job, parts, gate)
+    bundle = publish_run(store, folder, project)
+    say(f"published {bundle.name} version {bundle.version}, proven")
+    verdict = judge(store, job, bundle.version, gate.inputs(), gate.target, gate.time, project.retraining.gate)
+    return _act(store, job, verdict)
+
+
+def gather(project: Project, trained_until: float, until: float) -> tuple[Parts, Rows]:
+    """Old and new rows to train on, and new ones to judge by.
+
+    Old rows are the project's train and validation parts. Rows of the lake that are not newer than the project's own
+    data are left out: they may repeat it, and sealed test rows must not come back through that door.
+
+    Raises:
+        Conflict: no new rows.
+    """
+    prepared = prepare(project)
+    served = labelled(project, since=float(prepared.rows.time[-1]), until=until)
+    division = divide(served, trained_until, project.split.validation, project.retraining)
+    if not len(division.gate):
+        since = utc(trained_until)
+        raise Conflict("retraining", f"no labelled rows newer than {since} to judge by", hint="send labels first")
+    train = join([prepared.part("train"), division.train])
+    held = join([prepared.part("validation"), division.held])
+    weights = recency(train.time, held.time, project.retraining.recency_half_life_days)
+    return Parts(train, held, weights), division.gate
+
+
+def divide(rows: Rows, trained_until: float, validation: float, settings: RetrainingSection) -> Division:
+    """Deal whole days: recent ones that the champion has not seen to all three parts, others to train and held.
+
+    Days of one part are spread between those of the others, so that gate and training speak of the same weeks.
+    """
+    days = day_of(rows.time)
+    newest = int(days[-1]) if len(days) else 0
+    fresh = (rows.time > trained_until) & (days > newest - settings.gate.recent_days)
+    part = np.full(len(rows), 2, dtype=np.int64)
+    share = settings.gate.holdout_share
+    shares = (share, (1 - share) * validation, (1 - share) * (1 - validation))
+    part[fresh] = _deal(days[fresh], shares)
+    part[~fresh] = 1 + _deal(days[~fresh], (validation, 1 - validation))
+    return Division(gate=rows.take(part == 0), held=rows.take(part == 1), train=rows.take(part == 2))
+
+
+def recency(
+    train: NDArray[np.float64], held: NDArray[np.float64], half_life_days: float | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Weights that halve with each half-life of age, mean 1 over each part; None where all rows count alike."""
+    if half_life_days is None:
+        return None
+    newest = max(train[-1], held[-1])
+    plain = [0.5 ** ((newest - times) / (half_life_days * DAY_SECONDS)) for times in (train, held)]
+    return plain[0] / plain[0].mean(), plain[1] / plain[1].mean()
+
+
+def publish_run(store: Store, folder: Path, project: Project) -> Bundle:
+    """Export a finished run, prove it and publish it as a version; it is nobody's champion yet."""
+    checkpoint, reference, model = checkpoints.load(folder)
+    rows = sample(reference, checkpoint.signature, SAMPLE_ROWS)
+    return publish(store, model, checkpoint, reference, rows, project.export)
+
+
+def _deal(days: NDArray[np.int64], shares: tuple[float, ...]) -> NDArray[np.int64]:
+    """Part of each row, dealt by days from the newest backwards."""
+    different, place = np.unique(-days, return_inverse=True)
+    dealt: NDArray[np.int64] = spread(shares, len(different))[place]
+    return dealt
+
+
+def _run(project: Project, job: RetrainJob, parts: Parts, gate: Rows) -> Path:
+    folder = checkpoints.new_run(project.retraining.runs)
+    days = {"train": parts.train, "validation": parts.held, "gate": gate}
+    listing = {name: {"rows": len(rows), "days": np.unique(day_of(rows.time)).tolist()} for name, rows in days.items()}
+    write_atomically(folder / checkpoints.SPLIT, msgspec.json.encode(listing))
+    trained = fit_parts(project, parts, folder)
+    seen = join([parts.train, parts.held, gate])
+    lineage = Lineage(
+        run=folder.name,
+        data_fingerprint=seen.digest(),
+        project_fingerprint=project.fingerprint(),
+        parent=job.champion,
+        reason=f"retraining {job.id}: {job.trigger}",
+        # The gate's rows chose this version, so for the next gate they count as seen.
+        trained_until=float(seen.time[-1]),
+        trained_rows=len(parts.train),
+    )
+    save(project, trained, evaluate_parts(project, trained), lineage, folder)
+    return folder
+
+
+def _act(store: Store, job: RetrainJob, verdict: Verdict) -> Verdict:
+    """Promote where the verdict says so and the champion is still the one it was judged against."""
+    if not verdict.promote:
+        return verdict
+    current = store.aliases(job.model).champion
+    if current != job.champion:
+        reason = f"better, but the champion changed meanwhile from {job.champion} to {current}: {verdict.reason}"
+        return msgspec.structs.replace(verdict, promote=False, reason=reason)
+    figures = {
+        "champion_error": verdict.champion_error,
+        "challenger_error": verdict.challenger_error,
+        "difference": verdict.difference,
+        "low": verdict.low,
+        "high": verdict.high,
+        "rows": float(verdict.rows),
+    }
+    store.promote(job.model, verdict.challenger, reason=f"retraining {job.id}: {verdict.reason}", figures=figures)
+    return verdict
+
+
+def _refuse_stale(store: Store, job: RetrainJob) -> None:
+    current = store.aliases(job.model).champion
+    if current != job.champion:
+        hint = "the job is out of date"
+        raise Conflict(f"job {job.id}", expected=f"champion {job.champion}", got=current, hint=hint)

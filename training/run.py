@@ -1,0 +1,169 @@
+"""Run: a project's data becomes a finished run, ``runs/ID/``."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+import numpy as np
+import torch
+
+from staytrue.bundle import Lineage
+from staytrue.checkpoint import Checkpoint
+from staytrue.records import write_atomically
+from staytrue.signature import Signature, TensorSpec
+from training import checkpoint as checkpoints
+from training.curve import draw
+from training.data.clean import CleaningReport, clean
+from training.data.collect import Fingerprint, collect
+from training.data.encode import input_specs, learn
+from training.data.split import LEDGER, Split, open_test, openings, split
+from training.evaluate import regression
+from training.fit import Batch, History, fit
+from training.models.regressor import Regressor, Scale, assemble
+from training.reference import profile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from staytrue.bundle import Metric
+    from staytrue.project import Project
+    from training.data.rows import Rows
+
+Opening = Literal["once", "skip", "force"]
+"""Of the sealed test split: if it was never opened, not at all, or whatever the ledger says."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """Clean rows, and which are which."""
+
+    rows: Rows
+    split: Split
+    fingerprint: Fingerprint
+    cleaning: CleaningReport
+
+    def part(self, name: Literal["train", "validation"]) -> Rows:
+        """Rows of an unsealed part; the sealed one opens through :func:`open_test` alone."""
+        return self.rows.take(np.array(self.split.parts[name], dtype=np.int64))
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """What one training sees, and how much each row counts. Shapes: weights [rows of the part], mean 1 or absent."""
+
+    train: Rows
+    held: Rows
+    weights: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A fitted model, and how it came about."""
+
+    parts: Parts
+    model: Regressor
+    history: History
+    scale: Scale
+
+
+def prepare(project: Project) -> Prepared:
+    """Collect, clean, split."""
+    rows, fingerprint = collect(project.data)
+    rows, report = clean(rows, project.cleaning)
+    return Prepared(rows, split(rows, project.split), fingerprint, report)
+
+
+def train(project: Project, *, opening: Opening = "once", say: Callable[[str], None] = lambda _: None) -> Path:
+    """Train a project's model; the folder of the finished run."""
+    prepared = prepare(project)
+    folder = checkpoints.new_run(project.retraining.runs)
+    write_atomically(folder / checkpoints.SPLIT, msgspec.json.encode(prepared.split))
+    data = {"fingerprint": prepared.fingerprint, "cleaning": prepared.cleaning}
+    write_atomically(folder / checkpoints.DATA, msgspec.json.format(msgspec.json.encode(data)))
+    parts = Parts(prepared.part("train"), prepared.part("validation"))
+    trained = fit_parts(project, parts, folder)
+    evaluation = evaluate_parts(project, trained)
+    ledger = project.retraining.runs / LEDGER
+    before = openings(ledger, prepared.split.seal)
+    if opening == "force" or (opening == "once" and not before):
+        test = open_test(ledger, prepared.rows, prepared.split, run=folder.name, force=opening == "force")
+        evaluation["test"] = _evaluate(project, trained.model, test)
+    elif before:
+        say(f"test split stays sealed: run {before[-1]} opened it; judge by validation, or force it with --test force")
+    lineage = Lineage(
+        run=folder.name,
+        data_fingerprint=prepared.fingerprint.sha256,
+        project_fingerprint=project.fingerprint(),
+        trained_until=float(prepared.rows.time[-1]),
+        trained_rows=len(parts.train),
+        test_openings=len(openings(ledger, prepared.split.seal)),
+    )
+    save(project, trained, evaluation, lineage, folder)
+    return folder
+
+
+def fit_parts(project: Project, parts: Parts, folder: Path) -> Trained:
+    """Learn the encoder and the weights; the curve and metrics.jsonl go to the run's folder."""
+    settings = project.training
+    torch.set_num_threads(settings.threads)
+    torch.manual_seed(settings.seed)
+    weights = parts.weights or (np.ones(len(parts.train)), np.ones(len(parts.held)))
+    states = learn(parts.train, project.data.features)
+    scale = Scale.of(parts.train.target, weights[0], project.model.output)
+    model = assemble(states, project.model.architecture, _body(project), scale)
+    batches = Batch.of(model, parts.train, weights[0]), Batch.of(model, parts.held, weights[1])
+    history = fit(model, *batches, project, folder / checkpoints.METRICS)
+    draw(history, project.data.target, folder / checkpoints.CURVE)
+    return Trained(parts, model, history, scale)
+
+
+def evaluate_parts(project: Project, trained: Trained) -> dict[str, dict[str, Metric]]:
+    """Metrics of the rows trained on and of those held out."""
+    parts = {"train": trained.parts.train, "validation": trained.parts.held}
+    return {name: _evaluate(project, trained.model, rows) for name, rows in parts.items()}
+
+
+def save(
+    project: Project,
+    trained: Trained,
+    evaluation: dict[str, dict[str, Metric]],
+    lineage: Lineage,
+    folder: Path,
+) -> None:
+    """Finish the run: weights, configuration, reference profile, record."""
+    arguments, preprocessing = checkpoints.describe(trained.model, _body(project), trained.scale)
+    checkpoints.save_configuration(project, folder)
+    checkpoint = Checkpoint(
+        run=folder.name,
+        name=project.name,
+        task="regression",
+        target=project.data.target,
+        signature=Signature(
+            inputs=input_specs(trained.model.encoder.states),
+            outputs=[TensorSpec(name=project.data.target, datatype="FP32", shape=[-1, 1])],
+        ),
+        architecture=project.model.architecture,
+        model=arguments,
+        preprocessing=preprocessing,
+        evaluation=evaluation,
+        lineage=lineage,
+        epochs=len(trained.history.epochs),
+        best_epoch=trained.history.best_epoch,
+        weights_sha256=checkpoints.save_weights(trained.model, folder),
+    )
+    parts = trained.parts
+    reference = profile(trained.model, parts.train, parts.held, project.data.features, parts.weights)
+    checkpoints.finish(checkpoint, reference, folder)
+
+
+def _evaluate(project: Project, model: Regressor, rows: Rows) -> dict[str, Metric]:
+    return regression(rows.target, model.predict(rows.columns), rows.time, seed=project.training.seed)
+
+
+def _body(project: Project) -> dict[str, float]:
+    return {"width": project.model.width, "depth": project.model.depth, "dropout": project.model.dropout}
