@@ -1,1 +1,1 @@
-"""Part of Staytrue."""
+"""Requests to answers and events. Imports the kernel and nothing else of the repository; never torch."""

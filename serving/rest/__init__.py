@@ -1,1 +1,1 @@
-"""Part of Staytrue."""
+"""The Open Inference Protocol over REST: translation, no logic."""

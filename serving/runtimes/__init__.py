@@ -1,1 +1,1 @@
-"""Part of Staytrue."""
+"""What runs a model: one protocol, one runtime a file."""

@@ -1,0 +1,42 @@
+"""The command ``serve``."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from staytrue import project as projects
+from staytrue.settings import resolve
+
+if TYPE_CHECKING:
+    import argparse
+
+_FLAGS = ("host", "port", "log", "insecure", "threads", "nan_policy")
+
+
+class Serve:
+    """``staytrue serve``."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's arguments."""
+        parser.add_argument("--project", type=Path, default=Path(projects.FILE), help="project file (%(default)s)")
+        parser.add_argument("--store", type=Path, help="folder of the model store")
+        parser.add_argument("--host", help="address to listen on")
+        parser.add_argument("--port", type=int, help="port; 0 for any free one, which is printed")
+        parser.add_argument("--log", type=Path, help="folder of the event log")
+        parser.add_argument("--threads", type=int, help="ONNX Runtime threads a run")
+        parser.add_argument("--nan-policy", help="reject, null or string")
+        parser.add_argument("--insecure", action="store_const", const=True, help="allow an address beyond loopback")
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Serve until SIGTERM."""
+        from serving.app import run
+
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        project = projects.load(arguments.project)
+        flags = {name: getattr(arguments, name) for name in _FLAGS}
+        return run(resolve(project.serving, "serving", flags), arguments.store or project.store)
+
+
+serve = Serve()

@@ -1,0 +1,212 @@
+"""Which versions are loaded and who answers: follows the store's aliases without dropping a call."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from serving.runtimes.onnx import OnnxRuntime
+from staytrue.errors import CorruptData, NotFound, StaytrueError, Unavailable
+from staytrue.signature import NUMPY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from serving.runtimes.base import Runtime
+    from staytrue.bundle import Bundle
+    from staytrue.signature import Signature
+    from staytrue.store import Store
+
+log = logging.getLogger(__name__)
+PINNED_KEPT = 3
+"""Older versions that callers name are loaded on demand; this many stay loaded a model."""
+
+
+@dataclass
+class Loaded:
+    """A version in memory, proven and warmed up. Closed when it was replaced and its last call has ended."""
+
+    bundle: Bundle
+    runtime: Runtime
+    calls: int = 0
+    retired: bool = False
+
+
+@dataclass
+class Model:
+    """One model: its champion, pinned versions, and why the newest champion is not answering, if it is not."""
+
+    name: str
+    champion: Loaded | None = None
+    pinned: OrderedDict[str, Loaded] = field(default_factory=OrderedDict)
+    refused: dict[str, str] = field(default_factory=dict)
+    """Version → why it did not load."""
+    revision: int = -1
+
+
+class Registry:
+    """The models that this process serves.
+
+    Args:
+        store: where versions come from.
+        names: models to serve; empty for all of the store.
+        make: turns an artefact into a runtime.
+    """
+
+    def __init__(
+        self, store: Store, names: list[str], make: Callable[[Path, Signature], Runtime] = OnnxRuntime
+    ) -> None:
+        self._store, self._names, self._make = store, names, make
+        self._models: dict[str, Model] = {}
+        self._lock = threading.Lock()
+
+    def refresh(self) -> None:
+        """Look at the aliases; load and warm up beside the old version, then swap. Never raises for a bad version."""
+        for name in self._names or self._store.models():
+            model = self._models.setdefault(name, Model(name))
+            try:
+                aliases = self._store.aliases(name)
+            except StaytrueError as error:
+                if str(error) != model.refused.get("aliases"):
+                    log.warning("%s: %s", name, error)
+                model.refused["aliases"] = str(error)
+                continue
+            model.refused.pop("aliases", None)
+            if aliases.revision != model.revision:
+                model.revision = aliases.revision
+                self._swap(model, aliases.champion)
+
+    def names(self) -> list[str]:
+        """Models known, loaded or not."""
+        return sorted(self._models)
+
+    def model(self, name: str) -> Model:
+        """A model that has a version answering.
+
+        Raises:
+            NotFound: no such model here.
+            Unavailable: it is known, but no version of it has loaded.
+        """
+        model = self._models.get(name)
+        if model is None:
+            there = ", ".join(self.names()) or "none"
+            raise NotFound(f'model "{name[:200]}"', "is not served here", hint=f"models: {there}")
+        if model.champion is None:
+            raise Unavailable(f'model "{name}"', "has no version that loads", hint="; ".join(model.refused.values()))
+        return model
+
+    @contextlib.contextmanager
+    def version(self, name: str, version: str | None) -> Iterator[Loaded]:
+        """Hold a version for a call: the champion, or the one that was named.
+
+        Raises:
+            NotFound: no such model or version.
+            CorruptData: the version named does not load.
+        """
+        with self._lock:
+            loaded = self._find(name, version)
+            loaded.calls += 1
+        try:
+            yield loaded
+        finally:
+            with self._lock:
+                loaded.calls -= 1
+                self._close_if_done(loaded)
+
+    def ready(self, name: str | None = None) -> bool:
+        """Whether a real inference of the model, or of each model, succeeded in this process."""
+        models = [self._models[name]] if name in self._models else [] if name else list(self._models.values())
+        return bool(models) and all(model.champion is not None for model in models)
+
+    def versions(self) -> dict[str, list[str]]:
+        """Loaded versions by model."""
+        return {
+            name: sorted({*([model.champion.bundle.version] if model.champion else []), *model.pinned})
+            for name, model in self._models.items()
+        }
+
+    def close(self) -> None:
+        """Free everything."""
+        for model in self._models.values():
+            for loaded in (model.champion, *model.pinned.values()):
+                if loaded:
+                    loaded.runtime.close()
+        self._models.clear()
+
+    def _find(self, name: str, version: str | None) -> Loaded:
+        model = self.model(name)
+        champion = model.champion
+        if champion is not None and version in (None, champion.bundle.version):
+            return champion
+        wanted = version or ""
+        if wanted not in model.pinned:
+            model.pinned[wanted] = self._load(name, wanted)
+            while len(model.pinned) > PINNED_KEPT:
+                _, oldest = model.pinned.popitem(last=False)
+                self._retire(oldest)
+        model.pinned.move_to_end(wanted)
+        return model.pinned[wanted]
+
+    def _swap(self, model: Model, version: str) -> None:
+        try:
+            fresh = self._load(model.name, version)
+        except StaytrueError as error:
+            model.refused = {version: str(error)}
+            still = model.champion.bundle.version if model.champion else "nothing"
+            log.error("%s version %s does not load, %s keeps serving: %s", model.name, version, still, error)  # noqa: TRY400 - the text says it all
+            return
+        with self._lock:
+            old, model.champion, model.refused = model.champion, fresh, {}
+            if old:
+                self._retire(old)
+        log.info("%s version %s answers (%s)", model.name, version, fresh.runtime.description)
+
+    def _load(self, name: str, version: str) -> Loaded:
+        bundle = self._store.load(name, version)
+        artefact = bundle.artefacts.get("onnx")
+        if artefact is None:
+            raise CorruptData(f"{name} version {version}", "has no ONNX artefact, which this runtime needs")
+        runtime = self._make(self._store.path(name, version) / artefact, bundle.signature)
+        try:
+            outputs = runtime.run(example(bundle.signature))
+            _check_outputs(bundle, outputs)
+        except BaseException:
+            runtime.close()
+            raise
+        return Loaded(bundle, runtime)
+
+    def _retire(self, loaded: Loaded) -> None:
+        loaded.retired = True
+        self._close_if_done(loaded)
+
+    @staticmethod
+    def _close_if_done(loaded: Loaded) -> None:
+        if loaded.retired and loaded.calls == 0:
+            loaded.runtime.close()
+
+
+def example(signature: Signature) -> dict[str, NDArray[Any]]:
+    """One row of zeros, or of the first category: what warms a model up."""
+    values: dict[str, NDArray[Any]] = {}
+    for spec in signature.inputs:
+        shape = [1 if size < 0 else size for size in spec.shape]
+        fill: Any = (spec.categories[0] if spec.categories else "") if spec.datatype == "BYTES" else 0
+        values[spec.name] = np.full(shape, fill, dtype=NUMPY[spec.datatype])
+    return values
+
+
+def _check_outputs(bundle: Bundle, outputs: dict[str, NDArray[Any]]) -> None:
+    for spec in bundle.signature.outputs:
+        array = outputs[spec.name]
+        if array.dtype != NUMPY[spec.datatype] or array.ndim != len(spec.shape):
+            got = f"{array.dtype} {list(array.shape)}"
+            raise CorruptData(f'{bundle.name} output "{spec.name}"', expected=spec.label(), got=got)
