@@ -1,0 +1,54 @@
+"""The model card: what a person should know before they trust a version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from staytrue.bundle import Bundle, Parity
+
+
+def card(bundle: Bundle) -> str:
+    """The card as Markdown."""
+    lineage = bundle.lineage
+    lines = [
+        f"# {bundle.name}, version {bundle.version}",
+        "",
+        f"A {bundle.task} model of `{bundle.target}`, made {bundle.created}: {lineage.reason}.",
+        "",
+        "## Data",
+        "",
+        f"Trained on {lineage.trained_rows} rows (fingerprint `{lineage.data_fingerprint}`), run `{lineage.run}`"
+        + (f", to follow version {lineage.parent}." if lineage.parent else "."),
+        "",
+        _test_split(lineage.test_openings),
+        "",
+        "## Evaluation",
+        "",
+        "| split | metric | value | interval |",
+        "|---|---|---|---|",
+    ]
+    for split, metrics in bundle.evaluation.items():
+        for name, metric in metrics.items():
+            interval = f"{metric.low:.4g} to {metric.high:.4g} ({metric.confidence:.0%})"
+            lines.append(f"| {split} | {name} | {metric.value:.4g} | {interval} |")
+    lines += ["", "## Inputs", "", "| name | type | categories |", "|---|---|---|"]
+    lines += [f"| {s.name} | {s.label()} | {', '.join(s.categories[:12])} |" for s in bundle.signature.inputs]
+    lines += ["", "## Proof of the export", "", "| artefact | runtime | batch | rows | largest error | allowed |"]
+    lines += ["|---|---|---|---|---|---|", *map(_proof, bundle.parity), ""]
+    return "\n".join(lines)
+
+
+def _proof(proof: Parity) -> str:
+    allowed = f"{proof.absolute_tolerance:.2g} + {proof.relative_tolerance:.0e} relative"
+    return (
+        f"| {proof.format} | {proof.runtime} | {proof.batch} | {proof.rows} | {proof.max_abs_error:.2g} | {allowed} |"
+    )
+
+
+def _test_split(openings: int) -> str:
+    if openings == 0:
+        return "The sealed test split was not opened for this version."
+    if openings == 1:
+        return "The sealed test split was opened once, for the evaluation below."
+    return f"**The sealed test split was opened {openings} times: its figures below are no longer unseen.**"

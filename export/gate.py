@@ -1,0 +1,119 @@
+"""The gate: champion against challenger, paired row by row, on rows that neither was trained on.
+
+With d_i the challenger's absolute error minus the champion's on row i, rows of one day resemble each other, so days are
+drawn with replacement, not rows; the interval is that of the mean of d over many such draws (percentile bootstrap). The
+challenger passes if all of the interval lies below zero.
+
+Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13; Kunsch 1989, Ann. Statist. 17:1217,
+for blocks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from serving.runtimes.onnx import OnnxRuntime
+from staytrue.errors import InvalidInput
+from staytrue.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from staytrue.sections import GateSection
+    from staytrue.store import Store
+    from staytrue.verdicts import RetrainJob
+
+DRAWS = 4000
+DAY_SECONDS = 86400.0
+METRIC = "mean_absolute_error"
+
+
+def judge(
+    store: Store,
+    job: RetrainJob,
+    challenger: str,
+    rows: Mapping[str, NDArray[Any]],
+    truth: NDArray[np.float64],
+    times: NDArray[np.float64],
+    settings: GateSection,
+) -> Verdict:
+    """Run both versions in the server's own runtime and decide.
+
+    Shapes:
+        rows[name]: [N, 1]; truth, times: [N].
+
+    Raises:
+        InvalidInput: no rows, or rows, truth and times differ in length.
+    """
+    if not len(truth) or len({len(truth), len(times), *(len(array) for array in rows.values())}) != 1:
+        raise InvalidInput("gate", expected="rows, truth and times of one length", got=f"{len(truth)} truths")
+    before = np.abs(_predict(store, job.model, job.champion, rows) - truth)
+    after = np.abs(_predict(store, job.model, challenger, rows) - truth)
+    blocks = np.floor(times / DAY_SECONDS).astype(np.int64)
+    low, high = interval(after - before, blocks, settings.confidence, seed=_seed(job.id))
+    difference = float((after - before).mean())
+    promote, reason = _decide(len(truth), difference, low, high, settings)
+    return Verdict(
+        job=job.id,
+        model=job.model,
+        champion=job.champion,
+        challenger=challenger,
+        metric=METRIC,
+        rows=len(truth),
+        blocks=len(np.unique(blocks)),
+        champion_error=float(before.mean()),
+        challenger_error=float(after.mean()),
+        difference=difference,
+        low=low,
+        high=high,
+        confidence=settings.confidence,
+        promote=promote,
+        reason=reason,
+        decided=job.event_time,
+    )
+
+
+def interval(
+    difference: NDArray[np.float64], blocks: NDArray[np.int64], confidence: float, seed: int
+) -> tuple[float, float]:
+    """Percentile interval of the mean difference, whole blocks drawn with replacement.
+
+    Shapes:
+        difference, blocks: [N], blocks being each row's block number.
+    """
+    _, place = np.unique(blocks, return_inverse=True)
+    sums, counts = np.bincount(place, weights=difference), np.bincount(place)
+    drawn = np.random.default_rng(seed).integers(0, len(sums), size=(DRAWS, len(sums)))
+    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+def _decide(rows: int, difference: float, low: float, high: float, settings: GateSection) -> tuple[bool, str]:
+    figures = f"error changes by {difference:+.3g} [{low:+.3g}, {high:+.3g}] on {rows} rows that neither has seen"
+    if rows < settings.minimum_rows:
+        return False, f"too few rows to judge by, {settings.minimum_rows} needed: {figures}"
+    if high < 0:
+        return True, f"better: {figures}"
+    return False, f"not shown to be better: {figures}"
+
+
+def _predict(store: Store, model: str, version: str, rows: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+    bundle = store.load(model, version)
+    runtime = OnnxRuntime(store.path(model, version) / bundle.artefacts["onnx"], bundle.signature)
+    count, name = len(next(iter(rows.values()))), bundle.signature.outputs[0].name
+    parts = []
+    for begin in range(0, count, bundle.max_batch):
+        part = {key: array[begin : begin + bundle.max_batch] for key, array in rows.items()}
+        parts.append(runtime.run(part)[name].reshape(-1).astype(np.float64))
+    runtime.close()
+    return np.concatenate(parts)
+
+
+def _seed(text: str) -> int:
+    """The same job draws the same blocks."""
+    return int.from_bytes(text.encode()[-7:].rjust(7, b"\0"), "big")

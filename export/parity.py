@@ -1,0 +1,129 @@
+"""The proof: an artefact gives the eager model's outputs, in the runtime that will serve it, at every kind of batch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from export import torchscript
+from export.example import eager_inputs, edge_rows
+from serving.runtimes.onnx import OnnxRuntime
+from staytrue.bundle import REQUIRED_BATCHES, Parity, digest
+from staytrue.errors import CorruptData
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from staytrue.bundle import Format
+    from staytrue.sections import ExportSection
+    from staytrue.signature import Signature
+
+Arrays = dict[str, "NDArray[Any]"]
+
+
+def prove(
+    kind: Format,
+    path: Path,
+    module: nn.Module,
+    signature: Signature,
+    rows: Mapping[str, NDArray[Any]],
+    scale: float,
+    settings: ExportSection,
+) -> list[Parity]:
+    """Compare an artefact with the eager module; one record a batch size.
+
+    Args:
+        rows: real rows as callers send them; edge rows are added.
+        scale: deviation of the target, the unit of the absolute tolerance.
+
+    Raises:
+        CorruptData: the outputs differ by more than the tolerances allow, or in shape, or one is NaN where the other
+            is not. Nothing may be published then.
+    """
+    pool = _pool(signature, rows)
+    run, runtime = _runner(kind, path, signature)
+    sha256, proofs = digest(path).sha256, []
+    for batch in sorted({min(size, settings.max_batch) for size in (*REQUIRED_BATCHES, settings.max_batch)}):
+        taken = _take(pool, batch)
+        worst_abs = worst_rel = 0.0
+        for part in taken:
+            expected, got = eager(module, signature, part), run(part)
+            absolute, relative = _compare(expected, got, scale, settings, f"{path.name} at batch {batch}")
+            worst_abs, worst_rel = max(worst_abs, absolute), max(worst_rel, relative)
+        proofs.append(
+            Parity(
+                format=kind,
+                runtime=runtime,
+                artefact_sha256=sha256,
+                batch=batch,
+                rows=batch * len(taken),
+                max_abs_error=worst_abs,
+                max_rel_error=worst_rel,
+                absolute_tolerance=settings.absolute_tolerance * scale,
+                relative_tolerance=settings.relative_tolerance,
+                passed=True,
+            )
+        )
+    return proofs
+
+
+def eager(module: nn.Module, signature: Signature, rows: Mapping[str, NDArray[Any]]) -> Arrays:
+    """Outputs of the module itself, by the signature's names."""
+    with torch.no_grad():
+        result = module(*eager_inputs(signature, rows))
+    outputs = result if isinstance(result, tuple) else (result,)
+    return {spec.name: value.numpy() for spec, value in zip(signature.outputs, outputs, strict=True)}
+
+
+def _runner(kind: Format, path: Path, signature: Signature) -> tuple[Callable[[Arrays], Arrays], str]:
+    if kind == "onnx":
+        session = OnnxRuntime(path, signature)
+        return session.run, session.description
+    loaded = torchscript.load(path)
+    return lambda rows: eager(loaded, signature, rows), f"torch {torch.__version__} TorchScript"
+
+
+def _pool(signature: Signature, rows: Mapping[str, NDArray[Any]]) -> Arrays:
+    """Edge rows first, so that every batch size meets some of them, then the real ones."""
+    edges = edge_rows(signature, rows)
+    return {spec.name: np.concatenate([edges[spec.name], rows[spec.name]]) for spec in signature.inputs}
+
+
+def _take(pool: Arrays, batch: int) -> list[Arrays]:
+    """Batches of a size, at most eight of them, the rows repeated where there are too few."""
+    count = len(next(iter(pool.values())))
+    parts = max(1, min(8, count // batch))
+    index = np.arange(parts * batch) % count
+    return [{name: array[index[p * batch : (p + 1) * batch]] for name, array in pool.items()} for p in range(parts)]
+
+
+def _compare(expected: Arrays, got: Arrays, scale: float, settings: ExportSection, where: str) -> tuple[float, float]:
+    worst_abs = worst_rel = 0.0
+    for name, want in expected.items():
+        have = got[name]
+        if want.shape != have.shape or want.dtype != have.dtype:
+            said = f"{have.dtype} {list(have.shape)}"
+            raise CorruptData(f'{where}, output "{name}"', expected=f"{want.dtype} {list(want.shape)}", got=said)
+        a, b = want.astype(np.float64), have.astype(np.float64)
+        limit = settings.absolute_tolerance * scale + settings.relative_tolerance * np.abs(a)
+        apart = np.abs(a - b)
+        same = (apart <= limit) | (a == b) | (np.isnan(a) & np.isnan(b))
+        if not same.all():
+            row = int(np.argwhere(~same)[0][0])
+            raise CorruptData(
+                f'{where}, output "{name}", row {row}',
+                expected=f"{a[row].ravel()[0]:.9g} as the model itself gives",
+                got=f"{b[row].ravel()[0]:.9g}",
+                hint="nothing was published: no proof, no bundle",
+            )
+        finite = np.isfinite(apart)
+        worst_abs = max(worst_abs, float(apart[finite].max(initial=0.0)))
+        ratio = apart[finite] / np.maximum(np.abs(a[finite]), 1e-12 + settings.absolute_tolerance * scale)
+        worst_rel = max(worst_rel, float(ratio.max(initial=0.0)))
+    return worst_abs, worst_rel

@@ -1,0 +1,92 @@
+"""From a checkpoint to a version in the store: artefacts, proofs, card, seal. No proof, no bundle."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from export.card import card
+from export.onnx import to_onnx
+from export.parity import prove
+from export.torchscript import to_torchscript
+from staytrue.bundle import CARD, MANIFEST, PROFILE, Bundle, digest, seal
+from staytrue.bundle import load as load_bundle
+from staytrue.records import to_json, utc
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from staytrue.bundle import Format, Parity
+    from staytrue.checkpoint import Checkpoint
+    from staytrue.profile import ReferenceProfile
+    from staytrue.sections import ExportSection
+    from staytrue.store import Store
+
+FILES: dict[Format, str] = {"onnx": "model.onnx", "torchscript": "model.ts"}
+
+
+def publish(
+    store: Store,
+    model: nn.Module,
+    checkpoint: Checkpoint,
+    profile: ReferenceProfile,
+    rows: Mapping[str, NDArray[Any]],
+    settings: ExportSection,
+) -> Bundle:
+    """Export, prove and publish a version; it is nobody's champion yet.
+
+    Args:
+        rows: real rows as callers send them, by input name, to prove the artefacts on.
+
+    Raises:
+        CorruptData: an artefact does not give the model's outputs; nothing is published.
+    """
+    model.eval()
+    scale = max(float(np.std(profile.truth)), 1e-12)
+    with store.new_version(checkpoint.name) as (version, folder):
+        parity: list[Parity] = []
+        for kind in settings.formats:
+            path = folder / FILES[kind]
+            if kind == "onnx":
+                to_onnx(model, checkpoint.signature, path, settings.max_batch)
+            else:
+                to_torchscript(model, checkpoint.signature, path)
+            parity += prove(kind, path, model, checkpoint.signature, rows, scale, settings)
+        (folder / PROFILE).write_bytes(msgspec.json.encode(profile))
+        bundle = _manifest(checkpoint, version, parity, settings)
+        _finish(bundle, folder)
+        load_bundle(folder)  # what a server will check, checked before it can be seen
+    return store.load(checkpoint.name, version)
+
+
+def _manifest(checkpoint: Checkpoint, version: str, parity: list[Parity], settings: ExportSection) -> Bundle:
+    return Bundle(
+        name=checkpoint.name,
+        version=version,
+        created=utc(time.time()),
+        task=checkpoint.task,
+        target=checkpoint.target,
+        signature=checkpoint.signature,
+        classes=checkpoint.classes,
+        max_batch=settings.max_batch,
+        artefacts={kind: FILES[kind] for kind in settings.formats},
+        files={},
+        parity=parity,
+        evaluation=checkpoint.evaluation,
+        lineage=checkpoint.lineage,
+    )
+
+
+def _finish(bundle: Bundle, folder: Path) -> None:
+    """Write card, manifest with the digests of all files, and the seal, in that order."""
+    (folder / CARD).write_text(card(bundle), encoding="utf-8")
+    files = {path.name: digest(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
+    (folder / MANIFEST).write_bytes(to_json(msgspec.structs.replace(bundle, files=files)))
+    seal(folder)
