@@ -7,15 +7,17 @@ On disk ``STORE/NAME/VERSION/``: ``bundle.json`` (this record), the artefacts, `
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from staytrue.errors import CorruptData
 from staytrue.profile import ReferenceProfile
-from staytrue.records import Record, read
+from staytrue.records import Record, from_json, read
 from staytrue.signature import Signature
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MANIFEST = "bundle.json"
 SEAL = "bundle.sha256"
@@ -112,26 +114,17 @@ def load(folder: Path) -> Bundle:
     """Read a bundle after checking every byte and every proof of it.
 
     Raises:
-        CorruptData: a file is missing or changed, or an artefact stands without its proof; names the file.
+        CorruptData: a file is missing, changed or outside, or an artefact stands without its proof; names the file.
     """
-    manifest = folder / MANIFEST
-    try:
-        sealed = (folder / SEAL).read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CorruptData(str(folder / SEAL), "the bundle's seal cannot be read; publish it again") from error
-    bundle = read(Bundle, manifest)
-    _same(manifest, digest(manifest).sha256, sealed)
-    for name, expected in bundle.files.items():
-        path = folder / name
-        if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise CorruptData(str(manifest), f"names a file outside the bundle: {name}")
-        try:
-            found = digest(path)
-        except OSError as error:
-            raise CorruptData(str(path), "is named by the bundle and missing") from error
-        _same(path, found.sha256, expected.sha256)
+    bundle, manifest = _sealed(folder), str(folder / MANIFEST)
+    if bundle.max_batch < 1:
+        raise CorruptData(manifest, "max_batch", expected="at least 1", got=str(bundle.max_batch))
+    if not bundle.artefacts:
+        raise CorruptData(manifest, "holds no artefact", hint="export it again")
+    for name in bundle.files:
+        _check_file(folder, bundle, name)
     for kind in bundle.artefacts:
-        check_proof(bundle, kind, str(manifest))
+        check_proof(bundle, kind, manifest)
     return bundle
 
 
@@ -157,8 +150,42 @@ def check_proof(bundle: Bundle, kind: Format, where: str) -> None:
 
 
 def load_profile(folder: Path) -> ReferenceProfile:
-    """The reference profile of a bundle."""
+    """The reference profile of a bundle.
+
+    Raises:
+        CorruptData: the bundle names none, or it was changed.
+    """
+    _check_file(folder, _sealed(folder), PROFILE)
     return read(ReferenceProfile, folder / PROFILE)
+
+
+def _sealed(folder: Path) -> Bundle:
+    """The manifest, if it is the one that was sealed."""
+    manifest = folder / MANIFEST
+    try:
+        sealed = (folder / SEAL).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CorruptData(str(folder / SEAL), "the bundle's seal cannot be read; publish it again") from error
+    try:
+        data = manifest.read_bytes()
+    except OSError as error:
+        raise CorruptData(str(manifest), f"cannot be read: {error.strerror}") from error
+    _same(manifest, hashlib.sha256(data).hexdigest(), sealed)
+    return from_json(Bundle, data, str(manifest))
+
+
+def _check_file(folder: Path, bundle: Bundle, name: str) -> None:
+    path, manifest = folder / name, str(folder / MANIFEST)
+    expected = bundle.files.get(name)
+    if expected is None:
+        raise CorruptData(manifest, f'names no file "{name}"', hint="export it again")
+    if not path.resolve().is_relative_to(folder.resolve()):  # "..", an absolute path, a link that leads away
+        raise CorruptData(manifest, f"names a file outside the bundle: {name}")
+    try:
+        found = digest(path)
+    except OSError as error:
+        raise CorruptData(str(path), "is named by the bundle and missing") from error
+    _same(path, found.sha256, expected.sha256)
 
 
 def _same(path: Path, found: str, expected: str) -> None:

@@ -39,7 +39,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Name → module and summary. The module has an object of the command's name that is a :class:`Command`."""
 
-_EXTRAS = {"training": "training", "serving": "serving", "monitoring": "monitoring"}
+_EXTRAS = ("training", "export", "serving", "monitoring")
+"""Parts that need packages of their own, each an extra of that name where it has commands."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,9 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         own = argparse.ArgumentParser(prog=f"staytrue {known.command}", description=COMMANDS[known.command][1] + ".")
         command.configure(own)
         return command.run(own.parse_args(argv[1:]))
+    except ModuleNotFoundError as error:
+        return _explain(known.command, _needs(known.command, error))
     except StaytrueError as error:
-        print(f"staytrue {known.command}: {error}", file=sys.stderr)
-        return 2 if error.code is ErrorCode.INVALID_CONFIG else 1
+        return _explain(known.command, error)
     except KeyboardInterrupt:
         return 130
 
@@ -77,14 +79,20 @@ def _overview() -> argparse.ArgumentParser:
 
 
 def _find(name: str) -> Command:
-    module, _ = COMMANDS[name]
-    try:
-        return cast("Command", getattr(importlib.import_module(module), name))
-    except ModuleNotFoundError as error:
-        extra = _EXTRAS.get(module.split(".")[0], "")
-        raise InvalidConfig(
-            f"command {name}", f"needs the package {error.name!r}", hint=f"pip install 'staytrue[{extra}]'"
-        ) from error
+    return cast("Command", getattr(importlib.import_module(COMMANDS[name][0]), name))
+
+
+def _needs(name: str, error: ModuleNotFoundError) -> InvalidConfig:
+    """What to install, where a part's own packages are not there."""
+    part = COMMANDS[name][0].split(".")[0]
+    if part not in _EXTRAS or (error.name or "").split(".")[0] in {"staytrue", *_EXTRAS}:
+        raise error  # ours is missing: no package would help
+    return InvalidConfig(f"command {name}", f"needs the package {error.name!r}", hint=f"pip install 'staytrue[{part}]'")
+
+
+def _explain(name: str, error: StaytrueError) -> int:
+    print(f"staytrue {name}: {error}", file=sys.stderr)
+    return 2 if error.code is ErrorCode.INVALID_CONFIG else 1
 
 
 if __name__ == "__main__":

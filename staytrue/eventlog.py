@@ -1,35 +1,45 @@
 """The append-only log between processes: written before the answer, read by place, never losing what was acknowledged.
 
 On disk ``LOG/WRITER/NUMBER.seg``, one folder a writing process, held under a lock for as long as it lives. A segment is
-a run of records, each ``length (u32) | CRC-32 of the payload (u32) | payload``, little-endian. A record whose bytes end
-early is a torn tail: what a killed writer was writing, never acknowledged to anybody.
+a run of frames (:mod:`staytrue.segments`). Bytes at its end that are no whole frame are a torn tail: what a killed
+writer was writing, never acknowledged to anybody. A segment that has a successor is never written again.
 
 Readers keep their place in ``LOG/readers/NAME.json``. A segment is deleted once every reader has acknowledged it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
-import struct
+import threading
 import time
 import uuid
-import zlib
+import weakref
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from staytrue.errors import CorruptData, Unavailable
+from staytrue.errors import TooLarge, Unavailable
+from staytrue.places import Places, Position, all_places, at_end, delete_passed
 from staytrue.records import Record, fsync_folder, read, to_json, write_atomically
+from staytrue.segments import (
+    LOCK,
+    READERS,
+    alive,
+    frame,
+    numbers,
+    read_from,
+    seed_of,
+    segment,
+    size,
+    total_bytes,
+    writers,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
-
-_HEADER = struct.Struct("<II")
-_SEGMENT = "{:012d}.seg"
-MAX_RECORD_BYTES = 256 * 1024 * 1024
-"""Nothing longer is written, so a longer length can only be damage."""
 
 Durability = Literal["durable", "sync"]
 """``durable``: in the kernel's hands before the answer, so it outlives kill -9 of any process. ``sync``: on the disk
@@ -37,11 +47,12 @@ before the answer, so it outlives a power cut too."""
 
 
 class Writer:
-    """Appends records. One per process; not for several threads at once.
+    """Appends records, for all threads of one process. A forked child has no writer: it makes its own.
+
+    ``max_bytes`` bounds the whole log, dead writers' segments included, give or take a segment for each other writer.
 
     Raises:
-        Unavailable: from :meth:`append`, when the log has reached ``max_bytes`` and its readers do not keep up, or the
-            disk refuses. Nothing was written then.
+        Unavailable: the folder cannot be made; and from :meth:`append`.
     """
 
     def __init__(
@@ -53,33 +64,66 @@ class Writer:
         max_bytes: int = 4 * 1024 * 1024 * 1024,
     ) -> None:
         self.name = f"{int(time.time() * 1000):013d}-{uuid.uuid4().hex[:8]}"
-        self._log, self._folder = log, log / self.name
-        self._sync, self._segment_bytes, self._max_bytes = durability == "sync", segment_bytes, max_bytes
-        self._folder.mkdir(parents=True)
-        self._lock = (self._folder / "lock").open("w")
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-        self._number, self._size, self._total, self._file = 0, 0, 0, -1
-        self._open_segment()
-        fsync_folder(log)
+        self._log, self._folder, self._seed = log, log / self.name, seed_of(self.name)
+        # Only segments that were left can be deleted: several must fit below the bound, or a full log stays full.
+        self._sync, self._segment_bytes = durability == "sync", max(1, min(segment_bytes, max_bytes // 4))
+        self._max_bytes = max_bytes
+        self._number, self._size, self._file, self._lock, self._spoilt = -1, 0, -1, -1, False
+        self._turn = threading.Lock()
+        try:
+            # The folder appears with its lock held: a reader must not take a writer that is just starting for dead.
+            making = log / f".{self.name}"
+            making.mkdir(parents=True)
+            self._lock = os.open(making / LOCK, os.O_WRONLY | os.O_CREAT, 0o644)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            making.rename(self._folder)
+            self._open_segment()
+            fsync_folder(log)
+        except OSError as error:
+            self._release()
+            raise self._unavailable(error) from error
+        self._total = total_bytes(log)
+        _open_writers.add(self)
 
     def append(self, payloads: Sequence[bytes]) -> None:
-        """Write records as one system call; when it returns they outlive this process."""
-        block = b"".join(
-            part for payload in payloads for part in (_HEADER.pack(len(payload), zlib.crc32(payload)), payload)
-        )
-        if self._size and self._size + len(block) > self._segment_bytes:
-            self._open_segment()
-        if self._total + len(block) > self._max_bytes:
-            self._recount()
-        if self._total + len(block) > self._max_bytes:
-            where = f'event log "{self._log}"'
-            raise Unavailable(where, f"is full at {self._max_bytes} bytes", hint="is the sidecar collecting from it?")
-        self._write(block)
+        """Write records as one system call; when it returns they outlive this process.
+
+        Raises:
+            Unavailable: the log has reached ``max_bytes`` and its readers do not keep up, or the disk refuses, or the
+                log was closed. Nothing was written then.
+            TooLarge: a record beyond any bound, or the records together beyond ``max_bytes``.
+        """
+        block = b"".join(frame(payload, self._seed) for payload in payloads)
+        with self._turn:
+            try:
+                self._make_room(len(block))
+                self._write(block)
+            except OSError as error:
+                raise self._unavailable(error) from error
 
     def close(self) -> None:
         """Let go of the log; readers then know that nothing more comes from this writer."""
-        os.close(self._file)
-        self._lock.close()
+        with self._turn:
+            self._release()
+
+    def _release(self) -> None:
+        file, lock, self._file, self._lock = self._file, self._lock, -1, -1
+        for handle in (file, lock):  # the lock last
+            if handle >= 0:
+                os.close(handle)
+
+    def _make_room(self, extra: int) -> None:
+        where = f'event log "{self._log}"'
+        if self._file < 0:
+            raise Unavailable(where, "is closed")
+        if extra > self._max_bytes:
+            raise TooLarge(where, expected=f"at most {self._max_bytes} bytes", got=f"{extra} bytes")
+        if self._spoilt or (self._size and self._size + extra > self._segment_bytes):
+            self._open_segment()
+        if self._total + extra > self._max_bytes:
+            self._total = total_bytes(self._log)
+        if self._total + extra > self._max_bytes:
+            raise Unavailable(where, f"is full at {self._max_bytes} bytes", hint="is the sidecar collecting from it?")
 
     def _write(self, block: bytes) -> None:
         done = 0
@@ -88,41 +132,42 @@ class Writer:
                 done += os.write(self._file, memoryview(block)[done:])
             if self._sync:
                 os.fdatasync(self._file)
-        except OSError as error:
+            self._size += done
+            self._total += done
+        except BaseException:
+            self._spoil()
+            raise
+
+    def _spoil(self) -> None:
+        """Take back what a failed write left, and never write behind it: a reader may have read it already."""
+        self._spoilt = True
+        with contextlib.suppress(OSError):
             os.ftruncate(self._file, self._size)
-            raise Unavailable(f'event log "{self._log}"', f"cannot be written: {error.strerror}") from error
-        self._size += done
-        self._total += done
 
     def _open_segment(self) -> None:
-        if self._file >= 0:
-            os.close(self._file)
-            self._number += 1
-        path = self._folder / _SEGMENT.format(self._number)
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
-        self._size = 0
+        self._number += 1  # also if it fails: a number is used once
+        path = segment(self._folder, self._number)
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+        old, self._file, self._size, self._spoilt = self._file, file, 0, True
+        if old >= 0:
+            os.close(old)
         fsync_folder(self._folder)
+        self._spoilt = False
 
-    def _recount(self) -> None:
-        self._total = sum(path.stat().st_size for path in _segments(self._folder))
-
-
-class Position(Record, frozen=True, kw_only=True):
-    """A place in one writer's records: everything before it has been acknowledged."""
-
-    segment: int = 0
-    offset: int = 0
+    def _unavailable(self, error: OSError) -> Unavailable:
+        return Unavailable(f'event log "{self._log}"', f"cannot be written: {error.strerror}")
 
 
-class Places(Record, frozen=True, kw_only=True):
-    """What a reader has acknowledged, by writer, and what it found damaged on the way."""
+_open_writers: weakref.WeakSet[Writer] = weakref.WeakSet()
 
-    schema: int = 1
-    positions: dict[str, Position] = msgspec.field(default_factory=dict)
-    torn_tails: int = 0
-    damaged_records: int = 0
-    entries: int = 0
-    """Records acknowledged since the reader began."""
+
+def _release_in_child() -> None:
+    """A forked child shares the lock and would keep a killed parent's log alive. (What is exec'd gets no handle.)."""
+    for writer in _open_writers:
+        writer._release()  # noqa: SLF001 - this module's own
+
+
+os.register_at_fork(after_in_child=_release_in_child)
 
 
 class Batch(Record, frozen=True, kw_only=True):
@@ -137,17 +182,19 @@ class Batch(Record, frozen=True, kw_only=True):
 
 
 class Reader:
-    """Reads all writers of a log from where this reader, by name, last acknowledged.
+    """Reads all writers of a log from where this reader, by name, last acknowledged. One process a name.
 
     A batch comes again until it is acknowledged. It always begins where the last acknowledgement ended, so what is
     stored under (writer, segment, start) is stored once, also when a kill falls between storing and acknowledging.
     """
 
     def __init__(self, log: Path, name: str) -> None:
-        self._log, self._path = log, log / "readers" / f"{name}.json"
+        self._log, self._path = log, log / READERS / f"{name}.json"
         self._places = read(Places, self._path) if self._path.exists() else Places()
-        if not self._path.exists():
-            self._save()
+        there = {folder.name for folder in writers(log)}
+        gone = self._places.positions.keys() - there
+        if gone or not self._path.exists():
+            self._save({name: place for name, place in self._places.positions.items() if name in there})
 
     @property
     def places(self) -> Places:
@@ -156,147 +203,81 @@ class Reader:
 
     def batches(self, limit_bytes: int = 16 * 1024 * 1024) -> Iterator[Batch]:
         """One batch a writer that has something new; acknowledge each before asking for more."""
-        for folder in _writers(self._log):
+        for folder in writers(self._log):
             batch = self._next(folder, limit_bytes)
             if batch:
                 yield batch
 
     def acknowledge(self, batch: Batch) -> None:
-        """Remember the place behind a batch, then delete segments that all readers have passed."""
-        place = Position(segment=batch.segment, offset=batch.end)
+        """Remember the place behind a batch."""
         self._places = msgspec.structs.replace(
             self._places,
-            positions={**self._places.positions, batch.writer: place},
             damaged_records=self._places.damaged_records + batch.damaged,
             entries=self._places.entries + len(batch.payloads),
         )
-        self._save()
+        self._move(batch.writer, Position(segment=batch.segment, offset=batch.end))
 
     def backlog_bytes(self) -> int:
         """Bytes written and not yet acknowledged by this reader."""
         total = 0
-        for folder in _writers(self._log):
-            place = self._places.positions.get(folder.name, Position())
-            for path in _segments(folder):
-                number = int(path.stem)
-                if number >= place.segment:
-                    total += path.stat().st_size - (place.offset if number == place.segment else 0)
+        for folder in writers(self._log):
+            place = self._place(folder)
+            for number in numbers(folder):
+                passed = place.offset if number == place.segment else 0
+                total += max(0, size(folder, number) - passed) if number >= place.segment else 0
         return total
 
     def _next(self, folder: Path, limit_bytes: int) -> Batch | None:
-        place = self._places.positions.get(folder.name, Position())
         while True:
-            path = folder / _SEGMENT.format(place.segment)
-            finished = (folder / _SEGMENT.format(place.segment + 1)).exists()
-            alive = _alive(folder)  # asked before reading: what a dead writer wrote is all there
-            batch = _read_segment(path, folder.name, place, limit_bytes)
-            if batch.payloads or batch.damaged:
-                return batch
-            if finished:
-                self._leave(folder, path, place)
-                place = Position(segment=place.segment + 1)
-                continue
-            if not alive:
-                self._bury(folder, path, place)
-            return None
+            place = self._place(folder)
+            # In this order: what a dead writer wrote is all there, and a segment with a successor is complete.
+            living = alive(folder)
+            later = [number for number in numbers(folder) if number > place.segment]
+            found = read_from(segment(folder, place.segment), place.offset, limit_bytes, seed_of(folder.name))
+            if found.end:
+                end = place.offset + found.end
+                return Batch(
+                    writer=folder.name,
+                    segment=place.segment,
+                    start=place.offset,
+                    end=end,
+                    payloads=found.payloads,
+                    damaged=found.damaged,
+                )
+            if not later:
+                if not living:
+                    self._bury(folder, place)
+                return None
+            self._count_torn(folder, place)
+            self._move(folder.name, Position(segment=later[0]))
+            delete_passed(self._log, folder)
 
-    def _leave(self, folder: Path, path: Path, place: Position) -> None:
-        """Go on to the next segment of a writer, counting a torn tail."""
-        self._count_torn(path, place)
-        positions = {**self._places.positions, folder.name: Position(segment=place.segment + 1)}
-        self._places = msgspec.structs.replace(self._places, positions=positions)
-        self._save()
-        _delete_passed(self._log, folder)
-
-    def _bury(self, folder: Path, path: Path, place: Position) -> None:
+    def _bury(self, folder: Path, place: Position) -> None:
         """Forget a writer that is dead and read to its end, once all readers are there too."""
-        size = path.stat().st_size if path.exists() else 0
-        if place.offset < size:
-            self._count_torn(path, place)
-            positions = {**self._places.positions, folder.name: Position(segment=place.segment, offset=size)}
-            self._places = msgspec.structs.replace(self._places, positions=positions)
-            self._save()
-        if all(_at_end(other, folder) for other in _readers(self._log)):
-            for segment in _segments(folder):
-                segment.unlink(missing_ok=True)
-            (folder / "lock").unlink(missing_ok=True)
+        end = size(folder, place.segment)
+        if place.offset < end:
+            self._count_torn(folder, place)
+            self._move(folder.name, Position(segment=place.segment, offset=end))
+        if not all(at_end(other, folder) for other in all_places(self._log)):
+            return
+        for number in numbers(folder):
+            segment(folder, number).unlink(missing_ok=True)
+        (folder / LOCK).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # another reader was quicker, or somebody's own file lies there
             folder.rmdir()
+        if not folder.exists():
+            self._save({name: kept for name, kept in self._places.positions.items() if name != folder.name})
 
-    def _count_torn(self, path: Path, place: Position) -> None:
-        if path.exists() and path.stat().st_size > place.offset:
+    def _place(self, folder: Path) -> Position:
+        return self._places.positions.get(folder.name, Position())
+
+    def _count_torn(self, folder: Path, place: Position) -> None:
+        if size(folder, place.segment) > place.offset:
             self._places = msgspec.structs.replace(self._places, torn_tails=self._places.torn_tails + 1)
 
-    def _save(self) -> None:
+    def _move(self, writer: str, place: Position) -> None:
+        self._save({**self._places.positions, writer: place})
+
+    def _save(self, positions: dict[str, Position]) -> None:
+        self._places = msgspec.structs.replace(self._places, positions=positions)
         write_atomically(self._path, to_json(self._places))
-
-
-def _read_segment(path: Path, writer: str, place: Position, limit_bytes: int) -> Batch:
-    payloads: list[bytes] = []
-    offset, damaged = place.offset, 0
-    try:
-        with path.open("rb") as file:
-            file.seek(offset)
-            data = file.read(limit_bytes)
-            if len(data) >= _HEADER.size and len(data) < _HEADER.size + (wanted := _HEADER.unpack_from(data)[0]):
-                data += file.read(min(wanted, MAX_RECORD_BYTES))  # one record longer than the limit
-    except FileNotFoundError:
-        data = b""
-    at = 0
-    while at + _HEADER.size <= len(data):
-        length, checksum = _HEADER.unpack_from(data, at)
-        begin, end = at + _HEADER.size, at + _HEADER.size + length
-        if length > MAX_RECORD_BYTES:
-            raise CorruptData(str(path), f"is damaged at byte {offset + at}: a record of {length} bytes")
-        if end > len(data):
-            break
-        payload = data[begin:end]
-        if zlib.crc32(payload) == checksum:
-            payloads.append(payload)
-        else:
-            damaged += 1
-        at = end
-    return Batch(
-        writer=writer, segment=place.segment, start=offset, end=offset + at, payloads=payloads, damaged=damaged
-    )
-
-
-def _writers(log: Path) -> list[Path]:
-    if not log.exists():
-        return []
-    return sorted(path for path in log.iterdir() if path.is_dir() and path.name != "readers")
-
-
-def _readers(log: Path) -> list[Places]:
-    return [read(Places, path) for path in sorted((log / "readers").glob("*.json"))]
-
-
-def _segments(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.seg"))
-
-
-def _alive(folder: Path) -> bool:
-    """Whether the process that writes here still holds its lock."""
-    try:
-        with (folder / "lock").open("r") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        return time.time() - folder.stat().st_mtime < 10  # a writer that is just starting
-    return False
-
-
-def _at_end(places: Places, folder: Path) -> bool:
-    segments = _segments(folder)
-    if not segments:
-        return True
-    place = places.positions.get(folder.name, Position())
-    return place.segment >= int(segments[-1].stem) and place.offset >= segments[-1].stat().st_size
-
-
-def _delete_passed(log: Path, folder: Path) -> None:
-    places = [reader.positions.get(folder.name, Position()) for reader in _readers(log)]
-    passed = min((place.segment for place in places), default=0)
-    for path in _segments(folder):
-        if int(path.stem) < passed:
-            path.unlink(missing_ok=True)

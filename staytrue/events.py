@@ -42,11 +42,19 @@ class Tensor(Record, frozen=True, kw_only=True):
         """
         try:
             if isinstance(self.data, list):
-                return np.array(self.data, dtype=object).reshape(self.shape)
+                flat: NDArray[Any] = np.array(self.data, dtype=object)
+                return flat.reshape([_size(size) for size in self.shape])
             flat = np.frombuffer(self.data, NUMPY[self.datatype].newbyteorder("<"))
-            return flat.reshape(self.shape).astype(NUMPY[self.datatype], copy=False)
+            return flat.reshape([_size(size) for size in self.shape]).astype(NUMPY[self.datatype], copy=False)
         except (KeyError, ValueError) as error:
             raise CorruptData(f'tensor "{self.name}"', f"content does not fit {self.datatype} {self.shape}") from error
+
+
+def _size(size: int) -> int:
+    """Refuse -1, which numpy would take for "whatever fits"."""
+    if size < 0:
+        raise ValueError(size)
+    return size
 
 
 class Event(Record, frozen=True, kw_only=True, tag="event", tag_field="kind"):

@@ -18,7 +18,7 @@ class ReferenceColumn(Record, frozen=True, kw_only=True):
 
     name: str
     kind: ColumnKind
-    values: list[float | None] | list[str | None]
+    values: list[float | str | None]
     """Numbers for ``numeric`` (missing: None), text for ``category``."""
 
 
@@ -42,6 +42,8 @@ class ReferenceProfile(Record, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         lengths = {len(self.time), len(self.split), len(self.prediction), len(self.truth)}
         lengths |= {len(column.values) for column in self.columns}
+        if self.weight:
+            lengths.add(len(self.weight))
         if len(lengths) != 1:
             raise CorruptData("reference profile", expected="columns of one length", got=str(sorted(lengths)))
         if any(b < a for a, b in zip(self.time, self.time[1:], strict=False)):

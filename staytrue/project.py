@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from pathlib import Path
@@ -12,6 +11,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from staytrue.errors import InvalidConfig
+from staytrue.faults import first_fault
 from staytrue.sections import (
     CleaningSection,
     DataSection,
@@ -58,25 +58,17 @@ def load(path: Path) -> Project:
     Raises:
         InvalidConfig: unreadable, not YAML, an unknown key, a wrong value: says file, line, expected and got.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InvalidConfig(
-            str(path), f"cannot be read: {error.strerror}", hint="`staytrue init DATA.csv` writes one"
-        ) from error
-    try:
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise InvalidConfig(where, f"is not YAML: {getattr(error, 'problem', error)}") from error
-    if not isinstance(values, dict):
-        raise InvalidConfig(str(path), expected="a mapping of sections", got=type(values).__name__)
+    tree, values = _parse(path)
     try:
         project = Project.model_validate(values)
     except ValidationError as error:
-        raise _explain(error, path, tree, Project) from error
+        fault = first_fault(error, Project)
+        where = _where(path, tree, fault.location)
+        raise InvalidConfig(where, fault.problem, expected=fault.expected, got=fault.got, hint=fault.hint) from error
+    for role in (project.data.target, project.data.time):
+        if role in project.data.features:
+            where = _where(path, tree, ["data", "features", role])
+            raise InvalidConfig(where, "is the target or the time, which no feature may be", hint="remove it")
     return _absolute(project, path.resolve().parent)
 
 
@@ -94,50 +86,60 @@ def _absolute(project: Project, base: Path) -> Project:
     return project.model_copy(update={"store": base / project.store, **parts})
 
 
-def _explain(error: ValidationError, path: Path, tree: yaml.Node | None, kind: type[Section]) -> InvalidConfig:
-    """The first fault, with its line and, for an unknown key, the nearest known one."""
-    first = error.errors()[0]
-    location = [str(part) for part in first["loc"]]
-    line = _line(tree, location)
-    where = f"{path}:{line} {'.'.join(location)}" if line else f"{path} {'.'.join(location)}"
-    if first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(location[-1], known_keys(kind, location[:-1]), n=1)
-        return InvalidConfig(where, "unknown key", hint=f"did you mean '{near[0]}'?" if near else "remove it")
-    if first["type"] == "missing":
-        return InvalidConfig(where, "is missing", expected=_described(kind, location))
-    return InvalidConfig(where, first["msg"][0].lower() + first["msg"][1:], got=repr(first["input"])[:200])
+def _parse(path: Path) -> tuple[yaml.Node | None, dict[Any, Any]]:
+    """The file as a tree that knows its lines, and as values."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        hint = "`staytrue init DATA.csv` writes one"
+        raise InvalidConfig(str(path), f"cannot be read: {error.strerror}", hint=hint) from error
+    except UnicodeDecodeError as error:
+        raise InvalidConfig(str(path), expected="text in UTF-8", got=f"byte {error.start} that is none") from error
+    try:
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise InvalidConfig(where, f"is not YAML: {getattr(error, 'problem', error)}") from error
+    if not isinstance(values, dict):
+        raise InvalidConfig(str(path), expected="a mapping of sections", got=type(values).__name__)
+    _refuse_repeated(tree, path, set())
+    return tree, values
 
 
-def known_keys(kind: type[Section], location: list[str]) -> list[str]:
-    """Keys that a section at a location knows."""
-    section = _section(kind, location)
-    return list(section.model_fields) if section else []
-
-
-def _section(kind: type[Section], location: list[str]) -> type[Section] | None:
-    section: Any = kind
-    for part in location:
-        field = section.model_fields.get(part) if isinstance(section, type) and issubclass(section, Section) else None
-        section = field.annotation if field else None
-    return section if isinstance(section, type) and issubclass(section, Section) else None
-
-
-def _described(kind: type[Section], location: list[str]) -> str:
-    section = _section(kind, location[:-1])
-    field = section.model_fields.get(location[-1]) if section else None
-    return (field.description if field else None) or "a value"
-
-
-def _line(node: yaml.Node | None, location: list[str]) -> int:
-    """Line of the deepest part of a location that the file has."""
-    line = 0
-    for part in location:
-        if not isinstance(node, yaml.MappingNode):
-            break
+def _refuse_repeated(node: yaml.Node | None, path: Path, seen: set[int]) -> None:
+    """Refuse a key that stands twice: YAML would silently keep the last."""
+    if node is None or id(node) in seen:  # an anchor may lead back to where it stands
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _refuse_repeated(item, path, seen)
+    elif isinstance(node, yaml.MappingNode):
+        keys: set[Any] = set()
         for key, value in node.value:
-            if key.value == part:
-                line, node = key.start_mark.line + 1, value
-                break
-        else:
+            if isinstance(key, yaml.ScalarNode) and key.value in keys:
+                raise InvalidConfig(f"{path}:{key.start_mark.line + 1}", f"key '{key.value}' stands there twice")
+            keys.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
+            _refuse_repeated(value, path, seen)
+
+
+def _where(path: Path, tree: yaml.Node | None, location: list[str]) -> str:
+    """File, line and keys: of the deepest part of a location that the file has."""
+    line, node = 0, tree
+    for part in location:
+        found = _child(node, part)
+        if found is None:
             break
-    return line
+        line, node = found
+    return " ".join(filter(None, [f"{path}:{line}" if line else str(path), ".".join(location)]))
+
+
+def _child(node: yaml.Node | None, part: str) -> tuple[int, yaml.Node] | None:
+    if isinstance(node, yaml.MappingNode):
+        return next(((key.start_mark.line + 1, value) for key, value in node.value if key.value == part), None)
+    if isinstance(node, yaml.SequenceNode) and part.isdecimal() and int(part) < len(node.value):
+        item = node.value[int(part)]
+        return item.start_mark.line + 1, item
+    return None

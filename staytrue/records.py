@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
-from staytrue.errors import CorruptData
+from staytrue.errors import CorruptData, InternalError
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,9 +28,19 @@ R = TypeVar("R", bound=Record)
 def to_json(record: Record) -> bytes:
     """Write a record as indented JSON with a closing newline, keys in the order of declaration.
 
-    NaN and infinities have no JSON form and become ``null``.
+    NaN and infinities have no JSON form and become ``null``, which only a field that may be None can hold.
+
+    Raises:
+        InternalError: it could not be read again; names the field.
     """
-    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
+    data = msgspec.json.encode(record)
+    try:
+        msgspec.json.decode(data, type=type(record))
+    except msgspec.MsgspecError as error:
+        raise InternalError(
+            f"{type(record).__name__} record", f"cannot be written so that it can be read: {error}"
+        ) from error
+    return msgspec.json.format(data, indent=2) + b"\n"
 
 
 def from_json(kind: type[R], data: bytes, where: str) -> R:
@@ -85,13 +95,20 @@ def fsync_folder(folder: Path) -> None:
 
 
 def append_line(path: Path, value: object) -> None:
-    """Append one JSON line and sync it: for journals and ledgers that people read."""
+    """Append one JSON line and sync it: for journals and ledgers that people read.
+
+    Behind a line that a crash has torn it begins a new one, so that a crash costs one line and never two.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    line = json.dumps(value, sort_keys=False, allow_nan=False) + "\n"
-    with path.open("a", encoding="utf-8") as file:
+    line = json.dumps(value, sort_keys=False, allow_nan=False).encode() + b"\n"
+    with path.open("a+b") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            line = line if file.read(1) == b"\n" else b"\n" + line
         file.write(line)
         file.flush()
         os.fsync(file.fileno())
+    fsync_folder(path.parent)
 
 
 def utc(seconds: float) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from staytrue.errors import InvalidConfig
+from staytrue.faults import allows_none, annotation_at, first_fault
 from staytrue.sections import Section
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ S = TypeVar("S", bound=Section)
 def resolve(section: S, name: str, flags: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> S:
     """The section with its environment variables and flags applied.
 
-    ``STAYTRUE_SERVING_PORT=9000`` sets ``port`` of section ``serving``; a list or a mapping is given as JSON. A flag
-    that is None was not given.
+    ``STAYTRUE_SERVING_PORT=9000`` sets ``port`` of section ``serving``; a list or a mapping is given as JSON, nothing as
+    ``null``. A flag that is None was not given.
 
     >>> from staytrue.sections import ServingSection
     >>> resolve(ServingSection(), "serving", {"port": None}, {"STAYTRUE_SERVING_PORT": "9000"}).port
@@ -31,31 +32,46 @@ def resolve(section: S, name: str, flags: Mapping[str, Any], environment: Mappin
         InvalidConfig: an unknown variable of the section, or a value that does not fit; names its source.
     """
     surroundings = os.environ if environment is None else environment  # noqa: TID251 - the one place that reads it
-    prefix = f"STAYTRUE_{name.upper()}_"
+    kind, prefix = type(section), f"STAYTRUE_{name.upper()}_"
     given: dict[str, tuple[str, Any]] = {}
     for variable, text in surroundings.items():
         if variable.startswith(prefix):
-            given[variable.removeprefix(prefix).lower()] = (f"environment {variable}", _parsed(text))
+            key = variable.removeprefix(prefix).lower()
+            given[key] = (f"environment {variable}", _parsed(text, annotation_at(kind, [key])))
     for flag, value in flags.items():
         if value is not None:
             given[flag] = (f"--{flag.replace('_', '-')}", value)
-    unknown = next((key for key in given if key not in type(section).model_fields), None)
-    if unknown:
-        known = ", ".join(type(section).model_fields)
+    unknown = next((key for key in given if key not in kind.model_fields), None)
+    if unknown is not None:
+        known = ", ".join(kind.model_fields)
         raise InvalidConfig(given[unknown][0], "unknown setting", expected=f"one of {known}")
-    merged = {key: getattr(section, key) for key in type(section).model_fields}
-    merged |= {key: value for key, (_, value) in given.items()}
+    merged = _values(section)
+    merged |= {key: _merged(merged[key], value) for key, (_, value) in given.items()}
     try:
-        return type(section).model_validate(merged)
+        return kind.model_validate(merged)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = str(first["loc"][0])
-        source = given[key][0] if key in given else f"staytrue.yaml {name}.{key}"
-        raise InvalidConfig(source, first["msg"][0].lower() + first["msg"][1:], got=repr(first["input"])) from error
+        fault = first_fault(error, kind)
+        key = fault.location[0] if fault.location else ""
+        source = given[key][0] if key in given else f"staytrue.yaml {'.'.join([name, *fault.location[:1]])}"
+        where = ".".join([source, *fault.location[1:]])
+        raise InvalidConfig(where, fault.problem, expected=fault.expected, got=fault.got, hint=fault.hint) from error
 
 
-def _parsed(text: str) -> Any:
-    if text[:1] in "[{":
+def _values(section: Section) -> dict[str, Any]:
+    return {key: getattr(section, key) for key in type(section).model_fields}
+
+
+def _merged(current: Any, value: Any) -> Any:
+    """A mapping changes the keys that it names of a section and leaves the others."""
+    if isinstance(current, Section) and isinstance(value, dict):
+        return _values(current) | value
+    return value
+
+
+def _parsed(text: str, annotation: Any) -> Any:
+    if text == "null" and allows_none(annotation):
+        return None
+    if text[:1] in {"[", "{"}:
         try:
             return json.loads(text)
         except json.JSONDecodeError:

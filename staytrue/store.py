@@ -1,14 +1,17 @@
 """The model store: versions that never change, aliases that change in one step, and a journal of why.
 
 On disk ``STORE/NAME/VERSION/`` (bundles), ``STORE/NAME/aliases.json``, ``STORE/NAME/journal.jsonl``. The journal is
-written ahead of the aliases; an entry whose revision is above that of ``aliases.json`` never took effect.
+written ahead of the aliases: an entry whose revision is above that of ``aliases.json`` never took effect, and of two
+with one revision only the later did. ``STORE/NAME/.making-VERSION-…`` is a version in the making.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import os
+import re
 import shutil
 import time
 from typing import TYPE_CHECKING
@@ -16,7 +19,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from staytrue import bundle as bundles
-from staytrue.errors import CorruptData, InvalidInput, NotFound
+from staytrue.errors import Conflict, CorruptData, InvalidInput, NotFound
 from staytrue.records import Record, append_line, fsync_folder, read, to_json, utc, write_atomically
 
 if TYPE_CHECKING:
@@ -24,6 +27,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from staytrue.bundle import Bundle
+
+
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+_VERSION = re.compile(r"[1-9][0-9]*")
+_MAKING = re.compile(r"\.making-([0-9]+)-.*")
+ROLL_BACK = "roll back"
 
 
 class Aliases(Record, frozen=True, kw_only=True):
@@ -44,7 +53,7 @@ class Change(Record, frozen=True, kw_only=True):
     revision: int
     time: str
     action: str
-    """``publish``, ``promote``, ``roll back`` …"""
+    """``promote`` or ``roll back``."""
     champion: str
     before: str
     reason: str
@@ -59,17 +68,18 @@ class Store:
 
     def models(self) -> list[str]:
         """Names of the models that have an alias file."""
-        if not self.root.exists():
-            return []
-        return sorted(path.parent.name for path in self.root.glob("*/aliases.json"))
+        return sorted(
+            path.parent.name for path in self.root.glob("*/aliases.json") if _NAME.fullmatch(path.parent.name)
+        )
 
     def versions(self, name: str) -> list[str]:
         """Published versions of a model, oldest first."""
         folder = self._folder(name)
         if not folder.exists():
             return []
-        numbers = [int(path.name) for path in folder.iterdir() if path.is_dir() and path.name.isdigit()]
-        return [str(number) for number in sorted(numbers)]
+        return sorted(
+            (path.name for path in folder.iterdir() if _VERSION.fullmatch(path.name) and path.is_dir()), key=int
+        )
 
     def path(self, name: str, version: str) -> Path:
         """Folder of a version.
@@ -78,7 +88,7 @@ class Store:
             NotFound: no such version; says which there are.
         """
         folder = self._folder(name) / version
-        if not version.isdigit() or not folder.is_dir():
+        if not _VERSION.fullmatch(version) or not folder.is_dir():
             there = ", ".join(self.versions(name)) or "none"
             raise NotFound(f'model "{name}"', f'has no version "{version}"', hint=f"versions: {there}")
         return folder
@@ -110,10 +120,11 @@ class Store:
 
     def journal(self, name: str) -> list[Change]:
         """Changes that took effect, oldest first."""
-        path, revision = self._folder(name) / "journal.jsonl", self.aliases(name).revision
+        revision = self.aliases(name).revision
+        path = self._folder(name) / "journal.jsonl"
         lines = path.read_bytes().splitlines() if path.exists() else []
-        changes = [_change(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]
-        return [change for change in changes if change is not None and change.revision <= revision]
+        changes = {change.revision: change for change in map(_change, lines) if change is not None}
+        return [changes[number] for number in sorted(changes) if number <= revision]
 
     @contextlib.contextmanager
     def new_version(self, name: str) -> Iterator[tuple[str, Path]]:
@@ -121,75 +132,101 @@ class Store:
         folder = self._folder(name)
         folder.mkdir(parents=True, exist_ok=True)
         with self._locked(name):
-            taken = [int(v) for v in self.versions(name)] + [
-                int(p.name.split("-")[1]) for p in folder.glob(".making-*-*") if p.name.split("-")[1].isdigit()
-            ]
+            taken = _in_the_making(folder)  # asked first: one that is done in between is then a version
+            taken += map(int, self.versions(name))
             version = str(max(taken, default=0) + 1)
             making = folder / f".making-{version}-{os.getpid()}"
             making.mkdir()
+            claim = os.open(making, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(claim, fcntl.LOCK_EX)  # let go by the end of this process, however it ends
         try:
             yield version, making
             for path in making.rglob("*"):
-                if path.is_file():
-                    _fsync(path)
+                _fsync(path)
             fsync_folder(making)
             making.rename(folder / version)
             fsync_folder(folder)
         finally:
             shutil.rmtree(making, ignore_errors=True)
+            os.close(claim)
 
     def promote(
-        self, name: str, version: str, *, reason: str, action: str = "promote", figures: dict[str, float] | None = None
+        self,
+        name: str,
+        version: str,
+        *,
+        reason: str,
+        figures: dict[str, float] | None = None,
+        expected: str | None = None,
     ) -> Aliases:
         """Make a version the champion, after checking its every byte; readers see the change in one step.
 
+        Args:
+            name: of the model.
+            version: to promote.
+            reason: for the journal.
+            figures: what it was decided on, for the journal.
+            expected: the champion that the decision was made against; with another one it stands no more.
+
+        Raises:
+            InvalidInput: no reason given, or a figure that is not finite.
+            NotFound: no such version.
+            CorruptData: the version does not load, and the champion stays what it was.
+            Conflict: the version is the champion already, or the champion is not the one expected.
+        """
+        return self._change_champion(name, version, "promote", reason=reason, figures=figures or {}, expected=expected)
+
+    def roll_back(self, name: str, *, reason: str) -> Aliases:
+        """Make the champion before this one the champion again; once more, and it is the one before that.
+
         Raises:
             InvalidInput: no reason given.
-            NotFound: no such version.
-            CorruptData: the version does not load, and stays what it was.
+            NotFound: there was none.
+            CorruptData: the version does not load, and the champion stays what it was.
         """
+        current = self.aliases(name).champion
+        line: list[str] = []  # of succession: promoting adds to it, rolling back takes away
+        for change in self.journal(name):
+            if change.action == ROLL_BACK:
+                del line[-1:]
+            else:
+                line.append(change.champion)
+        if len(line) < 2:
+            raise NotFound(f'model "{name}"', f"version {current} had no champion before it to go back to")
+        return self._change_champion(name, line[-2], ROLL_BACK, reason=reason, figures={}, expected=current)
+
+    def _change_champion(
+        self, name: str, version: str, action: str, *, reason: str, figures: dict[str, float], expected: str | None
+    ) -> Aliases:
         if not reason.strip():
-            raise InvalidInput("promote", "needs a reason for the journal")
+            raise InvalidInput(action, "needs a reason for the journal")
+        infinite = next((key for key, value in figures.items() if not math.isfinite(value)), None)
+        if infinite:
+            raise InvalidInput(f'{action}: figure "{infinite}"', expected="a finite number", got=str(figures[infinite]))
         self.load(name, version)
+        path = self._folder(name) / "aliases.json"
         with self._locked(name):
-            path = self._folder(name) / "aliases.json"
             old = read(Aliases, path) if path.exists() else Aliases()
-            last = max([old.revision, *self._written_revisions(name)])
+            if expected is not None and old.champion != expected:
+                raise Conflict(f'model "{name}"', "champion", expected=expected or "none", got=old.champion or "none")
+            if old.champion == version:
+                raise Conflict(f'model "{name}"', f"version {version} is the champion already")
             change = Change(
-                revision=last + 1,
+                revision=old.revision + 1,
                 time=utc(time.time()),
                 action=action,
                 champion=version,
                 before=old.champion,
                 reason=reason,
-                figures=figures or {},
+                figures=figures,
             )
             append_line(self._folder(name) / "journal.jsonl", msgspec.to_builtins(change))
             new = Aliases(revision=change.revision, champion=version)
             write_atomically(path, to_json(new))
             return new
 
-    def roll_back(self, name: str, *, reason: str) -> Aliases:
-        """Make the champion before this one the champion again.
-
-        Raises:
-            NotFound: there was none.
-        """
-        current = self.aliases(name).champion
-        before = next((c.before for c in reversed(self.journal(name)) if c.champion == current and c.before), "")
-        if not before:
-            raise NotFound(f'model "{name}"', f"version {current} had no champion before it to go back to")
-        return self.promote(name, before, reason=reason, action="roll back")
-
-    def _written_revisions(self, name: str) -> list[int]:
-        path = self._folder(name) / "journal.jsonl"
-        if not path.exists():
-            return []
-        changes = (_change(line, str(path)) for line in path.read_bytes().splitlines())
-        return [change.revision for change in changes if change is not None]
-
     def _folder(self, name: str) -> Path:
-        if not name or not all(c.isalnum() or c in "._-" for c in name) or name.startswith("."):
+        if not _NAME.fullmatch(name):
             raise InvalidInput(f'model name "{name[:80]}"', expected="letters, digits, '.', '_' and '-'", got="others")
         return self.root / name
 
@@ -200,15 +237,37 @@ class Store:
             yield
 
 
-def _change(line: bytes, where: str) -> Change | None:
+def _change(line: bytes) -> Change | None:
     """A line of the journal; None for one torn by a crash, which by design never took effect."""
-    del where
     try:
         return msgspec.json.decode(line, type=Change)
     except msgspec.MsgspecError:
         return None
 
 
+def _in_the_making(folder: Path) -> list[int]:
+    """Versions that living processes are making; what dead ones left is deleted."""
+    numbers = []
+    for path in folder.glob(".making-*"):
+        if (found := _MAKING.fullmatch(path.name)) is None:
+            continue
+        try:
+            claim = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:  # done this moment
+            continue
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(path, ignore_errors=True)
+        except BlockingIOError:
+            numbers.append(int(found[1]))
+        finally:
+            os.close(claim)
+    return numbers
+
+
 def _fsync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

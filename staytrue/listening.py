@@ -1,0 +1,64 @@
+"""Where a process listens, and how it is told to end: the same for server and sidecar."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+from staytrue.errors import InvalidConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+
+def listen(host: str, port: int, *, insecure: bool) -> socket.socket:
+    """A bound TCP socket. Loopback by default: other addresses need a deliberate word.
+
+    Raises:
+        InvalidConfig: the address is not loopback and ``insecure`` is not set, is taken, or is none of this machine.
+    """
+    if not insecure and not _loopback(host):
+        hint = "set insecure: true only where nothing untrusted can reach the port"
+        raise InvalidConfig(f"host {host}", expected="a loopback address such as 127.0.0.1", got=host, hint=hint)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Accepted connections inherit it: without, a small answer waits 40 ms for the caller's delayed acknowledgement.
+    bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        hint = "choose another with --port, or 0 for any free one"
+        raise InvalidConfig(f"{host}:{port}", f"cannot be listened on: {error.strerror}", hint=hint) from error
+    return bound
+
+
+def address(bound: socket.socket) -> str:
+    """``http://127.0.0.1:8080``."""
+    host, port = bound.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@contextlib.contextmanager
+def ended_by(stop: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Call ``stop`` on SIGTERM and SIGINT instead of dying, for the length of the block."""
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

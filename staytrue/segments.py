@@ -1,0 +1,160 @@
+"""The segments of the event log: where they lie, and frames that show where they begin and whether they are whole.
+
+A frame is ``magic (4 bytes) | length (u32) | CRC-32 of the payload (u32) | CRC-32 of these twelve bytes (u32) |
+payload``, little-endian. The header's checksum is seeded with the writer's name: a run of zeros left by a power cut is
+no frame, and neither is a payload that imitates one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import zlib
+from typing import TYPE_CHECKING, NamedTuple
+
+from staytrue.errors import TooLarge
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_MAGIC = b"\xf1STY"
+_START = struct.Struct("<4sII")
+_CHECK = struct.Struct("<I")
+_HEADER_BYTES = _START.size + _CHECK.size
+LOCK = "lock"
+READERS = "readers"
+
+MAX_RECORD_BYTES = 256 * 1024 * 1024
+"""Nothing longer is written."""
+
+
+class Found(NamedTuple):
+    """What a scan found: payloads, damaged frames passed over, and how many bytes both of them took.
+
+    Bytes behind ``end`` are no whole frame: still being written, or the torn tail of a writer that was killed.
+    """
+
+    payloads: list[bytes]
+    damaged: int
+    end: int
+
+
+def seed_of(writer: str) -> int:
+    """What a writer's headers are checked against."""
+    return zlib.crc32(writer.encode())
+
+
+def frame(payload: bytes, seed: int) -> bytes:
+    """A payload with its header.
+
+    Raises:
+        TooLarge: longer than any record may be.
+    """
+    if len(payload) > MAX_RECORD_BYTES:
+        raise TooLarge("event log", expected=f"records up to {MAX_RECORD_BYTES} bytes", got=f"{len(payload)} bytes")
+    start = _START.pack(_MAGIC, len(payload), zlib.crc32(payload))
+    return start + _CHECK.pack(zlib.crc32(start, seed)) + payload
+
+
+def scan(data: bytes, seed: int) -> Found:
+    """Read whole frames from the beginning of ``data``; what is damaged is passed over and counted."""
+    payloads: list[bytes] = []
+    at = damaged = 0
+    while len(data) - at >= _HEADER_BYTES:
+        header = _header(data, at, seed)
+        if header is None:
+            at_next = _next_header(data, at + 1, seed)
+            if at_next < 0:
+                break
+            damaged, at = damaged + 1, at_next
+            continue
+        length, checksum = header
+        begin, end = at + _HEADER_BYTES, at + _HEADER_BYTES + length
+        if end > len(data):
+            break
+        payload = data[begin:end]
+        if zlib.crc32(payload) == checksum:
+            payloads.append(payload)
+        else:
+            damaged += 1
+        at = end
+    return Found(payloads, damaged, at)
+
+
+def read_from(path: Path, offset: int, limit_bytes: int, seed: int) -> Found:
+    """Read about ``limit_bytes`` of a segment from an offset, and more where that holds not one whole frame."""
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            data = file.read(limit_bytes)
+            found = scan(data, seed)
+            if not found.end and len(data) == limit_bytes:
+                found = scan(data + file.read(), seed)
+            return found
+    except FileNotFoundError:
+        return Found([], 0, 0)
+
+
+def _header(data: bytes, at: int, seed: int) -> tuple[int, int] | None:
+    start = data[at : at + _START.size]
+    magic, length, checksum = _START.unpack(start)
+    if magic != _MAGIC or _CHECK.unpack_from(data, at + _START.size)[0] != zlib.crc32(start, seed):
+        return None
+    return length, checksum
+
+
+def _next_header(data: bytes, at: int, seed: int) -> int:
+    last = len(data) - _HEADER_BYTES + len(_MAGIC)
+    at = data.find(_MAGIC, at, last)
+    while at >= 0 and _header(data, at, seed) is None:
+        at = data.find(_MAGIC, at + 1, last)
+    return at
+
+
+def writers(log: Path) -> list[Path]:
+    """Folders of writers, oldest first; one with a leading dot is still being made."""
+    names = [name for name in _names(log) if name != READERS and not name.startswith(".")]
+    return [log / name for name in names if (log / name).is_dir()]
+
+
+def numbers(folder: Path) -> list[int]:
+    """Numbers of a writer's segments, ascending."""
+    return [int(name[:-4]) for name in _names(folder) if name.endswith(".seg") and name[:-4].isdecimal()]
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))  # noqa: PTH208 - names alone, and it is asked at every poll
+    except FileNotFoundError:
+        return []
+
+
+def size(folder: Path, number: int) -> int:
+    """Bytes of a segment; 0 where it is gone."""
+    try:
+        return segment(folder, number).stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def total_bytes(log: Path) -> int:
+    """Bytes of all segments of all writers."""
+    return sum(size(folder, number) for folder in writers(log) for number in numbers(folder))
+
+
+def alive(folder: Path) -> bool:
+    """Whether the process that writes here still holds its lock."""
+    try:
+        with (folder / LOCK).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:  # another reader is burying it
+        return False
+    return False
+
+
+def segment(folder: Path, number: int) -> Path:
+    """File of a segment."""
+    return folder / f"{number:012d}.seg"

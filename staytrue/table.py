@@ -1,0 +1,151 @@
+"""The head of somebody's CSV file, column by column, as `staytrue init` looks at it: no data frame, no database."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import functools
+import math
+import re
+from typing import TYPE_CHECKING
+
+from staytrue.errors import InvalidInput, NotFound, Unsupported
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+HEAD_ROWS = 100_000
+"""Rows looked at: enough to see rare categories, quick to read."""
+MINIMUM_ROWS = 50
+MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
+"""Cells taken as missing, in any case."""
+_INTEGER = re.compile(r"[+-]?\d{1,15}")
+_EPOCH = (1e8, 1e11)
+"""Unix seconds between 1973 and 5138."""
+
+
+class Column:
+    """A column's cells as text, and what they have in common. Facts hold for the cells that are not missing."""
+
+    def __init__(self, name: str, cells: list[str]) -> None:
+        self.name = name
+        self.cells = [cell.strip() for cell in cells]
+        self.present = [cell for cell in self.cells if cell.lower() not in MISSING]
+
+    @property
+    def marked(self) -> bool:
+        """Whether missing values are written as words, which a database takes for text."""
+        return any(cell and cell.lower() in MISSING for cell in self.cells)
+
+    @property
+    def missing(self) -> int:
+        """How many cells are missing."""
+        return len(self.cells) - len(self.present)
+
+    @functools.cached_property
+    def distinct(self) -> int:
+        """How many different values there are."""
+        return len(set(self.numbers or self.present))
+
+    @functools.cached_property
+    def numbers(self) -> list[float]:
+        """The values, if all are finite numbers; else none."""
+        try:
+            numbers = [float(cell) for cell in self.present]
+        except ValueError:
+            return []
+        return numbers if len(numbers) == len(self.present) and all(map(math.isfinite, numbers)) else []
+
+    @functools.cached_property
+    def whole(self) -> bool:
+        """Whether all values are written as whole numbers."""
+        return bool(self.present) and all(map(_INTEGER.fullmatch, self.present))
+
+    @functools.cached_property
+    def counts_up(self) -> bool:
+        """Whether it numbers the rows: whole numbers, each larger than the one before."""
+        pairs = zip(self.numbers, self.numbers[1:], strict=False)
+        return self.whole and self.distinct > 2 and all(before < after for before, after in pairs)
+
+    @functools.cached_property
+    def seconds(self) -> list[float]:
+        """Unix seconds of the values, if all are ISO 8601 dates or times; else none."""
+        if self.whole:  # 20110101 is also a date, but more often a number
+            return []
+        try:
+            moments = [datetime.datetime.fromisoformat(cell) for cell in self.present]
+        except ValueError:
+            return []
+        return [(m if m.tzinfo else m.replace(tzinfo=datetime.UTC)).timestamp() for m in moments]
+
+    @functools.cached_property
+    def epoch(self) -> list[float]:
+        """The values, if all could be Unix seconds; else none."""
+        plausible = all(_EPOCH[0] < number < _EPOCH[1] for number in self.numbers)
+        return self.numbers if plausible else []
+
+
+def read_head(path: Path) -> list[Column]:
+    """The columns of a CSV file, from its first rows.
+
+    Raises:
+        NotFound: no such file.
+        Unsupported: not named ``.csv``.
+        InvalidInput: not text in UTF-8, no header, a name twice, rows of unequal length, or too few rows.
+    """
+    if path.suffix.lower() != ".csv":
+        hint = "write staytrue.yaml by hand for others: docs/settings.md"
+        raise Unsupported(str(path), expected="a file named .csv", got=path.suffix or "no suffix", hint=hint)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            first = file.readline()
+            file.seek(0)
+            rows = _rows(csv.reader(file, delimiter=_delimiter(first)), path)
+            header = _header(next(rows, []), path)
+            body = [row for row, _ in zip(rows, range(HEAD_ROWS), strict=False)]
+    except FileNotFoundError as error:
+        raise NotFound(str(path), "is no file") from error
+    except OSError as error:
+        raise InvalidInput(str(path), f"cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        hint = "convert it, for example with `iconv -t UTF-8`"
+        raise InvalidInput(
+            str(path), expected="text in UTF-8", got=f"byte 0x{error.object[error.start]:02x}", hint=hint
+        ) from error
+    if len(body) < MINIMUM_ROWS:
+        raise InvalidInput(str(path), expected=f"at least {MINIMUM_ROWS} rows to train on", got=str(len(body)))
+    return [Column(name, list(cells)) for name, cells in zip(header, zip(*body, strict=True), strict=True)]
+
+
+def _rows(reader: Iterator[list[str]], path: Path) -> Iterator[list[str]]:
+    """Rows that are not blank, all as long as the first."""
+    width = 0
+    try:
+        for number, row in enumerate(reader, 1):
+            if not any(row):
+                continue
+            width = width or len(row)
+            if len(row) != width:
+                where = f"{path}, row {number}"
+                raise InvalidInput(where, expected=f"{width} cells as in the header", got=str(len(row)))
+            yield row
+    except csv.Error as error:
+        raise InvalidInput(str(path), f"is not CSV: {error}") from error
+
+
+def _header(names: list[str], path: Path) -> list[str]:
+    if not names:
+        raise InvalidInput(str(path), "is empty", hint="its first line must name the columns")
+    if all(Column("", [name]).numbers for name in names):
+        raise InvalidInput(f"{path}, row 1", expected="names of columns", got="numbers", hint="add a header line")
+    seen: set[str] = set()
+    for name in map(str.lower, filter(None, names)):
+        if name in seen:
+            raise InvalidInput(f"{path}, row 1", f'names two columns "{name}"', hint="upper and lower case count alike")
+        seen.add(name)
+    return names
+
+
+def _delimiter(line: str) -> str:
+    return max(",;\t|", key=line.count)
