@@ -1,1 +1,1 @@
-"""Part of Staytrue."""
+"""What people and Prometheus see."""

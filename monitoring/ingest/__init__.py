@@ -1,1 +1,1 @@
-"""Part of Staytrue."""
+"""From the event log and the labels endpoint into the lake, each thing once."""

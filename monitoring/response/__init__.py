@@ -1,1 +1,1 @@
-"""Part of Staytrue."""
+"""From evidence to action: alarms, webhooks, retraining jobs."""

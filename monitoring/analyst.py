@@ -1,0 +1,173 @@
+"""The analyst: one tick collects, looks at every span of event time that is due, raises alarms, retrains."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from monitoring.analysis.windows import Analysis
+from monitoring.response.alarms import RETRAINING_KINDS, Alarms
+from staytrue import bundle as bundles
+from staytrue.errors import StaytrueError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from monitoring.analysis.windows import WindowRows
+    from monitoring.display.vitals import Vitals
+    from monitoring.ingest.collector import Collector
+    from monitoring.ingest.lake import Lake
+    from monitoring.response.jobs import Jobs
+    from monitoring.response.notify import Outbox
+    from monitoring.response.reports import Reports
+    from monitoring.state import State
+    from staytrue.alerts import Alert
+    from staytrue.bundle import Bundle
+    from staytrue.profile import ReferenceProfile
+    from staytrue.sections import MonitoringSection
+    from staytrue.store import Store
+    from staytrue.windows import Window
+
+log = logging.getLogger(__name__)
+DAY_SECONDS = 86400.0
+HOUR_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the analyst works with."""
+
+    store: Store
+    state: State
+    lake: Lake
+    events: Collector
+    labels: Collector
+    vitals: Vitals
+    outbox: Outbox
+    jobs: Jobs
+    reports: Reports
+
+
+@dataclass(frozen=True)
+class _Calibrated:
+    """A version's analysis, and what it was made from."""
+
+    analysis: Analysis
+    bundle: Bundle
+    profile: ReferenceProfile
+
+
+class Analyst:
+    """Not for several threads at once."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        policy: MonitoringSection,
+        url: str = "",
+        factory: Callable[[Bundle, ReferenceProfile, MonitoringSection, float], Analysis] = Analysis,
+    ) -> None:
+        self._parts, self._policy, self._factory = parts, policy, factory
+        self._alarms = Alarms(parts.state, policy, url)
+        self._calibrated: dict[str, _Calibrated] = {}
+
+    def tick(self) -> int:
+        """Do all that is due; how many looks were taken.
+
+        Events are read before labels: a label that was told before an event is then never missed by the look that the
+        event sets off.
+        """
+        self._parts.events.collect()
+        self._parts.labels.collect()
+        looks = sum(self._look_at(model) for model in list(self._parts.vitals.newest))
+        self._parts.jobs.follow()
+        self._watch_traffic()
+        return looks
+
+    def recover(self) -> None:
+        """After a tick that failed: what is kept in memory follows the state again."""
+        self._parts.vitals.reload(self._parts.state)
+
+    def _look_at(self, model: str) -> int:
+        """Take every look that is due for a model."""
+        first = self._parts.state.first_answer(model)
+        if first is None:
+            return 0
+        step = self._policy.look_hours * HOUR_SECONDS
+        until = self._parts.state.looked_until(model)
+        if until is None:
+            until = first // step * step
+            self._parts.state.skip_to(model, until)
+        count = 0
+        while until + step <= self._parts.vitals.newest[model] - self._policy.lateness_seconds:
+            until += step
+            self._look(model, until)
+            count += 1
+        return count
+
+    def _look(self, model: str, end: float) -> None:
+        champion = self._parts.state.champion_at(model, end)
+        calibrated = self._calibrate(model, *champion) if champion else None
+        if calibrated is None:
+            self._parts.state.skip_to(model, end)
+            return
+        start = end - calibrated.analysis.lookback_days * DAY_SECONDS
+        rows = self._parts.lake.window(model, calibrated.bundle.signature, start, end)
+        window = calibrated.analysis.look(rows, start, end)
+        with self._parts.state.transaction():
+            self._parts.state.save_window(window)
+            changed = self._alarms.update(window)
+            self._parts.outbox.put(changed)
+            firing = [a for kind in RETRAINING_KINDS for a in self._parts.state.active(model, kind)]
+            bundle = calibrated.bundle
+            self._parts.jobs.consider(
+                model, window.version, firing, end, lambda: self._fresh_labels(model, bundle, end)
+            )
+        self._after(changed, window, rows, calibrated)
+
+    def _after(self, changed: list[Alert], window: Window, rows: WindowRows, calibrated: _Calibrated) -> None:
+        """What may be done again after a kill, or not at all: logging, waking the sender, asking for a report."""
+        for alert in changed:
+            log.info("%s %s: %s", alert.status, alert.labels["alertname"], alert.annotations.get("summary", ""))
+        if changed:
+            self._parts.outbox.wake()
+        drifts = [a for a in changed if a.status == "firing" and a.labels["alertname"] == "StaytrueDrift"]
+        if drifts and self._policy.evidently:
+            name = f"{window.model}-{drifts[0].starts_at[:10]}-{drifts[0].fingerprint[:6]}"
+            self._parts.reports.ask(name, window, rows, calibrated.profile)
+
+    def _fresh_labels(self, model: str, bundle: Bundle, end: float) -> int:
+        """Labelled rows that the champion has not seen and that no job has yet been made for."""
+        since = max(bundle.lineage.trained_until, self._parts.jobs.last_event_time(model))
+        rows = self._parts.lake.window(model, bundle.signature, max(since, end - 60 * DAY_SECONDS), end)
+        return int((rows.truth == rows.truth).sum())
+
+    def _calibrate(self, model: str, version: str, since: float) -> _Calibrated | None:
+        """The analysis of a version, made once; None while its bundle does not load, which is said and tried again."""
+        found = self._calibrated.get(model)
+        if found and (found.bundle.version, found.analysis.since) == (version, since):
+            return found
+        try:
+            bundle = self._parts.store.load(model, version)
+            profile = bundles.load_profile(self._parts.store.path(model, version))
+        except StaytrueError as error:
+            log.error("%s version %s cannot be watched: %s", model, version, error)  # noqa: TRY400 - the text says it all
+            return None
+        analysis = self._factory(bundle, profile, self._policy, since)
+        self._calibrated[model] = _Calibrated(analysis, bundle, profile)
+        return self._calibrated[model]
+
+    def _watch_traffic(self) -> None:
+        """Silence after traffic raises an alarm of its own, by the wall clock."""
+        seen, now = self._parts.vitals.last_seen, self._parts.vitals.clock()
+        if seen is None:
+            return
+        for model, newest in self._parts.vitals.newest.items():
+            if self._parts.state.first_answer(model) is None:
+                continue
+            with self._parts.state.transaction():
+                changed = self._alarms.vanished(model, now - seen, newest, now)
+                self._parts.outbox.put(changed)
+            if changed:
+                self._parts.outbox.wake()

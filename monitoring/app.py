@@ -1,0 +1,179 @@
+"""The sidecar's HTTP side: labels in; status, metrics, alerts, jobs and reports out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, HTMLResponse
+from prometheus_client.exposition import choose_encoder
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from monitoring.display.page import page
+from staytrue import __version__
+from staytrue.errors import ErrorCode, InvalidInput, NotFound, StaytrueError, TooLarge, Unsupported
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from prometheus_client import CollectorRegistry
+    from starlette.types import Lifespan
+
+    from monitoring.analyst import Parts
+    from monitoring.ingest.labels import LabelDesk
+
+STATUS = {
+    ErrorCode.INVALID_INPUT: 400,
+    ErrorCode.INVALID_CONFIG: 500,
+    ErrorCode.NOT_FOUND: 404,
+    ErrorCode.TOO_LARGE: 413,
+    ErrorCode.UNSUPPORTED: 405,
+    ErrorCode.CONFLICT: 409,
+    ErrorCode.OVERLOADED: 429,
+    ErrorCode.DEADLINE_EXCEEDED: 504,
+    ErrorCode.UNAVAILABLE: 503,
+    ErrorCode.CORRUPT_DATA: 500,
+    ErrorCode.INTERNAL: 500,
+}
+LARGEST_BODY = 16 * 1024 * 1024
+_FILES = {"report.html": "text/html", "scores.json": "application/json", "error.json": "application/json"}
+
+
+class Api:
+    """The endpoints, over the sidecar's parts."""
+
+    def __init__(self, parts: Parts, desk: LabelDesk, metrics: CollectorRegistry, backlog: Callable[[], int]) -> None:
+        self._parts, self._desk, self._metrics, self._backlog = parts, desk, metrics, backlog
+
+    def app(self, lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
+        """The ASGI application."""
+        app = FastAPI(title="Staytrue sidecar", version=__version__, lifespan=lifespan)
+        app.add_api_route("/healthz", self.health)
+        app.add_api_route("/metrics", self.metrics, response_class=Response)
+        app.add_api_route("/v1/labels", self.labels, methods=["POST"])
+        app.add_api_route("/v1/status", self.status, response_class=Response)
+        app.add_api_route("/v1/windows", self.windows, response_class=Response)
+        app.add_api_route("/v1/alerts", self.alerts, response_class=Response)
+        app.add_api_route("/v1/jobs", self.jobs, response_class=Response)
+        app.add_api_route("/v1/reports", self.reports, response_class=Response)
+        app.add_api_route("/reports/{name}/{file}", self.report, response_class=Response)
+        app.add_api_route("/", self.page, response_class=HTMLResponse)
+        app.add_exception_handler(StaytrueError, refused)
+        app.add_exception_handler(HTTPException, lost)
+        app.add_exception_handler(RequestValidationError, wrong)
+        return app
+
+    async def health(self) -> dict[str, str]:
+        """The loop runs."""
+        return {"status": "ok"}
+
+    def metrics(self, request: Request) -> Response:
+        """Prometheus metrics, or OpenMetrics where asked for."""
+        encoder, kind = choose_encoder(request.headers.get("accept", ""))
+        return Response(encoder(self._metrics), headers={"Content-Type": kind})
+
+    async def labels(self, request: Request) -> dict[str, int]:
+        """Take labels: ``{"labels": [{"event_id": …, "truth": …, "known": …}]}``; durable before the answer."""
+        body = await _limited(request)
+        return {"accepted": await run_in_threadpool(self._desk.accept, body)}
+
+    async def status(self) -> Response:
+        """How things stand. Cheap: may be asked often."""
+        state, vitals = self._parts.state, self._parts.vitals
+        by_status: dict[str, int] = {}
+        for (_, status), count in vitals.by_status().items():
+            by_status[status] = by_status.get(status, 0) + count
+        looked = [until for model in vitals.newest if (until := state.looked_until(model)) is not None]
+        places, events = self._parts.events.reader.places, vitals.totals["events"]
+        return _json(
+            {
+                "watermark": max(vitals.newest.values(), default=None),
+                "looked_until": min(looked, default=None),
+                "counts": {
+                    "events": sum(by_status.values()),
+                    "by_status": by_status,
+                    "rows": events.get("rows", 0),
+                    "labels": vitals.totals["labels"].get("labels", 0),
+                    "torn_tails": places.torn_tails,
+                    "damaged": events.get("damaged", 0),
+                },
+                "backlog_bytes": self._backlog(),
+                "models": {m: {"champion": c[0]} for m in vitals.newest if (c := state.champion_at(m, float("inf")))},
+                "alerts": state.active(),
+                "job": self._parts.jobs.active(),
+                "jobs": len(state.jobs()),
+                "reports_pending": self._parts.reports.pending(),
+                "webhooks": self._parts.outbox.counts(),
+            }
+        )
+
+    def windows(self, model: str = Query(), after: float = Query(default=0.0)) -> Response:
+        """Looks of a model whose end is after an event time."""
+        return _json(self._parts.state.windows(model, after))
+
+    def alerts(self) -> Response:
+        """All alerts there were, firing and resolved."""
+        return _json(self._parts.state.alerts())
+
+    def jobs(self) -> Response:
+        """Retraining jobs with their verdicts."""
+        return _json([{"job": job, "verdict": verdict} for job, verdict in self._parts.state.jobs()])
+
+    def reports(self) -> Response:
+        """Evidently's reports: scores, and where the page is."""
+        return _json(self._parts.reports.listing())
+
+    def report(self, name: str, file: str) -> Response:
+        """One file of a report."""
+        path = self._parts.reports.root / name / file
+        if file not in _FILES or "/" in name or name.startswith(".") or not path.is_file():
+            raise NotFound(f"report {name[:80]}/{file[:40]}", "is not there", hint="/v1/reports lists them")
+        return FileResponse(path, media_type=_FILES[file])
+
+    def page(self) -> HTMLResponse:
+        """The status page."""
+        return HTMLResponse(page(self._parts))
+
+
+async def _limited(request: Request) -> bytes:
+    said = request.headers.get("content-length", "")
+    if said.isdigit() and int(said) > LARGEST_BODY:
+        raise TooLarge("body", expected=f"at most {LARGEST_BODY} bytes", got=said, hint="send several requests")
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > LARGEST_BODY:
+            raise TooLarge("body", expected=f"at most {LARGEST_BODY} bytes", got="more", hint="send several requests")
+        parts.append(part)
+    return b"".join(parts)
+
+
+async def refused(_: Request, error: Exception) -> Response:
+    """A domain error."""
+    assert isinstance(error, StaytrueError)  # noqa: S101 - registered for no other
+    return _json({"error": str(error), "code": error.code.value}, STATUS[error.code])
+
+
+async def lost(request: Request, error: Exception) -> Response:
+    """An address or a method that is not there."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for no other
+    path = request.url.path[:200]
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "another method")
+        return await refused(request, Unsupported(path, expected=allowed, got=request.method[:20]))
+    return await refused(request, NotFound(path, "is no address of the sidecar", hint="/docs lists them"))
+
+
+async def wrong(request: Request, error: Exception) -> Response:
+    """A query parameter that is missing or wrong."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for no other
+    first = error.errors()[0]
+    where = " ".join(str(part) for part in first["loc"])
+    return await refused(request, InvalidInput(where, first["msg"], got=repr(first.get("input"))[:80]))
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, media_type="application/json")

@@ -1,0 +1,112 @@
+"""The sidecar's Prometheus metrics, computed from its state when they are asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from prometheus_client.metrics_core import Metric
+
+    from monitoring.analyst import Parts
+    from staytrue.windows import Window
+
+
+class Computed(Collector):
+    """Everything but the histograms, which count as they go. Labels are bounded: models, versions, features, states."""
+
+    def __init__(self, parts: Parts, backlog: Callable[[], int]) -> None:
+        self._parts, self._backlog = parts, backlog
+
+    def describe(self) -> list[Metric]:
+        """Nothing in advance: what there is depends on the models."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """All families."""
+        yield from self._collected()
+        yield from self._workers()
+        yield from self._looks()
+        yield from self._responses()
+
+    def _collected(self) -> Iterator[Metric]:
+        vitals = self._parts.vitals
+        events = CounterMetricFamily("staytrue_events_collected", "Requests collected.", labels=["model", "status"])
+        for (model, status), count in vitals.by_status().items():
+            events.add_metric([model, status], count)
+        yield events
+        labels = vitals.totals["labels"].get("labels", 0)
+        yield CounterMetricFamily("staytrue_labels_collected", "Labels collected.", value=labels)
+        rows = vitals.totals["events"].get("rows", 0)
+        yield CounterMetricFamily("staytrue_rows_collected", "Rows of answered requests collected.", value=rows)
+        places = self._parts.events.reader.places
+        torn = places.torn_tails
+        yield CounterMetricFamily(
+            "staytrue_log_torn_tails", "Records that a killed writer left half written.", value=torn
+        )
+        damaged = vitals.totals["events"].get("damaged", 0)
+        yield CounterMetricFamily("staytrue_log_damaged_records", "Records that failed their checksum.", value=damaged)
+        yield GaugeMetricFamily("staytrue_log_backlog_bytes", "Logged and not yet collected.", value=self._backlog())
+        mark = GaugeMetricFamily("staytrue_watermark_timestamp_seconds", "Newest event time.", labels=["model"])
+        for model, at in vitals.newest.items():
+            mark.add_metric([model], at)
+        yield mark
+
+    def _workers(self) -> Iterator[Metric]:
+        age = GaugeMetricFamily("staytrue_heartbeat_age_seconds", "Since a worker's last heartbeat.", labels=["worker"])
+        busy = GaugeMetricFamily("staytrue_in_flight_requests", "Requests in a worker.", labels=["worker"])
+        memory = GaugeMetricFamily("staytrue_worker_resident_bytes", "Memory of a worker.", labels=["worker"])
+        ready = GaugeMetricFamily("staytrue_worker_ready", "1 where a worker is ready.", labels=["worker"])
+        now = self._parts.vitals.clock()
+        for worker, beat in self._parts.vitals.heartbeats.items():
+            age.add_metric([worker], now - beat.time)
+            busy.add_metric([worker], beat.in_flight)
+            memory.add_metric([worker], beat.resident_bytes)
+            ready.add_metric([worker], float(beat.ready))
+        yield from (age, busy, memory, ready)
+
+    def _looks(self) -> Iterator[Metric]:
+        names = ["model", "version"]
+        drift = GaugeMetricFamily(
+            "staytrue_drift_evidence_ratio", "Evidence of drift; 1 is the threshold.", labels=[*names, "feature"]
+        )
+        quality = {
+            field: GaugeMetricFamily(f"staytrue_quality_{field}{suffix}", text, labels=names)
+            for field, suffix, text in (
+                ("value", "", "Error over the last window, in units of the target."),
+                ("baseline", "", "Usual error of held-out days."),
+                ("evidence", "_ratio", "Evidence of a worse error; 1 is the threshold."),
+                ("coverage", "_ratio", "Share of rows of the last window that have a label."),
+            )
+        }
+        for window in self._last_windows():
+            for item in window.drift:
+                if item.sufficiency == "sufficient":
+                    drift.add_metric([window.model, window.version, item.feature], item.evidence)
+            for field, family in quality.items():
+                if window.quality is not None:
+                    family.add_metric([window.model, window.version], getattr(window.quality, field))
+        yield from (drift, *quality.values())
+
+    def _responses(self) -> Iterator[Metric]:
+        firing = GaugeMetricFamily("staytrue_alerts_firing", "Alerts that fire.", labels=["model", "alertname"])
+        for alert in self._parts.state.active():
+            firing.add_metric([alert.labels.get("model", ""), alert.labels.get("alertname", "")], 1)
+        yield firing
+        jobs = GaugeMetricFamily("staytrue_retraining_jobs", "Retraining jobs.", labels=["state"])
+        states = [job.state for job, _ in self._parts.state.jobs()]
+        for state in ("queued", "running", "succeeded", "failed"):
+            jobs.add_metric([state], states.count(state))
+        yield jobs
+        webhooks = GaugeMetricFamily("staytrue_webhooks", "Webhook messages.", labels=["state"])
+        for state, count in self._parts.outbox.counts().items():
+            webhooks.add_metric([state], count)
+        yield webhooks
+
+    def _last_windows(self) -> list[Window]:
+        found = (self._parts.state.last_window(model) for model in self._parts.vitals.newest)
+        return [window for window in found if window is not None]

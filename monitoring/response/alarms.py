@@ -1,0 +1,132 @@
+"""Alarms: evidence that stays above its threshold fires, evidence that stays below resolves, silence does neither."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from monitoring.ingest.lake import day_of
+from staytrue import alerts
+from staytrue.alerts import Alert
+from staytrue.records import utc
+
+if TYPE_CHECKING:
+    from monitoring.state import State
+    from staytrue.sections import MonitoringSection
+    from staytrue.windows import Window
+
+NAMES = {"drift": "StaytrueDrift", "quality": "StaytrueQuality", "data": "StaytrueData", "traffic": "StaytrueVanished"}
+RETRAINING_KINDS = ("drift", "quality")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a look says of one kind of alarm. ``evidence`` is None where there is not enough to say."""
+
+    kind: str
+    evidence: float | None
+    summary: str
+
+
+class Alarms:
+    """The state of each alarm, kept in the sidecar's state. Call within a transaction."""
+
+    def __init__(self, state: State, policy: MonitoringSection, url: str = "") -> None:
+        self._state, self._policy, self.url = state, policy, url
+
+    def update(self, window: Window) -> list[Alert]:
+        """Take note of a look; alerts that fired or resolved by it."""
+        changed: list[Alert] = []
+        for finding in findings(window):
+            changed += self._one(window, finding)
+        return changed
+
+    def vanished(self, model: str, silent_seconds: float, event_time: float, now: float) -> list[Alert]:
+        """Raise or resolve the alarm of a model whose traffic has gone. It resolves no other."""
+        active = self._state.active(model, "traffic")
+        if silent_seconds >= self._policy.vanished_seconds and not active:
+            text = f"{model}: no request for {silent_seconds / 60:.0f} minutes; other alarms stay as they are"
+            return [self._fire(model, "", Finding("traffic", 1.0, text), now, {"event_time": utc(event_time)})]
+        if silent_seconds < self._policy.vanished_seconds and active:
+            return [self._end(model, "traffic", active[0], now, "requests are coming again")]
+        return []
+
+    def _one(self, window: Window, finding: Finding) -> list[Alert]:
+        kind, changed = finding.kind, list[Alert]()
+        active = self._state.active(window.model, kind)
+        version, above, below = self._streak(window.model, kind)
+        if version != window.version:
+            above = below = 0
+            for alert in active:
+                changed.append(self._end(window.model, kind, alert, window.end, f"version {window.version} took over"))
+            active = []
+        if finding.evidence is not None:
+            above, below = (above + 1, 0) if finding.evidence >= 1 else (0, below + 1)
+        if not active and above >= self._policy.for_looks:
+            told = {"evidence": f"{finding.evidence:.2f}", "window": _span(window)}
+            changed.append(self._fire(window.model, window.version, finding, window.end, told))
+        elif active and below >= self._policy.resolve_looks:
+            changed.append(self._end(window.model, kind, active[0], window.end, "back under the threshold"))
+        sql = "INSERT OR REPLACE INTO streaks VALUES (?, ?, ?, ?, ?)"
+        self._state.execute(sql, window.model, kind, window.version, above, below)
+        return changed
+
+    def _streak(self, model: str, kind: str) -> tuple[str, int, int]:
+        rows = self._state.execute(
+            "SELECT version, above, below FROM streaks WHERE model = ? AND kind = ?", model, kind
+        )
+        return (str(rows[0][0]), int(rows[0][1]), int(rows[0][2])) if rows else ("", 0, 0)
+
+    def _fire(self, model: str, version: str, finding: Finding, at: float, told: dict[str, str]) -> Alert:
+        labels = {"alertname": NAMES[finding.kind], "model": model, "severity": "warning"}
+        notes = {"summary": finding.summary, "version": version, **told}
+        alert = alerts.fire(labels, notes, at, self.url)
+        self._state.save_alert(model, finding.kind, alert)
+        return alert
+
+    def _end(self, model: str, kind: str, alert: Alert, at: float, why: str) -> Alert:
+        ended = alerts.resolve(alert, at)
+        ended = msgspec.structs.replace(ended, annotations={**alert.annotations, "resolved_because": why})
+        self._state.save_alert(model, kind, ended)
+        return ended
+
+
+def findings(window: Window) -> list[Finding]:
+    """What a look says of each kind."""
+    return [_drift(window), _quality(window), _data(window)]
+
+
+def _drift(window: Window) -> Finding:
+    enough = [item for item in window.drift if item.sufficiency == "sufficient"]
+    if not enough:
+        return Finding("drift", None, "")
+    moved = sorted((item for item in enough if item.evidence >= 1), key=lambda item: -item.evidence)
+    names = ", ".join(item.feature for item in moved)
+    detail = f" ({moved[0].feature}: {moved[0].detail})" if moved else ""
+    text = f"{window.model} version {window.version}: drift in {names}{detail}"
+    return Finding("drift", window.drift_evidence, text)
+
+
+def _quality(window: Window) -> Finding:
+    found = window.quality
+    if found is None or found.sufficiency == "insufficient":
+        return Finding("quality", None, "")
+    text = (
+        f"{window.model} version {window.version}: {found.metric.replace('_', ' ')} {found.value:.4g}, "
+        f"usually {found.baseline:.4g} ({found.coverage:.0%} of rows labelled)"
+    )
+    return Finding("quality", found.evidence, text)
+
+
+def _data(window: Window) -> Finding:
+    if not window.rows:
+        return Finding("data", None, "")
+    failed = [check for check in window.checks if check.verdict == "fail"]
+    text = "; ".join(f"{check.column}: {check.detail}" for check in failed)
+    return Finding("data", float(bool(failed)), f"{window.model} version {window.version}: {text}")
+
+
+def _span(window: Window) -> str:
+    return f"{day_of(window.start)} to {day_of(window.end)}, {window.rows} rows"

@@ -1,0 +1,131 @@
+"""Puts the sidecar together and runs it until SIGTERM: the HTTP side in the loop, the analyst in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING
+
+import uvicorn
+from prometheus_client import CollectorRegistry
+
+from monitoring.analyst import Analyst, Parts
+from monitoring.app import Api
+from monitoring.display.metrics import Computed
+from monitoring.display.vitals import Vitals
+from monitoring.ingest.collector import EVENTS, LABELS, Collector
+from monitoring.ingest.labels import LabelDesk
+from monitoring.ingest.lake import Lake
+from monitoring.response.jobs import Jobs
+from monitoring.response.notify import Outbox
+from monitoring.response.reports import Reports
+from monitoring.state import State
+from staytrue.eventlog import Writer
+from staytrue.listening import address, ended_by, listen
+from staytrue.store import Store
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from staytrue.project import Project
+    from staytrue.sections import MonitoringSection
+
+log = logging.getLogger(__name__)
+
+
+def run(project: Project, path: Path, settings: MonitoringSection) -> int:
+    """Watch until SIGTERM or SIGINT; the exit code.
+
+    Raises:
+        InvalidConfig: the address cannot be listened on.
+    """
+    bound = listen(settings.host, settings.port, insecure=settings.insecure)
+    url = address(bound)
+    writer = Writer(settings.data / "labels-log")
+    registry = CollectorRegistry()
+    parts = assemble(project, path, settings, registry, url)
+
+    def backlog() -> int:
+        return parts.events.reader.backlog_bytes() + parts.labels.reader.backlog_bytes()
+
+    registry.register(Computed(parts, backlog))
+    api = Api(parts, LabelDesk(writer), registry, backlog)
+    parts.outbox.start()
+    parts.reports.resume()
+    try:
+        asyncio.run(_serve(api, Analyst(parts, settings, url), settings, bound))
+    finally:
+        parts.outbox.stop()
+        parts.reports.stop()
+        writer.close()
+        parts.state.close()
+    return 0
+
+
+def assemble(project: Project, path: Path, settings: MonitoringSection, registry: CollectorRegistry, url: str) -> Parts:
+    """The sidecar's parts, over its folder."""
+    state, lake = State(settings.data / "state.sqlite"), Lake(settings.data / "lake")
+    vitals = Vitals(state, registry)
+    return Parts(
+        store=Store(project.store),
+        state=state,
+        lake=lake,
+        events=Collector(EVENTS, project.serving.log, lake, state, vitals),
+        labels=Collector(LABELS, settings.data / "labels-log", lake, state, vitals),
+        vitals=vitals,
+        outbox=Outbox(state, settings.webhooks, url),
+        jobs=Jobs(state, settings.data / "jobs", path, project.retraining),
+        reports=Reports(settings.data / "reports"),
+    )
+
+
+async def _serve(api: Api, analyst: Analyst, settings: MonitoringSection, bound: socket.socket) -> None:
+    @contextlib.asynccontextmanager
+    async def lifespan(_: object) -> AsyncIterator[None]:
+        ending = asyncio.Event()
+        task = asyncio.create_task(_ticks(analyst, settings.poll_seconds, ending))
+        yield
+        ending.set()
+        await task
+
+    config = uvicorn.Config(
+        api.app(lifespan),
+        ws="none",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+    await _Server(config).serve(sockets=[bound])
+
+
+async def _ticks(analyst: Analyst, seconds: float, ending: asyncio.Event) -> None:
+    """Tick until the end; a tick that fails is told of and tried again, and what it had not finished is done then."""
+    while not ending.is_set():
+        try:
+            await asyncio.to_thread(analyst.tick)
+        except Exception:
+            log.exception("a tick failed; it is tried again")
+            analyst.recover()
+            await asyncio.sleep(1.0)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ending.wait(), seconds)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, with the words that callers wait for and exit code 0 after SIGTERM."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then say where."""
+        await super().startup(sockets)
+        for bound in sockets or []:
+            print(f"staytrue monitor: listening on {address(bound)}", flush=True)  # noqa: T201 - callers wait for it
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """End on a signal. uvicorn's own raises it again afterwards, which ends a clean shutdown with an error."""
+        with ended_by(self.handle_exit):
+            yield
