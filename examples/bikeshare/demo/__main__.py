@@ -65,8 +65,8 @@ def _held_out(output: Path, rows: list[Row]) -> list[Row]:
     """The rows of the first four months that the model did not learn from, whole weeks of them."""
     run = max((output / "runs").iterdir(), key=lambda path: path.stat().st_mtime)
     split: dict[str, Any] = json.loads((run / "split.json").read_text())
-    times = set(split["times"]["validation"]) | set(split["times"]["test"])
-    return [row for row in rows if row.time in times]
+    early = [row for row in rows if row.time < DRIFT_BEGINS]  # the rows that the run split, by their place in time
+    return [early[place] for place in sorted(split["parts"]["validation"] + split["parts"]["test"])]
 
 
 def _gather(replay: Replay, receiver: Receiver, auditor: Auditor, output: Path) -> Story:

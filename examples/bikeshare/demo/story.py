@@ -52,14 +52,15 @@ class Auditor:
 def lake_ids(monitoring: Path) -> list[str]:
     """Ids of all collected requests, read from the Parquet files themselves."""
     files = str(monitoring / "lake" / "events" / "**" / "*.parquet")
-    rows = duckdb.sql(f"SELECT event_id FROM read_parquet('{files}', union_by_name=true) WHERE row = 0").fetchall()  # noqa: S608 - our own folder
-    return [str(row[0]) for row in rows]
+    sql = "SELECT event_id FROM read_parquet($files, union_by_name=true) WHERE row = 0"
+    return [str(row[0]) for row in duckdb.execute(sql, {"files": files}).fetchall()]
 
 
 def lake_labels(monitoring: Path) -> int:
     """Labels in the lake."""
     files = str(monitoring / "lake" / "labels" / "**" / "*.parquet")
-    row = duckdb.sql(f"SELECT count(DISTINCT event_id) FROM read_parquet('{files}', union_by_name=true)").fetchone()  # noqa: S608 - our own folder
+    sql = "SELECT count(DISTINCT event_id) FROM read_parquet($files, union_by_name=true)"
+    row = duckdb.execute(sql, {"files": files}).fetchone()
     return int(row[0]) if row else 0
 
 
