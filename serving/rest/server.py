@@ -138,7 +138,7 @@ async def lost(http: Http, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for no other
     path = http.url.path[:200]
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
+        allowed = ", ".join(sorted((error.headers or {}).get("Allow", "").split(", ")))  # a set's order changes
         wrong: StaytrueError = Unsupported(path, expected=allowed or "another method", got=http.method[:20])
         return Response(errors.body(wrong), 405, headers={"Allow": allowed} if allowed else {}, media_type=_JSON)
     missing = NotFound(path, "is no address of this server", hint="try /v2/models/NAME/infer or /v2/health/ready")

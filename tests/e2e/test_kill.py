@@ -95,6 +95,7 @@ def test_sidecar_killed_in_the_middle_collects_every_request_once(project: Path,
     labels = Connection(sidecar.address)
     told = [{"event_id": name, "truth": 1.0, "known": rows(1)[0].time + 1e6} for name in answered]
     assert labels.call("POST", "/v1/labels", {"labels": told})[0] == 200
+    labels.close()
     time.sleep(pause)
     sidecar.kill()
     answered += send(server.address, rows(200))

@@ -1,0 +1,118 @@
+"""A small module with numbers that may be missing, whole numbers and text, and all that publishing needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from staytrue.bundle import Lineage, Metric
+from staytrue.checkpoint import Checkpoint
+from staytrue.profile import ReferenceColumn, ReferenceProfile
+from staytrue.sections import ExportSection
+from staytrue.signature import Signature, TensorSpec
+from staytrue.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+SIGNATURE = Signature(
+    inputs=[
+        TensorSpec(name="size", datatype="FP32", shape=[-1, 1]),
+        TensorSpec(name="rooms", datatype="INT64", shape=[-1, 1], categories=["1", "2", "3"]),
+        TensorSpec(name="town", datatype="BYTES", shape=[-1, 1], categories=["north", "south"]),
+    ],
+    outputs=[TensorSpec(name="price", datatype="FP32", shape=[-1, 1])],
+)
+ROWS = 64
+
+
+class Small(nn.Module):
+    """price = 3 * size + rooms + 10 * code of town, missing size taken as 5."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3, 1)
+        with torch.no_grad():
+            self.linear.weight.copy_(torch.tensor([[3.0, 1.0, 10.0]]))
+            self.linear.bias.zero_()
+
+    def forward(self, size: torch.Tensor, rooms: torch.Tensor, town: torch.Tensor) -> torch.Tensor:
+        """Shapes: each [N,1] → [N,1]."""
+        filled = torch.where(torch.isnan(size), torch.full_like(size, 5.0), size)
+        return self.linear(torch.cat([filled, rooms.float(), town.float()], dim=1))  # type: ignore[no-any-return]
+
+
+class Unfaithful(Small):
+    """Gives another answer while it is traced or exported than it gives when it is called."""
+
+    def forward(self, size: torch.Tensor, rooms: torch.Tensor, town: torch.Tensor) -> torch.Tensor:
+        """Shapes: each [N,1] → [N,1]."""
+        right = super().forward(size, rooms, town)
+        tracing = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        return right + 1.0 if torch.compiler.is_exporting() or tracing else right
+
+
+@pytest.fixture
+def rows() -> dict[str, NDArray[Any]]:
+    """Real rows as callers send them."""
+    draw = np.random.default_rng(0)
+    return {
+        "size": draw.normal(5, 2, (ROWS, 1)).astype(np.float32),
+        "rooms": draw.integers(1, 4, (ROWS, 1)),
+        "town": draw.choice(np.array(["north", "south"], dtype=object), (ROWS, 1)),
+    }
+
+
+@pytest.fixture
+def checkpoint() -> Checkpoint:
+    """The record of a run that never was."""
+    return Checkpoint(
+        run="run-1",
+        name="houses",
+        task="regression",
+        target="price",
+        signature=SIGNATURE,
+        architecture="small",
+        model={},
+        preprocessing={},
+        evaluation={"validation": {"mae": Metric(value=1.0, low=0.5, high=1.5)}},
+        lineage=Lineage(run="run-1", data_fingerprint="d", project_fingerprint="p", trained_rows=64, test_openings=1),
+        epochs=1,
+        best_epoch=1,
+        weights_sha256="0" * 64,
+    )
+
+
+@pytest.fixture
+def profile(rows: dict[str, NDArray[Any]]) -> ReferenceProfile:
+    """Reference rows whose target has a deviation of about six."""
+    truth = 3 * rows["size"].ravel() + rows["rooms"].ravel()
+    return ReferenceProfile(
+        columns=[
+            ReferenceColumn(name="size", kind="numeric", values=rows["size"].ravel().tolist()),
+            ReferenceColumn(name="rooms", kind="category", values=[str(v) for v in rows["rooms"].ravel()]),
+            ReferenceColumn(name="town", kind="category", values=rows["town"].ravel().tolist()),
+        ],
+        time=[float(i) for i in range(ROWS)],
+        split=["train"] * ROWS,
+        prediction=truth.tolist(),
+        truth=truth.tolist(),
+    )
+
+
+@pytest.fixture
+def settings() -> ExportSection:
+    """Small batches."""
+    return ExportSection(max_batch=32)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store."""
+    return Store(tmp_path / "store")

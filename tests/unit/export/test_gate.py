@@ -1,0 +1,125 @@
+"""The gate lets a better challenger pass, and no other: intervals against closed forms, decisions on real bundles."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+from export.gate import interval, judge
+from export.publish import publish
+from staytrue.errors import InvalidInput
+from staytrue.sections import GateSection
+from staytrue.verdicts import RetrainJob
+from tests.unit.export.conftest import Small
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from staytrue.checkpoint import Checkpoint
+    from staytrue.profile import ReferenceProfile
+    from staytrue.sections import ExportSection
+    from staytrue.store import Store
+
+    Rows = dict[str, NDArray[Any]]
+
+JOB = RetrainJob(id="houses-1", model="houses", trigger="test", champion="1", event_time=5.0, created=0.0)
+HOUR = 3600.0
+
+
+def test_interval_of_independent_days_is_the_normal_one() -> None:
+    draw = np.random.default_rng(1)
+    difference = draw.normal(-1.0, 2.0, 400)
+    low, high = interval(difference, np.arange(400), 0.95, seed=0)
+    half = 1.96 * difference.std(ddof=1) / np.sqrt(400)
+    assert low == pytest.approx(difference.mean() - half, abs=0.03)
+    assert high == pytest.approx(difference.mean() + half, abs=0.03)
+
+
+def test_rows_of_one_day_that_move_together_count_as_one() -> None:
+    draw = np.random.default_rng(2)
+    days = np.repeat(np.arange(30), 24)
+    difference = np.repeat(draw.normal(0.0, 1.0, 30), 24)
+    low, high = interval(difference, days, 0.95, seed=0)
+    by_row_low, by_row_high = interval(difference, np.arange(len(days)), 0.95, seed=0)
+    assert (high - low) / (by_row_high - by_row_low) == pytest.approx(np.sqrt(24), rel=0.15)
+
+
+def test_interval_covers_the_truth_about_as_often_as_it_says() -> None:
+    draw = np.random.default_rng(3)
+    days = np.repeat(np.arange(25), 8)
+    hits = 0
+    for seed in range(200):
+        difference = np.repeat(draw.normal(0.3, 1.0, 25), 8) + draw.normal(0, 0.5, 200)
+        low, high = interval(difference, days, 0.95, seed=seed)
+        hits += low <= 0.3 <= high
+    assert 0.88 <= hits / 200 <= 0.99
+
+
+@pytest.fixture
+def versions(
+    store: Store, checkpoint: Checkpoint, profile: ReferenceProfile, rows: Rows, settings: ExportSection
+) -> Store:
+    """Version 1 is right, version 2 the same, version 3 too high by 4."""
+    high = Small()
+    with torch.no_grad():
+        high.linear.bias.add_(4.0)
+    for model in (Small(), Small(), high):
+        publish(store, model, checkpoint, profile, rows, settings)
+    return store
+
+
+def truth(rows: Rows) -> NDArray[np.float64]:
+    """What version 1 says, with noise that no version knows."""
+    town = np.where(rows["town"] == "north", 1, 2)
+    exact = (3 * rows["size"] + rows["rooms"] + 10 * town).ravel().astype(np.float64)
+    noisy: NDArray[np.float64] = exact + np.random.default_rng(4).normal(0, 0.5, len(exact))
+    return noisy
+
+
+def run(store: Store, rows: Rows, champion: str, challenger: str, **settings: Any) -> Any:
+    """Judge over 64 hours."""
+    job = RetrainJob(id="houses-1", model="houses", trigger="test", champion=champion, event_time=5.0, created=0.0)
+    gate = GateSection(**{"minimum_rows": 24, **settings})
+    times = np.arange(64, dtype=np.float64) * 12 * HOUR
+    return judge(store, job, challenger, rows, truth(rows), times, gate)
+
+
+def test_a_better_challenger_passes_with_its_figures(versions: Store, rows: Rows) -> None:
+    verdict = run(versions, rows, champion="3", challenger="1")
+    assert verdict.promote
+    assert verdict.champion_error == pytest.approx(4.0, abs=0.2)
+    assert verdict.challenger_error == pytest.approx(0.4, abs=0.15)
+    assert verdict.low < verdict.difference < verdict.high < 0
+    assert (verdict.rows, verdict.blocks, verdict.decided) == (64, 32, 5.0)
+    assert verdict.reason.startswith("better")
+
+
+def test_a_worse_challenger_is_refused(versions: Store, rows: Rows) -> None:
+    verdict = run(versions, rows, champion="1", challenger="3")
+    assert not verdict.promote
+    assert verdict.low > 0
+
+
+def test_an_equal_challenger_is_refused(versions: Store, rows: Rows) -> None:
+    verdict = run(versions, rows, champion="1", challenger="2")
+    assert not verdict.promote
+    assert verdict.difference == 0.0
+    assert "not shown to be better" in verdict.reason
+
+
+def test_too_few_rows_promote_nobody(versions: Store, rows: Rows) -> None:
+    verdict = run(versions, rows, champion="3", challenger="1", minimum_rows=65)
+    assert not verdict.promote
+    assert "too few rows" in verdict.reason
+
+
+def test_the_same_job_gets_the_same_verdict(versions: Store, rows: Rows) -> None:
+    assert run(versions, rows, champion="3", challenger="1") == run(versions, rows, champion="3", challenger="1")
+
+
+def test_lengths_that_differ_are_refused(versions: Store, rows: Rows) -> None:
+    with pytest.raises(InvalidInput, match="one length"):
+        judge(versions, JOB, "2", rows, np.zeros(3), np.zeros(3), GateSection())

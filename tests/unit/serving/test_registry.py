@@ -1,0 +1,151 @@
+"""The registry follows aliases without dropping a call, and a version that does not load changes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from serving.registry import PINNED_KEPT, Registry
+from staytrue.errors import CorruptData, NotFound, Unavailable
+from staytrue.records import read, to_json
+from staytrue.store import Aliases
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from staytrue.store import Store
+
+
+@pytest.fixture
+def registry(store: Store) -> Iterator[Registry]:
+    """A registry that has loaded the champion."""
+    made = Registry(store, [])
+    made.refresh()
+    yield made
+    made.close()
+
+
+def total(registry: Registry, row: dict[str, Any], version: str | None = None) -> float:
+    """The answer to a row."""
+    with registry.version("tiny", version) as loaded:
+        return float(loaded.runtime.run(row)["total"][0, 0])
+
+
+def point_at(store: Store, version: str) -> None:
+    """Name a champion by hand, as a damaged disk or a careless hand would: without the store's checks."""
+    path = store.root / "tiny" / "aliases.json"
+    old = read(Aliases, path)
+    path.write_bytes(to_json(Aliases(revision=old.revision + 1, champion=version)))
+
+
+def damage(path: Path) -> None:
+    """Change one byte."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def test_a_new_champion_answers_after_a_refresh(
+    registry: Registry, store: Store, publishing: Callable[..., str], row: dict[str, Any]
+) -> None:
+    assert total(registry, row) == 15.0
+    store.promote("tiny", publishing(3.0), reason="test")
+    registry.refresh()
+    assert total(registry, row) == 16.5
+
+
+def test_a_call_in_flight_keeps_the_version_it_began_with(
+    registry: Registry, store: Store, publishing: Callable[..., str], row: dict[str, Any]
+) -> None:
+    with registry.version("tiny", None) as old:
+        store.promote("tiny", publishing(3.0), reason="test")
+        registry.refresh()
+        assert float(old.runtime.run(row)["total"][0, 0]) == 15.0
+    assert old.retired
+    assert old.calls == 0
+
+
+@pytest.mark.parametrize("file", ["model.onnx", "bundle.json", "profile.json", "MODEL_CARD.md", "bundle.sha256"])
+def test_one_changed_byte_in_any_file_leaves_the_old_version_serving(
+    registry: Registry, store: Store, publishing: Callable[..., str], row: dict[str, Any], file: str
+) -> None:
+    version = publishing(3.0)
+    damage(store.path("tiny", version) / file)
+    point_at(store, version)
+    registry.refresh()
+    assert total(registry, row) == 15.0
+    assert registry.ready()
+    assert version in registry.model("tiny").refused
+
+
+def test_a_bundle_without_proof_leaves_the_old_version_serving(
+    registry: Registry, store: Store, publishing: Callable[..., str], row: dict[str, Any]
+) -> None:
+    version = publishing(3.0, proven=False)
+    point_at(store, version)
+    registry.refresh()
+    assert total(registry, row) == 15.0
+    assert "parity proof at batch 16" in registry.model("tiny").refused[version]
+
+
+def test_a_bundle_without_proof_cannot_be_promoted(store: Store, publishing: Callable[..., str]) -> None:
+    with pytest.raises(CorruptData, match="unproven"):
+        store.promote("tiny", publishing(3.0, proven=False), reason="test")
+
+
+def test_a_good_version_after_a_bad_one_is_taken(
+    registry: Registry, store: Store, publishing: Callable[..., str], row: dict[str, Any]
+) -> None:
+    point_at(store, publishing(3.0, proven=False))
+    registry.refresh()
+    store.promote("tiny", publishing(4.0), reason="test")
+    registry.refresh()
+    assert total(registry, row) == 18.0
+    assert not registry.model("tiny").refused
+
+
+def test_an_older_version_answers_when_it_is_named(
+    registry: Registry, store: Store, publishing: Callable[..., str], row: dict[str, Any]
+) -> None:
+    store.promote("tiny", publishing(3.0), reason="test")
+    registry.refresh()
+    assert total(registry, row, "1") == 15.0
+
+
+def test_only_a_few_named_versions_stay_loaded(
+    registry: Registry, store: Store, publishing: Callable[..., str], row: dict[str, Any]
+) -> None:
+    for factor in range(3, 9):
+        store.promote("tiny", publishing(float(factor)), reason="test")
+    registry.refresh()
+    for version in ("2", "3", "4", "5", "6"):
+        total(registry, row, version)
+    assert len(registry.model("tiny").pinned) == PINNED_KEPT
+
+
+def test_unknown_model_and_version_say_what_there_is(registry: Registry) -> None:
+    with pytest.raises(NotFound, match="models: tiny"), registry.version("other", None):
+        pass
+    with pytest.raises(NotFound, match="versions: 1"), registry.version("tiny", "9"):
+        pass
+
+
+def test_a_model_whose_first_version_does_not_load_is_unavailable_and_not_ready(store: Store) -> None:
+    damage(store.path("tiny", "1") / "model.onnx")
+    registry = Registry(store, [])
+    registry.refresh()
+    assert not registry.ready()
+    with pytest.raises(Unavailable, match="has no version that loads"), registry.version("tiny", None):
+        pass
+
+
+def test_an_empty_store_is_not_ready_and_picks_up_its_first_model(tmp_path: Path, store: Store) -> None:
+    registry = Registry(store, ["later"])
+    registry.refresh()
+    assert not registry.ready()
+    (store.root / "tiny").rename(store.root / "tiny-away")
+    empty = Registry(type(store)(tmp_path / "nothing"), [])
+    empty.refresh()
+    assert not empty.ready()
