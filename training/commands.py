@@ -44,7 +44,7 @@ class Train:
         from staytrue.records import read
         from training.run import train
 
-        folder = train(_resolved(arguments), opening=arguments.test, say=_say)
+        folder = train(_resolved(arguments.project, seed=arguments.seed), opening=arguments.test, say=_say)
         checkpoint = read(Checkpoint, folder / CHECKPOINT)
         _say(f"trained {checkpoint.name}: kept epoch {checkpoint.best_epoch} of {checkpoint.epochs}")
         _say(_table(checkpoint.evaluation))
@@ -71,7 +71,7 @@ class Export:
 
         if arguments.promote and not arguments.reason.strip():
             raise InvalidConfig("--promote", "needs --reason TEXT for the journal")
-        project = projects.load(arguments.project)
+        project = _resolved(arguments.project)
         store = Store(project.store)
         folder = arguments.run or newest_run(project.retraining.runs, project.name)
         bundle = publish_run(store, folder, project)
@@ -101,7 +101,7 @@ class Retrain:
         from staytrue.verdicts import RetrainJob
         from training.retrain import retrain
 
-        project = projects.load(arguments.project)
+        project = _resolved(arguments.project)
         verdict = retrain(project, read(RetrainJob, arguments.job), say=_say)
         write_atomically(arguments.job.parent / VERDICT, to_json(verdict))
         outcome = "promoted" if verdict.promote else "not promoted"
@@ -114,12 +114,19 @@ class Retrain:
 train, export, retrain = Train(), Export(), Retrain()
 
 
-def _resolved(arguments: argparse.Namespace) -> Project:
+def _resolved(path: Path, **training: int | None) -> Project:
+    """The project with the environment's settings and these flags of the training section applied."""
     from staytrue.settings import resolve
 
-    project = projects.load(arguments.project)
-    settings = resolve(project.training, "training", {"seed": arguments.seed})
-    return project.model_copy(update={"training": settings})
+    project = projects.load(path)
+    sections = {
+        "split": resolve(project.split, "split", {}),
+        "model": resolve(project.model, "model", {}),
+        "training": resolve(project.training, "training", training),
+        "export": resolve(project.export, "export", {}),
+        "retraining": resolve(project.retraining, "retraining", {}),
+    }
+    return project.model_copy(update=sections)
 
 
 def _table(evaluation: dict[str, dict[str, Metric]]) -> str:

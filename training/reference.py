@@ -60,7 +60,11 @@ def _raw(values: list[Any], datatype: str) -> NDArray[Any]:
 def _column(name: str, column: NDArray[Any], feature: Feature) -> ReferenceColumn:
     gone = is_missing(column)
     if feature.kind == "category":
-        texts = [None if missing else str(value) for value, missing in zip(column, gone, strict=True)]
+        texts: list[float | str | None] = [
+            None if missing else str(value) for value, missing in zip(column, gone, strict=True)
+        ]
         return ReferenceColumn(name=name, kind="category", values=texts)
-    numbers = [None if missing else float(value) for value, missing in zip(column, gone, strict=True)]
+    numbers: list[float | str | None] = [
+        None if missing else float(value) for value, missing in zip(column, gone, strict=True)
+    ]
     return ReferenceColumn(name=name, kind="numeric", values=numbers)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
+
 from export.gate import judge
 from export.publish import publish
-
 from staytrue.bundle import Lineage
 from staytrue.errors import Conflict, InvalidConfig
 from staytrue.records import utc, write_atomically
 from staytrue.store import Store
 from training import checkpoint as checkpoints
+from training.data.divide import divide, recency
 from training.data.labelled import labelled
-from training.data.rows import Rows, join
-from training.data.split import DAY_SECONDS, day_of, spread
+from training.data.rows import join
+from training.data.split import day_of
 from training.reference import sample
 from training.run import Parts, evaluate_parts, fit_parts, prepare, save
 
@@ -25,23 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from staytrue.bundle import Bundle
     from staytrue.project import Project
-    from staytrue.sections import RetrainingSection
     from staytrue.verdicts import RetrainJob, Verdict
+    from training.data.rows import Rows
 
 SAMPLE_ROWS = 1024
-
-
-@dataclasses.dataclass(frozen=True)
-class Division:
-    """Newly labelled rows, by whole days: neither champion nor challenger trains on ``gate``."""
-
-    train: Rows
-    held: Rows
-    gate: Rows
 
 
 def retrain(project: Project, job: RetrainJob, *, say: Callable[[str], None] = lambda _: None) -> Verdict:
@@ -86,45 +75,11 @@ def gather(project: Project, trained_until: float, until: float) -> tuple[Parts,
     return Parts(train, held, weights), division.gate
 
 
-def divide(rows: Rows, trained_until: float, validation: float, settings: RetrainingSection) -> Division:
-    """Deal whole days: recent ones that the champion has not seen to all three parts, others to train and held.
-
-    Days of one part are spread between those of the others, so that gate and training speak of the same weeks.
-    """
-    days = day_of(rows.time)
-    newest = int(days[-1]) if len(days) else 0
-    fresh = (rows.time > trained_until) & (days > newest - settings.gate.recent_days)
-    part = np.full(len(rows), 2, dtype=np.int64)
-    share = settings.gate.holdout_share
-    shares = (share, (1 - share) * validation, (1 - share) * (1 - validation))
-    part[fresh] = _deal(days[fresh], shares)
-    part[~fresh] = 1 + _deal(days[~fresh], (validation, 1 - validation))
-    return Division(gate=rows.take(part == 0), held=rows.take(part == 1), train=rows.take(part == 2))
-
-
-def recency(
-    train: NDArray[np.float64], held: NDArray[np.float64], half_life_days: float | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Weights that halve with each half-life of age, mean 1 over each part; None where all rows count alike."""
-    if half_life_days is None:
-        return None
-    newest = max(train[-1], held[-1])
-    plain = [0.5 ** ((newest - times) / (half_life_days * DAY_SECONDS)) for times in (train, held)]
-    return plain[0] / plain[0].mean(), plain[1] / plain[1].mean()
-
-
 def publish_run(store: Store, folder: Path, project: Project) -> Bundle:
     """Export a finished run, prove it and publish it as a version; it is nobody's champion yet."""
     checkpoint, reference, model = checkpoints.load(folder)
     rows = sample(reference, checkpoint.signature, SAMPLE_ROWS)
     return publish(store, model, checkpoint, reference, rows, project.export)
-
-
-def _deal(days: NDArray[np.int64], shares: tuple[float, ...]) -> NDArray[np.int64]:
-    """Part of each row, dealt by days from the newest backwards."""
-    different, place = np.unique(-days, return_inverse=True)
-    dealt: NDArray[np.int64] = spread(shares, len(different))[place]
-    return dealt
 
 
 def _run(project: Project, job: RetrainJob, parts: Parts, gate: Rows) -> Path:
@@ -144,8 +99,14 @@ def _run(project: Project, job: RetrainJob, parts: Parts, gate: Rows) -> Path:
         trained_until=float(seen.time[-1]),
         trained_rows=len(parts.train),
     )
-    save(project, trained, evaluate_parts(project, trained), lineage, folder)
+    save(project, trained, evaluate_parts(project, trained), lineage, folder, _reference(project, parts, gate))
     return folder
+
+
+def _reference(project: Project, parts: Parts, gate: Rows) -> Parts:
+    """The parts that monitoring compares with: the gate's rows were held out too, and they are the newest there are."""
+    held = join([parts.held, gate])
+    return Parts(parts.train, held, recency(parts.train.time, held.time, project.retraining.recency_half_life_days))
 
 
 def _act(store: Store, job: RetrainJob, verdict: Verdict) -> Verdict:

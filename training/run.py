@@ -134,8 +134,12 @@ def save(
     evaluation: dict[str, dict[str, Metric]],
     lineage: Lineage,
     folder: Path,
+    reference: Parts | None = None,
 ) -> None:
-    """Finish the run: weights, configuration, reference profile, record."""
+    """Finish the run: weights, configuration, reference profile, record.
+
+    ``reference`` stands in for the run's own parts in the profile, where more rows were held out than it stopped by.
+    """
     arguments, preprocessing = checkpoints.describe(trained.model, _body(project), trained.scale)
     checkpoints.save_configuration(project, folder)
     checkpoint = Checkpoint(
@@ -156,9 +160,9 @@ def save(
         best_epoch=trained.history.best_epoch,
         weights_sha256=checkpoints.save_weights(trained.model, folder),
     )
-    parts = trained.parts
-    reference = profile(trained.model, parts.train, parts.held, project.data.features, parts.weights)
-    checkpoints.finish(checkpoint, reference, folder)
+    parts = reference or trained.parts
+    rows = profile(trained.model, parts.train, parts.held, project.data.features, parts.weights)
+    checkpoints.finish(checkpoint, rows, folder)
 
 
 def _evaluate(project: Project, model: Regressor, rows: Rows) -> dict[str, Metric]:

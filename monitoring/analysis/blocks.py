@@ -10,8 +10,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DAY_SECONDS = 86400.0
+HOUR_SECONDS = 3600.0
 FULL = 0.8
-"""A block or a window counts as whole from this share of the usual number of rows."""
+"""A block counts as whole from this share of the usual number of rows."""
+WHOLE_WINDOW = 0.9
+"""A window does from this share: a week that lacks one day has another mix of weekdays, and no drift."""
 
 
 def whole_blocks(time: NDArray[np.float64], seconds: float) -> list[NDArray[np.intp]]:
@@ -32,6 +35,19 @@ def whole_blocks(time: NDArray[np.float64], seconds: float) -> list[NDArray[np.i
     return [group for group in groups if len(group) >= FULL * usual]
 
 
-def usual_rows(blocks: list[NDArray[np.intp]]) -> float:
-    """Rows of the median block; 0 without blocks."""
-    return float(np.median([len(block) for block in blocks])) if blocks else 0.0
+def extent(time: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How much rows amount to: their number, how many different hours they fall in, the seconds from first to last.
+
+    A busy server has as many rows in an hour as a quiet one in a week, and they are still one hour.
+
+    >>> extent(np.array([0.0, 60.0, 7200.0])).tolist()
+    [3.0, 2.0, 7200.0]
+    """
+    if not len(time):
+        return np.zeros(3)
+    return np.array([len(time), len(np.unique(time // HOUR_SECONDS)), np.ptp(time)])
+
+
+def usual_extent(time: NDArray[np.float64], blocks: list[NDArray[np.intp]]) -> NDArray[np.float64]:
+    """What the median block amounts to; zeros without blocks."""
+    return np.median([extent(time[block]) for block in blocks], axis=0) if blocks else np.zeros(3)

@@ -90,6 +90,8 @@ def usable(
             sides = [[value for value in side[name] if _there(value, kind)] for side in (current, reference)]
             if not all(sides):
                 left_out[name] = "holds no value"
+            elif len(set(sides[0]) | set(sides[1])) == 1:
+                left_out[name] = "is one and the same value throughout"
     return [name for name in kinds if name not in left_out], left_out
 
 

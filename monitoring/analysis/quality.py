@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from monitoring.analysis.blocks import DAY_SECONDS, FULL
+from monitoring.analysis.blocks import DAY_SECONDS, FULL, HOUR_SECONDS
 from monitoring.analysis.drift import budget
 from staytrue.windows import Quality
 
@@ -42,10 +42,11 @@ class QualityBaseline:
     def __init__(self, profile: ReferenceProfile, policy: MonitoringSection) -> None:
         error = np.abs(np.array(profile.prediction) - np.array(profile.truth))
         weight = np.array(profile.weight) if profile.weight else np.ones(profile.rows)
-        held = (np.array(profile.split) == "validation") & (weight >= COUNTS * weight.max(initial=0.0))
+        held = np.array(profile.split) == "validation"  # weights are scaled to mean 1 within each split
+        held &= weight >= COUNTS * weight[held].max(initial=0.0)
         time = np.array(profile.time)
-        self._days, values = daily(time[held], error[held], 0.0)
-        self._usual = _usual(time)
+        self._days, values = daily(time[held], error[held])
+        self._usual_rows, self._usual_hours = _usual(time)
         self._alpha = budget.level(policy, 1 - budget.DRIFT_SHARE)
         self._minimum_days = max(1.0, FULL * policy.window_days)
         self._mean = float(values.mean()) if len(values) else float("nan")
@@ -63,7 +64,7 @@ class QualityBaseline:
         if not labelled.any() or not np.isfinite(self._mean):
             return None
         error = np.abs(rows.prediction - rows.truth)[labelled]
-        _, values = daily(rows.time[labelled], error, 0.5 * self._usual)
+        _, values = daily(rows.time[labelled], error, 0.5 * self._usual_rows, 0.5 * self._usual_hours)
         enough = len(values) >= self._minimum_days and len(self._days) >= MINIMUM_BASELINE_DAYS
         p_value = self._p_value(values) if enough else 1.0
         return Quality(
@@ -84,13 +85,16 @@ class QualityBaseline:
 
 
 def daily(
-    time: NDArray[np.float64], error: NDArray[np.float64], minimum: float
+    time: NDArray[np.float64], error: NDArray[np.float64], rows: float = 0.0, hours: float = 0.0
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Days (since 1970) that have more than a number of rows, and the logarithm of each one's mean absolute error."""
+    """Days (since 1970) with more than so many rows in more than so many hours, and the logarithm of each one's error.
+
+    Errors depend on the hour: a thousand labels of one hour do not tell how good the day was.
+    """
     day = np.floor(time / DAY_SECONDS).astype(np.int64)
     days, place, counts = np.unique(day, return_inverse=True, return_counts=True)
     sums = np.bincount(place, weights=error, minlength=len(days)) if len(days) else np.empty(0)
-    kept = counts > minimum
+    kept = (counts > rows) & (_hours(time, days) > hours)
     return days[kept], np.log(np.maximum(sums[kept] / counts[kept], 1e-12))
 
 
@@ -107,7 +111,13 @@ def inflation(days: NDArray[np.int64], values: NDArray[np.float64]) -> float:
     return (1 + r) / (1 - r)
 
 
-def _usual(time: NDArray[np.float64]) -> float:
-    """Rows of the median day."""
-    _, counts = np.unique(np.floor(time / DAY_SECONDS), return_counts=True)
-    return float(np.median(counts)) if len(counts) else 0.0
+def _hours(time: NDArray[np.float64], days: NDArray[np.int64]) -> NDArray[np.int64]:
+    """In how many different hours of each day rows fall. Days ascend."""
+    found = np.unique(np.floor(time / HOUR_SECONDS).astype(np.int64)) // 24
+    return np.searchsorted(found, days, side="right") - np.searchsorted(found, days, side="left")
+
+
+def _usual(time: NDArray[np.float64]) -> tuple[float, float]:
+    """Rows and hours of the median day."""
+    days, counts = np.unique(np.floor(time / DAY_SECONDS).astype(np.int64), return_counts=True)
+    return (float(np.median(counts)), float(np.median(_hours(time, days)))) if len(days) else (0.0, 0.0)

@@ -63,7 +63,10 @@ def _fetch(data: DataSection) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'; SET threads = 1")
         relation = f"{reader}({_quoted(data.source)})"
-        connection.execute(f"CREATE TEMP VIEW source AS SELECT * FROM {relation}")  # noqa: S608 - a quoted path
+        try:
+            connection.execute(f"CREATE TEMP VIEW source AS SELECT * FROM {relation}")  # noqa: S608 - a quoted path
+        except duckdb.Error as error:
+            raise InvalidInput(str(data.source), f"cannot be read: {str(error).splitlines()[0]}") from error
         try:
             result = connection.execute(data.query)
         except duckdb.Error as error:

@@ -88,7 +88,7 @@ def spread(shares: Sequence[float], count: int) -> NDArray[np.int64]:
     Each part earns its share of every block; the part with the most credit takes the block and pays one.
 
     >>> spread((0.7, 0.2, 0.1), 10).tolist()
-    [0, 0, 1, 0, 0, 2, 0, 1, 0, 0]
+    [0, 0, 1, 0, 0, 2, 0, 0, 1, 0]
     """
     credit = np.zeros(len(shares))
     dealt = np.zeros(count, dtype=np.int64)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import stats
 
-from monitoring.analysis.blocks import DAY_SECONDS, FULL, usual_rows, whole_blocks
+from monitoring.analysis.blocks import DAY_SECONDS, WHOLE_WINDOW, extent, usual_extent, whole_blocks
 from monitoring.analysis.drift import budget
 from staytrue.windows import Evidence
 
@@ -36,6 +36,8 @@ TOLERANCE = 0.05
 and a shift that small matters to no model. For categories: below 5 points of the mix."""
 FENCE = 10.0
 """Values are held within ten interquartile ranges of the quartiles, so that one 1e9 cannot move a mean."""
+ROUNDING = 1e-6
+"""A constant column may come back from a client in single precision: that is no shift."""
 PREDICTION = "prediction"
 
 
@@ -59,14 +61,13 @@ class Numeric:
     """Mean of a numeric column."""
 
     def __init__(self, values: NDArray[np.float64], blocks: list[NDArray[np.intp]]) -> None:
-        low, high = np.nanquantile(values, [0.25, 0.75])
-        reach = FENCE * max(high - low, 1e-9 + 1e-9 * abs(high))
-        self._fences = (low - reach, high + reach)
+        self._fences = _fences(values[np.isfinite(values)])
         means = np.array([self.statistic(values[block]) for block in blocks])
         means = means[np.isfinite(means)]
-        floor = TOLERANCE * float(np.nanstd(np.clip(values, *self._fences)))
-        deviation = max(float(means.std(ddof=1)) if len(means) > 1 else 0.0, floor, 1e-12)
-        self.null = Null(float(means.mean()) if len(means) else 0.0, deviation, len(means), two_sided=True)
+        centre = float(means.mean()) if len(means) else 0.0
+        floor = TOLERANCE * float(np.nanstd(np.clip(values, *self._fences))) if len(means) else 0.0
+        scatter = float(means.std(ddof=1)) if len(means) > 1 else 0.0
+        self.null = Null(centre, max(scatter, floor, ROUNDING * abs(centre), 1e-12), len(means), two_sided=True)
 
     def statistic(self, values: NDArray[np.float64]) -> float:
         """Mean of the values that are there, within the fences."""
@@ -103,7 +104,7 @@ class BlockShift:
         time = np.array(profile.time)
         blocks = whole_blocks(time, policy.window_days * DAY_SECONDS)
         self._alpha = budget.level(policy, budget.DRIFT_SHARE)
-        self._usual = usual_rows(blocks)
+        self._enough = WHOLE_WINDOW * usual_extent(time, blocks)
         self._features: dict[str, Numeric | Category] = {
             column.name: Numeric(np.array(column.values, dtype=np.float64), blocks)
             if column.kind == "numeric"
@@ -115,8 +116,12 @@ class BlockShift:
     def evidence(self, rows: WindowRows, unfit: set[str]) -> list[Evidence]:
         """Evidence of each feature that passed its checks; all "insufficient" where rows or blocks are too few."""
         names = [name for name in self._features if name not in unfit and (name in rows.columns or name == PREDICTION)]
-        if len(rows) < FULL * self._usual or self._usual == 0:
-            detail = f"a window needs {FULL * self._usual:.0f} rows, as blocks of the reference have"
+        if not self._enough.any() or np.any(extent(rows.time) < self._enough):
+            count, hours, seconds = self._enough
+            detail = (
+                f"a window needs {count:.0f} rows in {hours:.0f} hours over {seconds / DAY_SECONDS:.1f} days, "
+                "nearly as much as blocks of the reference have"
+            )
             return [self._insufficient(name, detail) for name in names]
         tested: list[tuple[str, float, float, float]] = []
         untested: list[Evidence] = []
@@ -151,6 +156,19 @@ class BlockShift:
 
     def _insufficient(self, name: str, detail: str) -> Evidence:
         return Evidence(detector=self.name, feature=name, evidence=0.0, sufficiency="insufficient", detail=detail)
+
+
+def _fences(there: NDArray[np.float64]) -> tuple[float, float]:
+    """Bounds that values are held within.
+
+    Where the quartiles are equal (a column that is mostly zero), wider quantiles measure the spread.
+    """
+    if not len(there):
+        return -np.inf, np.inf
+    quantiles = np.quantile(there, [0.25, 0.05, 0.01, 0.75, 0.95, 0.99])
+    spreads = quantiles[3:] - quantiles[:3]
+    spread = float(next((s for s in spreads if s > 0), 1e-3 * abs(quantiles[0]) + 1e-9))
+    return float(quantiles[0]) - FENCE * spread, float(quantiles[3]) + FENCE * spread
 
 
 def _distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:

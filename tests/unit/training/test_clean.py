@@ -1,0 +1,81 @@
+"""Clean: every step counts what it touched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from staytrue.errors import InvalidInput
+from staytrue.sections import CleaningSection
+from training.data.clean import clean
+from training.data.rows import MISSING_INTEGER, Rows
+
+NAN = float("nan")
+
+
+def rows(**columns: list[Any]) -> Rows:
+    """Ten rows: x, a category, and a target, overwritten from the start by what is given."""
+    base: dict[str, list[Any]] = {"x": [float(i) for i in range(10)], "c": list(range(10)), "y": [1.0] * 10}
+    time = list(map(float, range(10)))
+    for name, values in columns.items():
+        target = time if name == "time" else base[name]
+        target[: len(values)] = values
+    x, c = np.array(base["x"], dtype=np.float32), np.array(base["c"], dtype=np.int64)
+    return Rows(np.array(time), {"x": x, "c": c}, np.array(base["y"]))
+
+
+def test_clean_rows_stay_as_they_are() -> None:
+    """Nothing found, nothing touched."""
+    kept, report = clean(rows(), CleaningSection())
+    assert kept.digest() == rows().digest()
+    assert (report.rows_before, report.rows_after, report.duplicates, report.infinite) == (10, 10, 0, {})
+
+
+def test_a_repeated_row_is_dropped_also_when_it_has_gaps() -> None:
+    """Two missing values are alike, though NaN does not equal itself."""
+    twice = rows(time=[0.0, 0.0], x=[NAN, NAN], c=[5, 5])
+    kept, report = clean(twice, CleaningSection())
+    assert (len(kept), report.duplicates) == (9, 1)
+
+
+def test_rows_of_one_time_that_differ_are_no_duplicates() -> None:
+    """Two things may happen at once."""
+    assert clean(rows(time=[0.0, 0.0]), CleaningSection())[1].duplicates == 0
+
+
+def test_an_infinite_feature_counts_as_missing_and_an_infinite_target_as_none() -> None:
+    """Infinity is not a measurement."""
+    kept, report = clean(rows(x=[np.inf], y=[1.0, -np.inf]), CleaningSection())
+    assert np.isnan(kept.columns["x"][0])
+    assert (report.infinite, report.missing, report.missing_target) == ({"x": 1}, {"x": 1, "c": 0}, 1)
+
+
+def test_rows_with_gaps_are_kept_for_the_graph_to_impute_or_dropped_by_setting() -> None:
+    """The default leaves imputation to the exported graph."""
+    gaps = rows(x=[NAN], c=[0, MISSING_INTEGER])
+    assert len(clean(gaps, CleaningSection())[0]) == 10
+    kept, report = clean(gaps, CleaningSection(missing_features="drop"))
+    assert (len(kept), report.dropped_for_missing_features) == (8, 2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "changes"),
+    [
+        ({"duplicates": "fail"}, {"time": [0.0, 0.0], "x": [1.0, 1.0], "c": [1, 1]}),
+        ({"missing_target": "fail"}, {"y": [NAN]}),
+        ({"missing_features": "fail"}, {"c": [MISSING_INTEGER]}),
+    ],
+    ids=["duplicates", "missing target", "missing feature"],
+)
+def test_a_step_set_to_fail_fails(settings: dict[str, Any], changes: dict[str, list[Any]]) -> None:
+    """It names the setting and the count."""
+    with pytest.raises(InvalidInput, match=rf"cleaning\.{next(iter(settings))}.*got 1 of 10 rows"):
+        clean(rows(**changes), CleaningSection.model_validate(settings))
+
+
+def test_too_many_dropped_rows_fail_the_run() -> None:
+    """A source that lost its target must not train on the rest quietly."""
+    with pytest.raises(InvalidInput, match="at most 20% of 10 rows dropped, got 3"):
+        clean(rows(y=[NAN, NAN, NAN]), CleaningSection())

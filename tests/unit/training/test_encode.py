@@ -1,0 +1,117 @@
+"""Encode: raw tensors to one matrix, inside the graph."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from staytrue.errors import InvalidInput
+from staytrue.sections import Feature
+from training.data.encode import CLIP, CategoryState, Encoder, NumericState, input_specs, learn, tensors
+from training.data.rows import MISSING_INTEGER, Rows
+
+FEATURES = {
+    "x": Feature(kind="numeric", unit="m"),
+    "n": Feature(kind="numeric", datatype="INT64"),
+    "hour": Feature(kind="category", datatype="INT64"),
+    "sky": Feature(kind="category"),
+}
+ROWS = Rows(
+    np.arange(4.0),
+    {
+        "x": np.array([1, 2, 6, np.nan], dtype=np.float32),
+        "n": np.array([10, 20, 30, MISSING_INTEGER], dtype=np.int64),
+        "hour": np.array([7, 7, 23, MISSING_INTEGER], dtype=np.int64),
+        "sky": np.array(["sun", "rain", "sun", ""], dtype=object),
+    },
+    np.zeros(4),
+)
+
+
+def encoder() -> Encoder:
+    """Learnt from the four rows."""
+    return Encoder(learn(ROWS, FEATURES))
+
+
+def test_the_state_is_learnt_from_present_values_alone() -> None:
+    """Closed forms: median 2, mean 3, deviation sqrt(14/3)."""
+    x, _, hour, sky = learn(ROWS, FEATURES)
+    assert isinstance(x, NumericState)
+    assert [x.fill, x.mean, x.deviation] == pytest.approx([2, 3, math.sqrt(14 / 3)])
+    assert isinstance(hour, CategoryState)
+    assert isinstance(sky, CategoryState)
+    assert hour.values == ["7", "23"]
+    assert hour.frequencies == pytest.approx([2 / 3, 1 / 3])
+    assert sky.values == ["rain", "sun"]
+
+
+def test_numbers_are_scaled_to_mean_zero_and_deviation_one() -> None:
+    """Over the rows that have a value."""
+    matrix = encoder()(*tensors(ROWS.columns, encoder().states)).numpy()
+    assert matrix[:3, 0].mean() == pytest.approx(0, abs=1e-6)
+    assert matrix[:3, 0].std() == pytest.approx(1, abs=1e-6)
+
+
+def test_a_missing_number_takes_the_median_s_place() -> None:
+    """FP32 by NaN, INT64 by the smallest integer."""
+    matrix = encoder()(*tensors(ROWS.columns, encoder().states))
+    assert torch.equal(matrix[3, :2], matrix[1, :2])
+
+
+def test_absurd_numbers_are_cut() -> None:
+    """Infinity and 1e30 become the largest scaled number."""
+    columns = ROWS.columns | {"x": np.array([1e30, -1e30, np.inf, -np.inf], dtype=np.float32)}
+    matrix = encoder()(*tensors(columns, encoder().states))
+    assert matrix[:, 0].tolist() == [CLIP, -CLIP, CLIP, -CLIP]
+
+
+def test_a_known_category_is_a_one_among_zeros() -> None:
+    """Columns: x, n, hour 7, hour 23, rain, sun."""
+    matrix = encoder()(*tensors(ROWS.columns, encoder().states))
+    assert matrix[0, 2:].tolist() == [1, 0, 0, 1]
+    assert matrix[1, 2:].tolist() == [1, 0, 1, 0]
+
+
+@pytest.mark.parametrize("hour", [99, -1, 0, MISSING_INTEGER], ids=["99", "-1", "0", "missing"])
+def test_an_unknown_integer_category_is_spread_as_in_training(hour: int) -> None:
+    """Its row sums to one, like that of any known value."""
+    columns = ROWS.columns | {"hour": np.full(4, hour)}
+    matrix = encoder()(*tensors(columns, encoder().states))
+    assert matrix[0, 2:4].tolist() == pytest.approx([2 / 3, 1 / 3])
+
+
+def test_texts_reach_the_module_as_codes_with_zero_for_the_unknown() -> None:
+    """1 + position among the categories of the signature, as the exported label encoder gives them."""
+    states = learn(ROWS, FEATURES)
+    columns = ROWS.columns | {"sky": np.array(["rain", "sun", "snow", ""], dtype=object)}
+    assert tensors(columns, states)[3].tolist() == [[1], [2], [0], [0]]
+    assert input_specs(states)[3].categories == ["rain", "sun"]
+
+
+def test_the_signature_says_what_callers_send() -> None:
+    """One tensor a feature, in order, with its unit."""
+    specs = input_specs(learn(ROWS, FEATURES))
+    assert [(s.name, s.datatype, s.shape) for s in specs] == [
+        ("x", "FP32", [-1, 1]),
+        ("n", "INT64", [-1, 1]),
+        ("hour", "INT64", [-1, 1]),
+        ("sky", "BYTES", [-1, 1]),
+    ]
+    assert specs[0].unit == "m"
+
+
+def test_a_constant_column_encodes_to_zero() -> None:
+    """No division by zero."""
+    still = Rows(np.zeros(2), {"x": np.array([5, 5], dtype=np.float32)}, np.zeros(2))
+    states = learn(still, {"x": FEATURES["x"]})
+    assert Encoder(states)(*tensors(still.columns, states)).tolist() == [[0], [0]]
+
+
+def test_a_column_without_values_is_refused() -> None:
+    """There is nothing to learn its median from."""
+    empty = Rows(np.zeros(1), {"x": np.array([np.nan], dtype=np.float32)}, np.zeros(1))
+    with pytest.raises(InvalidInput, match='column "x": expected values'):
+        learn(empty, {"x": FEATURES["x"]})

@@ -1,0 +1,169 @@
+"""Retrain: a job to its verdict, with the real export, gate and store; and the commands around it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+import pytest
+
+from export.gate import judge
+from staytrue.command import main
+from staytrue.errors import Conflict, InvalidConfig
+from staytrue.records import read, to_json, write_atomically
+from staytrue.store import Store
+from staytrue.verdicts import RetrainJob, Verdict
+from training import checkpoint as checkpoints
+from training import retrain as retraining
+from training.data.split import DAY_SECONDS
+from training.retrain import gather, retrain
+from training.run import prepare, train
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from staytrue.project import Project
+
+    Serve = Callable[[int, float], float]
+
+
+@pytest.fixture
+def store(project: Project) -> Store:
+    """A store whose champion, version 1, was trained on the project's own rows."""
+    folder = train(project, opening="skip")
+    made = Store(project.store)
+    bundle = retraining.publish_run(made, folder, project)
+    made.promote("toy", bundle.version, reason="first version")
+    return made
+
+
+def job(until: float, **changes: str) -> RetrainJob:
+    """A job against version 1."""
+    made = RetrainJob(id="j1", model="toy", trigger="y drifted", champion="1", event_time=until, created=0)
+    return msgspec.structs.replace(made, **changes)
+
+
+def test_a_better_challenger_is_promoted_with_its_figures(project: Project, store: Store, serve: Serve) -> None:
+    """The world moved by 20: the old model is 20 off, the new one is not."""
+    verdict = retrain(project, job(serve(14, 20.0)))
+    assert verdict.promote
+    assert verdict.champion_error == pytest.approx(20, abs=2)
+    assert verdict.challenger_error < 12  # old rows still count for something
+    assert store.aliases("toy").champion == verdict.challenger == "2"
+    entry = store.journal("toy")[-1]
+    assert entry.figures["high"] == verdict.high < 0
+    assert "j1" in entry.reason
+    lineage = store.load("toy", "2").lineage
+    assert (lineage.parent, lineage.test_openings) == ("1", 0)
+    assert lineage.trained_until == prepare(project).rows.time[-1] + 14 * DAY_SECONDS
+
+
+def test_a_challenger_that_is_no_better_is_not_promoted(project: Project, store: Store, serve: Serve) -> None:
+    """Nothing changed: the champion stays, the verdict says why, the version can be looked at."""
+    worse = project.model_copy(update={"training": project.training.model_copy(update={"epochs": 1})})
+    verdict = retrain(worse, job(serve(14, 0.0)))
+    assert not verdict.promote
+    assert verdict.reason
+    assert store.aliases("toy").champion == "1"
+    assert store.versions("toy") == ["1", "2"]
+
+
+def test_no_row_is_both_learnt_and_judged_and_none_is_of_the_test_split(project: Project, serve: Serve) -> None:
+    """Also when the project's own days come back through the lake."""
+    until = serve(14, 0.0)
+    prepared = prepare(project)
+    parts, gate = gather(project, float(prepared.rows.time[-1]), until)
+    learnt = {*parts.train.time, *parts.held.time}
+    assert len(learnt) == len(parts.train) + len(parts.held)
+    assert not learnt & set(gate.time)
+    assert not learnt & set(prepared.rows.time[prepared.split.parts["test"]])
+
+
+def test_the_next_gate_takes_only_rows_newer_than_those_that_chose_the_champion(project: Project, serve: Serve) -> None:
+    """A version is not judged by what it was chosen by."""
+    until = serve(20, 0.0)
+    seen = float(prepare(project).rows.time[-1]) + 10 * DAY_SECONDS
+    assert gather(project, seen, until)[1].time.min() > seen
+
+
+def test_recent_rows_count_for_more_and_the_profile_says_so(project: Project, store: Store, serve: Serve) -> None:
+    """By the half-life of ten days, within each part."""
+    retrain(project, job(serve(14, 20.0)))
+    reference = checkpoints.load(checkpoints.newest_run(project.retraining.runs, "toy"))[1]
+    assert store.versions("toy")[-1] == "2"
+    trained = np.array([part == "train" for part in reference.split])
+    weight, time = np.array(reference.weight)[trained], np.array(reference.time)[trained]
+    assert weight.mean() == pytest.approx(1)
+    assert weight[-1] / weight[0] == pytest.approx(2 ** ((time[-1] - time[0]) / DAY_SECONDS / 10))
+
+
+def test_without_new_labels_there_is_no_challenger(project: Project, store: Store) -> None:
+    """It says what is missing, and publishes nothing."""
+    with pytest.raises(Conflict, match="no labelled rows newer than"):
+        retrain(project, job(2e9))
+    assert store.versions("toy") == ["1"]
+
+
+def test_a_job_for_another_model_or_an_old_champion_is_refused(project: Project, store: Store) -> None:
+    """Before anything is trained."""
+    with pytest.raises(InvalidConfig, match='expected model "toy", got "other"'):
+        retrain(project, job(2e9, model="other"))
+    with pytest.raises(Conflict, match="expected champion 7, got 1"):
+        retrain(project, job(2e9, champion="7"))
+    assert store.versions("toy") == ["1"]
+
+
+def test_a_champion_changed_by_hand_meanwhile_is_left_alone(
+    project: Project, store: Store, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The challenger was judged against another."""
+
+    def meanwhile(*arguments: object, **named: object) -> Verdict:
+        verdict: Verdict = judge(*arguments, **named)  # type: ignore[arg-type]
+        store.promote("toy", "2", reason="by hand")
+        return verdict
+
+    monkeypatch.setattr(retraining, "judge", meanwhile)
+    verdict = retrain(project, job(serve(14, 20.0)))
+    assert not verdict.promote
+    assert "changed meanwhile from 1 to 2" in verdict.reason
+    assert store.journal("toy")[-1].reason == "by hand"
+
+
+def test_the_commands_go_from_data_to_a_promoted_challenger(
+    project: Project, serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """train, export, retrain: each says what it did."""
+    assert project.store == tmp_path / "store"
+    file = ["--project", str(tmp_path / "staytrue.yaml")]
+    assert main(["train", *file, "--seed", "3"]) == 0
+    assert "validation  mse" in capsys.readouterr().out
+    assert main(["export", *file]) == 0
+    assert "champion of toy is version 1: first version" in capsys.readouterr().out
+    path = tmp_path / "jobs" / "j1" / "job.json"
+    write_atomically(path, to_json(job(serve(14, 20.0))))
+    assert main(["retrain", *file, "--job", str(path)]) == 0
+    assert "promoted: version 2 against 1" in capsys.readouterr().out
+    assert read(Verdict, path.parent / "verdict.json").promote
+    assert json.loads((tmp_path / "store" / "toy" / "aliases.json").read_text())["champion"] == "2"
+
+
+def test_a_promotion_by_hand_needs_a_reason(
+    project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The journal has no entry without one."""
+    assert project.retraining.runs == tmp_path / "runs"
+    assert main(["export", "--project", str(tmp_path / "staytrue.yaml"), "--promote"]) == 2
+    assert "needs --reason" in capsys.readouterr().err
+
+
+def test_export_before_training_says_what_to_do(
+    project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not a stack trace."""
+    assert project.retraining.runs == tmp_path / "runs"
+    assert main(["export", "--project", str(tmp_path / "staytrue.yaml")]) == 1
+    assert "`staytrue train` makes one" in capsys.readouterr().err

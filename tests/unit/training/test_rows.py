@@ -1,0 +1,69 @@
+"""Rows in memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from staytrue.errors import InvalidInput
+from staytrue.sections import Feature
+from training.data.rows import MISSING_INTEGER, MISSING_TEXT, Rows, join, typed
+
+NUMERIC, WHOLE, TEXT = Feature(kind="numeric"), Feature(kind="category", datatype="INT64"), Feature(kind="category")
+
+
+def rows(times: list[float]) -> Rows:
+    """Rows whose column and target repeat their time."""
+    values = np.array(times)
+    return Rows(values, {"x": values.astype(np.float32)}, values.copy())
+
+
+def test_join_orders_by_time_and_keeps_rows_whole() -> None:
+    """Rows of several parts come in time order, each with its own values."""
+    whole = join([rows([3, 5]), rows([1, 4])])
+    assert whole.time.tolist() == whole.target.tolist() == whole.columns["x"].tolist() == [1, 3, 4, 5]
+
+
+def test_the_digest_tells_content_and_order() -> None:
+    """Equal rows have equal digests; another order or value has another."""
+    assert rows([1, 2]).digest() == rows([1, 2]).digest()
+    assert len({rows([1, 2]).digest(), rows([2, 1]).digest(), rows([1, 3]).digest()}) == 3
+
+
+def test_texts_of_different_cuts_have_different_digests() -> None:
+    """Joining texts must not make ["ab", "c"] and ["a", "bc"] the same."""
+    zero = np.zeros(2)
+
+    def of(*texts: str) -> str:
+        return Rows(zero, {"t": np.array(texts, dtype=object)}, zero).digest()
+
+    assert of("ab", "c") != of("a", "bc")
+
+
+def test_missing_values_have_one_form_for_each_datatype() -> None:
+    """NaN, the smallest integer, the empty text."""
+    gap = np.ma.masked_array([1.0, 2.0], mask=[False, True])
+    assert np.isnan(typed("x", NUMERIC, gap, "f")[1])
+    assert typed("x", WHOLE, gap, "f").tolist() == [1, MISSING_INTEGER]
+    assert typed("x", TEXT, gap, "f").tolist() == ["1", MISSING_TEXT]
+
+
+def test_a_column_of_texts_may_hold_numbers() -> None:
+    """A CSV column with one odd value is text throughout; its numbers are still numbers."""
+    assert typed("x", NUMERIC, np.array(["1.5", None, "2"], dtype=object), "f")[[0, 2]].tolist() == [1.5, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("feature", "values", "said"),
+    [
+        (NUMERIC, np.array(["1", "soon"], dtype=object), "expected numbers, got 'soon'"),
+        (WHOLE, np.array([1.0, 2.5]), "expected whole numbers (INT64), got 2.5"),
+        (WHOLE, np.array([1.0, np.inf]), "expected whole numbers (INT64), got inf"),
+    ],
+    ids=["no number", "no whole number", "infinite"],
+)
+def test_a_value_that_does_not_fit_is_named(feature: Feature, values: np.ndarray, said: str) -> None:
+    """The message says where, what was expected and what was got."""
+    with pytest.raises(InvalidInput) as caught:
+        typed("x", feature, values, "d.csv")
+    assert str(caught.value) == f'd.csv, column "x": {said}'

@@ -1,0 +1,128 @@
+"""Run: a project to a finished run, and back to its module."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+import pytest
+import yaml
+
+from staytrue.checkpoint import CHECKPOINT, WEIGHTS
+from staytrue.errors import CorruptData, InvalidInput, NotFound
+from training import checkpoint as checkpoints
+from training.reference import sample
+from training.run import prepare, train
+
+if TYPE_CHECKING:
+    from staytrue.project import Project
+
+
+def changed(project: Project, section: str, **values: object) -> Project:
+    """The project with settings of a section changed."""
+    return project.model_copy(update={section: getattr(project, section).model_copy(update=values)})
+
+
+def test_a_run_learns_the_law_and_leaves_all_its_records(project: Project) -> None:
+    """The noise has deviation 0.3; the held-out rows say that the model found what else there is."""
+    folder = train(project)
+    checkpoint, reference, _ = checkpoints.load(folder)
+    assert set(checkpoint.evaluation) == {"train", "validation", "test"}
+    assert checkpoint.evaluation["test"]["r2"].value > 0.95
+    assert checkpoint.epochs == len((folder / checkpoints.METRICS).read_text().splitlines())
+    assert {path.name for path in folder.iterdir()} == {
+        *(CHECKPOINT, WEIGHTS, checkpoints.CONFIGURATION, checkpoints.METRICS),
+        *(checkpoints.CURVE, checkpoints.SPLIT, checkpoints.DATA, "profile.json"),
+    }
+    assert json.loads((folder / checkpoints.DATA).read_text())["fingerprint"]["rows"] == 960
+    assert yaml.safe_load((folder / checkpoints.CONFIGURATION).read_text())["training"]["patience"] == 10
+    assert reference.rows == 960 - len(prepare(project).split.parts["test"])
+
+
+def test_the_module_built_again_predicts_the_same(project: Project) -> None:
+    """Its predictions are those of the profile, row by row."""
+    _, reference, model = checkpoints.load(train(project))
+    rows = sample(
+        reference, checkpoints.load(checkpoints.newest_run(project.retraining.runs, "toy"))[0].signature, 10**6
+    )
+    again = model.predict({name: column[:, 0] for name, column in rows.items()})
+    np.testing.assert_allclose(again, reference.prediction, rtol=1e-6)
+
+
+def test_two_runs_of_one_seed_have_the_same_weights(project: Project) -> None:
+    """To the bit; another seed has others."""
+    digests = [checkpoints.load(train(p))[0].weights_sha256 for p in (project, project)]
+    other = checkpoints.load(train(changed(project, "training", seed=1)))[0].weights_sha256
+    assert digests[0] == digests[1] != other
+
+
+def test_the_test_split_opens_for_the_first_run_alone(project: Project) -> None:
+    """Later runs are judged by validation, unless the opening is forced, which the record says."""
+    said: list[str] = []
+    first, second = train(project), train(project, say=said.append)
+    forced = train(project, opening="force")
+    records = [checkpoints.load(folder)[0] for folder in (first, second, forced)]
+    assert ["test" in record.evaluation for record in records] == [True, False, True]
+    assert [record.lineage.test_openings for record in records] == [1, 1, 2]
+    assert first.name in said[0]
+
+
+def test_a_skipped_test_split_stays_sealed(project: Project) -> None:
+    """No metrics, no line in the ledger."""
+    record = checkpoints.load(train(project, opening="skip"))[0]
+    assert ("test" in record.evaluation, record.lineage.test_openings) == (False, 0)
+
+
+def test_the_profile_holds_no_row_of_the_test_split(project: Project) -> None:
+    """Neither drift nor quality may lean on sealed rows."""
+    prepared = prepare(project)
+    sealed = set(prepared.rows.time[prepared.split.parts["test"]])
+    assert not sealed & set(checkpoints.load(train(project))[1].time)
+
+
+def test_a_run_without_its_record_is_not_finished(project: Project) -> None:
+    """As one that was killed; the newest finished one is found instead."""
+    finished = train(project)
+    (train(project) / CHECKPOINT).unlink()
+    assert checkpoints.newest_run(project.retraining.runs, "toy") == finished
+    with pytest.raises(NotFound, match="no finished run"):
+        checkpoints.newest_run(project.retraining.runs, "other")
+    with pytest.raises(NotFound, match="no finished run"):
+        checkpoints.load(project.retraining.runs / "none")
+
+
+def test_changed_weights_do_not_load(project: Project) -> None:
+    """One byte is enough."""
+    folder = train(project)
+    data = bytearray((folder / WEIGHTS).read_bytes())
+    data[-1] ^= 1
+    (folder / WEIGHTS).write_bytes(data)
+    with pytest.raises(CorruptData, match="expected SHA-256"):
+        checkpoints.load(folder)
+
+
+def test_weights_that_do_not_fit_the_architecture_do_not_load(project: Project) -> None:
+    """Not a RuntimeError of torch."""
+    folder = train(project)
+    record = msgspec.json.decode((folder / CHECKPOINT).read_bytes())
+    record["model"]["body"]["width"] = 3
+    (folder / CHECKPOINT).write_bytes(msgspec.json.encode(record))
+    with pytest.raises(CorruptData, match="does not describe a module"):
+        checkpoints.load(folder)
+    assert hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest() == record["weights_sha256"]
+
+
+def test_a_run_away_loss_says_so(project: Project) -> None:
+    """A learning rate far too large ends the run with advice."""
+    wild = changed(project, "training", learning_rate=1e30, averaging=0.0)
+    with pytest.raises(InvalidInput, match=r"training, epoch \d+: expected a finite loss.*learning_rate"):
+        train(wild)
+
+
+def test_training_stops_when_validation_no_longer_gets_better(project: Project) -> None:
+    """And keeps the best epoch."""
+    record = checkpoints.load(train(changed(project, "training", epochs=200, patience=3)))[0]
+    assert record.epochs == record.best_epoch + 3 < 200

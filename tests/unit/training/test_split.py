@@ -1,0 +1,109 @@
+"""Split: whole blocks, spread over time, the test part sealed."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from staytrue.errors import Conflict, CorruptData, InvalidInput
+from staytrue.sections import SplitSection
+from training.data.rows import Rows
+from training.data.split import DAY_SECONDS, blocks_of, open_test, openings, split, spread
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def hourly(days: float, seed: int = 0) -> Rows:
+    """Hourly rows that all differ."""
+    time = np.arange(int(days * 24), dtype=np.float64) * 3600.0 + 11574 * DAY_SECONDS
+    values = np.random.default_rng(seed).normal(size=len(time))
+    return Rows(time, {"x": values.astype(np.float32)}, values)
+
+
+def test_every_row_is_in_exactly_one_part_and_blocks_stay_whole() -> None:
+    """No week is in two parts."""
+    rows = hourly(70)
+    plan = split(rows, SplitSection())
+    everything = sorted(itertools.chain.from_iterable(plan.parts.values()))
+    assert everything == list(range(len(rows)))
+    blocks = blocks_of(rows.time, 7)
+    weeks = [set(blocks[indices]) for indices in plan.parts.values()]
+    assert [len(part) for part in weeks] == [7, 2, 1]
+    assert not weeks[0] & weeks[1] | weeks[0] & weeks[2] | weeks[1] & weeks[2]
+
+
+def test_the_newest_block_trains() -> None:
+    """What comes next is most like the newest rows."""
+    rows = hourly(70)
+    assert split(rows, SplitSection()).parts["train"][-1] == len(rows) - 1
+
+
+@pytest.mark.parametrize(("days", "blocks"), [(14, 2), (17, 2), (18, 3)], ids=["even", "short tail", "long tail"])
+def test_a_closing_block_shorter_than_half_joins_the_one_before(days: int, blocks: int) -> None:
+    """A week of one day would be no week."""
+    assert blocks_of(hourly(days).time, 7)[-1] + 1 == blocks
+
+
+def test_blocks_are_numbered_without_gaps() -> None:
+    """A month without rows makes no empty blocks."""
+    times = np.array([0.0, 1.0, 40.0, 41.0]) * DAY_SECONDS
+    assert blocks_of(times, 1).tolist() == [0, 1, 2, 2]  # the last, a moment long, joins the one before
+
+
+@given(
+    st.lists(st.floats(0.01, 1), min_size=2, max_size=4).map(lambda raw: [s / sum(raw) for s in raw]),
+    st.integers(1, 200),
+)
+def test_spread_keeps_each_share_within_a_block_or_two_at_every_prefix(shares: list[float], count: int) -> None:
+    """Even over time: at no point is a part far behind its share."""
+    dealt = spread(shares, count)
+    for part, share in enumerate(shares):
+        lag = np.cumsum(dealt == part) - share * np.arange(1, count + 1)
+        assert np.abs(lag).max() < len(shares)
+
+
+def test_too_few_blocks_say_so() -> None:
+    """Two weeks cannot make three parts."""
+    with pytest.raises(InvalidInput, match=r"2 blocks of 7 days leave none for validation, test.*block_days"):
+        split(hourly(14), SplitSection())
+
+
+def test_the_test_part_opens_once(tmp_path: Path) -> None:
+    """The second opening is refused, and says who was first; forced, it is recorded as forced."""
+    rows, ledger = hourly(70), tmp_path / "ledger.jsonl"
+    plan = split(rows, SplitSection())
+    assert len(open_test(ledger, rows, plan, run="a")) == len(plan.parts["test"])
+    with pytest.raises(Conflict, match="opened before, by run a"):
+        open_test(ledger, rows, plan, run="b")
+    open_test(ledger, rows, plan, run="c", force=True)
+    assert openings(ledger, plan.seal) == ["a", "c"]
+    assert [msgspec.json.decode(line)["forced"] for line in ledger.read_bytes().splitlines()] == [False, True]
+
+
+def test_another_test_part_has_a_seal_of_its_own(tmp_path: Path) -> None:
+    """The ledger is kept by content."""
+    first, second = hourly(70), hourly(70, seed=1)
+    open_test(tmp_path / "l", first, split(first, SplitSection()), run="a")
+    open_test(tmp_path / "l", second, split(second, SplitSection()), run="b")
+
+
+def test_rows_that_are_not_the_sealed_ones_do_not_open(tmp_path: Path) -> None:
+    """A seal over other rows is no seal."""
+    plan = split(hourly(70), SplitSection())
+    with pytest.raises(CorruptData, match="seal"):
+        open_test(tmp_path / "l", hourly(70, seed=1), plan, run="a")
+    assert not (tmp_path / "l").exists()
+
+
+def test_an_unreadable_ledger_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    """A damaged line stops the run: it may be the opening that matters."""
+    (tmp_path / "l").write_text("{broken\n", encoding="utf-8")
+    with pytest.raises(CorruptData, match="l:1"):
+        openings(tmp_path / "l", "seal")
