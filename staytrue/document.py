@@ -1,4 +1,4 @@
-"""What every setting is called, takes and means, read from the sections; ``python -m staytrue.document`` writes it down."""
+"""What every setting is called, takes and means, from the sections; ``python -m staytrue.document`` writes it down."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ _HEAD = """\
 paths mean the folder of the file.
 
 A setting of a section is taken from, in this order: the command's flag (`--port 9000`), the environment
-(`STAYTRUE_SERVING_PORT=9000`: section and key in capitals; lists and mappings as JSON, nothing as `null`), the file, the
-default. In Kubernetes set `enableServiceLinks: false`, or a service called `staytrue-serving` puts variables of that form
-into the environment.
+(`STAYTRUE_SERVING_PORT=9000`: section and key in capitals; lists and mappings as JSON, nothing as `null`), the file,
+the default. In Kubernetes set `enableServiceLinks: false`, or a service called `staytrue-serving` puts variables of that
+form into the environment.
 """
 
 
 class Setting(NamedTuple):
-    """One key: its path within the section, what it takes, its default as JSON (None: it must be given), its meaning."""
+    """One key: path within the section, what it takes, its default as JSON (None: it must be given), its meaning."""
 
     key: str
     takes: str

@@ -21,7 +21,7 @@ S = TypeVar("S", bound=Section)
 def resolve(section: S, name: str, flags: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> S:
     """The section with its environment variables and flags applied.
 
-    ``STAYTRUE_SERVING_PORT=9000`` sets ``port`` of section ``serving``; a list or a mapping is given as JSON, nothing as
+    ``STAYTRUE_SERVING_PORT=9000`` sets ``port`` of section ``serving``; a list or mapping is given as JSON, nothing as
     ``null``. A flag that is None was not given.
 
     >>> from staytrue.sections import ServingSection

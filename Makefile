@@ -1,0 +1,60 @@
+# Needs make and Python 3.11 or newer; every target first makes .venv if it is missing or out of date.
+BIN := .venv/bin
+EXTRAS := serving,training,monitoring,dev
+LOCKING := build/locking
+.DEFAULT_GOAL := help
+.PHONY: help setup fmt fmt-check lint types imports docs docs-check test cover check bench demo lock clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-11s %s\n", $$1, $$2 }'
+
+setup: .venv/.installed ## make .venv and install what requirements.lock names
+.venv/.installed: requirements.lock pyproject.toml setup.sh
+	@sh setup.sh
+
+demo: setup ## the whole loop on a year of real data; KEEP=1 leaves server and sidecar running
+	$(BIN)/python -m examples.bikeshare.demo --output demo-output $(if $(filter 1 yes true,$(KEEP)),--keep)
+
+test: setup ## all tests, end-to-end ones included; ARGS="-k name" goes to pytest
+	$(BIN)/python -m pytest $(ARGS)
+
+check: fmt-check lint types imports docs-check test ## everything that CI checks
+
+fmt: setup ## format the code
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix-only --select I
+
+fmt-check: setup
+	$(BIN)/ruff format --check
+
+lint: setup ## ruff, all rules
+	$(BIN)/ruff check
+
+types: setup ## mypy, strict
+	$(BIN)/mypy
+
+imports: setup ## the direction of imports between the packages
+	$(BIN)/lint-imports
+
+docs: setup ## write docs/settings.md from the code
+	$(BIN)/python -m staytrue.document
+
+docs-check: setup
+	@mkdir -p build && $(BIN)/python -m staytrue.document build/settings.md
+	diff -u docs/settings.md build/settings.md
+
+cover: setup ## branch coverage of the kernel
+	$(BIN)/python -m pytest --cov --cov-report=term-missing staytrue tests/unit/staytrue tests/golden tests/property
+
+bench: setup ## what serving costs, beside bare ONNX Runtime
+	$(BIN)/python -m benchmarks.serving
+
+lock: setup ## write requirements.lock anew from pyproject.toml
+	rm -rf $(LOCKING) && $(BIN)/python -m venv $(LOCKING)
+	$(LOCKING)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]'
+	{ sed '/^#/!d' requirements.lock; \
+	  $(LOCKING)/bin/python -m pip freeze --exclude-editable | sed 's/^\(torch==[0-9.]*\)+.*/\1/'; } > $(LOCKING)/lock
+	mv $(LOCKING)/lock requirements.lock && rm -rf $(LOCKING)
+
+clean: ## remove .venv, caches and what the demo wrote
+	rm -rf .venv build demo-output .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage

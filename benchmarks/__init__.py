@@ -1,0 +1,1 @@
+"""What the parts cost, each beside a baseline from the same run."""

@@ -1,0 +1,143 @@
+"""The kernel's own commands: ``init``, ``promote``, ``rollback``, ``models``, ``verify``, ``schema``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from staytrue import project as projects
+from staytrue.errors import Conflict, StaytrueError
+from staytrue.store import Store
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def _add_project(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--project", type=Path, default=Path(projects.FILE), help="project file (default: %(default)s)")
+    parser.add_argument("--store", type=Path, help="folder of the model store, instead of the project's")
+
+
+def _store(arguments: argparse.Namespace) -> Store:
+    return Store(arguments.store or projects.load(arguments.project).store)
+
+
+class Init:
+    """``staytrue init``."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's arguments."""
+        parser.add_argument("data", type=Path, metavar="DATA.csv", help="a CSV file with a header line")
+        parser.add_argument("--target", help="column to predict (default: the last column of numbers)")
+        parser.add_argument("--time", help="column with the time of each row (default: the first of dates)")
+        parser.add_argument("--out", type=Path, default=Path(projects.FILE), help="file to write (%(default)s)")
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Write the file; refuse to overwrite one."""
+        from staytrue.starter import starter
+
+        text = starter(arguments.data, arguments.target, arguments.time)
+        try:
+            with arguments.out.open("x", encoding="utf-8") as file:
+                file.write(text)
+        except FileExistsError as error:
+            raise Conflict(str(arguments.out), "is there already", hint="give another name with --out") from error
+        project = projects.load(arguments.out)
+        print(f"wrote {arguments.out}: predicts {project.data.target} from {', '.join(project.data.features)}")
+        print("read it, then: staytrue train")
+        return 0
+
+
+class Promote:
+    """``staytrue promote``."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's arguments."""
+        parser.add_argument("model", help="name of the model")
+        parser.add_argument("version", help="version to promote")
+        parser.add_argument("--reason", required=True, help="why, for the journal")
+        _add_project(parser)
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Make a version the champion, after checking its every byte."""
+        aliases = _store(arguments).promote(arguments.model, arguments.version, reason=arguments.reason)
+        print(f"champion of {arguments.model} is version {aliases.champion}")
+        return 0
+
+
+class Rollback:
+    """``staytrue rollback``."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's arguments."""
+        parser.add_argument("model", help="name of the model")
+        parser.add_argument("--reason", required=True, help="why, for the journal")
+        _add_project(parser)
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Make the champion before this one the champion again."""
+        aliases = _store(arguments).roll_back(arguments.model, reason=arguments.reason)
+        print(f"champion of {arguments.model} is version {aliases.champion} again")
+        return 0
+
+
+class Models:
+    """``staytrue models``."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's arguments."""
+        _add_project(parser)
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """List models, versions, who answers and what changed."""
+        store = _store(arguments)
+        if not store.models():
+            print(f"no model in {store.root} yet: `staytrue train`, then `staytrue export`")
+        for name in store.models():
+            champion = store.aliases(name).champion
+            versions = [f"{version} (champion)" if version == champion else version for version in store.versions(name)]
+            print(f"{name}: versions {', '.join(versions)}")
+            for change in store.journal(name):
+                print(f"  {change.time[:19]}  {change.action} {change.champion}: {change.reason}")
+        return 0
+
+
+class Verify:
+    """``staytrue verify``."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's arguments."""
+        parser.add_argument("model", help="name of the model")
+        parser.add_argument("version", nargs="?", help="default: all versions")
+        _add_project(parser)
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Check every byte and every proof; 1 if a version would not load."""
+        store, failed = _store(arguments), 0
+        store.aliases(arguments.model)  # an unknown model says which there are
+        for version in [arguments.version] if arguments.version else store.versions(arguments.model):
+            try:
+                bundle = store.load(arguments.model, version)
+            except StaytrueError as error:
+                failed += 1
+                print(f"{arguments.model} {version}: {error}")
+            else:
+                print(f"{arguments.model} {version}: {len(bundle.files)} files, {len(bundle.parity)} proofs, all hold")
+        return 1 if failed else 0
+
+
+class Schema:
+    """``staytrue schema``."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """No arguments."""
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Print the JSON Schema of staytrue.yaml."""
+        del arguments
+        print(json.dumps(projects.schema(), indent=2))
+        return 0
+
+
+init, promote, rollback, models, verify, schema = Init(), Promote(), Rollback(), Models(), Verify(), Schema()

@@ -1,0 +1,87 @@
+"""The README's second example works as it is printed there: a file of one's own, from ``init`` to a label."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import json
+import math
+import random
+import re
+import shlex
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from examples.bikeshare.demo.client import Connection, wait_until
+from examples.bikeshare.demo.processes import staytrue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from examples.bikeshare.demo.processes import Service
+
+    Starter = Callable[..., Service]
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+def write_rentals(path: Path) -> None:
+    """Ten weeks of hours with the README's columns."""
+    random.seed(3)
+    header = README.split("```\nhour,", 1)[1].split("\n", 1)[0]
+    begin = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["hour", *header.split(",")])
+        for hour in range(70 * 24):
+            weather = random.choice(["clear", "cloudy", "rain"])  # noqa: S311 - no secret
+            degrees = 10 + 8 * math.sin(hour / 24 * math.tau) + random.gauss(0, 1)
+            rented = max(0, round(20 + 3 * degrees - 15 * (weather == "rain") + random.gauss(0, 4)))
+            time = begin + datetime.timedelta(hours=hour)
+            rows.writerow([time.strftime("%Y-%m-%d %H:%M"), weather, f"{degrees:.1f}", rented])
+
+
+def printed(command: str) -> list[str]:
+    """Arguments of a staytrue command as the README prints it."""
+    found = re.search(rf"^staytrue ({command}\b[^#&\n]*)", README, re.MULTILINE)
+    assert found, command
+    return shlex.split(found[1])
+
+
+def body(address: str) -> Any:
+    """What the README's curl sends there."""
+    found = re.search(rf"{address} -d '([^']*)'", README)
+    assert found, address
+    return json.loads(found[1])
+
+
+def test_the_example_with_a_file_of_ones_own_works_as_printed(tmp_path: Path, start: Starter) -> None:
+    write_rentals(tmp_path / "rentals.csv")
+    for command in ("init", "train", "export"):
+        done = subprocess.run(staytrue(*printed(command)), cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{command}: {done.stderr[-2000:]}"
+    project = tmp_path / "staytrue.yaml"
+    server, sidecar = start("serve", project, "--port", "0"), start("monitor", project, "--port", "0")
+    calls, watch = Connection(server.address), Connection(sidecar.address)
+
+    status, answer = calls.call("POST", "/v2/models/rentals/infer", body("/v2/models/rentals/infer"))
+    assert status == 200, answer
+    assert 0 < answer["outputs"][0]["data"][0] < 60
+
+    label = body("/v1/labels")
+    label["labels"][0]["event_id"] = answer["parameters"]["event_id"]
+    assert watch.call("POST", "/v1/labels", label) == (200, {"accepted": 1})
+
+    def collected() -> bool:
+        counts = watch.call("GET", "/v1/status")[1]["counts"]
+        return bool(counts["events"] == counts["labels"] == 1)
+
+    wait_until(collected, 20, "event and label in the lake", 0.05)
+    assert watch.call("GET", "/v1/windows?model=rentals")[0] == 200
+    calls.close()
+    watch.close()
+    assert (server.stop(), sidecar.stop()) == (0, 0)
