@@ -44,7 +44,7 @@ docs-check: setup
 	diff -u docs/settings.md build/settings.md
 
 cover: setup ## branch coverage of the kernel
-	$(BIN)/python -m pytest --cov --cov-report=term-missing staytrue tests/unit/staytrue tests/golden tests/property
+	$(BIN)/python -m pytest --cov --cov-report=term-missing staytrue $(wildcard tests/unit/staytrue tests/golden tests/property)
 
 bench: setup ## what serving costs, beside bare ONNX Runtime
 	$(BIN)/python -m benchmarks.serving

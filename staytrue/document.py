@@ -40,8 +40,8 @@ paths mean the folder of the file.
 
 A setting of a section is taken from, in this order: the command's flag (`--port 9000`), the environment
 (`STAYTRUE_SERVING_PORT=9000`: section and key in capitals; lists and mappings as JSON, nothing as `null`), the file,
-the default. In Kubernetes set `enableServiceLinks: false`, or a service called `staytrue-serving` puts variables of that
-form into the environment.
+the default. In Kubernetes set `enableServiceLinks: false`, or a service called `staytrue-serving` puts variables of
+that form into the environment.
 """
 
 

@@ -113,10 +113,6 @@ def _act(store: Store, job: RetrainJob, verdict: Verdict) -> Verdict:
     """Promote where the verdict says so and the champion is still the one it was judged against."""
     if not verdict.promote:
         return verdict
-    current = store.aliases(job.model).champion
-    if current != job.champion:
-        reason = f"better, but the champion changed meanwhile from {job.champion} to {current}: {verdict.reason}"
-        return msgspec.structs.replace(verdict, promote=False, reason=reason)
     figures = {
         "champion_error": verdict.champion_error,
         "challenger_error": verdict.challenger_error,
@@ -125,7 +121,11 @@ def _act(store: Store, job: RetrainJob, verdict: Verdict) -> Verdict:
         "high": verdict.high,
         "rows": float(verdict.rows),
     }
-    store.promote(job.model, verdict.challenger, reason=f"retraining {job.id}: {verdict.reason}", figures=figures)
+    why = f"retraining {job.id}: {verdict.reason}"
+    try:
+        store.promote(job.model, verdict.challenger, reason=why, figures=figures, expected=job.champion)
+    except Conflict as error:
+        return msgspec.structs.replace(verdict, promote=False, reason=f"{verdict.reason}; but {error}")
     return verdict
 
 

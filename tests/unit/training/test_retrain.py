@@ -129,7 +129,7 @@ def test_a_champion_changed_by_hand_meanwhile_is_left_alone(
     monkeypatch.setattr(retraining, "judge", meanwhile)
     verdict = retrain(project, job(serve(14, 20.0)))
     assert not verdict.promote
-    assert "changed meanwhile from 1 to 2" in verdict.reason
+    assert "expected 1, got 2" in verdict.reason
     assert store.journal("toy")[-1].reason == "by hand"
 
 

@@ -1,0 +1,189 @@
+"""The written form of every record. A change here breaks whoever reads files of another version: bump ``schema``.
+
+``python -m tests.golden.test_golden`` writes the files anew; look at the diff before you commit it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from staytrue import alerts
+from staytrue.bundle import Bundle, FileDigest, Lineage, Metric, Parity
+from staytrue.checkpoint import Checkpoint
+from staytrue.events import Event, Heartbeat, Label, Tensor, decode, encode
+from staytrue.places import Places, Position
+from staytrue.profile import ReferenceColumn, ReferenceProfile
+from staytrue.project import Project
+from staytrue.records import Record, from_json, to_json
+from staytrue.signature import Signature, TensorSpec
+from staytrue.store import Aliases, Change
+from staytrue.verdicts import RetrainJob, Verdict
+from staytrue.windows import Check, Evidence, Quality, Window
+
+FILES = Path(__file__).parent / "files"
+SIGNATURE = Signature(
+    inputs=[
+        TensorSpec(name="temp", datatype="FP32", shape=[-1, 1], unit="degrees"),
+        TensorSpec(name="sky", datatype="BYTES", shape=[-1, 1], categories=["clear", "rain"]),
+    ],
+    outputs=[TensorSpec(name="bikers", datatype="FP32", shape=[-1, 1])],
+)
+METRIC = {"validation": {"mae": Metric(value=17.5, low=12.5, high=23.5)}}
+LINEAGE = Lineage(run="r1", data_fingerprint="d", project_fingerprint="p", trained_until=1304208000.0, trained_rows=9)
+ALERT = alerts.fire({"alertname": "StaytrueDrift", "model": "bikes"}, {"summary": "drift in temp"}, 1304208000.0)
+
+RECORDS: dict[str, Record] = {
+    "signature": SIGNATURE,
+    "checkpoint": Checkpoint(
+        run="r1",
+        name="bikes",
+        task="regression",
+        target="bikers",
+        signature=SIGNATURE,
+        architecture="mlp",
+        model={"width": 128},
+        preprocessing={"temp": {"mean": 0.5}},
+        evaluation=METRIC,
+        lineage=LINEAGE,
+        epochs=80,
+        best_epoch=40,
+        weights_sha256="ab" * 32,
+    ),
+    "bundle": Bundle(
+        name="bikes",
+        version="3",
+        created="2026-01-01T00:00:00.000Z",
+        task="regression",
+        target="bikers",
+        signature=SIGNATURE,
+        max_batch=1024,
+        artefacts={"onnx": "model.onnx"},
+        files={"model.onnx": FileDigest(sha256="ab" * 32, bytes=5)},
+        parity=[
+            Parity(
+                format="onnx",
+                runtime="onnxruntime 1.32.0 CPU",
+                artefact_sha256="ab" * 32,
+                batch=7,
+                rows=56,
+                max_abs_error=1e-6,
+                max_rel_error=1e-7,
+                absolute_tolerance=0.01,
+                relative_tolerance=1e-4,
+                passed=True,
+            )
+        ],
+        evaluation=METRIC,
+        lineage=LINEAGE,
+    ),
+    "profile": ReferenceProfile(
+        columns=[
+            ReferenceColumn(name="temp", kind="numeric", values=[0.5, None]),
+            ReferenceColumn(name="sky", kind="category", values=["clear", None]),
+        ],
+        time=[0.0, 3600.0],
+        split=["train", "validation"],
+        prediction=[1.0, 2.0],
+        truth=[1.5, 2.5],
+        weight=[1.0, 0.5],
+    ),
+    "aliases": Aliases(revision=2, champion="3", traffic={"4": 0.1}),
+    "change": Change(
+        revision=2, time="2026-01-01T00:00:00.000Z", action="promote", champion="3", before="1", reason="better"
+    ),
+    "places": Places(positions={"w": Position(segment=1, offset=20)}, torn_tails=1, entries=5),
+    "window": Window(
+        model="bikes",
+        version="3",
+        start=0.0,
+        end=604800.0,
+        rows=168,
+        checks=[Check(name="missing", column="temp", verdict="warn", detail="7% missing", value=0.07)],
+        drift=[Evidence(detector="block_shift", feature="temp", evidence=1.5, statistic=3.5, p_value=0.01)],
+        quality=Quality(metric="mean_absolute_error", value=40.0, baseline=15.0, evidence=2.0, rows=168, coverage=1.0),
+    ),
+    "alert": ALERT,
+    "webhook": alerts.webhook([ALERT], "staytrue", "http://127.0.0.1:8090"),
+    "job": RetrainJob(id="bikes-1", model="bikes", trigger="drift", champion="1", event_time=1.0, created=2.0),
+    "verdict": Verdict(
+        job="bikes-1",
+        model="bikes",
+        champion="1",
+        challenger="2",
+        metric="mean_absolute_error",
+        rows=168,
+        blocks=7,
+        champion_error=47.5,
+        challenger_error=25.5,
+        difference=-22.0,
+        low=-33.5,
+        high=-12.0,
+        confidence=0.95,
+        promote=True,
+        reason="better",
+        decided=1.0,
+    ),
+    "event": Event(
+        id="e1",
+        time=1304208000.0,
+        recorded=1304208001.5,
+        request_id="mine",
+        model="bikes",
+        version="3",
+        rows=1,
+        run_seconds=0.25,
+        inputs=[Tensor(name="temp", datatype="FP32", shape=[1, 1], data=b"\x00\x00\x00?")],
+        outputs=[Tensor(name="sky", datatype="BYTES", shape=[1, 1], data=["clear"])],
+    ),
+    "heartbeat": Heartbeat(worker="w", time=1.0, ready=True, versions={"bikes": ["3"]}),
+    "label": Label(event_id="e1", truth=12.0, known=1304211600.0, received=1.0),
+}
+LOGGED = ("event", "heartbeat", "label")
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_the_written_form_is_the_golden_one(name: str) -> None:
+    assert to_json(RECORDS[name]).decode() == (FILES / f"{name}.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_the_golden_form_reads_back(name: str) -> None:
+    record = RECORDS[name]
+    assert from_json(type(record), (FILES / f"{name}.json").read_bytes(), name) == record
+
+
+@pytest.mark.parametrize("name", LOGGED)
+def test_the_logged_form_is_the_golden_one(name: str) -> None:
+    data = bytes.fromhex((FILES / f"{name}.msgpack.hex").read_text())
+    record: Any = RECORDS[name]
+    assert encode(record) == data
+    assert decode(data) == record
+
+
+def test_the_defaults_of_a_project_are_the_golden_ones() -> None:
+    assert defaults() == yaml.safe_load((FILES / "project.yaml").read_text(encoding="utf-8"))
+
+
+def defaults() -> Any:
+    """A project with nothing but what it must have."""
+    data = {"source": "d.csv", "time": "t", "target": "y", "features": {"a": {"kind": "numeric"}}}
+    return Project.model_validate({"name": "bikes", "data": data}).model_dump(mode="json")
+
+
+def write() -> None:
+    """Write the files anew."""
+    FILES.mkdir(exist_ok=True)
+    for name, record in RECORDS.items():
+        (FILES / f"{name}.json").write_bytes(to_json(record))
+    for name in LOGGED:
+        entry: Any = RECORDS[name]
+        (FILES / f"{name}.msgpack.hex").write_text(encode(entry).hex() + "\n")
+    (FILES / "project.yaml").write_text(yaml.safe_dump(defaults(), sort_keys=False), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()

@@ -1,0 +1,95 @@
+"""A bundle loads only with every byte and every proof in place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from staytrue.bundle import MANIFEST, SEAL, Bundle, digest, load, seal
+from staytrue.errors import CorruptData
+from staytrue.records import read, to_json
+from staytrue.store import Store
+from tests.unit.serving.conftest import publish
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A proven bundle."""
+    store = Store(tmp_path)
+    return store.path("tiny", publish(store, 2.0))
+
+
+def rewrite(folder: Path, **changes: Any) -> None:
+    """Change the manifest and seal it again, as somebody would who means to."""
+    bundle = msgspec.structs.replace(read(Bundle, folder / MANIFEST), **changes)
+    (folder / MANIFEST).write_bytes(to_json(bundle))
+    seal(folder)
+
+
+def test_a_whole_bundle_loads(folder: Path) -> None:
+    assert load(folder).name == "tiny"
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "profile.json", "MODEL_CARD.md", MANIFEST, SEAL])
+def test_any_changed_byte_is_noticed(folder: Path, name: str) -> None:
+    original = (folder / name).read_bytes()
+    for place in sorted({0, len(original) // 3, len(original) // 2, len(original) - 2}):
+        changed = bytearray(original)
+        changed[place] ^= 1
+        (folder / name).write_bytes(changed)
+        with pytest.raises(CorruptData):
+            load(folder)
+    (folder / name).write_bytes(original)
+    load(folder)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "profile.json", MANIFEST, SEAL])
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(CorruptData, match=name):
+        load(folder)
+
+
+def test_a_missing_proof_is_named_by_its_batch(folder: Path) -> None:
+    parity = load(folder).parity
+    rewrite(folder, parity=[proof for proof in parity if proof.batch != 7])
+    with pytest.raises(CorruptData, match=r"no passed parity proof at batch 7; an unproven model is never served"):
+        load(folder)
+
+
+def test_a_failed_proof_is_none(folder: Path) -> None:
+    parity = load(folder).parity
+    rewrite(folder, parity=[msgspec.structs.replace(proof, passed=proof.batch != 2) for proof in parity])
+    with pytest.raises(CorruptData, match="at batch 2"):
+        load(folder)
+
+
+def test_a_proof_of_other_bytes_is_none(folder: Path) -> None:
+    (folder / "model.onnx").write_bytes((folder / "model.onnx").read_bytes() + b"\0")
+    files = {**load_files(folder), "model.onnx": digest(folder / "model.onnx")}
+    rewrite(folder, files=files)
+    with pytest.raises(CorruptData, match="at batch 1, 2, 7, 16"):
+        load(folder)
+
+
+def load_files(folder: Path) -> dict[str, Any]:
+    """Digests as the manifest has them."""
+    return read(Bundle, folder / MANIFEST).files
+
+
+def test_an_artefact_without_digest_is_refused(folder: Path) -> None:
+    rewrite(folder, artefacts={"onnx": "other.onnx"})
+    with pytest.raises(CorruptData, match=r"other\.onnx"):
+        load(folder)
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/hostname"])
+def test_a_file_outside_the_bundle_is_refused(folder: Path, name: str) -> None:
+    rewrite(folder, files={**load_files(folder), name: digest(folder / "model.onnx")})
+    with pytest.raises(CorruptData):
+        load(folder)
