@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from monitoring.analysis.windows import Analysis
 from monitoring.response.alarms import RETRAINING_KINDS, Alarms
 from staytrue import bundle as bundles
-from staytrue.errors import StaytrueError
+from staytrue.records import utc
+from staytrue.windows import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,11 +29,12 @@ if TYPE_CHECKING:
     from staytrue.profile import ReferenceProfile
     from staytrue.sections import MonitoringSection
     from staytrue.store import Store
-    from staytrue.windows import Window
 
 log = logging.getLogger(__name__)
 DAY_SECONDS = 86400.0
 HOUR_SECONDS = 3600.0
+ATTEMPTS = 5
+"""A look that fails as often is passed over, and its window says so: one look never costs all that follow."""
 
 
 @dataclass(frozen=True)
@@ -71,23 +74,41 @@ class Analyst:
         self._parts, self._policy, self._factory = parts, policy, factory
         self._alarms = Alarms(parts.state, policy, url)
         self._calibrated: dict[str, _Calibrated] = {}
+        self._attempts: dict[str, int] = {}
+        self._ending = threading.Event()
 
     def tick(self) -> int:
         """Do all that is due; how many looks were taken.
 
         Events are read before labels: a label that was told before an event is then never missed by the look that the
         event sets off.
+
+        Raises:
+            Exception: what a look failed with, after everything else was done; the next tick tries the look again.
         """
         self._parts.events.collect()
         self._parts.labels.collect()
-        looks = sum(self._look_at(model) for model in list(self._parts.vitals.newest))
+        looks, faults = 0, list[Exception]()
+        for model in self._parts.vitals.newest:
+            try:
+                looks += self._look_at(model)
+            except Exception as error:  # noqa: BLE001 - raised below: other models and jobs come first
+                faults.append(error)
         self._parts.jobs.follow()
         self._watch_traffic()
+        if self._parts.jobs.active() is None:  # a retraining job reads the lake
+            self._parts.lake.compact()
+        if faults:
+            raise faults[0]
         return looks
 
     def recover(self) -> None:
         """After a tick that failed: what is kept in memory follows the state again."""
         self._parts.vitals.reload(self._parts.state)
+
+    def stop(self) -> None:
+        """Take no further look: what is due is taken by the next process."""
+        self._ending.set()
 
     def _look_at(self, model: str) -> int:
         """Take every look that is due for a model."""
@@ -101,17 +122,38 @@ class Analyst:
             self._parts.state.skip_to(model, until)
         count = 0
         while until + step <= self._parts.vitals.newest[model] - self._policy.lateness_seconds:
+            if self._ending.is_set():
+                break
             until += step
-            self._look(model, until)
+            self._try(model, until)
             count += 1
         return count
 
+    def _try(self, model: str, end: float) -> None:
+        try:
+            self._look(model, end)
+        except Exception as error:
+            self._attempts[model] = self._attempts.get(model, 0) + 1
+            if self._attempts[model] < ATTEMPTS:
+                raise
+            log.exception("%s: the look that ends at %s is passed over", model, utc(end))
+            self._pass_over(model, end, f"this look failed and was passed over: {type(error).__name__}: {error}"[:500])
+        self._attempts.pop(model, None)
+
+    def _pass_over(self, model: str, end: float, note: str) -> None:
+        """Keep a window without evidence, which neither raises nor resolves anything."""
+        champion = self._parts.state.champion_at(model, end)
+        start = end - self._policy.window_days * DAY_SECONDS
+        window = Window(model=model, version=champion[0] if champion else "", start=start, end=end, rows=0, note=note)
+        with self._parts.state.transaction():
+            self._parts.state.save_window(window)
+
     def _look(self, model: str, end: float) -> None:
         champion = self._parts.state.champion_at(model, end)
-        calibrated = self._calibrate(model, *champion) if champion else None
-        if calibrated is None:
+        if champion is None:  # nobody answered as champion yet
             self._parts.state.skip_to(model, end)
             return
+        calibrated = self._calibrate(model, *champion)
         start = end - calibrated.analysis.lookback_days * DAY_SECONDS
         rows = self._parts.lake.window(model, calibrated.bundle.signature, start, end)
         window = calibrated.analysis.look(rows, start, end)
@@ -135,7 +177,11 @@ class Analyst:
         drifts = [a for a in changed if a.status == "firing" and a.labels["alertname"] == "StaytrueDrift"]
         if drifts and self._policy.evidently:
             name = f"{window.model}-{drifts[0].starts_at[:10]}-{drifts[0].fingerprint[:6]}"
-            self._parts.reports.ask(name, window, rows, calibrated.profile)
+            own = rows.take((rows.version == window.version) & (rows.time >= calibrated.analysis.since))
+            try:
+                self._parts.reports.ask(name, window, own, calibrated.profile)
+            except Exception:
+                log.exception("no report can be asked for")
 
     def _fresh_labels(self, model: str, bundle: Bundle, end: float) -> int:
         """Labelled rows that the champion has not seen and that no job has yet been made for."""
@@ -143,28 +189,27 @@ class Analyst:
         rows = self._parts.lake.window(model, bundle.signature, max(since, end - 60 * DAY_SECONDS), end)
         return int((rows.truth == rows.truth).sum())
 
-    def _calibrate(self, model: str, version: str, since: float) -> _Calibrated | None:
-        """The analysis of a version, made once; None while its bundle does not load, which is said and tried again."""
+    def _calibrate(self, model: str, version: str, since: float) -> _Calibrated:
+        """The analysis of a version, made once.
+
+        Raises:
+            StaytrueError: its bundle does not load.
+        """
         found = self._calibrated.get(model)
         if found and (found.bundle.version, found.analysis.since) == (version, since):
             return found
-        try:
-            bundle = self._parts.store.load(model, version)
-            profile = bundles.load_profile(self._parts.store.path(model, version))
-        except StaytrueError as error:
-            log.error("%s version %s cannot be watched: %s", model, version, error)  # noqa: TRY400 - the text says it all
-            return None
+        bundle = self._parts.store.load(model, version)
+        profile = bundles.load_profile(self._parts.store.path(model, version))
         analysis = self._factory(bundle, profile, self._policy, since)
         self._calibrated[model] = _Calibrated(analysis, bundle, profile)
         return self._calibrated[model]
 
     def _watch_traffic(self) -> None:
-        """Silence after traffic raises an alarm of its own, by the wall clock."""
-        seen, now = self._parts.vitals.last_seen, self._parts.vitals.clock()
-        if seen is None:
-            return
-        for model, newest in self._parts.vitals.newest.items():
-            if self._parts.state.first_answer(model) is None:
+        """Silence of a model after traffic raises an alarm of its own, by the wall clock."""
+        now = self._parts.vitals.clock()
+        for model, seen in self._parts.vitals.seen.items():
+            newest = self._parts.vitals.newest.get(model)
+            if newest is None:  # it has never answered
                 continue
             with self._parts.state.transaction():
                 changed = self._alarms.vanished(model, now - seen, newest, now)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,7 +16,7 @@ from starlette.exceptions import HTTPException
 
 from monitoring.display.page import page
 from staytrue import __version__
-from staytrue.errors import ErrorCode, InvalidInput, NotFound, StaytrueError, TooLarge, Unsupported
+from staytrue.errors import ErrorCode, InternalError, InvalidInput, NotFound, StaytrueError, TooLarge, Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from monitoring.analyst import Parts
     from monitoring.ingest.labels import LabelDesk
 
+log = logging.getLogger(__name__)
 STATUS = {
     ErrorCode.INVALID_INPUT: 400,
     ErrorCode.INVALID_CONFIG: 500,
@@ -51,7 +54,7 @@ class Api:
     def app(self, lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
         """The ASGI application."""
         app = FastAPI(title="Staytrue sidecar", version=__version__, lifespan=lifespan)
-        app.add_api_route("/healthz", self.health)
+        app.add_api_route("/healthz", self.health, response_class=Response)
         app.add_api_route("/metrics", self.metrics, response_class=Response)
         app.add_api_route("/v1/labels", self.labels, methods=["POST"])
         app.add_api_route("/v1/status", self.status, response_class=Response)
@@ -64,11 +67,13 @@ class Api:
         app.add_exception_handler(StaytrueError, refused)
         app.add_exception_handler(HTTPException, lost)
         app.add_exception_handler(RequestValidationError, wrong)
+        app.add_exception_handler(Exception, failed)
         return app
 
-    async def health(self) -> dict[str, str]:
-        """The loop runs."""
-        return {"status": "ok"}
+    async def health(self) -> Response:
+        """Whether the last tick succeeded; what it failed with stands in the log."""
+        failing = bool(self._parts.vitals.failing)
+        return _json({"status": "the last tick failed" if failing else "ok"}, 503 if failing else 200)
 
     def metrics(self, request: Request) -> Response:
         """Prometheus metrics, or OpenMetrics where asked for."""
@@ -80,8 +85,8 @@ class Api:
         body = await _limited(request)
         return {"accepted": await run_in_threadpool(self._desk.accept, body)}
 
-    async def status(self) -> Response:
-        """How things stand. Cheap: may be asked often."""
+    def status(self) -> Response:
+        """How things stand. Cheap: may be asked often, and runs in a thread as a tick may hold the state a moment."""
         state, vitals = self._parts.state, self._parts.vitals
         by_status: dict[str, int] = {}
         for (_, status), count in vitals.by_status().items():
@@ -131,7 +136,8 @@ class Api:
         path = self._parts.reports.root / name / file
         if file not in _FILES or "/" in name or name.startswith(".") or not path.is_file():
             raise NotFound(f"report {name[:80]}/{file[:40]}", "is not there", hint="/v1/reports lists them")
-        return FileResponse(path, media_type=_FILES[file])
+        # The page shows values that callers sent: it gets an origin of its own.
+        return FileResponse(path, media_type=_FILES[file], headers={"Content-Security-Policy": "sandbox allow-scripts"})
 
     def page(self) -> HTMLResponse:
         """The status page."""
@@ -173,6 +179,13 @@ async def wrong(request: Request, error: Exception) -> Response:
     first = error.errors()[0]
     where = " ".join(str(part) for part in first["loc"])
     return await refused(request, InvalidInput(where, first["msg"], got=repr(first.get("input"))[:80]))
+
+
+async def failed(request: Request, error: Exception) -> Response:
+    """Something unexpected: the caller gets an id, the log gets the text."""
+    name = uuid.uuid4().hex
+    log.error("request %s to %s failed", name, request.url.path[:200], exc_info=error)
+    return await refused(request, InternalError("sidecar", f"failed; request {name} in its log tells why"))
 
 
 def _json(value: Any, status: int = 200) -> Response:

@@ -32,6 +32,7 @@ class Monitor:
         from monitoring.sidecar import run
 
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log the addresses of webhooks, secrets included
         project = projects.load(arguments.project)
         settings = resolve(project.monitoring, "monitoring", {name: getattr(arguments, name) for name in _FLAGS})
         return run(project, arguments.project.resolve(), settings)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import logging
+import time
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -21,27 +23,52 @@ from monitoring.response.jobs import Jobs
 from monitoring.response.notify import Outbox
 from monitoring.response.reports import Reports
 from monitoring.state import State
+from staytrue.errors import Conflict
 from staytrue.eventlog import Writer
 from staytrue.listening import address, ended_by, listen
 from staytrue.store import Store
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from staytrue.project import Project
     from staytrue.sections import MonitoringSection
 
 log = logging.getLogger(__name__)
+AFTER_FAILURE_SECONDS = 1.0
 
 
 def run(project: Project, path: Path, settings: MonitoringSection) -> int:
     """Watch until SIGTERM or SIGINT; the exit code.
 
     Raises:
-        InvalidConfig: the address cannot be listened on.
+        InvalidConfig: the address cannot be listened on, or a webhook's secret or address cannot be used.
+        Conflict: another sidecar is at work in this folder.
     """
+    with _alone(settings.data):
+        return _run(project, path, settings)
+
+
+@contextlib.contextmanager
+def _alone(data: Path) -> Iterator[None]:
+    """Hold the folder: two sidecars over one would look twice.
+
+    Raises:
+        Conflict: another process holds it.
+    """
+    data.mkdir(parents=True, exist_ok=True)
+    with (data / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            hint = "end it first, or give this one another --data"
+            raise Conflict(f'folder "{data}"', "another sidecar is at work here", hint=hint) from error
+        yield
+
+
+def _run(project: Project, path: Path, settings: MonitoringSection) -> int:
     bound = listen(settings.host, settings.port, insecure=settings.insecure)
     url = address(bound)
     writer = Writer(settings.data / "labels-log")
@@ -52,17 +79,24 @@ def run(project: Project, path: Path, settings: MonitoringSection) -> int:
         return parts.events.reader.backlog_bytes() + parts.labels.reader.backlog_bytes()
 
     registry.register(Computed(parts, backlog))
-    api = Api(parts, LabelDesk(writer), registry, backlog)
+    api = Api(parts, LabelDesk(writer, event_clock=_event_clock(project, parts)), registry, backlog)
     parts.outbox.start()
     parts.reports.resume()
     try:
-        asyncio.run(_serve(api, Analyst(parts, settings, url), settings, bound))
+        asyncio.run(_serve(api, Analyst(parts, settings, url), parts.vitals, settings, bound))
     finally:
         parts.outbox.stop()
         parts.reports.stop()
         writer.close()
         parts.state.close()
     return 0
+
+
+def _event_clock(project: Project, parts: Parts) -> Callable[[], float]:
+    """Where requests say when they happened (a replay), now is the newest that any of them said."""
+    if project.serving.event_time == "arrival":
+        return time.time
+    return lambda: max(parts.vitals.newest.values(), default=time.time())
 
 
 def assemble(project: Project, path: Path, settings: MonitoringSection, registry: CollectorRegistry, url: str) -> Parts:
@@ -82,13 +116,14 @@ def assemble(project: Project, path: Path, settings: MonitoringSection, registry
     )
 
 
-async def _serve(api: Api, analyst: Analyst, settings: MonitoringSection, bound: socket.socket) -> None:
+async def _serve(api: Api, analyst: Analyst, vitals: Vitals, settings: MonitoringSection, bound: socket.socket) -> None:
     @contextlib.asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
         ending = asyncio.Event()
-        task = asyncio.create_task(_ticks(analyst, settings.poll_seconds, ending))
+        task = asyncio.create_task(_ticks(analyst, vitals, settings.poll_seconds, ending))
         yield
         ending.set()
+        analyst.stop()
         await task
 
     config = uvicorn.Config(
@@ -102,17 +137,21 @@ async def _serve(api: Api, analyst: Analyst, settings: MonitoringSection, bound:
     await _Server(config).serve(sockets=[bound])
 
 
-async def _ticks(analyst: Analyst, seconds: float, ending: asyncio.Event) -> None:
+async def _ticks(analyst: Analyst, vitals: Vitals, seconds: float, ending: asyncio.Event) -> None:
     """Tick until the end; a tick that fails is told of and tried again, and what it had not finished is done then."""
     while not ending.is_set():
+        pause = seconds
         try:
             await asyncio.to_thread(analyst.tick)
-        except Exception:
+            vitals.failing = ""
+        except Exception as error:
             log.exception("a tick failed; it is tried again")
-            analyst.recover()
-            await asyncio.sleep(1.0)
+            vitals.failing, vitals.failed_ticks = f"{type(error).__name__}: {error}"[:300], vitals.failed_ticks + 1
+            pause = max(seconds, AFTER_FAILURE_SECONDS)
+            with contextlib.suppress(Exception):  # what hinders it will hinder the next tick too, which tells
+                analyst.recover()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(ending.wait(), seconds)
+            await asyncio.wait_for(ending.wait(), pause)
 
 
 class _Server(uvicorn.Server):

@@ -19,12 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from staytrue.eventlog import Batch
+
 R = TypeVar("R", bound=Record)
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS batches (
-    log TEXT, writer TEXT, segment INTEGER, start INTEGER, counts TEXT, newest TEXT,
-    PRIMARY KEY (log, writer, segment, start));
+CREATE TABLE IF NOT EXISTS last_batches (
+    log TEXT, writer TEXT, segment INTEGER, start INTEGER, counts TEXT, PRIMARY KEY (log, writer));
+CREATE TABLE IF NOT EXISTS totals (log TEXT, key TEXT, value INTEGER, PRIMARY KEY (log, key));
+CREATE TABLE IF NOT EXISTS watermarks (model TEXT PRIMARY KEY, event_time REAL);
+CREATE TABLE IF NOT EXISTS traffic (model TEXT PRIMARY KEY, seen REAL);
 CREATE TABLE IF NOT EXISTS answering (
     model TEXT, since REAL, version TEXT, PRIMARY KEY (model, since));
 CREATE TABLE IF NOT EXISTS looked (model TEXT PRIMARY KEY, until REAL);
@@ -79,34 +83,67 @@ class State:
 
     # What was collected. A batch that is read again after a kill replaces itself, so nothing counts twice.
 
-    def save_batch(self, place: tuple[str, str, int, int], counts: dict[str, int], newest: dict[str, float]) -> None:
-        """Remember what a batch of a log held: counts by key, and the newest event time by model."""
-        sql = "INSERT OR REPLACE INTO batches VALUES (?, ?, ?, ?, ?, ?)"
-        self.execute(sql, *place, json.dumps(counts), json.dumps(newest))
+    def save_batch(self, log: str, batch: Batch, counts: dict[str, int]) -> dict[str, int]:
+        """Remember what a batch of a log held; what it adds to the totals: less, where it had come before.
+
+        Only the last batch of a writer can come again, perhaps longer: the one before was acknowledged, and joins the
+        totals. So this table stays small however long the sidecar runs.
+        """
+        sql = "SELECT segment, start, counts FROM last_batches WHERE log = ? AND writer = ?"
+        again: dict[str, int] = {}
+        for segment, start, before in self.execute(sql, log, batch.writer):
+            if (segment, start) == (batch.segment, batch.start):
+                again = json.loads(before)
+            else:
+                self._add(log, json.loads(before))
+        values = (log, batch.writer, batch.segment, batch.start, json.dumps(counts))
+        self.execute("INSERT OR REPLACE INTO last_batches VALUES (?, ?, ?, ?, ?)", *values)
+        return {key: counts.get(key, 0) - again.get(key, 0) for key in counts | again}
+
+    def _add(self, log: str, counts: dict[str, int]) -> None:
+        sql = "INSERT INTO totals VALUES (?, ?, ?) ON CONFLICT (log, key) DO UPDATE SET value = value + excluded.value"
+        for key, value in counts.items():
+            self.execute(sql, log, key, value)
 
     def totals(self, log: str) -> dict[str, int]:
         """Counts of all batches of a log."""
-        total: dict[str, int] = {}
-        for (text,) in self.execute("SELECT counts FROM batches WHERE log = ?", log):
+        total = {
+            str(key): int(value) for key, value in self.execute("SELECT key, value FROM totals WHERE log = ?", log)
+        }
+        for (text,) in self.execute("SELECT counts FROM last_batches WHERE log = ?", log):
             for key, value in json.loads(text).items():
                 total[key] = total.get(key, 0) + value
         return total
 
+    def save_clocks(self, newest: dict[str, float], seen: dict[str, float]) -> None:
+        """Move on, by model, the newest event time and the wall clock of the last request. They never go back."""
+        for model, at in newest.items():
+            sql = "INSERT INTO watermarks VALUES (?, ?) ON CONFLICT (model) DO UPDATE "
+            self.execute(sql + "SET event_time = max(event_time, excluded.event_time)", model, at)
+        for model, at in seen.items():
+            sql = "INSERT INTO traffic VALUES (?, ?) ON CONFLICT (model) DO UPDATE "
+            self.execute(sql + "SET seen = max(seen, excluded.seen)", model, at)
+
     def newest(self) -> dict[str, float]:
         """Newest event time by model."""
-        result: dict[str, float] = {}
-        for (text,) in self.execute("SELECT newest FROM batches"):
-            for model, value in json.loads(text).items():
-                result[model] = max(value, result.get(model, 0.0))
-        return result
+        return {str(model): float(at) for model, at in self.execute("SELECT model, event_time FROM watermarks")}
+
+    def seen(self) -> dict[str, float]:
+        """Wall clock of the last request by model, as the server wrote it."""
+        return {str(model): float(at) for model, at in self.execute("SELECT model, seen FROM traffic")}
 
     # Who answered.
 
     def answers(self, model: str, version: str, at: float) -> None:
-        """Note that a version answered as champion at an event time; changes nothing while it stays the same."""
-        row = self.execute("SELECT version FROM answering WHERE model = ? ORDER BY since DESC LIMIT 1", model)
-        if not row or row[0][0] != version:
-            self.execute("INSERT OR REPLACE INTO answering VALUES (?, ?, ?)", model, at, version)
+        """Note that a version answered as champion at an event time; changes nothing where that is known already."""
+        sql = "SELECT version FROM answering WHERE model = ? AND since <= ? ORDER BY since DESC LIMIT 1"
+        if self.execute(sql, model, at) == [(version,)]:
+            return
+        later = "SELECT since, version FROM answering WHERE model = ? AND since > ? ORDER BY since LIMIT 1"
+        for since, same in self.execute(later, model, at):
+            if same == version:  # events came out of order: it began earlier than it seemed
+                self.execute("DELETE FROM answering WHERE model = ? AND since = ?", model, since)
+        self.execute("INSERT OR REPLACE INTO answering VALUES (?, ?, ?)", model, at, version)
 
     def champion_at(self, model: str, at: float) -> tuple[str, float] | None:
         """The version that answered as champion just before an event time, and since when."""
@@ -128,7 +165,7 @@ class State:
 
     def save_window(self, window: Window) -> None:
         """Keep what a look found, and that it was taken."""
-        blob = msgspec.json.encode(window)
+        blob = msgspec.msgpack.encode(window)  # which, unlike JSON, keeps NaN and infinity
         self.execute("INSERT OR REPLACE INTO windows VALUES (?, ?, ?)", window.model, window.end, blob)
         self.execute("INSERT OR REPLACE INTO looked VALUES (?, ?)", window.model, window.end)
 
@@ -139,14 +176,13 @@ class State:
     def windows(self, model: str, after: float = 0.0) -> list[Window]:
         """Looks whose end is after an event time, oldest first."""
         sql = 'SELECT record FROM windows WHERE model = ? AND "end" > ? ORDER BY "end"'
-        return _decoded(Window, self.execute(sql, model, after))
+        return [msgspec.msgpack.decode(row[0], type=Window) for row in self.execute(sql, model, after)]
 
     def last_window(self, model: str) -> Window | None:
         """The newest look."""
-        found = _decoded(
-            Window, self.execute('SELECT record FROM windows WHERE model = ? ORDER BY "end" DESC LIMIT 1', model)
-        )
-        return found[0] if found else None
+        sql = 'SELECT record FROM windows WHERE model = ? ORDER BY "end" DESC LIMIT 1'
+        rows = self.execute(sql, model)
+        return msgspec.msgpack.decode(rows[0][0], type=Window) if rows else None
 
     # Alerts.
 

@@ -51,6 +51,8 @@ class Computed(Collector):
         damaged = vitals.totals["events"].get("damaged", 0)
         yield CounterMetricFamily("staytrue_log_damaged_records", "Records that failed their checksum.", value=damaged)
         yield GaugeMetricFamily("staytrue_log_backlog_bytes", "Logged and not yet collected.", value=self._backlog())
+        failed = vitals.failed_ticks
+        yield CounterMetricFamily("staytrue_ticks_failed", "Ticks that failed and were tried again.", value=failed)
         mark = GaugeMetricFamily("staytrue_watermark_timestamp_seconds", "Newest event time.", labels=["model"])
         for model, at in vitals.newest.items():
             mark.add_metric([model], at)
@@ -72,7 +74,9 @@ class Computed(Collector):
     def _looks(self) -> Iterator[Metric]:
         names = ["model", "version"]
         drift = GaugeMetricFamily(
-            "staytrue_drift_evidence_ratio", "Evidence of drift; 1 is the threshold.", labels=[*names, "feature"]
+            "staytrue_drift_evidence_ratio",
+            "Evidence of drift; 1 is the threshold.",
+            labels=[*names, "detector", "feature"],
         )
         quality = {
             field: GaugeMetricFamily(f"staytrue_quality_{field}{suffix}", text, labels=names)
@@ -86,7 +90,7 @@ class Computed(Collector):
         for window in self._last_windows():
             for item in window.drift:
                 if item.sufficiency == "sufficient":
-                    drift.add_metric([window.model, window.version, item.feature], item.evidence)
+                    drift.add_metric([window.model, window.version, item.detector, item.feature], item.evidence)
             for field, family in quality.items():
                 if window.quality is not None:
                     family.add_metric([window.model, window.version], getattr(window.quality, field))

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from staytrue.events import Event, Heartbeat
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+FORGET_SECONDS = 3600.0
+"""A worker whose last heartbeat is older is forgotten."""
 
 
 class Vitals:
@@ -23,9 +25,12 @@ class Vitals:
         self.clock = clock
         self.totals: dict[str, dict[str, int]] = {}
         self.newest: dict[str, float] = {}
+        self.seen: dict[str, float] = {}
+        """Wall clock of the last request by model."""
         self.reload(state)
-        self.last_seen: float | None = None
-        """Wall clock of the last event collected by this process."""
+        self.failing = ""
+        """What the last tick failed with, for people; empty while ticks succeed."""
+        self.failed_ticks = 0
         self.heartbeats: dict[str, Heartbeat] = {}
         self._latency = Histogram(
             "staytrue_request_seconds",
@@ -38,20 +43,18 @@ class Vitals:
     def reload(self, state: State) -> None:
         """Take counts and clocks from the state."""
         self.totals = {kind: state.totals(kind) for kind in ("events", "labels")}
-        self.newest = state.newest()
+        self.newest, self.seen = state.newest(), state.seen()
 
-    def saw(self, events: list[Event], heartbeats: list[Heartbeat], newest: dict[str, float]) -> None:
-        """Take note of a batch."""
+    def saw(
+        self, events: list[Event], heartbeats: list[Heartbeat], newest: dict[str, float], seen: dict[str, float]
+    ) -> None:
+        """Take note of a batch. Maps are replaced, never changed: other threads read them."""
         for event in events:
             self._latency.labels(event.model).observe(event.queue_seconds + event.run_seconds)
-        if events:
-            self.last_seen = self.clock()
-        for model, at in newest.items():
-            self.newest[model] = max(at, self.newest.get(model, 0.0))
-        for beat in heartbeats:
-            self.heartbeats[beat.worker] = beat
-        alive = self.clock() - 3600
-        self.heartbeats = {worker: beat for worker, beat in self.heartbeats.items() if beat.time > alive}
+        self.newest, self.seen = _later(self.newest, newest), _later(self.seen, seen)
+        beats = self.heartbeats | {beat.worker: beat for beat in heartbeats}
+        alive = self.clock() - FORGET_SECONDS
+        self.heartbeats = {worker: beat for worker, beat in beats.items() if beat.time > alive}
 
     def add(self, kind: str, counts: dict[str, int]) -> None:
         """Add counts of a new batch."""
@@ -67,3 +70,7 @@ class Vitals:
             for key, value in self.totals["events"].items()
             if key.startswith("event|")
         }
+
+
+def _later(old: dict[str, float], new: dict[str, float]) -> dict[str, float]:
+    return old | {model: max(at, old.get(model, at)) for model, at in new.items()}

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-import orjson
+import msgspec
 
 from staytrue.errors import InvalidInput, TooLarge
 from staytrue.events import Label, encode
@@ -20,13 +19,21 @@ if TYPE_CHECKING:
 
 MOST = 100_000
 """Labels a request."""
+LONGEST = 10_000
+"""Characters of a text."""
 
 
 class LabelDesk:
-    """Takes labels. What was accepted outlives a kill -9."""
+    """Takes labels. What was accepted outlives a kill -9.
 
-    def __init__(self, writer: Writer, clock: Callable[[], float] = time.time) -> None:
-        self._writer, self._clock, self._lock = writer, clock, threading.Lock()
+    Args:
+        event_clock: what a label that does not say when it became known is dated by; the wall clock where None.
+    """
+
+    def __init__(
+        self, writer: Writer, clock: Callable[[], float] = time.time, event_clock: Callable[[], float] | None = None
+    ) -> None:
+        self._writer, self._clock, self._event_clock = writer, clock, event_clock or clock
 
     def accept(self, body: bytes) -> int:
         """Store the labels of a request body; how many. All of them or none.
@@ -36,55 +43,64 @@ class LabelDesk:
             TooLarge: too many at once.
             Unavailable: the log cannot be written; nothing was accepted.
         """
-        labels = parse(body, self._clock())
-        with self._lock:
-            self._writer.append([encode(label) for label in labels])
+        labels = parse(body, self._clock(), self._event_clock())
+        self._writer.append([encode(label) for label in labels])
         return len(labels)
 
 
-def parse(body: bytes, now: float) -> list[Label]:
-    """Labels of a request body: ``{"labels": [...]}`` or a single label.
+def parse(body: bytes, received: float, known: float) -> list[Label]:
+    """Labels of a request body: ``{"labels": [...]}`` or a single label; ``known`` where one does not say.
 
     Raises:
         InvalidInput: see :meth:`LabelDesk.accept`.
     """
     try:
-        said = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise InvalidInput(f"body, line {error.lineno} column {error.colno}", f"is not JSON: {error.msg}") from error
+        said = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise InvalidInput("body", f"is not JSON: {error}") from error
     items = said.get("labels", [said]) if isinstance(said, dict) else None
     if not isinstance(items, list) or not items:
-        raise InvalidInput("body", expected='{"labels": [{"event_id": …, "truth": …}]}', got=str(said)[:80])
+        raise InvalidInput("body", expected='{"labels": [{"event_id": …, "truth": …}]}', got=_shown(said))
     if len(items) > MOST:
         raise TooLarge("labels", expected=f"at most {MOST}", got=str(len(items)), hint="send several requests")
-    return [_label(item, f"labels[{place}]", now) for place, item in enumerate(items)]
+    return [_label(item, f"labels[{place}]", received, known) for place, item in enumerate(items)]
 
 
-def _label(item: Any, where: str, now: float) -> Label:
+def _label(item: Any, where: str, received: float, known: float) -> Label:
     if not isinstance(item, dict):
-        raise InvalidInput(where, expected="an object", got=repr(item)[:80])
+        raise InvalidInput(where, expected="an object", got=_shown(item))
     unknown = sorted(set(item) - {"event_id", "truth", "row", "known"})
     if unknown:
         raise InvalidInput(f"{where}.{unknown[0]}", "unknown key", expected="event_id, truth, row or known")
     name, truth, row = item.get("event_id"), item.get("truth"), item.get("row", 0)
     if not isinstance(name, str) or not 0 < len(name) <= 200:
-        raise InvalidInput(f"{where}.event_id", expected="the event_id of an answer", got=repr(name)[:80])
+        raise InvalidInput(f"{where}.event_id", expected="the event_id of an answer", got=_shown(name))
     if isinstance(truth, bool) or not isinstance(truth, (int, float, str)):
-        raise InvalidInput(f"{where}.truth", expected="a number or a text", got=repr(truth)[:80])
-    if not isinstance(truth, str) and not math.isfinite(truth):
-        raise InvalidInput(f"{where}.truth", expected="a finite number", got=repr(truth)[:80])
+        raise InvalidInput(f"{where}.truth", expected="a number or a text", got=_shown(truth))
+    if isinstance(truth, str) and len(truth) > LONGEST:
+        raise InvalidInput(f"{where}.truth", expected=f"at most {LONGEST} characters", got=str(len(truth)))
+    if isinstance(truth, int) and not -(2**63) <= truth < 2**63:
+        raise InvalidInput(f"{where}.truth", expected="a whole number of 64 bits, or a float", got=_shown(truth))
     if type(row) is not int or not 0 <= row < 2**31:
-        raise InvalidInput(f"{where}.row", expected="a row number from 0", got=repr(row)[:80])
-    return Label(event_id=name, row=row, truth=truth, known=_known(item.get("known"), where, now), received=now)
+        raise InvalidInput(f"{where}.row", expected="a row number from 0", got=_shown(row))
+    said = item.get("known")
+    since = known if said is None else _known(said, where)
+    return Label(event_id=name, row=row, truth=truth, known=since, received=received)
 
 
-def _known(said: Any, where: str, now: float) -> float:
-    if said is None:
-        return now
+def _known(said: Any, where: str) -> float:
     try:
         moment = seconds_of(said) if isinstance(said, str) else float(said)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         moment = math.nan
     if isinstance(said, bool) or not 0 < moment < 1e11:
-        raise InvalidInput(f"{where}.known", expected="Unix seconds or RFC 3339", got=repr(said)[:80])
+        raise InvalidInput(f"{where}.known", expected="Unix seconds or RFC 3339", got=_shown(said))
     return moment
+
+
+def _shown(value: Any) -> str:
+    """The beginning of a value, for a message."""
+    try:
+        return repr(value)[:80]
+    except (ValueError, RecursionError):  # a number of thousands of digits, a list a thousand deep
+        return f"a {type(value).__name__} too long to show"

@@ -46,7 +46,7 @@ class Jobs:
         clock: Callable[[], float] = time.time,
         command: tuple[str, ...] = (sys.executable, "-m", "staytrue", "retrain"),
     ) -> None:
-        self._state, self._folder, self._project, self._policy = state, folder, project, policy
+        self._state, self._folder, self._project, self._policy = state, folder.resolve(), project, policy
         self._clock, self._command = clock, command
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -99,15 +99,20 @@ class Jobs:
         folder = self._folder / job.id
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / JOB, to_json(job))
-        command = [*self._command, "--project", str(self._project), "--job", str(folder / JOB)]
+        pid = _process_with(["--job", str(folder / JOB)])
+        if pid is None:
+            pid = self._spawn([*self._command, "--project", str(self._project), "--job", str(folder / JOB)], folder)
+        running = msgspec.structs.replace(job, state="running", pid=pid, started=_started(pid) or self._clock())
+        self._state.save_job(running)
+        log.info("retraining %s started: %s", job.id, job.trigger)
+
+    def _spawn(self, command: list[str], folder: Path) -> int:
+        """Run a job in a session of its own, so that it outlives the sidecar."""
         with (folder / LOG).open("ab") as output:
             self._child = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
             )
-        started = _started(self._child.pid) or self._clock()
-        running = msgspec.structs.replace(job, state="running", pid=self._child.pid, started=started)
-        self._state.save_job(running)
-        log.info("retraining %s started: %s", job.id, job.trigger)
+        return self._child.pid
 
     def _runs(self, job: RetrainJob) -> bool:
         """Whether the job's own process lives: a number alone may have been given to another since."""
@@ -134,6 +139,14 @@ class Jobs:
         path = self._folder / job.id / LOG
         lines = path.read_text(errors="replace").split("\n") if path.exists() else []
         return next((line.strip()[-300:] for line in reversed(lines) if line.strip()), "it printed nothing")
+
+
+def _process_with(words: list[str]) -> int | None:
+    """A process whose command ends with these words: a job that a sidecar started and was killed before it noted it."""
+    for process in psutil.process_iter(["cmdline", "status"]):
+        if (process.info["cmdline"] or [])[-len(words) :] == words and process.info["status"] != psutil.STATUS_ZOMBIE:
+            return int(process.pid)
+    return None
 
 
 def _started(pid: int) -> float | None:

@@ -14,46 +14,64 @@ from typing import TYPE_CHECKING
 
 import httpx
 import msgspec
-import stamina
 from standardwebhooks import Webhook
 
 from staytrue import alerts
+from staytrue.errors import InvalidConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from monitoring.state import State
     from staytrue.alerts import Alert
     from staytrue.sections import WebhookTarget
 
 log = logging.getLogger(__name__)
-ATTEMPTS = 6
 TIMEOUT_SECONDS = 5.0
-LONGEST_WAIT_SECONDS = 30.0
+WAITS = (0.5, 2.0, 10.0, 30.0, 120.0, 600.0, 1800.0, 3600.0)
+"""Seconds after each failed attempt; a message that fails once more than there are waits is a dead letter."""
+AGAIN = {408, 425, 429}
+"""Refusals that may pass, besides 5xx."""
+POLL_SECONDS = 5.0
 
 
 class TryAgain(Exception):
-    """The receiver said 429 or 5xx, or nothing."""
+    """The receiver answered that it could not for now, or did not answer."""
+
+
+class Refused(Exception):
+    """The receiver will never take it."""
 
 
 class Outbox:
     """Messages to be sent, in the state from the moment the alert is, so that no kill loses one.
 
-    A receiver may see a message twice (the answer to the first may be lost); its ``webhook-id`` is then the same.
+    Each target gets its messages in order, one after the other: an alert's end never overtakes its beginning. A target
+    that does not answer holds up no other. A receiver may see a message twice (the answer to the first may be lost, or
+    the sidecar killed before it noted it); its ``webhook-id`` is then the same.
+
+    Raises:
+        InvalidConfig: a target's secret or address cannot be used; said at the start, not when it is needed.
     """
 
     def __init__(
-        self, state: State, targets: list[WebhookTarget], url: str = "", first_wait_seconds: float = 0.2
+        self,
+        state: State,
+        targets: list[WebhookTarget],
+        url: str = "",
+        clock: Callable[[], float] = time.time,
+        waits: Sequence[float] = WAITS,
     ) -> None:
-        self._state, self._targets, self._url, self._first_wait = state, targets, url, first_wait_seconds
+        self._state, self._targets, self._url, self._clock, self._waits = state, targets, url, clock, waits
+        self._signers = {target.url: _signer(target) for target in targets}
         self._wake, self._ending = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work, name="webhooks", daemon=True)
 
     def put(self, changed: list[Alert]) -> None:
         """Queue a message about alerts to each target. Call within the transaction that saves the alerts."""
-        for target in self._targets if changed else []:
+        for url in self._signers if changed else ():
             body = msgspec.json.encode(alerts.webhook(changed, receiver="staytrue", external_url=self._url))
-            values = (f"msg_{uuid.uuid4().hex}", target.url, body, 0, time.time(), "waiting", "")
+            values = (f"msg_{uuid.uuid4().hex}", url, body, 0, self._clock(), "waiting", "")
             self._state.execute("INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?)", *values)
 
     def start(self) -> None:
@@ -76,73 +94,99 @@ class Outbox:
         rows = self._state.execute("SELECT state, count(*) FROM outbox GROUP BY state")
         return {str(state): int(count) for state, count in rows}
 
-    def send_all(self) -> None:
-        """Send what waits, oldest first."""
-        rows = self._state.execute("SELECT id, url, body FROM outbox WHERE state = 'waiting' ORDER BY due")
-        for name, url, body in rows:
-            if self._ending.is_set():
-                return
-            self._send(str(name), str(url), bytes(body))
+    def send_due(self, client: httpx.Client) -> None:
+        """Send, to each target, what waits, up to the first that has to wait longer."""
+        for (url,) in self._state.execute("SELECT DISTINCT url FROM outbox WHERE state = 'waiting'"):
+            while not self._ending.is_set() and self._send_next(client, str(url)):
+                pass
 
     def _work(self) -> None:
-        while not self._ending.is_set():
-            self._wake.clear()
-            try:
-                self.send_all()
-            except Exception:
-                log.exception("sending webhooks failed; what waits is tried again")
-            self._wake.wait(5.0)
+        with httpx.Client(timeout=TIMEOUT_SECONDS) as client:
+            while not self._ending.is_set():
+                self._wake.clear()
+                try:
+                    self.send_due(client)
+                except Exception:
+                    log.exception("sending webhooks failed; what waits is tried again")
+                self._wake.wait(self._pause())
 
-    def _send(self, name: str, url: str, body: bytes) -> None:
-        secret = next((t.secret.get_secret_value() for t in self._targets if t.url == url), None)
-        if secret is None:
-            self._mark(name, "dead", "the target is configured no more")
-            return
+    def _pause(self) -> float:
+        """Seconds until something is due, within reason."""
+        rows = self._state.execute("SELECT min(rowid), due FROM outbox WHERE state = 'waiting' GROUP BY url")
+        return min([POLL_SECONDS, *(max(0.05, float(due) - self._clock()) for _, due in rows)])
+
+    def _send_next(self, client: httpx.Client, url: str) -> bool:
+        """Try the oldest message to a target, if it is due; whether the next may be tried."""
+        sql = "SELECT id, body, attempts, due FROM outbox WHERE state = 'waiting' AND url = ? ORDER BY rowid LIMIT 1"
+        rows = self._state.execute(sql, url)
+        if not rows or rows[0][3] > self._clock():
+            return False
+        name, body, attempts = str(rows[0][0]), bytes(rows[0][1]), int(rows[0][2]) + 1
+        signer = self._signers.get(url)
+        if signer is None:
+            return self._bury(name, url, attempts, "the target is configured no more")
         try:
-            for attempt in self._retries():
-                with attempt:
-                    post(url, secret, name, body)
+            post(client, url, signer, name, body, self._clock())
         except TryAgain as error:
-            log.error("webhook %s to %s gave up: %s", name, url, error)  # noqa: TRY400 - the text says it all
-            self._mark(name, "dead", str(error))
-        except httpx.HTTPStatusError as error:
-            log.error("webhook %s to %s was refused: %s", name, url, error.response.status_code)  # noqa: TRY400
-            self._mark(name, "dead", f"refused with {error.response.status_code}")
-        else:
-            self._mark(name, "sent", "")
+            if attempts > len(self._waits):
+                return self._bury(name, url, attempts, f"gave up: {error}")
+            due = self._clock() + self._waits[attempts - 1]
+            self._mark(name, "waiting", attempts, due, str(error))
+            return False
+        except Refused as error:
+            return self._bury(name, url, attempts, str(error))
+        self._mark(name, "sent", attempts, 0.0, "")
+        return True
 
-    def _retries(self) -> stamina._core._RetryContextIterator:
-        return stamina.retry_context(
-            on=TryAgain,
-            attempts=ATTEMPTS,
-            timeout=None,
-            wait_initial=self._first_wait,
-            wait_max=LONGEST_WAIT_SECONDS,
-            wait_jitter=self._first_wait,
-        )
+    def _bury(self, name: str, url: str, attempts: int, why: str) -> bool:
+        host = httpx.URL(url).host  # the rest of an address may be a secret
+        log.error("webhook %s to %s is a dead letter after %d attempts: %s", name, host, attempts, why)
+        self._mark(name, "dead", attempts, 0.0, why)
+        return True
 
-    def _mark(self, name: str, state: str, error: str) -> None:
-        self._state.execute("UPDATE outbox SET state = ?, error = ? WHERE id = ?", state, error, name)
+    def _mark(self, name: str, state: str, attempts: int, due: float, error: str) -> None:
+        sql = "UPDATE outbox SET state = ?, attempts = ?, due = ?, error = ? WHERE id = ?"
+        self._state.execute(sql, state, attempts, due, error, name)
 
 
-def post(url: str, secret: str, name: str, body: bytes, clock: Callable[[], float] = time.time) -> None:
+def post(client: httpx.Client, url: str, signer: Webhook, name: str, body: bytes, now: float) -> None:
     """Sign a message and send it once.
 
     Raises:
-        TryAgain: no answer, 429 or 5xx.
-        httpx.HTTPStatusError: refused for good, another 4xx.
+        TryAgain: no answer, 408, 425, 429 or 5xx.
+        Refused: any other answer but 2xx, redirects included.
     """
-    moment = datetime.datetime.fromtimestamp(clock(), tz=datetime.UTC)
+    moment = datetime.datetime.fromtimestamp(now, tz=datetime.UTC)
     headers = {
         "Content-Type": "application/json",
         "webhook-id": name,
         "webhook-timestamp": str(int(moment.timestamp())),
-        "webhook-signature": Webhook(secret).sign(name, moment, body.decode()),
+        "webhook-signature": signer.sign(name, moment, body.decode()),
     }
     try:
-        answer = httpx.post(url, content=body, headers=headers, timeout=TIMEOUT_SECONDS)
-    except httpx.TransportError as error:
-        raise TryAgain(f"no answer: {error}") from error
-    if answer.status_code == 429 or answer.status_code >= 500:
-        raise TryAgain(f"answered {answer.status_code}")
-    answer.raise_for_status()
+        with client.stream("POST", url, content=body, headers=headers) as answer:  # what it says is not read
+            code = answer.status_code
+    except httpx.HTTPError as error:
+        raise TryAgain(f"no answer: {error or type(error).__name__}") from error
+    if code in AGAIN or code >= 500:
+        raise TryAgain(f"answered {code}")
+    if not 200 <= code < 300:
+        raise Refused(f"refused with {code}")
+
+
+def _signer(target: WebhookTarget) -> Webhook:
+    try:
+        parsed = httpx.URL(target.url)
+    except httpx.InvalidURL as error:
+        raise InvalidConfig("monitoring.webhooks.url", f"is no address: {error}", got=target.url[:100]) from error
+    if parsed.scheme not in {"http", "https"} or not parsed.host:
+        raise InvalidConfig("monitoring.webhooks.url", expected="http:// or https:// and a host", got=target.url[:100])
+    try:
+        signer = Webhook(target.secret.get_secret_value())
+        signer.sign("msg_0", datetime.datetime.fromtimestamp(0, tz=datetime.UTC), "")
+    except Exception as error:
+        hint = "`openssl rand -base64 24`, after whsec_, makes one"
+        raise InvalidConfig(
+            "monitoring.webhooks.secret", expected="whsec_ and base64", got="another", hint=hint
+        ) from error
+    return signer
