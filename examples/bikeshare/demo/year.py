@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from serving.runtimes.onnx import OnnxRuntime
 
 from examples.bikeshare.demo.stream import DRIFT_BEGINS
+from serving.runtimes.onnx import OnnxRuntime
 from staytrue.signature import NUMPY
 
 if TYPE_CHECKING:
