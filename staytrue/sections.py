@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -126,6 +126,7 @@ class ServingSection(Section):
     nan_policy: Literal["reject", "null", "string"] = Field(
         default="reject", description="NaN and infinities in JSON: refuse, write and read null, or write and read text"
     )
+
     event_time: Literal["arrival", "request"] = Field(
         default="arrival", description="request: believe the request parameter `event_time` (for replays)"
     )
@@ -133,6 +134,12 @@ class ServingSection(Section):
     max_concurrency: Count = Field(default=256, description="requests in the house; more are answered 429")
     reload_seconds: Positive = Field(default=0.2, description="how often aliases are looked at")
     drain_seconds: Positive = Field(default=20, description="how long SIGTERM waits for requests in flight")
+
+    @field_validator("nan_policy", mode="before")
+    @classmethod
+    def _null_is_a_word(cls, value: Any) -> Any:
+        """YAML reads ``nan_policy: null`` as nothing; what is meant is the policy of that name."""
+        return "null" if value is None else value
 
 
 class WebhookTarget(Section):

@@ -143,6 +143,8 @@ def _text(path: Path, when: Column, what: Column, guesses: list[Guess]) -> str:
             datatype = f", datatype: {guess.datatype}" if guess.datatype else ""
             lines.append(f"    {_yaml(guess.column.name)}: {{kind: {guess.kind}{datatype}}} # guessed: {guess.why}")
     lines += [f"    # left out: {_comment(g.column.name)}, {g.why}" for g in guesses if g.kind == "left out"]
+    if any(guess.kind == "numeric" and guess.column.missing for guess in guesses):
+        lines += ["", "serving:", "  nan_policy: null # guessed: numbers may be missing; callers send null for them"]
     return "\n".join([*lines, *_rest(what)]) + "\n"
 
 
@@ -177,7 +179,7 @@ def _yaml(value: str) -> str:
     """A scalar that YAML reads back as this text."""
     plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_./-]*", value)
     words = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
-    return value if plain and value.lower() not in words else json.dumps(value)
+    return value if plain and value.lower() not in words else json.dumps(value, ensure_ascii=False)
 
 
 def _comment(text: str) -> str:

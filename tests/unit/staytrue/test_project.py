@@ -105,3 +105,8 @@ def test_a_wrong_setting_names_its_source(environment: dict[str, str], flags: di
 def test_a_secret_is_never_shown() -> None:
     section = MonitoringSection.model_validate({"webhooks": [{"url": "http://x", "secret": "whsec_c2VjcmV0"}]})
     assert "whsec_c2VjcmV0" not in repr(section)
+
+
+@pytest.mark.parametrize("written", ["null", '"null"'])
+def test_the_null_policy_may_be_written_as_people_write_it(tmp_path: Path, written: str) -> None:
+    assert load(tmp_path, GOOD + f"serving: {{nan_policy: {written}}}\n").serving.nan_policy == "null"

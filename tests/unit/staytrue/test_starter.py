@@ -68,6 +68,7 @@ def test_a_strangers_file_gives_a_project_that_loads(tmp_path: Path, delimiter: 
     for name in ("id", "notiz", "immer"):
         assert f"# left out: {name}" in text
     assert 'TRY_CAST("feucht" AS DOUBLE)' in project.data.query
+    assert project.serving.nan_policy == "null"
 
 
 def test_named_columns_are_taken(tmp_path: Path) -> None:
