@@ -53,15 +53,16 @@ def lake_ids(monitoring: Path) -> list[str]:
     """Ids of all collected requests, read from the Parquet files themselves."""
     files = str(monitoring / "lake" / "events" / "**" / "*.parquet")
     sql = "SELECT event_id FROM read_parquet($files, union_by_name=true) WHERE row = 0"
-    return [str(row[0]) for row in duckdb.execute(sql, {"files": files}).fetchall()]
+    with duckdb.connect() as lake:
+        return [str(row[0]) for row in lake.execute(sql, {"files": files}).fetchall()]
 
 
 def lake_labels(monitoring: Path) -> int:
     """Labels in the lake."""
     files = str(monitoring / "lake" / "labels" / "**" / "*.parquet")
     sql = "SELECT count(DISTINCT event_id) FROM read_parquet($files, union_by_name=true)"
-    row = duckdb.execute(sql, {"files": files}).fetchone()
-    return int(row[0]) if row else 0
+    with duckdb.connect() as lake:
+        return int(lake.execute(sql, {"files": files}).fetchall()[0][0])
 
 
 @dataclass(frozen=True)
