@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import fcntl
 import logging
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -101,6 +102,8 @@ def _event_clock(project: Project, parts: Parts) -> Callable[[], float]:
 
 def assemble(project: Project, path: Path, settings: MonitoringSection, registry: CollectorRegistry, url: str) -> Parts:
     """The sidecar's parts, over its folder."""
+    data = settings.data.resolve()  # a job must read the lake that this process writes, wherever a flag put it
+    command = (sys.executable, "-m", "staytrue", "retrain", "--data", str(data))
     state, lake = State(settings.data / "state.sqlite"), Lake(settings.data / "lake")
     vitals = Vitals(state, registry)
     return Parts(
@@ -111,7 +114,7 @@ def assemble(project: Project, path: Path, settings: MonitoringSection, registry
         labels=Collector(LABELS, settings.data / "labels-log", lake, state, vitals),
         vitals=vitals,
         outbox=Outbox(state, settings.webhooks, url),
-        jobs=Jobs(state, settings.data / "jobs", path, project.retraining),
+        jobs=Jobs(state, data / "jobs", path, project.retraining, command=command),
         reports=Reports(settings.data / "reports"),
     )
 

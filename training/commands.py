@@ -94,14 +94,20 @@ class Retrain:
         """Add the command's arguments."""
         _add_project(parser)
         parser.add_argument("--job", type=Path, required=True, help="file of the job; the verdict is written beside it")
+        parser.add_argument(
+            "--data", type=Path, help="folder of the sidecar that holds the lake, instead of the project's"
+        )
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Do the job. Promoted or not, a verdict is a success."""
         from staytrue.records import read, to_json, write_atomically
+        from staytrue.settings import resolve
         from staytrue.verdicts import RetrainJob
         from training.retrain import retrain
 
         project = _resolved(arguments.project)
+        monitoring = resolve(project.monitoring, "monitoring", {"data": arguments.data})
+        project = project.model_copy(update={"monitoring": monitoring})
         verdict = retrain(project, read(RetrainJob, arguments.job), say=_say)
         write_atomically(arguments.job.parent / VERDICT, to_json(verdict))
         outcome = "promoted" if verdict.promote else "not promoted"
