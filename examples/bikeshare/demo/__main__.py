@@ -122,7 +122,8 @@ def _tell(story: Story, output: Path) -> bool:
 
 
 def _stay(server: Service, sidecar: Service) -> None:
-    print(f"\n  server   {server.address}/v2/models/{MODEL}\n  sidecar  {sidecar.address}/\n  Ctrl-C ends both.")
+    addresses = f"  server   {server.address}/v2/models/{MODEL}\n  sidecar  {sidecar.address}/"
+    print(f"\n{addresses}\n  Ctrl-C ends both.", flush=True)
     try:
         while server.process.poll() is None and sidecar.process.poll() is None:
             time.sleep(0.5)

@@ -32,7 +32,10 @@ class Service:
         log.parent.mkdir(parents=True, exist_ok=True)
         self._file = log.open("ab")
         self.process = subprocess.Popen(
-            staytrue(command, "--project", project, *flags), stdout=subprocess.PIPE, stderr=self._file
+            staytrue(command, "--project", project, *flags),
+            stdout=subprocess.PIPE,
+            stderr=self._file,
+            start_new_session=True,  # Ctrl-C is for whoever started it, who then ends it in order
         )
         self._address: queue.Queue[str] = queue.Queue()
         self._copier = threading.Thread(target=self._copy, daemon=True)
