@@ -87,7 +87,7 @@ def _needs(name: str, error: ModuleNotFoundError) -> InvalidConfig:
     part = COMMANDS[name][0].split(".")[0]
     if part not in _EXTRAS or (error.name or "").split(".")[0] in {"staytrue", *_EXTRAS}:
         raise error  # ours is missing: no package would help
-    return InvalidConfig(f"command {name}", f"needs the package {error.name!r}", hint=f"pip install 'staytrue[{part}]'")
+    return InvalidConfig(f"command {name}", f"needs the package {error.name!r}", hint=f"pip install -e '.[{part}]'")
 
 
 def _explain(name: str, error: StaytrueError) -> int:

@@ -176,8 +176,12 @@ class GateSection(Section):
     """What a challenger must show."""
 
     holdout_share: Share = Field(default=0.3, description="share of the new rows kept for judging, by whole days")
-    confidence: Share = Field(default=0.95, description="of the interval that must lie below zero")
+    confidence: Share = Field(
+        default=0.9,
+        description="of the interval that must lie below zero; 0.9: an equal challenger passes 1 in 20 times",
+    )
     minimum_rows: Count = Field(default=48, description="fewer rows to judge by: no promotion")
+    minimum_days: Count = Field(default=5, description="fewer days to judge by: no promotion")
     recent_days: Count = Field(default=21, description="only rows this recent are kept for judging; older ones train")
 
 

@@ -105,7 +105,8 @@ class Story:
 
 def _verdict(verdict: dict[str, Any]) -> str:
     return (
-        f"challenger {verdict['challenger']} {'passes' if verdict['promote'] else 'is refused'}: "
+        f"challenger {verdict['challenger']} {'passes' if verdict['promote'] else 'is refused'}, "
+        f"{verdict['reason'].split(':')[0].split(',')[0]}: "
         f"{verdict['champion_error']:.1f} -> {verdict['challenger_error']:.1f} on {verdict['rows']} unseen rows, "
         f"difference {verdict['difference']:+.1f} [{verdict['low']:+.1f}, {verdict['high']:+.1f}]"
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from export.gate import interval, judge
+from export.gate import expanded_tail, interval, judge
 from export.publish import publish
 from staytrue.errors import InvalidInput
 from staytrue.sections import GateSection
@@ -56,6 +56,23 @@ def test_interval_covers_the_truth_about_as_often_as_it_says() -> None:
         low, high = interval(difference, days, 0.95, seed=seed)
         hits += low <= 0.3 <= high
     assert 0.88 <= hits / 200 <= 0.99
+
+
+@pytest.mark.parametrize("days", [5, 8, 14])
+def test_an_equal_challenger_passes_hardly_ever_however_few_the_days(days: int) -> None:
+    draw = np.random.default_rng(5)
+    blocks = np.repeat(np.arange(days), 24)
+    passed = 0
+    for seed in range(300):
+        difference = np.repeat(draw.normal(0.0, 1.0, days), 24) + draw.normal(0, 2.0, 24 * days)
+        passed += interval(difference, blocks, 0.95, seed=seed)[1] < 0
+    assert passed / 300 <= 0.045  # 2.5% is promised; five days allow 1/32 at the least
+
+
+def test_the_tail_of_few_days_is_wider_as_students_is() -> None:
+    assert expanded_tail(10_000, 0.95) == pytest.approx(0.025, abs=1e-4)
+    assert expanded_tail(5, 0.95) == pytest.approx(0.00095, abs=1e-4)  # sf(sqrt(5/4) * 2.776)
+    assert expanded_tail(1, 0.95) == 0.0
 
 
 @pytest.fixture
@@ -113,7 +130,13 @@ def test_an_equal_challenger_is_refused(versions: Store, rows: Rows) -> None:
 def test_too_few_rows_promote_nobody(versions: Store, rows: Rows) -> None:
     verdict = run(versions, rows, champion="3", challenger="1", minimum_rows=65)
     assert not verdict.promote
-    assert "too few rows" in verdict.reason
+    assert "too little to judge by, 65 rows of 5 days needed" in verdict.reason
+
+
+def test_too_few_days_promote_nobody(versions: Store, rows: Rows) -> None:
+    verdict = run(versions, rows, champion="3", challenger="1", minimum_days=33)
+    assert not verdict.promote
+    assert "24 rows of 33 days needed" in verdict.reason
 
 
 def test_the_same_job_gets_the_same_verdict(versions: Store, rows: Rows) -> None:

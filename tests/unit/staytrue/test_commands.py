@@ -117,4 +117,4 @@ def test_a_part_that_is_not_installed_says_what_to_install(
     monkeypatch.setattr(command, "_find", missing)
     code, text = said(capsys, "serve")
     assert code == 2
-    assert "pip install 'staytrue[serving]'" in text
+    assert "pip install -e '.[serving]'" in text
