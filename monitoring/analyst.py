@@ -162,6 +162,8 @@ class Analyst:
             changed = self._alarms.update(window)
             self._parts.outbox.put(changed)
             firing = [a for kind in RETRAINING_KINDS for a in self._parts.state.active(model, kind)]
+            if self._parts.store.aliases(model).champion != window.version:
+                firing = []  # the one who answered is champion no more, or not yet again: a job for it would be stale
             bundle = calibrated.bundle
             self._parts.jobs.consider(
                 model, window.version, firing, end, lambda: self._fresh_labels(model, bundle, end)

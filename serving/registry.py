@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from staytrue.store import Store
 
 log = logging.getLogger(__name__)
+RETRY_SECONDS = 5.0
 PINNED_KEPT = 3
 """Older versions that callers name are loaded on demand; this many stay loaded a model."""
 
@@ -51,6 +53,8 @@ class Model:
     refused: dict[str, str] = field(default_factory=dict)
     """Version → why it did not load."""
     revision: int = -1
+    failed: float = 0.0
+    """When the champion last failed to load, by a clock that never runs backwards."""
 
 
 class Registry:
@@ -63,9 +67,13 @@ class Registry:
     """
 
     def __init__(
-        self, store: Store, names: list[str], make: Callable[[Path, Signature], Runtime] = OnnxRuntime
+        self,
+        store: Store,
+        names: list[str],
+        make: Callable[[Path, Signature], Runtime] = OnnxRuntime,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._store, self._names, self._make = store, names, make
+        self._store, self._names, self._make, self._clock = store, names, make, clock
         self._models: dict[str, Model] = {}
         self._lock = threading.Lock()
 
@@ -81,9 +89,14 @@ class Registry:
                 model.refused["aliases"] = str(error)
                 continue
             model.refused.pop("aliases", None)
-            if aliases.revision != model.revision:
+            answering = model.champion.bundle.version if model.champion else None
+            if aliases.revision != model.revision or (answering != aliases.champion and self._due(model)):
                 model.revision = aliases.revision
                 self._swap(model, aliases.champion)
+
+    def _due(self, model: Model) -> bool:
+        """Whether to try a champion that did not load once more: somebody may have repaired it."""
+        return self._clock() - model.failed >= RETRY_SECONDS
 
     def names(self) -> list[str]:
         """Models known, loaded or not."""
@@ -163,6 +176,7 @@ class Registry:
             model.refused = {version: str(error)}
             still = model.champion.bundle.version if model.champion else "nothing"
             log.error("%s version %s does not load, %s keeps serving: %s", model.name, version, still, error)  # noqa: TRY400 - the text says it all
+            model.failed = self._clock()
             return
         with self._lock:
             old, model.champion, model.refused = model.champion, fresh, {}

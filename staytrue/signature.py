@@ -38,6 +38,12 @@ NUMPY: dict[str, np.dtype[Any]] = {
 """The numpy type that holds each datatype; BYTES elements are ``str``."""
 
 
+MISSING_INTEGER = int(np.iinfo(np.int64).min)
+"""How a caller, or a file, says that a whole number is missing: INT64 has no NaN."""
+MISSING_TEXT = ""
+"""How a caller says that a text is missing."""
+
+
 class TensorSpec(Record, frozen=True, kw_only=True):
     """One input or output: its name, datatype and shape, where -1 stands for any size."""
 

@@ -41,13 +41,14 @@ def new_run(runs: Path) -> Path:
 
 
 def newest_run(runs: Path, name: str) -> Path:
-    """The newest finished run of a model.
+    """The newest finished run of a model that was not a retraining: those are published by their own job.
 
     Raises:
         NotFound: there is none.
     """
     for path in sorted(runs.glob(f"*/{CHECKPOINT}"), reverse=True):
-        if read(Checkpoint, path).name == name:
+        checkpoint = read(Checkpoint, path)
+        if checkpoint.name == name and not checkpoint.lineage.parent:
             return path.parent
     raise NotFound(str(runs), f'holds no finished run of "{name}"', hint="`staytrue train` makes one")
 

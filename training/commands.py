@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from staytrue.bundle import Metric
     from staytrue.project import Project
+    from staytrue.verdicts import Verdict
 
 VERDICT = "verdict.json"
 
@@ -108,8 +109,12 @@ class Retrain:
         project = _resolved(arguments.project)
         monitoring = resolve(project.monitoring, "monitoring", {"data": arguments.data})
         project = project.model_copy(update={"monitoring": monitoring})
-        verdict = retrain(project, read(RetrainJob, arguments.job), say=_say)
-        write_atomically(arguments.job.parent / VERDICT, to_json(verdict))
+
+        def decided(verdict: Verdict) -> None:
+            write_atomically(arguments.job.parent / VERDICT, to_json(verdict))
+
+        verdict = retrain(project, read(RetrainJob, arguments.job), say=_say, decided=decided)
+        decided(verdict)
         outcome = "promoted" if verdict.promote else "not promoted"
         versions = f"version {verdict.challenger} against {verdict.champion}"
         errors = f"{verdict.metric} {verdict.challenger_error:.4g} against {verdict.champion_error:.4g}"

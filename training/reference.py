@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from staytrue.profile import ReferenceColumn, ReferenceProfile
+from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
 from training.data.clean import is_missing
-from training.data.rows import MISSING_INTEGER, MISSING_TEXT, join
+from training.data.rows import join
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

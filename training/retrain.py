@@ -10,14 +10,14 @@ import numpy as np
 from export.gate import judge
 from export.publish import publish
 from staytrue.bundle import Lineage
-from staytrue.errors import Conflict, InvalidConfig
+from staytrue.errors import Conflict, InvalidConfig, NotFound
 from staytrue.records import utc, write_atomically
 from staytrue.store import Store
 from training import checkpoint as checkpoints
 from training.data.divide import divide, recency
 from training.data.labelled import labelled
 from training.data.rows import join
-from training.data.split import day_of
+from training.data.split import Split, day_of
 from training.reference import sample
 from training.run import Parts, evaluate_parts, fit_parts, prepare, save
 
@@ -33,7 +33,13 @@ if TYPE_CHECKING:
 SAMPLE_ROWS = 1024
 
 
-def retrain(project: Project, job: RetrainJob, *, say: Callable[[str], None] = lambda _: None) -> Verdict:
+def retrain(
+    project: Project,
+    job: RetrainJob,
+    *,
+    say: Callable[[str], None] = lambda _: None,
+    decided: Callable[[Verdict], None] = lambda _: None,
+) -> Verdict:
     """Do a job; the verdict, already acted upon.
 
     Raises:
@@ -44,6 +50,7 @@ def retrain(project: Project, job: RetrainJob, *, say: Callable[[str], None] = l
         raise InvalidConfig(f"job {job.id}", expected=f'model "{project.name}"', got=f'"{job.model}"')
     store = Store(project.store)
     _refuse_stale(store, job)
+    _refuse_resealed(project)
     champion = store.load(job.model, job.champion)
     parts, gate = gather(project, champion.lineage.trained_until, job.event_time)
     say(f"training on {len(parts.train)} rows, {len(parts.held)} to stop by, {len(gate)} kept to judge by")
@@ -51,6 +58,7 @@ def retrain(project: Project, job: RetrainJob, *, say: Callable[[str], None] = l
     bundle = publish_run(store, folder, project)
     say(f"published {bundle.name} version {bundle.version}, proven")
     verdict = judge(store, job, bundle.version, gate.inputs(), gate.target, gate.time, project.retraining.gate)
+    decided(verdict)  # before it is acted upon: a kill in between must not leave a promotion without its verdict
     return _act(store, job, verdict)
 
 
@@ -127,6 +135,22 @@ def _act(store: Store, job: RetrainJob, verdict: Verdict) -> Verdict:
     except Conflict as error:
         return msgspec.structs.replace(verdict, promote=False, reason=f"{verdict.reason}; but {error}")
     return verdict
+
+
+def _refuse_resealed(project: Project) -> None:
+    """Refuse data that were changed since the first training: split anew, sealed test rows would come to train.
+
+    Raises:
+        Conflict: another test split would be sealed than the first training sealed.
+    """
+    try:
+        first = checkpoints.newest_run(project.retraining.runs, project.name)
+        sealed = msgspec.json.decode((first / checkpoints.SPLIT).read_bytes(), type=Split).seal
+    except (NotFound, OSError):
+        return  # the run was made elsewhere: its own machine keeps the seal
+    if prepare(project).split.seal != sealed:
+        hint = "train, export and promote on the new data; later retrainings then go on from there"
+        raise Conflict("project data", f"changed since run {first.name} sealed its test split", hint=hint)
 
 
 def _refuse_stale(store: Store, job: RetrainJob) -> None:

@@ -25,6 +25,7 @@ from monitoring.analysis.windows import WindowRows
 from monitoring.ingest.compaction import FAN, Compaction
 from staytrue.errors import CorruptData
 from staytrue.records import fsync_folder
+from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -119,7 +120,8 @@ def _days(start: float, end: float) -> list[str]:
 
 def _query(files: list[str], labels: list[str], start: float, end: float) -> tuple[str, dict[str, Any]]:
     newest = (
-        "SELECT event_id, row, truth, known FROM read_parquet($labels, union_by_name=true, hive_partitioning=false) "
+        "SELECT event_id, row, coalesce(truth, try_cast(truth_text AS DOUBLE)) AS truth, known "
+        "FROM read_parquet($labels, union_by_name=true, hive_partitioning=false) "
         "WHERE known <= $end "
         "QUALIFY row_number() OVER (PARTITION BY event_id, row ORDER BY known DESC, received DESC, truth) = 1"
         if labels
@@ -163,19 +165,24 @@ def _numbers(column: Any) -> NDArray[np.float64]:
         numbers = pc.cast(column, pa.float64(), safe=False)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # another version took text under this name
         return np.array([_number(value) for value in column.to_pylist()], dtype=np.float64)
-    return np.array(numbers.to_numpy(zero_copy_only=False), dtype=np.float64)
+    values = np.array(numbers.to_numpy(zero_copy_only=False), dtype=np.float64)
+    return np.where(values == MISSING_INTEGER, np.nan, values)
+
+
+_MISSING = (None, MISSING_TEXT, MISSING_INTEGER)
+"""What callers send where a value is missing, as the reference profile has it."""
 
 
 def _number(value: Any) -> float:
     try:
-        return math.nan if value is None else float(value)
+        return math.nan if value in _MISSING else float(value)
     except (TypeError, ValueError):
         return math.nan
 
 
 def _texts(column: Any) -> NDArray[Any]:
     texts = np.empty(len(column), dtype=object)
-    texts[:] = [None if value is None else str(value) for value in column.to_pylist()]
+    texts[:] = [None if value in _MISSING else str(value) for value in column.to_pylist()]
     return texts
 
 

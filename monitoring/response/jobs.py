@@ -98,6 +98,9 @@ class Jobs:
     def _start(self, job: RetrainJob) -> None:
         folder = self._folder / job.id
         folder.mkdir(parents=True, exist_ok=True)
+        if (folder / VERDICT).exists():  # it ran, and the sidecar was killed before it noted that
+            self._finish(job)
+            return
         write_atomically(folder / JOB, to_json(job))
         pid = _process_with(["--job", str(folder / JOB)])
         if pid is None:

@@ -103,7 +103,7 @@ def test_sidecar_killed_in_the_middle_collects_every_request_once(project: Path,
     answered += send(server.address, rows(50))
     collected(again, len(answered))
     assert sorted(lake_ids(project.parent / "monitoring")) == sorted(answered)
-    wait_until(lambda: lake_labels(project.parent / "monitoring") == len(told), 20, "labels in the lake", 0.1)
+    wait_until(lambda: len(lake_labels(project.parent / "monitoring")) == len(told), 20, "labels in the lake", 0.1)
 
 
 def test_a_changed_byte_leaves_the_old_version_serving(project: Path, start: Starter) -> None:

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from staytrue.errors import InvalidInput
-from training.data.rows import MISSING_INTEGER, MISSING_TEXT
+from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -32,7 +32,7 @@ def divide(rows: Rows, trained_until: float, validation: float, settings: Retrai
     """
     days = day_of(rows.time)
     newest = int(days[-1]) if len(days) else 0
-    fresh = (rows.time > trained_until) & (days > newest - settings.gate.recent_days)
+    fresh = (days > int(trained_until // DAY_SECONDS)) & (days > newest - settings.gate.recent_days)
     part = np.full(len(rows), 2, dtype=np.int64)
     share = settings.gate.holdout_share
     shares = (share, (1 - share) * validation, (1 - share) * (1 - validation))

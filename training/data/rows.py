@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from staytrue.errors import InvalidInput
+from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,10 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from staytrue.sections import DataSection, Feature
-
-MISSING_INTEGER = int(np.iinfo(np.int64).min)
-"""Stands for a missing INT64, which has no NaN; a category of this value is unknown."""
-MISSING_TEXT = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +71,8 @@ def typed(name: str, feature: Feature, values: NDArray[Any], where: str) -> NDAr
     if feature.sent_as == "BYTES":
         texts = [MISSING_TEXT if gone or v is None else text_of(v) for v, gone in zip(plain, missing, strict=True)]
         return np.array(texts, dtype=object)
+    if feature.sent_as == "INT64" and plain.dtype.kind in "iu":  # as they are: floats would round the large ones
+        return np.where(missing, MISSING_INTEGER, plain.astype(np.int64))
     numbers = floats(plain, missing, f'{where}, column "{name}"')
     if feature.sent_as == "FP32":
         return numbers.astype(np.float32)

@@ -76,14 +76,17 @@ def _gather(replay: Replay, receiver: Receiver, auditor: Auditor, output: Path) 
     wait_until(lambda: sidecar.call("GET", "/v1/status")[1]["reports_pending"] == 0, 180, "Evidently's reports", 0.2)
     auditor.read()
     monitoring = output / "monitoring"
+    auditor.leave()
+    labels = lake_labels(monitoring)
     answered, collected = [answer.event_id for answer in replay.answers], lake_ids(monitoring)
     counts = Counts(
         answered=len(answered) + sum("label" not in failure[:6] for failure in replay.failures),
         logged=len(auditor.ids),
         collected=len(collected),
         same_events=set(answered) == set(auditor.ids) == set(collected) and len(set(answered)) == len(answered),
-        labelled=len(answered),
-        labels_collected=lake_labels(monitoring),
+        labelled=len(replay.labelled),
+        labels_collected=len(labels),
+        same_labels=set(labels) == set(replay.labelled) and len(set(labels)) == len(labels),
     )
     alerts = sidecar.call("GET", "/v1/alerts")[1]
     wait_until(lambda: len(receiver.delivered) > 0, 10, "a webhook", 0.1) if alerts else None

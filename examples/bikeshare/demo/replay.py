@@ -38,6 +38,8 @@ class Replay:
     model: str
     pace: float = PACE_SECONDS
     answers: list[Answer] = field(default_factory=list)
+    labelled: list[str] = field(default_factory=list)
+    """Ids of the events whose label was accepted."""
     failures: list[str] = field(default_factory=list)
     """Requests that were answered, but not with a prediction."""
     on_day: Callable[[float], None] = lambda _: None
@@ -82,7 +84,9 @@ class Replay:
             return
         label = {"event_id": self._owed.event_id, "truth": self._owed.row.truth, "known": self._owed.row.time + HOUR}
         status, body = self._monitor.call("POST", "/v1/labels", {"labels": [label]})
-        if status != 200:
+        if status == 200:
+            self.labelled.append(self._owed.event_id)
+        else:
             self.failures.append(f"label: {status} {body}")
         self._owed = None
 

@@ -28,6 +28,7 @@ class Counts:
     same_events: bool
     labelled: int
     labels_collected: int
+    same_labels: bool
 
 
 @dataclass
@@ -48,6 +49,10 @@ class Auditor:
                 self.ids += [entry.id for entry in entries if isinstance(entry, Event)]
                 self._reader.acknowledge(batch)
 
+    def leave(self) -> None:
+        """Go: a reader that stays and reads no more would keep every segment."""
+        (self.log / "readers" / "audit.json").unlink()
+
 
 def lake_ids(monitoring: Path) -> list[str]:
     """Ids of all collected requests, read from the Parquet files themselves."""
@@ -57,12 +62,12 @@ def lake_ids(monitoring: Path) -> list[str]:
         return [str(row[0]) for row in lake.execute(sql, {"files": files}).fetchall()]
 
 
-def lake_labels(monitoring: Path) -> int:
-    """Labels in the lake."""
+def lake_labels(monitoring: Path) -> list[str]:
+    """Ids of the events that have a label in the lake."""
     files = str(monitoring / "lake" / "labels" / "**" / "*.parquet")
-    sql = "SELECT count(DISTINCT event_id) FROM read_parquet($files, union_by_name=true)"
+    sql = "SELECT event_id FROM read_parquet($files, union_by_name=true)"
     with duckdb.connect() as lake:
-        return int(lake.execute(sql, {"files": files}).fetchall()[0][0])
+        return [str(row[0]) for row in lake.execute(sql, {"files": files}).fetchall()]
 
 
 @dataclass(frozen=True)

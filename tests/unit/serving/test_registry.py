@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from serving.registry import PINNED_KEPT, Registry
+from serving.registry import PINNED_KEPT, RETRY_SECONDS, Registry
 from staytrue.errors import CorruptData, NotFound, Unavailable
 from staytrue.records import read, to_json
 from staytrue.store import Aliases
@@ -104,6 +104,27 @@ def test_a_good_version_after_a_bad_one_is_taken(
     registry.refresh()
     assert total(registry, row) == 18.0
     assert not registry.model("tiny").refused
+
+
+def test_a_champion_that_was_repaired_is_taken_without_a_new_promotion(
+    store: Store, publishing: Callable[..., str], row: dict[str, Any]
+) -> None:
+    now = 100.0
+    registry = Registry(store, [], clock=lambda: now)
+    registry.refresh()
+    version = publishing(3.0)
+    path = store.path("tiny", version) / "model.onnx"
+    whole = path.read_bytes()
+    damage(path)
+    point_at(store, version)
+    registry.refresh()
+    path.write_bytes(whole)
+    registry.refresh()
+    assert total(registry, row) == 15.0  # not at every look: loading costs
+    now += RETRY_SECONDS
+    registry.refresh()
+    assert total(registry, row) == 16.5
+    registry.close()
 
 
 def test_an_older_version_answers_when_it_is_named(

@@ -30,7 +30,7 @@ split: {block_days: 2}
 model: {width: 16, depth: 1}
 training: {loss: mse, learning_rate: 0.02, epochs: 30, patience: 10, batch_size: 64, averaging: 0.9}
 export: {max_batch: 8}
-retraining: {recency_half_life_days: 10, gate: {minimum_rows: 12}}
+retraining: {recency_half_life_days: 10, gate: {minimum_rows: 12, minimum_days: 3}}
 """
 START = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
 DAYS = 40

@@ -9,8 +9,9 @@ import pytest
 
 from staytrue.errors import InvalidInput
 from staytrue.sections import CleaningSection
+from staytrue.signature import MISSING_INTEGER
 from training.data.clean import clean
-from training.data.rows import MISSING_INTEGER, Rows
+from training.data.rows import Rows
 
 NAN = float("nan")
 

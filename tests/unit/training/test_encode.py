@@ -10,8 +10,9 @@ import torch
 
 from staytrue.errors import InvalidInput
 from staytrue.sections import Feature
+from staytrue.signature import MISSING_INTEGER
 from training.data.encode import CLIP, CategoryState, Encoder, NumericState, input_specs, learn, tensors
-from training.data.rows import MISSING_INTEGER, Rows
+from training.data.rows import Rows
 
 FEATURES = {
     "x": Feature(kind="numeric", unit="m"),

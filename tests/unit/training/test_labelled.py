@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from staytrue.errors import InvalidConfig
+from staytrue.signature import MISSING_INTEGER
 from training.data.labelled import labelled
-from training.data.rows import MISSING_INTEGER
 
 if TYPE_CHECKING:
     from pathlib import Path

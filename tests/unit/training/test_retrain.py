@@ -92,12 +92,32 @@ def test_the_next_gate_takes_only_rows_newer_than_those_that_chose_the_champion(
 def test_recent_rows_count_for_more_and_the_profile_says_so(project: Project, store: Store, serve: Serve) -> None:
     """By the half-life of ten days, within each part."""
     retrain(project, job(serve(14, 20.0)))
-    reference = checkpoints.load(checkpoints.newest_run(project.retraining.runs, "toy"))[1]
+    reference = checkpoints.load(max(project.retraining.runs.glob("*/checkpoint.json")).parent)[1]
     assert store.versions("toy")[-1] == "2"
     trained = np.array([part == "train" for part in reference.split])
     weight, time = np.array(reference.weight)[trained], np.array(reference.time)[trained]
     assert weight.mean() == pytest.approx(1)
     assert weight[-1] / weight[0] == pytest.approx(2 ** ((time[-1] - time[0]) / DAY_SECONDS / 10))
+
+
+def test_data_that_changed_since_the_test_split_was_sealed_are_refused(
+    project: Project, store: Store, serve: Serve
+) -> None:
+    """Split anew, sealed rows would come to train."""
+    lines = project.data.source.read_text().splitlines(keepends=True)
+    until = serve(14, 20.0)
+    project.data.source.write_text("".join(lines[: -5 * 24]))
+    with pytest.raises(Conflict, match=r"changed since run .* sealed its test split; train, export and promote"):
+        retrain(project, job(until))
+    assert store.versions("toy") == ["1"]
+
+
+def test_a_plain_export_never_takes_a_retraining(project: Project, store: Store, serve: Serve) -> None:
+    """A challenger that the gate refused must not be published by a careless hand."""
+    retrain(project, job(serve(14, 20.0)))
+    newest = checkpoints.newest_run(project.retraining.runs, "toy")
+    assert newest != max(project.retraining.runs.glob("*/checkpoint.json")).parent
+    assert store.versions("toy") == ["1", "2"]
 
 
 def test_without_new_labels_there_is_no_challenger(project: Project, store: Store) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from staytrue.errors import InvalidInput
 from staytrue.sections import Feature
-from training.data.rows import MISSING_INTEGER, MISSING_TEXT, Rows, join, typed
+from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
+from training.data.rows import Rows, join, typed
 
 NUMERIC, WHOLE, TEXT = Feature(kind="numeric"), Feature(kind="category", datatype="INT64"), Feature(kind="category")
 
@@ -67,3 +68,10 @@ def test_a_value_that_does_not_fit_is_named(feature: Feature, values: np.ndarray
     with pytest.raises(InvalidInput) as caught:
         typed("x", feature, values, "d.csv")
     assert str(caught.value) == f'd.csv, column "x": {said}'
+
+
+def test_whole_numbers_of_the_lake_stay_as_they_were_sent() -> None:
+    """Also the one that says missing, and those that a float would round."""
+    sent = np.ma.masked_array(np.array([3, MISSING_INTEGER, 2**60 + 1, 7]), mask=[False, False, False, True])
+    feature = Feature(kind="category", datatype="INT64")
+    assert typed("a", feature, sent, "lake").tolist() == [3, MISSING_INTEGER, 2**60 + 1, MISSING_INTEGER]

@@ -5,11 +5,15 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from monitoring.ingest.lake import _numbers, _texts
 from staytrue.events import Tensor
+from staytrue.signature import MISSING_INTEGER
 
 if TYPE_CHECKING:
     from staytrue.events import Label
@@ -143,3 +147,17 @@ def test_labels_that_are_texts_are_kept(rig: Rig) -> None:
     assert pq.read_table(file, partitioning=None).select(["truth", "truth_text"]).to_pylist() == [
         {"truth": None, "truth_text": "cat"}
     ]
+
+
+def test_what_callers_send_for_missing_is_missing_as_in_the_reference() -> None:
+    assert _texts(pa.chunked_array([["a", "", None]])).tolist() == ["a", None, None]
+    assert _texts(pa.chunked_array([[3, MISSING_INTEGER]])).tolist() == ["3", None]
+    np.testing.assert_array_equal(_numbers(pa.chunked_array([[3, MISSING_INTEGER]])), [3.0, np.nan])
+
+
+def test_a_number_told_as_text_is_the_same_truth(rig: Rig) -> None:
+    rig.log(rig.event(rig.start, name="a"))
+    rig.tell(msgspec.structs.replace(rig.label("a", 1.0, rig.start + HOUR), truth="12.5"))
+    rig.parts.events.collect()
+    rig.parts.labels.collect()
+    assert rig.window(0, 1).truth.tolist() == [12.5]

@@ -193,6 +193,31 @@ def test_a_sidecar_killed_between_starting_a_job_and_noting_it_starts_no_second(
     assert finish(rig).state == "failed"
 
 
+def test_a_job_that_ended_before_anybody_noted_its_start_is_not_done_again(
+    deciding: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deciding.script.drift = dict.fromkeys(range(1, 5), 2.0)
+
+    class Death(BaseException):
+        pass
+
+    save, children = deciding.parts.state.save_job, list[subprocess.Popen[bytes]]()
+
+    def die(job: RetrainJob, verdict: Verdict | None = None) -> None:
+        if job.state == "running":
+            children.append(deciding.parts.jobs._child)  # type: ignore[arg-type]
+            raise Death
+        save(job, verdict)
+
+    monkeypatch.setattr(deciding.parts.state, "save_job", die)
+    with pytest.raises(Death):
+        deciding.live(0, 4)
+    children[0].wait(10)
+    deciding.again()
+    assert finish(deciding).state == "succeeded"
+    assert len((deciding.folder / "jobs" / "runs.txt").read_text().splitlines()) == 1
+
+
 def test_a_queued_job_is_started_by_the_next_sidecar(deciding: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deciding.parts.jobs, "follow", lambda: None)
     deciding.script.drift = dict.fromkeys(range(1, 5), 2.0)
