@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from serving.runtimes.onnx import OnnxRuntime
-from staytrue.errors import CorruptData, NotFound, StaytrueError, Unavailable
+from staytrue.errors import CorruptData, NotFound, Overloaded, StaytrueError, Unavailable
 from staytrue.signature import NUMPY
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class Registry:
         self._store, self._names, self._make, self._clock = store, names, make, clock
         self._models: dict[str, Model] = {}
         self._lock = threading.Lock()
+        self._pinning = threading.Lock()
 
     def refresh(self) -> None:
         """Look at the aliases; load and warm up beside the old version, then swap. Never raises for a bad version."""
@@ -125,6 +126,7 @@ class Registry:
             NotFound: no such model or version.
             CorruptData: the version named does not load.
         """
+        self._pin(name, version)
         with self._lock:
             loaded = self._find(name, version)
             loaded.calls += 1
@@ -155,17 +157,30 @@ class Registry:
                     loaded.runtime.close()
         self._models.clear()
 
+    def _pin(self, name: str, version: str | None) -> None:
+        """Load a version that was named, one at a time and beside the lock: calls of others must not wait for it."""
+        model = self.model(name)
+        if _answers(model, version):
+            return
+        wanted = version or ""
+        with self._pinning:
+            if _answers(model, version):
+                return
+            fresh = self._load(name, wanted)
+            with self._lock:
+                model.pinned[wanted] = fresh
+                while len(model.pinned) > PINNED_KEPT:
+                    _, oldest = model.pinned.popitem(last=False)
+                    self._retire(oldest)
+
     def _find(self, name: str, version: str | None) -> Loaded:
         model = self.model(name)
         champion = model.champion
         if champion is not None and version in (None, champion.bundle.version):
             return champion
         wanted = version or ""
-        if wanted not in model.pinned:
-            model.pinned[wanted] = self._load(name, wanted)
-            while len(model.pinned) > PINNED_KEPT:
-                _, oldest = model.pinned.popitem(last=False)
-                self._retire(oldest)
+        if wanted not in model.pinned:  # others were named meanwhile, and it had to go
+            raise Overloaded(f'model "{name}"', f"version {wanted} was put out by others", hint="try again")
         model.pinned.move_to_end(wanted)
         return model.pinned[wanted]
 
@@ -206,6 +221,11 @@ class Registry:
     def _close_if_done(loaded: Loaded) -> None:
         if loaded.retired and loaded.calls == 0:
             loaded.runtime.close()
+
+
+def _answers(model: Model, version: str | None) -> bool:
+    champion = model.champion.bundle.version if model.champion else None
+    return version in (None, champion) or version in model.pinned
 
 
 def example(signature: Signature) -> dict[str, NDArray[Any]]:

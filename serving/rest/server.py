@@ -5,10 +5,13 @@ Source: Open Inference Protocol, REST specification (kserve/open-inference-proto
 
 from __future__ import annotations
 
+import logging
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from serving.dataplane import Dataplane
     from staytrue.sections import ServingSection
 
+log = logging.getLogger(__name__)
 _JSON = "application/json"
 PROTOCOL = "rest"
 
@@ -68,18 +72,22 @@ class Rest:
     async def model(self, http: Http) -> Response:
         """Model metadata."""
         name, version = http.path_params["model"], http.path_params.get("version")
-        registry = self._dataplane.registry
-        model = registry.model(name)
-        with registry.version(name, version) as loaded:
-            versions = registry.versions()[name]
-            return _json(codec.metadata(loaded.bundle, versions, loaded.runtime.description, model.refused))
+        return _json(await run_in_threadpool(self._metadata, name, version))
 
     async def model_ready(self, http: Http) -> Response:
         """Whether a model, or a version of it, answers."""
         name, version = http.path_params["model"], http.path_params.get("version")
-        with self._dataplane.registry.version(name, version) as loaded:
-            told = {"name": name, "version": loaded.bundle.version, "ready": not self._dataplane.draining}
-            return _json(told, 200 if told["ready"] else 503)
+        bundle = await run_in_threadpool(self._metadata, name, version)
+        told = {"name": name, "version": bundle["parameters"]["version"], "ready": not self._dataplane.draining}
+        return _json(told, 200 if told["ready"] else 503)
+
+    def _metadata(self, name: str, version: str | None) -> dict[str, Any]:
+        """Not in the loop: a version that is named may have to be loaded."""
+        registry = self._dataplane.registry
+        model = registry.model(name)
+        with registry.version(name, version) as loaded:
+            versions = registry.versions()[name]
+            return codec.metadata(loaded.bundle, versions, loaded.runtime.description, model.refused)
 
     async def infer(self, http: Http) -> Response:
         """Inference."""
@@ -145,10 +153,12 @@ async def lost(http: Http, error: Exception) -> Response:
     return Response(errors.body(missing), error.status_code, media_type=_JSON)
 
 
-async def broken(_: Http, error: Exception) -> Response:
-    """A fault of ours: an id and nothing more."""
-    del error  # its text is in the log, never in an answer
-    return Response(errors.body(InternalError("server", "failed; its log tells why")), 500, media_type=_JSON)
+async def broken(http: Http, error: Exception) -> Response:
+    """A fault of ours: an id and nothing more. Its text is in the log, never in an answer."""
+    name = uuid.uuid4().hex
+    log.error("request %s to %s failed", name, http.url.path[:200], exc_info=error)
+    hidden = InternalError("server", f"failed; request {name} in its log tells why")
+    return Response(errors.body(hidden), 500, media_type=_JSON)
 
 
 def _json(value: Any, status: int = 200) -> Response:

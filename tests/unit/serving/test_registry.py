@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from serving.registry import PINNED_KEPT, RETRY_SECONDS, Registry
+from serving.runtimes.onnx import OnnxRuntime
 from staytrue.errors import CorruptData, NotFound, Unavailable
 from staytrue.records import read, to_json
 from staytrue.store import Aliases
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from serving.runtimes.base import Runtime
+    from staytrue.signature import Signature
     from staytrue.store import Store
 
 
@@ -133,6 +137,30 @@ def test_an_older_version_answers_when_it_is_named(
     store.promote("tiny", publishing(3.0), reason="test")
     registry.refresh()
     assert total(registry, row, "1") == 15.0
+
+
+def test_the_champion_answers_while_a_named_version_is_being_loaded(
+    store: Store, publishing: Callable[..., str], row: dict[str, Any]
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slowly(path: Path, signature: Signature) -> Runtime:
+        if path.parent.name == "1":
+            begun.set()
+            assert go_on.wait(10)
+        return OnnxRuntime(path, signature)
+
+    store.promote("tiny", publishing(3.0), reason="test")
+    registry = Registry(store, [], slowly)
+    registry.refresh()
+    named = threading.Thread(target=total, args=(registry, row, "1"))
+    named.start()
+    assert begun.wait(10)
+    assert total(registry, row) == 16.5
+    go_on.set()
+    named.join()
+    assert "1" in registry.model("tiny").pinned
+    registry.close()
 
 
 def test_only_a_few_named_versions_stay_loaded(
