@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 DAY_SECONDS = 86400.0
 HOUR_SECONDS = 3600.0
-ATTEMPTS = 5
-"""A look that fails as often is passed over, and its window says so: one look never costs all that follow."""
+ATTEMPTS = 120
+"""A look that fails as often, a second apart, is passed over, and its window says so: it never costs all that follow."""
 
 
 @dataclass(frozen=True)
