@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 DAY_SECONDS = 86400.0
 HOUR_SECONDS = 3600.0
 ATTEMPTS = 120
-"""A look that fails as often, a second apart, is passed over, and its window says so: it never costs all that follow."""
+"""A look that fails as often, a second apart, is passed over, and its window says so: it costs none that follow."""
 
 
 @dataclass(frozen=True)
