@@ -23,6 +23,7 @@ class Monitor:
         parser.add_argument("--project", type=Path, default=Path(projects.FILE), help="project file (%(default)s)")
         parser.add_argument("--host", help="address to listen on")
         parser.add_argument("--port", type=int, help="port; 0 for any free one, which is printed")
+        parser.add_argument("--log", type=Path, help="folder of the server's event log")
         parser.add_argument("--data", type=Path, help="folder of lake, labels, state and reports")
         parser.add_argument("--poll-seconds", type=float, help="how often the event log is collected")
         parser.add_argument("--insecure", action="store_const", const=True, help="allow an address beyond loopback")
@@ -35,6 +36,9 @@ class Monitor:
         logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log the addresses of webhooks, secrets included
         project = projects.load(arguments.project)
         settings = resolve(project.monitoring, "monitoring", {name: getattr(arguments, name) for name in _FLAGS})
+        # What the server was told by its environment, above all where its log is, holds for whoever reads that log.
+        serving = resolve(project.serving, "serving", {"log": arguments.log})
+        project = project.model_copy(update={"serving": serving})
         return run(project, arguments.project.resolve(), settings)
 
 

@@ -172,10 +172,12 @@ def _floats(values: list[Any], datatype: str, shape: list[int], where: str, nan_
         _refuse_type(values, strange, datatype, where)
     try:
         with np.errstate(over="ignore"):
-            array = np.array(values, dtype=np.float64).astype(NUMPY[datatype])
-    except OverflowError:
-        array = np.array([math.inf])
-    if nan_policy == "reject" and not np.isfinite(array).all():
+            wide = np.array(values, dtype=np.float64)
+            array = wide.astype(NUMPY[datatype])
+    except OverflowError:  # a whole number that no float can hold
+        wide, array = np.zeros(1), np.array([math.inf])
+    overflown = np.isfinite(wide) & ~np.isfinite(array)
+    if overflown.any() or (nan_policy == "reject" and not np.isfinite(array).all()):
         raise InvalidInput(f"{where} data", expected=f"finite {datatype}", got="a number beyond its range")
     return array.reshape(shape)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from examples.bikeshare.demo.client import infer_body
+from examples.bikeshare.demo.client import infer_body, wait_until
 from examples.bikeshare.demo.stream import read
 
 if TYPE_CHECKING:
@@ -72,3 +72,21 @@ def test_each_bad_request_is_explained_and_the_next_succeeds(project: Path, star
         assert (got, said in told["error"]) == (status, True), told
         assert ask(server.address, INFER, json.dumps(good).encode())[0] == 200
     assert server.stop() == 0
+
+
+def test_the_sidecar_finds_the_log_that_the_server_was_told_to_write(project: Path, start: Starter) -> None:
+    log = str(project.parent / "elsewhere")
+    server = start("serve", project, "--log", log)
+    sidecar = start("monitor", project, "--log", log)
+    inputs = json.loads(get(server.address, "/v2/models/bikes"))["inputs"]
+    assert ask(server.address, INFER, json.dumps(infer_body(read()[0], inputs)).encode())[0] == 200
+    wait_until(lambda: json.loads(get(sidecar.address, "/v1/status"))["counts"]["events"] == 1, 20, "collecting", 0.1)
+
+
+def get(address: str, path: str) -> bytes:
+    """What an address answers."""
+    connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=20)
+    connection.request("GET", path)
+    body = connection.getresponse().read()
+    connection.close()
+    return body

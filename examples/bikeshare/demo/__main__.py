@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -31,6 +32,7 @@ MODEL = "bikes"
 def main() -> int:
     """Tell the story once; 0 if every promise held."""
     arguments = _arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended either way, it ends what it started
     began = time.monotonic()
     output: Path = arguments.output.resolve()
     _clear(output)
@@ -160,4 +162,7 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

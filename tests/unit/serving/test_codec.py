@@ -85,6 +85,13 @@ def test_null_is_missing_where_the_policy_says_so() -> None:
     assert array[1, 0] == 2.0
 
 
+@pytest.mark.parametrize("policy", ["reject", "null", "string"])
+def test_a_number_beyond_the_range_is_refused_by_any_policy(policy: str) -> None:
+    for number in (1e39, -1e300):
+        with pytest.raises(InvalidInput, match="expected finite FP32, got a number beyond its range"):
+            codec.parse(body(data=[number, 1]), policy)
+
+
 def test_words_are_numbers_where_the_policy_says_so() -> None:
     array = codec.parse(body(shape=[3, 1], data=["NaN", "-Infinity", 1.0]), "string").inputs[0].array
     assert math.isnan(array[0, 0])
