@@ -145,8 +145,8 @@ class Registry:
     def versions(self) -> dict[str, list[str]]:
         """Loaded versions by model."""
         return {
-            name: sorted({*([model.champion.bundle.version] if model.champion else []), *model.pinned})
-            for name, model in self._models.items()
+            name: sorted({*([model.champion.bundle.version] if model.champion else []), *list(model.pinned)})
+            for name, model in list(self._models.items())  # another thread may add one meanwhile
         }
 
     def close(self) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
-_VERSION = re.compile(r"[1-9][0-9]*")
+_VERSION = re.compile(r"[1-9][0-9]{0,17}")
 _MAKING = re.compile(r"\.making-([0-9]+)-.*")
 ROLL_BACK = "roll back"
 

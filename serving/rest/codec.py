@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _TYPES: dict[str, set[type]] = {"BOOL": {bool}, "BYTES": {str}}
 _NAMES = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _FLOATS = ("FP16", "FP32", "FP64")
+MOST_AXES = 8
+LARGEST_EMPTY = 2**31
+"""An axis of 0 makes any other size fit no data at all, also one that no array can have."""
 POLICY_HINT = "the server's setting nan_policy decides"
 
 
@@ -120,7 +123,12 @@ def _tensor(item: Any, where: str, nan_policy: str) -> Given:
     if not isinstance(datatype, str) or datatype not in NUMPY:
         raise InvalidInput(f"{where} datatype", expected=f"one of {', '.join(NUMPY)}", got=repr(datatype)[:80])
     if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
-        raise InvalidInput(f"{where} shape", expected="a list of whole numbers, none negative", got=repr(shape)[:80])
+        raise InvalidInput(f"{where} shape", expected="a list of whole numbers, none negative", got=_kind(shape))
+    if len(shape) > MOST_AXES or (0 in shape and max(shape) > LARGEST_EMPTY):
+        got = f"{len(shape)} axes up to {max(shape)}"
+        raise InvalidInput(
+            f"{where} shape", expected=f"at most {MOST_AXES} axes, none huge beside an empty one", got=got
+        )
     if "data" not in item:
         raise InvalidInput(f"{where} data", expected=f"{math.prod(shape)} values", got="nothing")
     values = _flat(item["data"], shape, where)
@@ -207,4 +215,8 @@ def _kind(value: Any) -> str:
     if value is None:
         return "nothing (null)"
     text = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
-    return f"{text.get(type(value), type(value).__name__)} {value!r}"[:80]
+    try:
+        shown = repr(value)
+    except RecursionError:  # nested deeper than Python can write
+        shown = "nested too deep to show"
+    return f"{text.get(type(value), type(value).__name__)} {shown}"[:80]

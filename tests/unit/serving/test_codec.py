@@ -47,6 +47,13 @@ REFUSED: list[tuple[str, bytes, str]] = [
     ("shape true", body(shape=[True, 1]), r'input "x" shape'),
     ("shape fraction", body(shape=[2.0, 1]), r'input "x" shape'),
     ("shape huge", body(shape=[10**18, 10**18]), r'input "x" data: expected 1000'),
+    ("shape empty and huge", body(shape=[0, 2**64 - 1], data=[]), "none huge beside an empty one"),
+    ("shape of many axes", body(shape=[1] * 65, data=[1.0]), "at most 8 axes"),
+    (
+        "shape nested deep",
+        b'{"inputs": [{"name":"x","datatype":"FP32","shape":' + b"[" * 1000 + b"]" * 1000 + b"}]}",
+        "is not JSON|shape: expected",
+    ),
     ("no data", json.dumps({"inputs": [{"name": "x", "datatype": "FP32", "shape": [1]}]}).encode(), "got nothing"),
     ("data no list", body(data="1,2"), r'input "x" data: expected a list, got a string'),
     ("too few", body(data=[1.0]), r'input "x" data: expected 2 values for shape \[2, 1\], got 1'),
