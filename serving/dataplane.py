@@ -132,19 +132,20 @@ class Dataplane:
             raise full
         self.in_flight += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, self.infer, request)
+            arrived = self._clock()  # here, so that a wait for a free thread counts as time in the queue
+            return await asyncio.get_running_loop().run_in_executor(self._pool, self.infer, request, arrived)
         finally:
             self.in_flight -= 1
 
-    def infer(self, request: Request) -> Written:
-        """Answer one request.
+    def infer(self, request: Request, arrived: float | None = None) -> Written:
+        """Answer one request, which arrived just now where nothing else is said.
 
         Raises:
             StaytrueError: it was refused or failed, and the event says so; for an unexpected fault an InternalError
                 that carries the event's id.
             Unavailable: the event could not be written; no prediction is given then.
         """
-        draft = _Draft(id=uuid.uuid4().hex, arrived=self._clock())
+        draft = _Draft(id=uuid.uuid4().hex, arrived=self._clock() if arrived is None else arrived)
         try:
             written = self._answer(request, draft)
         except StaytrueError as error:

@@ -145,7 +145,7 @@ class Registry:
     def versions(self) -> dict[str, list[str]]:
         """Loaded versions by model."""
         return {
-            name: sorted({*([model.champion.bundle.version] if model.champion else []), *list(model.pinned)})
+            name: sorted({*([model.champion.bundle.version] if model.champion else []), *list(model.pinned)}, key=int)
             for name, model in list(self._models.items())  # another thread may add one meanwhile
         }
 
@@ -206,11 +206,12 @@ class Registry:
             raise CorruptData(f"{name} version {version}", "has no ONNX artefact, which this runtime needs")
         runtime = self._make(self._store.path(name, version) / artefact, bundle.signature)
         try:
-            outputs = runtime.run(example(bundle.signature))
-            _check_outputs(bundle, outputs)
-        except BaseException:
+            _check_outputs(bundle, runtime.run(example(bundle.signature)))
+        except Exception as error:
             runtime.close()
-            raise
+            if isinstance(error, StaytrueError):
+                raise
+            raise CorruptData(f"{name} version {version}", f"fails its first run: {error!r}"[:500]) from error
         return Loaded(bundle, runtime)
 
     def _retire(self, loaded: Loaded) -> None:

@@ -121,7 +121,7 @@ def _tensor(item: Any, where: str, nan_policy: str) -> Given:
         raise InvalidInput(f"{where}.name", expected="a string", got=_kind(name))
     where = f'input "{name[:100]}"'
     if not isinstance(datatype, str) or datatype not in NUMPY:
-        raise InvalidInput(f"{where} datatype", expected=f"one of {', '.join(NUMPY)}", got=repr(datatype)[:80])
+        raise InvalidInput(f"{where} datatype", expected=f"one of {', '.join(NUMPY)}", got=_kind(datatype))
     if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
         raise InvalidInput(f"{where} shape", expected="a list of whole numbers, none negative", got=_kind(shape))
     if len(shape) > MOST_AXES or (0 in shape and max(shape) > LARGEST_EMPTY):

@@ -13,6 +13,7 @@ import orjson
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -110,7 +111,10 @@ class Rest:
 
 
 async def limited_body(http: Http, limit: int) -> bytes:
-    """The whole body, reading no more than the limit.
+    """The whole body, keeping no more than the limit.
+
+    Of a body that is longer up to as much again is read and thrown away: a caller that writes all before it reads
+    would meet a reset connection instead of the answer.
 
     Raises:
         TooLarge: it is longer, by its header or in fact.
@@ -119,15 +123,23 @@ async def limited_body(http: Http, limit: int) -> bytes:
     if http.headers.get("content-encoding", "identity") != "identity":
         raise InvalidInput("header Content-Encoding", expected="identity", got=http.headers["content-encoding"][:40])
     said = http.headers.get("content-length", "")
+    announced = int(said) if said.isdecimal() else 0
     hint = "send fewer rows, or raise serving.max_body_bytes"
-    if said.isdigit() and int(said) > limit:
-        raise TooLarge("body", expected=f"at most {limit} bytes", got=said, hint=hint)
+    longer = TooLarge("body", expected=f"at most {limit} bytes", got=said or "more", hint=hint)
+    if announced > 2 * limit or (announced > limit and "expect" in http.headers):  # it waits for leave to send
+        raise longer
     parts, size = [], 0
-    async for part in http.stream():
-        size += len(part)
-        if size > limit:
-            raise TooLarge("body", expected=f"at most {limit} bytes", got="more", hint=hint)
-        parts.append(part)
+    try:
+        async for part in http.stream():
+            size += len(part)
+            if max(size, announced) <= limit:
+                parts.append(part)
+            elif size > 2 * limit:
+                break
+    except ClientDisconnect:
+        raise InvalidInput("body", f"broke off after {size} bytes: the caller hung up") from None
+    if max(size, announced) > limit:
+        raise longer
     return b"".join(parts)
 
 
@@ -137,7 +149,7 @@ async def refused(_: Http, error: Exception) -> Response:
     status = errors.STATUS[error.code]
     headers = errors.headers(error)
     if status == 413:
-        headers["Connection"] = "close"  # the rest of the body was not read
+        headers["Connection"] = "close"  # the rest of the body may not have been read
     return Response(errors.body(error), status, headers=headers, media_type=_JSON)
 
 

@@ -20,8 +20,9 @@ class Runtime(Protocol):
         """Run the model on tensors that its signature has accepted; outputs by the signature's names.
 
         Raises:
-            StaytrueError: the model refused the input, or failed.
+            InvalidInput: the model refused these values. Any other exception is a fault of ours.
+            Unavailable: after ``close``.
         """
 
     def close(self) -> None:
-        """Free the model."""
+        """Free the model; once more does nothing."""

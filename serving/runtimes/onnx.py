@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import onnxruntime as ort
+from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
-from staytrue.errors import CorruptData, InvalidInput
+from staytrue.errors import CorruptData, InvalidInput, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +33,7 @@ class OnnxRuntime:
         options.inter_op_num_threads = 1
         options.log_severity_level = _LOG_ERRORS_ONLY
         try:
-            self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session: Any = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime raises a class of its own for every status
             raise CorruptData(str(path), f"ONNX Runtime cannot load it: {_first_line(error)}") from error
         self._outputs = [spec.name for spec in signature.outputs]
@@ -46,17 +47,21 @@ class OnnxRuntime:
         """Run the graph; see :class:`serving.runtimes.base.Runtime`.
 
         Raises:
-            InvalidInput: the graph refused these values.
+            InvalidInput: the graph refused these values, an index out of range for example.
+            Unavailable: after ``close``.
         """
+        session = self._session
+        if session is None:
+            raise Unavailable("model", "was closed")
         try:
-            values = self._session.run(self._outputs, dict(inputs))
-        except Exception as error:
+            values = session.run(self._outputs, dict(inputs))
+        except InvalidArgument as error:  # any other failure, memory that ran out for example, is not the caller's
             raise InvalidInput("model", f"could not run on this input: {_first_line(error)}") from error
         return dict(zip(self._outputs, values, strict=True))
 
     def close(self) -> None:
         """Free the session."""
-        del self._session
+        self._session = None
 
     @staticmethod
     def _match(side: str, wanted: list[str], found: list[str], path: Path) -> None:

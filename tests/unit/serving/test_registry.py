@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from serving.registry import PINNED_KEPT, RETRY_SECONDS, Registry
+from serving.runtimes.fake import FakeRuntime
 from serving.runtimes.onnx import OnnxRuntime
 from staytrue.errors import CorruptData, NotFound, Unavailable
 from staytrue.records import read, to_json
@@ -129,6 +130,44 @@ def test_a_champion_that_was_repaired_is_taken_without_a_new_promotion(
     registry.refresh()
     assert total(registry, row) == 16.5
     registry.close()
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("out of memory"), KeyError("total")])
+def test_a_version_that_fails_its_first_run_in_any_way_leaves_the_old_one_serving(
+    store: Store, publishing: Callable[..., str], row: dict[str, Any], fault: Exception
+) -> None:
+    made: list[FakeRuntime] = []
+
+    def make(path: Path, signature: Signature) -> Runtime:
+        if path.parent.name == "1":
+            return OnnxRuntime(path, signature)
+
+        def fail(_: object) -> Any:
+            raise fault
+
+        made.append(FakeRuntime(fail))
+        return made[-1]
+
+    registry = Registry(store, [], make)
+    registry.refresh()
+    store.promote("tiny", publishing(3.0), reason="test")
+    for _ in range(3):
+        registry.refresh()
+    assert total(registry, row) == 15.0
+    assert "fails its first run" in registry.model("tiny").refused["2"]
+    assert [fake.closed for fake in made] == [True]  # tried once, not at every look
+    registry.close()
+
+
+def test_versions_are_told_in_the_order_in_which_they_were_published(
+    registry: Registry, store: Store, publishing: Callable[..., str], row: dict[str, Any]
+) -> None:
+    for factor in range(2, 11):
+        publishing(float(factor))
+    store.promote("tiny", "10", reason="test")
+    registry.refresh()
+    total(registry, row, "2")
+    assert registry.versions() == {"tiny": ["2", "10"]}
 
 
 def test_an_older_version_answers_when_it_is_named(

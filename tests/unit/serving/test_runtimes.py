@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
 from serving.runtimes.fake import FakeRuntime
 from serving.runtimes.onnx import OnnxRuntime
-from staytrue.errors import CorruptData, Unavailable
+from staytrue.errors import CorruptData, InvalidInput, StaytrueError, Unavailable
+from staytrue.signature import Signature, TensorSpec
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from serving.runtimes.base import Runtime
     from staytrue.store import Store
 
 
@@ -43,6 +50,57 @@ def test_a_graph_of_another_signature_is_refused(store: Store) -> None:
     other = msgspec.structs.replace(signature, inputs=signature.inputs[:1])
     with pytest.raises(CorruptData, match="inputs"):
         OnnxRuntime(store.path("tiny", "1") / "model.onnx", other)
+
+
+def one_node(path: Path, operator: str, shape: list[int]) -> OnnxRuntime:
+    """A graph of one operator over the constant 1, 2, 3 and the input ``i``."""
+    value = helper.make_tensor_value_info
+    node = helper.make_node(operator, ["w", "i"], ["y"])
+    constant = helper.make_tensor("w", TensorProto.FLOAT, [3], [1.0, 2.0, 3.0])
+    inputs, outputs = [value("i", TensorProto.INT64, shape)], [value("y", TensorProto.FLOAT, None)]
+    graph = helper.make_graph([node], "one", inputs, outputs, [constant])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
+    spec = TensorSpec(name="i", datatype="INT64", shape=shape)
+    return OnnxRuntime(path, Signature(inputs=[spec], outputs=[TensorSpec(name="y", datatype="FP32", shape=[-1])]))
+
+
+def test_values_that_the_graph_refuses_are_the_callers_fault(tmp_path: Path) -> None:
+    runtime = one_node(tmp_path / "gather.onnx", "Gather", [1])
+    assert runtime.run({"i": np.array([2])})["y"].tolist() == [3.0]
+    with pytest.raises(InvalidInput, match=r"model: could not run on this input: .*out of data bounds"):
+        runtime.run({"i": np.array([3])})
+
+
+def test_memory_that_runs_out_is_not_the_callers_fault(tmp_path: Path) -> None:
+    runtime = one_node(tmp_path / "expand.onnx", "Expand", [2])
+    with pytest.raises(Exception, match="Failed to allocate") as caught:
+        runtime.run({"i": np.array([10**15, 3])})
+    assert not isinstance(caught.value, StaytrueError)
+
+
+@pytest.fixture(params=["onnx", "fake"])
+def runtime(request: pytest.FixtureRequest, store: Store) -> Runtime:
+    """Each runtime, with the tiny model's answers."""
+    if request.param == "onnx":
+        return OnnxRuntime(store.path("tiny", "1") / "model.onnx", store.load("tiny", "1").signature)
+    return FakeRuntime(lambda inputs: {"total": 2 * inputs["number"] + 2 + inputs["count"].astype(np.float32)})
+
+
+def test_every_runtime_answers_from_many_threads_and_leaves_its_input_alone(
+    runtime: Runtime, row: dict[str, Any]
+) -> None:
+    before = {name: array.copy() for name, array in row.items()}
+    with ThreadPoolExecutor(8) as pool:
+        answers = [answer["total"].tolist() for answer in pool.map(runtime.run, [row] * 200)]
+    assert answers == [[[15.0]]] * 200
+    assert all((row[name] == array).all() for name, array in before.items())
+
+
+def test_every_runtime_refuses_once_it_was_closed_also_twice(runtime: Runtime, row: dict[str, Any]) -> None:
+    runtime.close()
+    runtime.close()
+    with pytest.raises(Unavailable, match="was closed"):
+        runtime.run(row)
 
 
 def test_the_fake_counts_and_closes() -> None:
