@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from staytrue.records import utc
+
 if TYPE_CHECKING:
     from staytrue.bundle import Bundle, Parity
+    from staytrue.signature import TensorSpec
+
+MOST_CATEGORIES = 12
 
 
 def card(bundle: Bundle) -> str:
@@ -20,6 +25,7 @@ def card(bundle: Bundle) -> str:
         "",
         f"Trained on {lineage.trained_rows} rows (fingerprint `{lineage.data_fingerprint}`), run `{lineage.run}`"
         + (f", to follow version {lineage.parent}." if lineage.parent else "."),
+        *([f"The newest row it has seen is of {utc(lineage.trained_until)}."] if lineage.trained_until else []),
         "",
         _test_split(lineage.test_openings),
         "",
@@ -33,7 +39,7 @@ def card(bundle: Bundle) -> str:
             interval = f"{metric.low:.4g} to {metric.high:.4g} ({metric.confidence:.0%})"
             lines.append(f"| {split} | {name} | {metric.value:.4g} | {interval} |")
     lines += ["", "## Inputs", "", "| name | type | categories |", "|---|---|---|"]
-    lines += [f"| {s.name} | {s.label()} | {', '.join(s.categories[:12])} |" for s in bundle.signature.inputs]
+    lines += [f"| {_cell(s.name)} | {s.label()} | {_categories(s)} |" for s in bundle.signature.inputs]
     lines += ["", "## Proof of the export", "", "| artefact | runtime | batch | rows | largest error | allowed |"]
     lines += ["|---|---|---|---|---|---|", *map(_proof, bundle.parity), ""]
     return "\n".join(lines)
@@ -44,6 +50,17 @@ def _proof(proof: Parity) -> str:
     return (
         f"| {proof.format} | {proof.runtime} | {proof.batch} | {proof.rows} | {proof.max_abs_error:.2g} | {allowed} |"
     )
+
+
+def _categories(spec: TensorSpec) -> str:
+    shown = ", ".join(map(_cell, spec.categories[:MOST_CATEGORIES]))
+    more = len(spec.categories) - MOST_CATEGORIES
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _cell(text: str) -> str:
+    """Text of the data's, such that it does not end the table's cell or row."""
+    return " ".join(text.replace("|", "\\|").split())
 
 
 def _test_split(openings: int) -> str:

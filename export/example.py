@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from staytrue.signature import NUMPY
+from staytrue.signature import MISSING_INTEGER, MISSING_TEXT, NUMPY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,22 +49,35 @@ def codes(spec: TensorSpec, texts: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def edge_rows(signature: Signature, rows: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Rows at the edges of what callers may send: missing, unknown, zero, far outside.
+    """Rows at the edges of what callers may send: missing, unknown, zero, far outside, each category.
 
-    Each row sets every input to one kind of edge; the first real row stands where an input has no such edge.
+    First all inputs are at their edges together, then one input after the other is missing or unknown by itself, the
+    others as in the first real row.
     """
-    numbers: tuple[float, ...] = (np.nan, 0.0, -0.0, 1.0, -1.0, 1e3, -1e3)
-    count = len(numbers) + 1
+    edges = {spec.name: _edges(spec) for spec in signature.inputs}
+    together = max(map(len, edges.values()))
     made: dict[str, NDArray[Any]] = {}
-    for spec in signature.inputs:
-        values = np.repeat(rows[spec.name][:1], count, axis=0)
-        flat = values.reshape(count, -1)
-        for place, number in enumerate(numbers):
-            if spec.datatype == "BYTES":
-                flat[place] = ("", "never seen before", *spec.categories)[place % (2 + len(spec.categories))]
-            elif spec.datatype.startswith("FP"):
-                flat[place] = number
-            elif spec.datatype != "BOOL":
-                flat[place] = 0 if np.isnan(number) else int(abs(number))
+    for place, spec in enumerate(signature.inputs):
+        values = np.repeat(rows[spec.name][:1], together + len(edges), axis=0)
+        flat, own = values.reshape(len(values), -1), edges[spec.name]
+        for row in range(together):
+            flat[row] = own[row % len(own)]
+        flat[together + place] = own[0]
         made[spec.name] = values
     return made
+
+
+def _edges(spec: TensorSpec) -> list[Any]:
+    """Values of one input, the missing one first."""
+    if spec.datatype == "BYTES":
+        return [MISSING_TEXT, "never seen before", *spec.categories]
+    if spec.datatype == "BOOL":
+        return [False, True]
+    kind = NUMPY[spec.datatype]
+    if spec.datatype.startswith("FP"):
+        top = float(np.finfo(kind).max)
+        return [np.nan, 0.0, -0.0, 1.0, -1.0, 1e3, -1e3, min(1e30, top), -min(1e30, top)]
+    low, top = np.iinfo(kind).min, np.iinfo(kind).max
+    known = [int(text) for text in spec.categories]
+    missing = [MISSING_INTEGER] if spec.datatype == "INT64" else []
+    return missing + [int(np.clip(number, low, top)) for number in (0, 1, -1, 1000, -1000, top)] + known

@@ -17,7 +17,7 @@ import numpy as np
 from scipy import stats
 
 from serving.runtimes.onnx import OnnxRuntime
-from staytrue.errors import InvalidInput
+from staytrue.errors import CorruptData, InvalidInput
 from staytrue.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -49,10 +49,12 @@ def judge(
         rows[name]: [N, 1]; truth, times: [N].
 
     Raises:
-        InvalidInput: no rows, or rows, truth and times differ in length.
+        InvalidInput: no rows, rows, truth and times differ in length, or a truth or a prediction is not finite.
+        CorruptData: a version has no ONNX artefact, or does not load.
     """
     if not len(truth) or len({len(truth), len(times), *(len(array) for array in rows.values())}) != 1:
         raise InvalidInput("gate", expected="rows, truth and times of one length", got=f"{len(truth)} truths")
+    _finite("truth", truth)
     before = np.abs(_predict(store, job.model, job.champion, rows) - truth)
     after = np.abs(_predict(store, job.model, challenger, rows) - truth)
     blocks = np.floor(times / DAY_SECONDS).astype(np.int64)
@@ -112,8 +114,9 @@ def expanded_tail(blocks: int, confidence: float) -> float:
 def _decide(rows: int, days: int, figures: tuple[float, float, float], settings: GateSection) -> tuple[bool, str]:
     difference, low, high = figures
     told = f"error changes by {difference:+.3g} [{low:+.3g}, {high:+.3g}] on {rows} rows of {days} days"
-    if rows < settings.minimum_rows or days < settings.minimum_days:
-        needed = f"{settings.minimum_rows} rows of {settings.minimum_days} days needed"
+    fewest = max(settings.minimum_days, 2)  # of one day there is no interval
+    if rows < settings.minimum_rows or days < fewest:
+        needed = f"{settings.minimum_rows} rows of {fewest} days needed"
         return False, f"too little to judge by, {needed}: {told}"
     if high < 0:
         return True, f"better: {told} that neither has seen"
@@ -122,14 +125,25 @@ def _decide(rows: int, days: int, figures: tuple[float, float, float], settings:
 
 def _predict(store: Store, model: str, version: str, rows: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
     bundle = store.load(model, version)
-    runtime = OnnxRuntime(store.path(model, version) / bundle.artefacts["onnx"], bundle.signature)
+    artefact = bundle.artefacts.get("onnx")
+    if artefact is None:
+        raise CorruptData(f"{model} version {version}", "has no ONNX artefact, which the gate runs")
+    runtime = OnnxRuntime(store.path(model, version) / artefact, bundle.signature)
     count, name = len(next(iter(rows.values()))), bundle.signature.outputs[0].name
     parts = []
     for begin in range(0, count, bundle.max_batch):
         part = {key: array[begin : begin + bundle.max_batch] for key, array in rows.items()}
         parts.append(runtime.run(part)[name].reshape(-1).astype(np.float64))
     runtime.close()
-    return np.concatenate(parts)
+    return _finite(f"prediction of {model} version {version}", np.concatenate(parts))
+
+
+def _finite(what: str, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The numbers; an error of NaN would make every comparison false, and look like a verdict."""
+    wrong = int(np.count_nonzero(~np.isfinite(numbers)))
+    if wrong:
+        raise InvalidInput(f"gate, {what}", expected="finite numbers", got=f"{wrong} of {len(numbers)} that are not")
+    return numbers
 
 
 def _seed(text: str) -> int:

@@ -12,7 +12,7 @@ from export.card import card
 from export.onnx import to_onnx
 from export.parity import prove
 from export.torchscript import to_torchscript
-from staytrue.bundle import CARD, MANIFEST, PROFILE, Bundle, digest, seal
+from staytrue.bundle import CARD, MANIFEST, PROFILE, Bundle, digest, load_profile, seal
 from staytrue.bundle import load as load_bundle
 from staytrue.records import to_json, utc
 
@@ -46,10 +46,13 @@ def publish(
         rows: real rows as callers send them, by input name, to prove the artefacts on.
 
     Raises:
-        CorruptData: an artefact does not give the model's outputs; nothing is published.
+        CorruptData: an artefact does not give the model's outputs, or the profile holds what is no number; nothing is
+            published.
+        InvalidInput: the model's outputs are not those of its signature; nothing is published.
     """
     model.eval()
-    scale = max(float(np.std(profile.truth)), 1e-12)
+    # A target that never changed has no deviation to measure errors by.
+    scale = float(np.std(profile.truth)) or abs(float(np.mean(profile.truth))) or 1.0
     with store.new_version(checkpoint.name) as (version, folder):
         parity: list[Parity] = []
         for kind in settings.formats:
@@ -62,7 +65,8 @@ def publish(
         (folder / PROFILE).write_bytes(msgspec.json.encode(profile))
         bundle = _manifest(checkpoint, version, parity, settings)
         _finish(bundle, folder)
-        load_bundle(folder)  # what a server will check, checked before it can be seen
+        load_bundle(folder)  # what server and sidecar will check, checked before it can be seen
+        load_profile(folder)
     return store.load(checkpoint.name, version)
 
 

@@ -1,4 +1,7 @@
-"""A small module with numbers that may be missing, whole numbers and text, and all that publishing needs."""
+"""A small module with numbers that may be missing, whole numbers and text, and all that publishing needs.
+
+An export takes a second, so versions that tests only read are published once a session.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from export.publish import publish
 from staytrue.bundle import Lineage, Metric
 from staytrue.checkpoint import Checkpoint
 from staytrue.profile import ReferenceColumn, ReferenceProfile
@@ -58,7 +62,7 @@ class Unfaithful(Small):
         return right + 1.0 if torch.compiler.is_exporting() or tracing else right
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def rows() -> dict[str, NDArray[Any]]:
     """Real rows as callers send them."""
     draw = np.random.default_rng(0)
@@ -69,7 +73,7 @@ def rows() -> dict[str, NDArray[Any]]:
     }
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def checkpoint() -> Checkpoint:
     """The record of a run that never was."""
     return Checkpoint(
@@ -89,7 +93,7 @@ def checkpoint() -> Checkpoint:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def profile(rows: dict[str, NDArray[Any]]) -> ReferenceProfile:
     """Reference rows whose target has a deviation of about six."""
     truth = 3 * rows["size"].ravel() + rows["rooms"].ravel()
@@ -106,7 +110,7 @@ def profile(rows: dict[str, NDArray[Any]]) -> ReferenceProfile:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def settings() -> ExportSection:
     """Small batches."""
     return ExportSection(max_batch=32)
@@ -116,3 +120,22 @@ def settings() -> ExportSection:
 def store(tmp_path: Path) -> Store:
     """An empty store."""
     return Store(tmp_path / "store")
+
+
+@pytest.fixture(scope="session")
+def published(
+    tmp_path_factory: pytest.TempPathFactory,
+    checkpoint: Checkpoint,
+    profile: ReferenceProfile,
+    rows: dict[str, NDArray[Any]],
+    settings: ExportSection,
+) -> Store:
+    """A store to read: version 1 is right, version 2 the same, version 3 too high by 4, version 4 gives no number."""
+    versions = Store(tmp_path_factory.mktemp("published"))
+    for shift in (0.0, 0.0, 4.0, float("nan")):
+        model = Small()
+        with torch.no_grad():
+            model.linear.bias.add_(shift)
+        formats: list[Any] = ["onnx"] if versions.versions("houses") else ["onnx", "torchscript"]
+        publish(versions, model, checkpoint, profile, rows, settings.model_copy(update={"formats": formats}))
+    return versions

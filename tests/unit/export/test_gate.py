@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import torch
 
 from export.gate import expanded_tail, interval, judge
 from export.publish import publish
-from staytrue.errors import InvalidInput
-from staytrue.sections import GateSection
+from staytrue.errors import CorruptData, InvalidInput
+from staytrue.sections import ExportSection, GateSection
 from staytrue.verdicts import RetrainJob
 from tests.unit.export.conftest import Small
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
     from staytrue.checkpoint import Checkpoint
     from staytrue.profile import ReferenceProfile
-    from staytrue.sections import ExportSection
     from staytrue.store import Store
 
     Rows = dict[str, NDArray[Any]]
@@ -75,19 +73,6 @@ def test_the_tail_of_few_days_is_wider_as_students_is() -> None:
     assert expanded_tail(1, 0.95) == 0.0
 
 
-@pytest.fixture
-def versions(
-    store: Store, checkpoint: Checkpoint, profile: ReferenceProfile, rows: Rows, settings: ExportSection
-) -> Store:
-    """Version 1 is right, version 2 the same, version 3 too high by 4."""
-    high = Small()
-    with torch.no_grad():
-        high.linear.bias.add_(4.0)
-    for model in (Small(), Small(), high):
-        publish(store, model, checkpoint, profile, rows, settings)
-    return store
-
-
 def truth(rows: Rows) -> NDArray[np.float64]:
     """What version 1 says, with noise that no version knows."""
     town = np.where(rows["town"] == "north", 1, 2)
@@ -97,15 +82,16 @@ def truth(rows: Rows) -> NDArray[np.float64]:
 
 
 def run(store: Store, rows: Rows, champion: str, challenger: str, **settings: Any) -> Any:
-    """Judge over 64 hours."""
+    """Judge 64 rows, two a day."""
     job = RetrainJob(id="houses-1", model="houses", trigger="test", champion=champion, event_time=5.0, created=0.0)
+    every = settings.pop("every", 12 * HOUR)
     gate = GateSection(**{"minimum_rows": 24, **settings})
-    times = np.arange(64, dtype=np.float64) * 12 * HOUR
+    times = np.arange(64, dtype=np.float64) * every
     return judge(store, job, challenger, rows, truth(rows), times, gate)
 
 
-def test_a_better_challenger_passes_with_its_figures(versions: Store, rows: Rows) -> None:
-    verdict = run(versions, rows, champion="3", challenger="1")
+def test_a_better_challenger_passes_with_its_figures(published: Store, rows: Rows) -> None:
+    verdict = run(published, rows, champion="3", challenger="1")
     assert verdict.promote
     assert verdict.champion_error == pytest.approx(4.0, abs=0.2)
     assert verdict.challenger_error == pytest.approx(0.4, abs=0.15)
@@ -114,35 +100,68 @@ def test_a_better_challenger_passes_with_its_figures(versions: Store, rows: Rows
     assert verdict.reason.startswith("better")
 
 
-def test_a_worse_challenger_is_refused(versions: Store, rows: Rows) -> None:
-    verdict = run(versions, rows, champion="1", challenger="3")
+def test_a_worse_challenger_is_refused(published: Store, rows: Rows) -> None:
+    verdict = run(published, rows, champion="1", challenger="3")
     assert not verdict.promote
     assert verdict.low > 0
 
 
-def test_an_equal_challenger_is_refused(versions: Store, rows: Rows) -> None:
-    verdict = run(versions, rows, champion="1", challenger="2")
+def test_an_equal_challenger_is_refused(published: Store, rows: Rows) -> None:
+    verdict = run(published, rows, champion="1", challenger="2")
     assert not verdict.promote
     assert verdict.difference == 0.0
     assert "not shown to be better" in verdict.reason
 
 
-def test_too_few_rows_promote_nobody(versions: Store, rows: Rows) -> None:
-    verdict = run(versions, rows, champion="3", challenger="1", minimum_rows=65)
+def test_too_few_rows_promote_nobody(published: Store, rows: Rows) -> None:
+    verdict = run(published, rows, champion="3", challenger="1", minimum_rows=65)
     assert not verdict.promote
     assert "too little to judge by, 65 rows of 5 days needed" in verdict.reason
 
 
-def test_too_few_days_promote_nobody(versions: Store, rows: Rows) -> None:
-    verdict = run(versions, rows, champion="3", challenger="1", minimum_days=33)
+def test_too_few_days_promote_nobody(published: Store, rows: Rows) -> None:
+    verdict = run(published, rows, champion="3", challenger="1", minimum_days=33)
     assert not verdict.promote
     assert "24 rows of 33 days needed" in verdict.reason
 
 
-def test_the_same_job_gets_the_same_verdict(versions: Store, rows: Rows) -> None:
-    assert run(versions, rows, champion="3", challenger="1") == run(versions, rows, champion="3", challenger="1")
+def test_the_same_job_gets_the_same_verdict(published: Store, rows: Rows) -> None:
+    assert run(published, rows, champion="3", challenger="1") == run(published, rows, champion="3", challenger="1")
 
 
-def test_lengths_that_differ_are_refused(versions: Store, rows: Rows) -> None:
+def test_lengths_that_differ_are_refused(published: Store, rows: Rows) -> None:
     with pytest.raises(InvalidInput, match="one length"):
-        judge(versions, JOB, "2", rows, np.zeros(3), np.zeros(3), GateSection())
+        judge(published, JOB, "2", rows, np.zeros(3), np.zeros(3), GateSection())
+
+
+def test_one_day_promotes_nobody_whatever_is_set(published: Store, rows: Rows) -> None:
+    verdict = run(published, rows, champion="3", challenger="1", minimum_days=1, every=60.0)
+    assert (verdict.promote, verdict.blocks) == (False, 1)
+    assert "24 rows of 2 days needed" in verdict.reason
+
+
+@pytest.mark.parametrize(("champion", "challenger"), [("4", "1"), ("1", "4")])
+def test_a_version_that_gives_no_number_is_no_verdict(
+    published: Store, rows: Rows, champion: str, challenger: str
+) -> None:
+    with pytest.raises(InvalidInput, match=r"houses version 4: expected finite numbers, got 64 of 64 that are not"):
+        run(published, rows, champion=champion, challenger=challenger)
+
+
+def test_a_truth_that_is_no_number_is_refused(published: Store, rows: Rows) -> None:
+    unknown = np.append(np.zeros(63), np.nan)
+    with pytest.raises(InvalidInput, match="truth: expected finite numbers, got 1 of 64"):
+        judge(published, JOB, "2", rows, unknown, np.zeros(64), GateSection())
+
+
+def test_a_version_without_onnx_cannot_be_judged(
+    store: Store, checkpoint: Checkpoint, profile: ReferenceProfile, rows: Rows
+) -> None:
+    publish(store, Small(), checkpoint, profile, rows, ExportSection(max_batch=2, formats=["torchscript"]))
+    with pytest.raises(CorruptData, match="houses version 1: has no ONNX artefact"):
+        judge(store, JOB, "1", rows, np.zeros(64), np.zeros(64), GateSection())
+
+
+def test_rows_beyond_the_largest_batch_are_judged_in_parts(published: Store, rows: Rows) -> None:
+    assert published.load("houses", "1").max_batch < len(rows["size"])
+    assert run(published, rows, champion="3", challenger="1").rows == 64

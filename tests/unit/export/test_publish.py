@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import onnx
 import pytest
 import torch
 
 from export import torchscript
-from export.example import codes, eager_inputs, edge_rows
-from export.parity import eager
+from export.example import eager_inputs
 from export.publish import publish
 from serving.runtimes.onnx import OnnxRuntime
-from staytrue.errors import CorruptData
+from staytrue.errors import CorruptData, InvalidInput
 from staytrue.sections import ExportSection
 from tests.unit.export.conftest import SIGNATURE, Small, Unfaithful
 
@@ -28,14 +29,30 @@ if TYPE_CHECKING:
     Rows = dict[str, NDArray[Any]]
 
 
+class Double(Small):
+    """Answers in double precision, which its signature does not say."""
+
+    def forward(self, size: torch.Tensor, rooms: torch.Tensor, town: torch.Tensor) -> torch.Tensor:
+        """Shapes: each [N,1] → [N,1]."""
+        return super().forward(size, rooms, town).double()
+
+
+class Pooled(Small):
+    """Gives one answer for all rows."""
+
+    def forward(self, size: torch.Tensor, rooms: torch.Tensor, town: torch.Tensor) -> torch.Tensor:
+        """Shapes: each [N,1] → [1,1]."""
+        return super().forward(size, rooms, town).mean(dim=0, keepdim=True)
+
+
 @pytest.fixture
-def folder(store: Store, checkpoint: Checkpoint, profile: ReferenceProfile, rows: Rows, settings: ExportSection) -> Any:
-    """A published version."""
-    return store.path("houses", publish(store, Small(), checkpoint, profile, rows, settings).version)
+def folder(published: Store) -> Any:
+    """A published version, to read."""
+    return published.path("houses", "1")
 
 
-def test_every_artefact_is_proven_at_every_batch_size(folder: Any, store: Store) -> None:
-    bundle = store.load("houses", "1")
+def test_every_artefact_is_proven_at_every_batch_size(folder: Any, published: Store) -> None:
+    bundle = published.load("houses", "1")
     assert {(p.format, p.batch) for p in bundle.parity} == {
         (kind, batch) for kind in ("onnx", "torchscript") for batch in (1, 2, 7, 32)
     }
@@ -96,32 +113,42 @@ def test_tolerance_is_in_units_of_the_target(
     assert bundle.parity[0].max_abs_error == pytest.approx(1.0, abs=1e-4)
 
 
-def test_the_card_tells_evaluation_proof_and_how_often_the_test_split_was_opened(folder: Any) -> None:
-    card = (folder / "MODEL_CARD.md").read_text()
-    assert "# houses, version 1" in card
-    assert "| validation | mae | 1 | 0.5 to 1.5 (95%) |" in card
-    assert "opened once" in card
-    assert "| onnx | onnxruntime" in card
-    assert "north, south" in card
-
-
-def test_codes_are_places_from_one_and_zero_for_the_unknown() -> None:
-    spec = SIGNATURE.inputs[2]
-    assert codes(spec, np.array([["south"], ["north"], ["x"]], dtype=object)).tolist() == [[2], [1], [0]]
-
-
-def test_edges_hold_missing_and_unknown_values(rows: Rows) -> None:
-    edges = edge_rows(SIGNATURE, rows)
-    assert np.isnan(edges["size"]).any()
-    assert "never seen before" in edges["town"].ravel()
-    assert 0 in edges["rooms"]
-    assert len({len(array) for array in edges.values()}) == 1
-    assert eager(Small(), SIGNATURE, edges)["price"].shape == (len(edges["size"]), 1)
-
-
 def test_a_second_version_leaves_the_first_alone(
-    folder: Any, store: Store, checkpoint: Checkpoint, profile: ReferenceProfile, rows: Rows, settings: ExportSection
+    store: Store, checkpoint: Checkpoint, profile: ReferenceProfile, rows: Rows
 ) -> None:
+    quick = ExportSection(max_batch=32, formats=["torchscript"])
+    folder = store.path("houses", publish(store, Small(), checkpoint, profile, rows, quick).version)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    assert publish(store, Small(), checkpoint, profile, rows, settings).version == "2"
+    assert publish(store, Small(), checkpoint, profile, rows, quick).version == "2"
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_profile_that_could_not_be_read_again_is_not_published(
+    store: Store, checkpoint: Checkpoint, profile: ReferenceProfile, rows: Rows
+) -> None:
+    quick = ExportSection(max_batch=2, formats=["torchscript"])
+    broken = msgspec.structs.replace(profile, prediction=[math.nan] * profile.rows)
+    with pytest.raises(CorruptData, match=r"profile\.json"):
+        publish(store, Small(), checkpoint, broken, rows, quick)
+    assert store.versions("houses") == []
+
+
+def test_a_target_that_never_changed_is_measured_by_its_size(
+    store: Store, checkpoint: Checkpoint, profile: ReferenceProfile, rows: Rows
+) -> None:
+    quick = ExportSection(max_batch=2, formats=["torchscript"])
+    for truth, scale in ((-20.0, 20.0), (0.0, 1.0)):
+        constant = msgspec.structs.replace(profile, truth=[truth] * profile.rows)
+        bundle = publish(store, Small(), checkpoint, constant, rows, quick)
+        assert bundle.parity[0].absolute_tolerance == pytest.approx(1e-4 * scale)
+
+
+def test_a_model_without_the_outputs_of_its_signature_is_not_published(
+    store: Store, checkpoint: Checkpoint, profile: ReferenceProfile, rows: Rows
+) -> None:
+    quick = ExportSection(max_batch=2, formats=["torchscript"])
+    with pytest.raises(InvalidInput, match=r"output .price.: expected FP32 \[-1,1\], got FP64 \[1,1\]"):
+        publish(store, Double(), checkpoint, profile, rows, quick)
+    with pytest.raises(InvalidInput, match=r"output .price.: expected 2 rows for as many, got 1"):
+        publish(store, Pooled(), checkpoint, profile, rows, quick)
+    assert store.versions("houses") == []

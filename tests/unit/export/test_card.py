@@ -1,0 +1,52 @@
+"""The model card says what a person should know, whatever the data's own words are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from export.card import card
+
+if TYPE_CHECKING:
+    from staytrue.store import Store
+
+
+def edited(published: Store, **lineage: Any) -> str:
+    """The card of version 1 with another lineage."""
+    bundle = published.load("houses", "1")
+    return card(msgspec.structs.replace(bundle, lineage=msgspec.structs.replace(bundle.lineage, **lineage)))
+
+
+def test_it_tells_evaluation_inputs_and_proofs(published: Store) -> None:
+    text = (published.path("houses", "1") / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "# houses, version 1" in text
+    assert "| validation | mae | 1 | 0.5 to 1.5 (95%) |" in text
+    assert "| town | BYTES [-1,1] | north, south |" in text
+    for batch in (1, 2, 7, 32):
+        assert any(line.startswith("| onnx | onnxruntime") and f"| {batch} |" in line for line in text.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("openings", "said"), [(0, "was not opened"), (1, "opened once"), (3, "opened 3 times: its figures")]
+)
+def test_it_tells_how_often_the_test_split_was_opened(published: Store, openings: int, said: str) -> None:
+    assert said in edited(published, test_openings=openings)
+
+
+def test_it_tells_the_parent_and_the_newest_row(published: Store) -> None:
+    text = edited(published, parent="7", trained_until=86400.0)
+    assert "to follow version 7" in text
+    assert "The newest row it has seen is of 1970-01-02T00:00:00.000Z." in text
+    assert "newest row" not in edited(published)
+
+
+def test_words_of_the_data_do_not_break_its_tables(published: Store) -> None:
+    bundle = published.load("houses", "1")
+    odd = msgspec.structs.replace(bundle.signature.inputs[2], name="a|b", categories=["x|y", "two\nlines"])
+    many = msgspec.structs.replace(bundle.signature.inputs[1], categories=[str(i) for i in range(40)])
+    signature = msgspec.structs.replace(bundle.signature, inputs=[odd, many])
+    text = card(msgspec.structs.replace(bundle, signature=signature))
+    assert r"| a\|b | BYTES [-1,1] | x\|y, two lines |" in text
+    assert "10, 11 and 28 more |" in text

@@ -1,0 +1,82 @@
+"""The comparison accepts what the tolerances allow, and nothing else: not beside infinity, not beside NaN."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from export.example import edge_rows
+from export.parity import _compare, _pool, _take
+from staytrue.errors import CorruptData
+from staytrue.sections import ExportSection
+from tests.unit.export.conftest import SIGNATURE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Rows = dict[str, NDArray[Any]]
+
+SETTINGS = ExportSection(absolute_tolerance=1e-3, relative_tolerance=1e-2)
+INFINITY = np.inf
+
+
+def compare(expected: float, got: float, scale: float = 10.0) -> tuple[float, float]:
+    """Compare one number in double precision."""
+    want, have = ({"y": np.array([[number]])} for number in (expected, got))
+    return _compare(want, have, scale, SETTINGS, "model.onnx")
+
+
+@pytest.mark.parametrize(
+    ("expected", "got"),
+    [(0.0, 0.0099), (100.0, 101.0), (-100.0, -101.0), (INFINITY, INFINITY), (-INFINITY, -INFINITY), (np.nan, np.nan)],
+)
+def test_outputs_within_both_tolerances_together_pass(expected: float, got: float) -> None:
+    compare(expected, got)
+
+
+@pytest.mark.parametrize(
+    ("expected", "got"),
+    [
+        (0.0, 0.0101),  # 1e-3 of a deviation of 10 is 0.01
+        (100.0, 101.02),  # and 1e-2 of 100 is 1 more
+        (INFINITY, 5.0),
+        (INFINITY, -INFINITY),
+        (5.0, INFINITY),
+        (np.nan, 5.0),
+        (5.0, np.nan),
+        (np.nan, INFINITY),
+    ],
+)
+def test_outputs_beyond_them_are_refused(expected: float, got: float) -> None:
+    with pytest.raises(CorruptData, match=r"output .y., row 0: expected .* as the model itself gives, got"):
+        compare(expected, got)
+
+
+def test_errors_are_told_in_the_targets_unit_and_as_a_share() -> None:
+    absolute, relative = compare(100.0, 100.5)
+    assert absolute == pytest.approx(0.5)
+    assert relative == pytest.approx(0.005)
+
+
+@pytest.mark.parametrize("got", [np.zeros((2, 1)), np.zeros(1), np.zeros((1, 1), dtype=np.float32)])
+def test_another_shape_or_datatype_is_refused(got: Any) -> None:
+    with pytest.raises(CorruptData, match=r"expected float64 \[1, 1\], got float"):
+        _compare({"y": np.zeros((1, 1))}, {"y": got}, 1.0, SETTINGS, "model.onnx")
+
+
+@pytest.mark.parametrize("batch", [1, 2, 7, 64])
+def test_every_batch_size_meets_edge_rows_and_real_ones(rows: Rows, batch: int) -> None:
+    taken = _take(_pool(SIGNATURE, rows), batch)
+    assert {len(part["size"]) for part in taken} == {batch}
+    sizes = np.concatenate([part["size"] for part in taken])
+    assert np.isnan(sizes).any()
+    assert np.isin(sizes, rows["size"][1:]).any()
+
+
+def test_the_largest_batch_meets_all_edges_and_repeats_rows_where_there_are_too_few(rows: Rows) -> None:
+    edges = len(edge_rows(SIGNATURE, rows)["size"])
+    (part,) = _take(_pool(SIGNATURE, {name: array[:3] for name, array in rows.items()}), 4 * edges)
+    assert len(part["size"]) == 4 * edges
+    assert np.count_nonzero(np.abs(part["size"]) > 1e29) >= 4
