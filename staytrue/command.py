@@ -93,7 +93,3 @@ def _needs(name: str, error: ModuleNotFoundError) -> InvalidConfig:
 def _explain(name: str, error: StaytrueError) -> int:
     print(f"staytrue {name}: {error}", file=sys.stderr)
     return 2 if error.code is ErrorCode.INVALID_CONFIG else 1
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

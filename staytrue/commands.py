@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from staytrue import project as projects
-from staytrue.errors import Conflict, StaytrueError
+from staytrue.errors import Conflict, InvalidConfig, NotFound, StaytrueError
 from staytrue.store import Store
 
 if TYPE_CHECKING:
@@ -30,19 +30,25 @@ class Init:
         """Add the command's arguments."""
         parser.add_argument("data", type=Path, metavar="DATA.csv", help="a CSV file with a header line")
         parser.add_argument("--target", help="column to predict (default: the last column of numbers)")
-        parser.add_argument("--time", help="column with the time of each row (default: the first of dates)")
+        parser.add_argument(
+            "--time",
+            help="column with the time of each row: ISO 8601, 31.01.2024, 1/31/2024 or Unix (default: the first)",
+        )
         parser.add_argument("--out", type=Path, default=Path(projects.FILE), help="file to write (%(default)s)")
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Write the file; refuse to overwrite one."""
         from staytrue.starter import starter
 
-        text = starter(arguments.data, arguments.target, arguments.time)
+        folder = arguments.out.resolve().parent
+        text = starter(arguments.data, arguments.target, arguments.time, folder)
         try:
             with arguments.out.open("x", encoding="utf-8") as file:
                 file.write(text)
         except FileExistsError as error:
             raise Conflict(str(arguments.out), "is there already", hint="give another name with --out") from error
+        except OSError as error:
+            raise InvalidConfig(f"--out {arguments.out}", f"cannot be written: {error.strerror}") from error
         project = projects.load(arguments.out)
         print(f"wrote {arguments.out}: predicts {project.data.target} from {', '.join(project.data.features)}")
         print("read it, then: staytrue train")
@@ -115,8 +121,11 @@ class Verify:
     def run(self, arguments: argparse.Namespace) -> int:
         """Check every byte and every proof; 1 if a version would not load."""
         store, failed = _store(arguments), 0
-        store.aliases(arguments.model)  # an unknown model says which there are
-        for version in [arguments.version] if arguments.version else store.versions(arguments.model):
+        versions = [arguments.version] if arguments.version else store.versions(arguments.model)
+        if not versions:
+            hint = f"models: {', '.join(store.models()) or 'none'}"
+            raise NotFound(f'model "{arguments.model}"', f'is not in the store "{store.root}"', hint=hint)
+        for version in versions:
             try:
                 bundle = store.load(arguments.model, version)
             except StaytrueError as error:

@@ -164,6 +164,7 @@ _open_writers: weakref.WeakSet[Writer] = weakref.WeakSet()
 def _release_in_child() -> None:
     """A forked child shares the lock and would keep a killed parent's log alive. (What is exec'd gets no handle.)."""
     for writer in _open_writers:
+        writer._turn = threading.Lock()  # noqa: SLF001 - this module's own; a thread that is no more may hold the old
         writer._release()  # noqa: SLF001 - this module's own
 
 

@@ -102,6 +102,8 @@ def _parse(path: Path) -> tuple[yaml.Node | None, dict[Any, Any]]:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         raise InvalidConfig(where, f"is not YAML: {getattr(error, 'problem', error)}") from error
+    except RecursionError as error:
+        raise InvalidConfig(str(path), "is nested too deeply") from error
     if not isinstance(values, dict):
         raise InvalidConfig(str(path), expected="a mapping of sections", got=type(values).__name__)
     _refuse_repeated(tree, path, set())
@@ -139,7 +141,7 @@ def _where(path: Path, tree: yaml.Node | None, location: list[str]) -> str:
 def _child(node: yaml.Node | None, part: str) -> tuple[int, yaml.Node] | None:
     if isinstance(node, yaml.MappingNode):
         return next(((key.start_mark.line + 1, value) for key, value in node.value if key.value == part), None)
-    if isinstance(node, yaml.SequenceNode) and part.isdecimal() and int(part) < len(node.value):
+    if isinstance(node, yaml.SequenceNode) and part.isdecimal():
         item = node.value[int(part)]
         return item.start_mark.line + 1, item
     return None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from staytrue.errors import InvalidInput
-from staytrue.table import Column, read_head
+from staytrue.table import HEAD_ROWS, Column, read_head
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,6 +18,9 @@ FEW_INTEGERS = 32
 """Whole numbers with no more different values than this are taken for categories: hours, weekdays, codes."""
 MANY_TEXTS = 200
 """Text with more different values than this is taken for names or free text, which no category encodes."""
+DAY_SECONDS = 86_400
+BLOCKS = (10, 6)
+"""Blocks of time to split into train, validation and test: enough, and the fewest that give each part one."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +34,8 @@ class Guess:
     why: str = ""
 
 
-def starter(path: Path, target: str | None, time: str | None) -> str:
-    """The text of a ``staytrue.yaml`` that loads and trains as it is.
+def starter(path: Path, target: str | None, time: str | None, folder: Path | None = None) -> str:
+    """The text of a ``staytrue.yaml`` that loads and trains as it is, from ``folder`` (default: the current one).
 
     Raises:
         NotFound, Unsupported, InvalidInput: from reading the file; a column named that is not there; no column that
@@ -40,11 +44,14 @@ def starter(path: Path, target: str | None, time: str | None) -> str:
     columns = read_head(path)
     when = _named(columns, time, path, "--time") or _time(columns, path)
     what = _named(columns, target, path, "--target") or _target(columns, when, path)
+    _check_time(when, path)
     _check_target(what, path)
+    days = _block_days(when, path)
     guesses = [_guess(column) for column in columns if column is not when and column is not what]
     if not any(guess.kind != "left out" for guess in guesses):
         raise InvalidInput(str(path), expected="a column to predict from", got="none that varies and repeats")
-    return _text(path, when, what, guesses)
+    source = os.path.relpath(path.parent.resolve() / path.name, folder) if folder else str(path)
+    return _text(path, source, when, what, guesses, days)
 
 
 def _named(columns: list[Column], name: str | None, path: Path, flag: str) -> Column | None:
@@ -59,7 +66,8 @@ def _named(columns: list[Column], name: str | None, path: Path, flag: str) -> Co
 
 def _time(columns: list[Column], path: Path) -> Column:
     dated = [column for column in columns if column.seconds and column.distinct > 1]
-    counted = [column for column in columns if column.epoch and "time" in column.name.lower()]
+    named = re.compile("time|date|epoch|unix|^ts$", re.IGNORECASE)
+    counted = [column for column in columns if column.epoch and named.search(column.name)]
     for column in (*dated, *counted):
         return column
     hint = "write times as 2024-01-31 08:00, and name the column with --time"
@@ -73,17 +81,48 @@ def _target(columns: list[Column], when: Column, path: Path) -> Column:
     raise InvalidInput(str(path), expected="a column of numbers to predict", got="none", hint="name it with --target")
 
 
+def _check_time(column: Column, path: Path) -> None:
+    if not column.times:
+        got = next(iter(column.present), "no value")
+        hint = "make a timestamp of it in data.query, such as strptime(...) or make_timestamp(...), and name that"
+        expected = "dates or times, as 2024-01-31 08:00, 31.01.2024 08:00, 1/31/2024 8:00 or Unix seconds"
+        raise InvalidInput(f'{path}, column "{column.name}"', expected=expected, got=f'"{got[:40]}"', hint=hint)
+
+
+def _block_days(when: Column, path: Path) -> int:
+    """Days of a block, so that train, validation and test all get some."""
+    if len(when.cells) >= HEAD_ROWS:  # the head alone does not tell how far the file goes
+        return 1
+    for wanted in BLOCKS:
+        for days in range(7, 0, -1):
+            if _blocks(when.times, days) >= wanted:
+                return days
+    got = f"{_blocks(when.times, 1)}"
+    raise InvalidInput(f'{path}, column "{when.name}"', expected=f"rows of at least {BLOCKS[-1]} days", got=got)
+
+
+def _blocks(times: list[float], days: int) -> int:
+    """Blocks that have rows; a closing one shorter than half joins the one before."""
+    start, length = min(times) // DAY_SECONDS * DAY_SECONDS, days * DAY_SECONDS
+    last = int((max(times) - start) // length)
+    short = max(times) - start - last * length < length / 2
+    return len({min(int((time - start) // length), last - 1 if short and last else last) for time in times})
+
+
 def _check_target(column: Column, path: Path) -> None:
     if not column.numbers:
         got = next((cell for cell in column.present if not Column("", [cell]).numbers), "no value")
         raise InvalidInput(f'{path}, column "{column.name}"', expected="numbers, to be predicted", got=f'"{got[:40]}"')
+    if column.distinct < 2:
+        got = f"{column.numbers[0]:g} in every row"
+        raise InvalidInput(f'{path}, column "{column.name}"', expected="numbers that vary, to be predicted", got=got)
 
 
 def _guess(column: Column) -> Guess:
     """What a feature is, by what its values have in common."""
     if why := _useless(column):
         return Guess(column, "left out", why=why)
-    if column.whole and column.distinct <= FEW_INTEGERS and not column.missing:
+    if column.whole and column.distinct <= min(FEW_INTEGERS, len(column.cells) / 5) and not column.missing:
         return Guess(column, "category", "INT64", f"{column.distinct} different whole numbers")
     if column.numbers:
         return Guess(column, "numeric", why=f"{min(column.numbers):g} to {max(column.numbers):g}{_gaps(column)}")
@@ -99,6 +138,9 @@ def _useless(column: Column) -> str:
         "is empty": column.distinct == 0,
         "has one value only": column.distinct == 1,
         "numbers the rows: a model must not learn that": column.counts_up,
+        "has numbers with commas that could mean thousands or decimals: say which in data.query": (
+            column.commas and not column.numbers
+        ),
         "is a date: use parts of it, such as the hour, by data.query": bool(column.seconds),
     }
     return next((why for why, holds in reasons.items() if holds), "")
@@ -109,29 +151,48 @@ def _gaps(column: Column) -> str:
 
 
 def _query(when: Column, what: Column, guesses: list[Guess]) -> str:
-    """SQL that makes a timestamp of Unix seconds, and numbers of columns where missing is written as a word."""
-    changed = []
-    if not when.seconds and when.epoch:
-        changed.append(f"to_timestamp({_sql(when.name)}) AS {_sql(when.name)}")
+    """SQL that reads what DuckDB would not: times of other forms, decimal commas, words that stand for missing."""
+    moment = _moment(when)
+    changed = [f"{moment} AS {_sql(when.name)}"] if moment != _sql(when.name) else []
     numeric = [what, *(guess.column for guess in guesses if guess.kind == "numeric")]
-    changed += [f"TRY_CAST({_sql(c.name)} AS DOUBLE) AS {_sql(c.name)}" for c in numeric if c.marked]
+    changed += [f"{_number(column)} AS {_sql(column.name)}" for column in numeric if _number(column)]
     replaced = f"* REPLACE ({', '.join(changed)})" if changed else "*"
-    return f"SELECT {replaced} FROM source"  # noqa: S608 - names are quoted, and the file's owner runs it
+    timed = f" WHERE {moment} IS NOT NULL" if when.missing else ""  # a row must say when it happened
+    return f"SELECT {replaced} FROM source{timed}"  # noqa: S608 - names are quoted, and the file's owner runs it
+
+
+def _moment(column: Column) -> str:
+    name = _sql(column.name)
+    if column.time_format:  # DuckDB may have read it as a timestamp already
+        return f"coalesce(try_strptime(CAST({name} AS VARCHAR), '{column.time_format}'), TRY_CAST({name} AS TIMESTAMP))"
+    if column.seconds:
+        return f"TRY_CAST({name} AS TIMESTAMP)" if column.missing else name
+    number = f"TRY_CAST({name} AS DOUBLE)" if column.marked else name
+    return f"to_timestamp({number}{' / 1000' if column.epoch_scale == 1000 else ''})"
+
+
+def _number(column: Column) -> str:
+    """SQL of a column's numbers, where DuckDB would see text; empty where it would not."""
+    name = _sql(column.name)
+    if column.decimal_comma:
+        return f"TRY_CAST(replace(CAST({name} AS VARCHAR), ',', '.') AS DOUBLE)"
+    return f"TRY_CAST({name} AS DOUBLE)" if column.marked else ""
 
 
 def _sql(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _text(path: Path, when: Column, what: Column, guesses: list[Guess]) -> str:
+def _text(path: Path, source: str, when: Column, what: Column, guesses: list[Guess], days: int) -> str:
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-.") or "model"
     lines = [
-        f"# Written by `staytrue init {path.name}` from the head of the file. What is guessed says so: read it once.",
+        f"# Written by `staytrue init {_comment(path.name)}` from the head of the file.",
+        "# What is guessed says so: read it once.",
         "# Every setting there is, with its default, stands in docs/settings.md.",
         f"name: {_yaml(name)} # of the model: in addresses and metrics",
         "",
         "data:",
-        f"  source: {_yaml(str(path))}",
+        f"  source: {_yaml(source)}",
         "  # SQL (DuckDB) over `source`: choose rows, derive columns such as the hour of a time",
         f"  query: {_yaml(_query(when, what, guesses))}",
         f"  time: {_yaml(when.name)} # when each row happened",
@@ -145,15 +206,15 @@ def _text(path: Path, when: Column, what: Column, guesses: list[Guess]) -> str:
     lines += [f"    # left out: {_comment(g.column.name)}, {g.why}" for g in guesses if g.kind == "left out"]
     if any(guess.kind == "numeric" and guess.column.missing for guess in guesses):
         lines += ["", "serving:", "  nan_policy: null # guessed: numbers may be missing; callers send null for them"]
-    return "\n".join([*lines, *_rest(what)]) + "\n"
+    return "\n".join([*lines, *_rest(what, days)]) + "\n"
 
 
-def _rest(what: Column) -> list[str]:
+def _rest(what: Column, days: int) -> list[str]:
     positive = "positive" if min(what.numbers) >= 0 else "linear"
     return [
         "",
         "split: # by whole blocks of time, since neighbours in time are alike",
-        "  block_days: 7",
+        f"  block_days: {days} # guessed from the span of the rows",
         "  validation: 0.2 # to stop training by, and as the usual error",
         "  test: 0.1 # sealed until the final evaluation",
         "",
@@ -179,8 +240,12 @@ def _yaml(value: str) -> str:
     """A scalar that YAML reads back as this text."""
     plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_./-]*", value)
     words = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
-    return value if plain and value.lower() not in words else json.dumps(value, ensure_ascii=False)
+    if plain and value.lower() not in words:
+        return value
+    quoted = json.dumps(value, ensure_ascii=False)
+    return "".join(sign if sign.isprintable() else f"\\U{ord(sign):08x}" for sign in quoted)
 
 
 def _comment(text: str) -> str:
-    return " ".join(text.split()) or "a column"
+    shown = "".join(sign if sign.isprintable() else " " for sign in text)  # YAML takes no others, not even here
+    return " ".join(shown.split()) or "a column"

@@ -21,8 +21,14 @@ MINIMUM_ROWS = 50
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
 """Cells taken as missing, in any case."""
 _INTEGER = re.compile(r"[+-]?\d{1,15}")
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+(,\d+)?")
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})*")
 _EPOCH = (1e8, 1e11)
 """Unix seconds between 1973 and 5138."""
+_DAYS = ("%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%Y/%m/%d", "%d-%m-%Y", "%Y%m%d")
+_CLOCKS = ("", " %H:%M", " %H:%M:%S")
+TIME_FORMATS = tuple(day + clock for day in _DAYS for clock in _CLOCKS)
+"""How times are written where they are not ISO 8601; a column has one of these throughout."""
 
 
 class Column:
@@ -52,10 +58,26 @@ class Column:
     def numbers(self) -> list[float]:
         """The values, if all are finite numbers; else none."""
         try:
-            numbers = [float(cell) for cell in self.present]
+            numbers = [float(cell.replace(",", ".") if self.decimal_comma else cell) for cell in self.present]
         except ValueError:
             return []
         return numbers if len(numbers) == len(self.present) and all(map(math.isfinite, numbers)) else []
+
+    @functools.cached_property
+    def commas(self) -> bool:
+        """Whether all values are numbers and some have a comma, whatever it means."""
+        return any("," in cell for cell in self.present) and all(
+            _DECIMAL_COMMA.fullmatch(cell) or _THOUSANDS.fullmatch(cell) for cell in self.present
+        )
+
+    @functools.cached_property
+    def decimal_comma(self) -> bool:
+        """Whether the comma is a decimal one. ``1,234`` throughout could be either, so it is not."""
+        return (
+            self.commas
+            and all(map(_DECIMAL_COMMA.fullmatch, self.present))
+            and not all(map(_THOUSANDS.fullmatch, self.present))
+        )
 
     @functools.cached_property
     def whole(self) -> bool:
@@ -70,20 +92,50 @@ class Column:
 
     @functools.cached_property
     def seconds(self) -> list[float]:
-        """Unix seconds of the values, if all are ISO 8601 dates or times; else none."""
-        if self.whole:  # 20110101 is also a date, but more often a number
-            return []
-        try:
-            moments = [datetime.datetime.fromisoformat(cell) for cell in self.present]
-        except ValueError:
-            return []
-        return [(m if m.tzinfo else m.replace(tzinfo=datetime.UTC)).timestamp() for m in moments]
+        """Unix seconds of the values, if all are dates or times, ISO 8601 or in :attr:`time_format`; else none."""
+        if self.time_format:
+            return self._moments(self.time_format) or []
+        return [] if self.whole else self._moments("") or []  # ISO 8601 has whole numbers too: 20110101, 2011
+
+    @functools.cached_property
+    def time_format(self) -> str:
+        """The one of :data:`TIME_FORMATS` that all values have; empty where none is, or they are ISO 8601."""
+        if not self.whole and self._moments("") is not None:
+            return ""
+        found = {form: moments for form in TIME_FORMATS if (moments := self._moments(form))}
+        # Day or month first: where both are possible, time runs forwards, and rows lie near each other.
+        likely = sorted(
+            found, key=lambda form: (found[form] != sorted(found[form]), max(found[form]) - min(found[form]))
+        )
+        return next(iter(likely), "")
+
+    def _moments(self, form: str) -> list[float] | None:
+        if form == "%Y%m%d" and any(len(cell) != 8 for cell in self.present):
+            return None  # it would take 123411 for a day, too
+        moments = []
+        for cell in self.present:
+            try:
+                moment = datetime.datetime.strptime(cell, form) if form else datetime.datetime.fromisoformat(cell)  # noqa: DTZ007 - the zone follows
+            except ValueError:
+                return None
+            moments.append((moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).timestamp())
+        return moments
 
     @functools.cached_property
     def epoch(self) -> list[float]:
-        """The values, if all could be Unix seconds; else none."""
-        plausible = all(_EPOCH[0] < number < _EPOCH[1] for number in self.numbers)
-        return self.numbers if plausible else []
+        """The values as Unix seconds, if all could be that, or milliseconds; else none."""
+        scaled = [number / self.epoch_scale for number in self.numbers]
+        return scaled if all(_EPOCH[0] < number < _EPOCH[1] for number in scaled) else []
+
+    @property
+    def epoch_scale(self) -> int:
+        """How many of its units are a second, if its values are Unix times: 1 or 1000."""
+        return 1000 if self.numbers and min(self.numbers) >= _EPOCH[1] else 1
+
+    @property
+    def times(self) -> list[float]:
+        """Unix seconds of the values, if they can be read as times at all."""
+        return self.seconds or self.epoch
 
 
 def read_head(path: Path) -> list[Column]:

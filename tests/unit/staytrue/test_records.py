@@ -5,17 +5,19 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import pytest
 
 from staytrue import alerts, errors
-from staytrue.errors import CorruptData, ErrorCode, InvalidConfig, InvalidInput, StaytrueError
+from staytrue.errors import CorruptData, ErrorCode, InternalError, InvalidConfig, InvalidInput, StaytrueError
 from staytrue.events import Tensor, decode
 from staytrue.listening import address, listen
 from staytrue.profile import ReferenceColumn, ReferenceProfile
-from staytrue.records import from_json, read, seconds_of, to_json, utc, write_atomically
-from staytrue.signature import TensorSpec, rows_of
+from staytrue.records import append_line, from_json, read, seconds_of, to_json, utc, write_atomically
+from staytrue.signature import Signature, TensorSpec, rows_of
 from staytrue.store import Aliases
+from staytrue.windows import Evidence, Quality, Window
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -134,3 +136,48 @@ def test_a_port_in_use_is_told() -> None:
         bound.listen()
         with pytest.raises(InvalidConfig, match="cannot be listened on: Address already in use; choose another"):
             listen("127.0.0.1", bound.getsockname()[1], insecure=False)
+
+
+def test_a_record_that_could_not_be_read_again_is_not_written() -> None:
+    quality = Quality(metric="mae", value=float("nan"), baseline=1.0, evidence=0.0, rows=0, coverage=0.0)
+    with pytest.raises(InternalError, match=r"Quality record: cannot be written so that it can be read: .*value"):
+        to_json(quality)
+
+
+def test_a_line_behind_a_torn_one_stands_alone(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "journal.jsonl"
+    append_line(path, {"a": 1})
+    with path.open("a") as file:
+        file.write('{"a": ')
+    append_line(path, {"a": 2})
+    append_line(path, {"a": 3})
+    assert path.read_text().splitlines() == ['{"a": 1}', '{"a": ', '{"a": 2}', '{"a": 3}']
+
+
+def test_a_size_of_minus_one_is_no_size() -> None:
+    with pytest.raises(CorruptData, match="does not fit FP32"):
+        Tensor(name="x", datatype="FP32", shape=[-1], data=bytes(8)).array()
+
+
+def test_the_evidence_of_a_window_is_the_largest_that_suffices() -> None:
+    found = [
+        Evidence(detector="d", feature="a", evidence=0.5),
+        Evidence(detector="d", feature="b", evidence=3.0, sufficiency="insufficient"),
+    ]
+    window = Window(model="m", version="1", start=0, end=1, rows=1, drift=found)
+    assert window.drift_evidence == 0.5
+    assert Window(model="m", version="1", start=0, end=1, rows=0).drift_evidence == 0.0
+
+
+def test_an_input_is_found_by_its_name() -> None:
+    spec = TensorSpec(name="x", datatype="FP32", shape=[-1, 1])
+    signature = Signature(inputs=[spec], outputs=[])
+    assert signature.input("x") is spec
+    assert signature.input("y") is None
+
+
+def test_weights_are_as_many_as_rows_or_none() -> None:
+    profile = ReferenceProfile(columns=[], time=[0.0], split=["train"], prediction=[0.0], truth=[0.0])
+    assert profile.rows == 1
+    with pytest.raises(CorruptData, match="columns of one length"):
+        msgspec.structs.replace(profile, weight=[1.0, 2.0])

@@ -1,0 +1,112 @@
+"""The ``staytrue`` command itself: what it finds, what it explains, what it lets through."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from staytrue import __version__, command, document
+from staytrue.errors import InvalidConfig
+from staytrue.listening import address, ended_by, listen
+from staytrue.store import Store
+from tests.unit.serving.conftest import publish
+
+
+@pytest.mark.parametrize("name", command.COMMANDS)
+def test_every_command_is_there_and_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command.main([name, "--help"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: staytrue {name}")
+
+
+def test_as_a_module_it_is_the_same_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["staytrue", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("staytrue", run_name="__main__")
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"staytrue {__version__}\n"
+
+
+def test_a_module_of_ours_that_is_missing_is_no_matter_of_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(_: str) -> None:
+        raise ModuleNotFoundError("No module named 'training.gone'", name="training.gone")
+
+    monkeypatch.setattr(command, "_find", missing)
+    with pytest.raises(ModuleNotFoundError, match="gone"):
+        command.main(["train"])
+
+
+def test_a_package_missing_while_it_runs_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Train:
+        """Imports torch only when it runs."""
+
+        def configure(self, _: object) -> None:
+            """No arguments."""
+
+        def run(self, _: object) -> int:
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    monkeypatch.setattr(command, "_find", lambda _: Train())
+    assert command.main(["train"]) == 2
+    assert "needs the package 'torch'; pip install -e '.[training]'" in capsys.readouterr().err
+
+
+def test_control_c_ends_it_quietly(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupt(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("staytrue.commands.Schema.run", interrupt)
+    assert command.main(["schema"]) == 130
+    assert capsys.readouterr().err == ""
+
+
+def test_verify_checks_versions_that_nobody_promoted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    publish(Store(tmp_path), 1.0)
+    assert command.main(["verify", "tiny", "--store", str(tmp_path)]) == 0
+    assert "tiny 1: " in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore:'staytrue.document' found in sys.modules:RuntimeWarning")
+def test_the_settings_page_is_written_where_it_is_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = tmp_path / "settings.md"
+    monkeypatch.setattr(sys, "argv", ["staytrue.document", str(page)])
+    runpy.run_module("staytrue.document", run_name="__main__")
+    assert page.read_text(encoding="utf-8") == document.page()
+
+
+def test_sigterm_ends_what_it_is_told_to_and_is_itself_again() -> None:
+    heard: list[int] = []
+    before = signal.getsignal(signal.SIGTERM)
+    with ended_by(lambda number, _: heard.append(number)):
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert heard == [signal.SIGTERM]
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_name_that_is_no_address_is_not_loopback() -> None:
+    with pytest.raises(InvalidConfig, match="expected a loopback address"):
+        listen("example", 0, insecure=False)
+    with listen("localhost", 0, insecure=False) as bound:
+        assert address(bound).startswith("http://127.0.0.1:")
+
+
+@pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="no IPv6 here")
+def test_an_address_of_six_stands_in_brackets() -> None:
+    try:
+        bound = listen("::1", 0, insecure=False)
+    except InvalidConfig:  # pragma: no cover - IPv6 without a loopback
+        pytest.skip("no IPv6 loopback here")
+    with bound:
+        assert bound.family == socket.AF_INET6
+        assert address(bound).startswith("http://[::1]:")

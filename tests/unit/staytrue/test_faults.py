@@ -1,0 +1,154 @@
+"""What pydantic refuses is said in our words: at any depth, with the nearest key, and never with a secret."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pydantic import Field, ValidationError, model_validator
+
+from staytrue import project as projects
+from staytrue.errors import InvalidConfig
+from staytrue.faults import annotation_at, first_fault, known_keys
+from staytrue.project import Project
+from staytrue.sections import Feature, GateSection, MonitoringSection, RetrainingSection, Section
+from staytrue.settings import resolve
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GOOD = """\
+name: bikes
+data:
+  source: data.csv
+  time: t
+  target: y
+  features:
+    a: {kind: numeric}
+"""
+HOOK = "monitoring:\n  webhooks:\n    - url: http://x\n      secret: whsec_c2VjcmV0\n"
+
+FAULTS = {
+    "key of a feature": (GOOD + "    b: {knid: numeric}\n", r"yaml:8 data\.features\.b\.kind: is missing"),
+    "misspelt key of a feature": (
+        GOOD.replace("{kind: numeric}", "{kind: numeric, untit: m}"),
+        r":7 data\.features\.a\.untit: unknown key; did you mean 'unit'\?",
+    ),
+    "unknown key with nothing near": (GOOD + "zzz: 1\n", r":8 zzz: unknown key; remove it"),
+    "key of a list's section": (
+        GOOD + HOOK + "    - url: http://y\n      sekret: x\n",
+        r":12 monitoring\.webhooks\.1\.secret: is missing, expected Standard Webhooks secret",
+    ),
+    "two fields that do not fit": (
+        GOOD.replace("{kind: numeric}", "{kind: numeric, datatype: BYTES}"),
+        r":7 data\.features\.a: a numeric feature cannot be BYTES",
+    ),
+    "optional field": (
+        GOOD + "retraining:\n  recency_half_life_days: -1\n",
+        r":9 retraining\.recency_half_life_days: input should be greater than 0, got -1",
+    ),
+    "target among the features": (
+        GOOD + "    y: {kind: numeric}\n",
+        r":8 data\.features\.y: is the target or the time",
+    ),
+    "key twice": (GOOD + "split: {}\nsplit: {}\n", r":9: key 'split' stands there twice"),
+    "key twice in a list": (GOOD + HOOK + "      url: http://y\n", r":12: key 'url' stands there twice"),
+    "no text key": (GOOD + "[a, b]: 1\n", "is not YAML"),
+    "number for a name": (GOOD + "    1: numeric\n", r":8 data\.features\.1\.\[key\]: input should be a valid string"),
+    "no key at all": (GOOD + "1: x\n", "keys should be strings"),
+    "two documents": (GOOD + "---\n" + GOOD, "is not YAML"),
+    "deep": ("a: " + "[" * 5000, "nested too deeply"),
+    "control characters": (GOOD + "x: \x07\n", "is not YAML"),
+}
+
+
+@pytest.mark.parametrize("case", FAULTS.values(), ids=FAULTS)
+def test_a_fault_names_line_place_and_remedy(tmp_path: Path, case: tuple[str, str]) -> None:
+    text, said = case
+    (tmp_path / "staytrue.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(InvalidConfig, match=said):
+        projects.load(tmp_path / "staytrue.yaml")
+
+
+def test_a_file_that_is_no_text_says_where(tmp_path: Path) -> None:
+    (tmp_path / "staytrue.yaml").write_bytes(b"name: caf\xe9\n")
+    with pytest.raises(InvalidConfig, match="expected text in UTF-8, got byte 9"):
+        projects.load(tmp_path / "staytrue.yaml")
+
+
+def test_an_anchor_may_be_used_twice(tmp_path: Path) -> None:
+    text = GOOD.replace("{kind: numeric}", "&n {kind: numeric}") + "    b: *n\n"
+    (tmp_path / "staytrue.yaml").write_text(text, encoding="utf-8")
+    assert list(projects.load(tmp_path / "staytrue.yaml").data.features) == ["a", "b"]
+
+
+SECRETS: list[Any] = [
+    {"webhooks": [{"url": "http://x", "secret": ["tell-nobody"]}]},
+    {"webhooks": [{"url": "http://x", "secret": "s", "sekret": "tell-nobody"}]},
+    {"webhooks": ["tell-nobody"]},
+    {"webhooks": "tell-nobody"},
+]
+
+
+@pytest.mark.parametrize("values", SECRETS)
+def test_no_fault_shows_a_secret(values: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        MonitoringSection.model_validate(values)
+    assert "tell-nobody" not in str(first_fault(caught.value, MonitoringSection))
+    with pytest.raises(ValidationError) as caught:
+        Project.model_validate({"monitoring": "tell-nobody"})
+    assert "tell-nobody" not in str(first_fault(caught.value, Project))
+
+
+def test_a_secret_from_the_environment_is_not_shown_either() -> None:
+    environment = {"STAYTRUE_MONITORING_WEBHOOKS": '[{"url": "http://x", "secret": "tell-nobody"'}
+    with pytest.raises(InvalidConfig) as caught:
+        resolve(MonitoringSection(), "monitoring", {}, environment)
+    assert "tell-nobody" not in str(caught.value)
+    assert "environment STAYTRUE_MONITORING_WEBHOOKS" in str(caught.value)
+
+
+def test_keys_are_known_at_any_depth() -> None:
+    assert "holdout_share" in known_keys(RetrainingSection, ["gate"])
+    assert known_keys(Project, ["data", "features", "anything"]) == list(Feature.model_fields)
+    assert known_keys(Project, ["monitoring", "webhooks", "0"]) == ["url", "secret"]
+    assert known_keys(Project, ["name"]) == known_keys(Project, ["nowhere", "at", "all"]) == []
+    assert annotation_at(Project, []) is Project
+
+
+class Pair(Section):
+    """A section whose fields must fit each other."""
+
+    low: int = 0
+    high: int = Field(default=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Pair:
+        if self.low > self.high:
+            raise ValueError("low is above high")
+        return self
+
+
+def test_a_fault_of_the_whole_section_names_the_section() -> None:
+    with pytest.raises(InvalidConfig, match=r"^staytrue\.yaml pair: low is above high"):
+        resolve(Pair(), "pair", {"low": 5}, {})
+
+
+def test_a_fault_of_an_inner_key_names_it() -> None:
+    environment = {"STAYTRUE_RETRAINING_GATE": '{"confidence": 2}'}
+    with pytest.raises(InvalidConfig, match=r"environment STAYTRUE_RETRAINING_GATE\.confidence: input should be less"):
+        resolve(RetrainingSection(), "retraining", {}, environment)
+
+
+def test_a_mapping_changes_what_it_names_and_leaves_the_rest() -> None:
+    filed = RetrainingSection(gate=GateSection(minimum_rows=7))
+    resolved = resolve(filed, "retraining", {}, {"STAYTRUE_RETRAINING_GATE": '{"confidence": 0.5}'})
+    assert (resolved.gate.confidence, resolved.gate.minimum_rows) == (0.5, 7)
+
+
+def test_nothing_is_written_null_where_nothing_is_allowed() -> None:
+    filed = RetrainingSection(recency_half_life_days=20)
+    environment = {"STAYTRUE_RETRAINING_RECENCY_HALF_LIFE_DAYS": "null"}
+    assert resolve(filed, "retraining", {}, environment).recency_half_life_days is None
+    with pytest.raises(InvalidConfig, match="got 'null'"):
+        resolve(filed, "retraining", {}, {"STAYTRUE_RETRAINING_COOLDOWN_DAYS": "null"})
