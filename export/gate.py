@@ -18,6 +18,7 @@ from scipy import stats
 
 from serving.runtimes.onnx import OnnxRuntime
 from staytrue.errors import CorruptData, InvalidInput
+from staytrue.records import DAY_SECONDS
 from staytrue.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from staytrue.verdicts import RetrainJob
 
 DRAWS = 4000
-DAY_SECONDS = 86400.0
 METRIC = "mean_absolute_error"
 
 

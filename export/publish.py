@@ -65,9 +65,9 @@ def publish(
         (folder / PROFILE).write_bytes(msgspec.json.encode(profile))
         bundle = _manifest(checkpoint, version, parity, settings)
         _finish(bundle, folder)
-        load_bundle(folder)  # what server and sidecar will check, checked before it can be seen
+        checked = load_bundle(folder)  # what server and sidecar will check, checked before it can be seen
         load_profile(folder)
-    return store.load(checkpoint.name, version)
+    return checked
 
 
 def _manifest(checkpoint: Checkpoint, version: str, parity: list[Parity], settings: ExportSection) -> Bundle:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from monitoring.analysis.windows import Analysis
 from monitoring.response.alarms import RETRAINING_KINDS, Alarms
 from staytrue import bundle as bundles
-from staytrue.records import utc
+from staytrue.records import DAY_SECONDS, HOUR_SECONDS, utc
 from staytrue.windows import Window
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from staytrue.store import Store
 
 log = logging.getLogger(__name__)
-DAY_SECONDS = 86400.0
-HOUR_SECONDS = 3600.0
 ATTEMPTS = 120
 """A look that fails as often, a second apart, is passed over, and its window says so: it costs none that follow."""
 

@@ -20,7 +20,7 @@ class Monitor:
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
         """Add the command's arguments."""
-        parser.add_argument("--project", type=Path, default=Path(projects.FILE), help="project file (%(default)s)")
+        projects.add_flag(parser)
         parser.add_argument("--host", help="address to listen on")
         parser.add_argument("--port", type=int, help="port; 0 for any free one, which is printed")
         parser.add_argument("--log", type=Path, help="folder of the server's event log")

@@ -104,18 +104,18 @@ def assemble(project: Project, path: Path, settings: MonitoringSection, registry
     """The sidecar's parts, over its folder."""
     data = settings.data.resolve()  # a job must read the lake that this process writes, wherever a flag put it
     command = (sys.executable, "-m", "staytrue", "retrain", "--data", str(data))
-    state, lake = State(settings.data / "state.sqlite"), Lake(settings.data / "lake")
+    state, lake = State(data / "state.sqlite"), Lake(data / "lake")
     vitals = Vitals(state, registry)
     return Parts(
         store=Store(project.store),
         state=state,
         lake=lake,
         events=Collector(EVENTS, project.serving.log, lake, state, vitals),
-        labels=Collector(LABELS, settings.data / "labels-log", lake, state, vitals),
+        labels=Collector(LABELS, data / "labels-log", lake, state, vitals),
         vitals=vitals,
         outbox=Outbox(state, settings.webhooks, url),
         jobs=Jobs(state, data / "jobs", path, project.retraining, command=command),
-        reports=Reports(settings.data / "reports"),
+        reports=Reports(data / "reports"),
     )
 
 

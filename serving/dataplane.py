@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import os
 import threading
 import time
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from staytrue.errors import InternalError, InvalidInput, Overloaded, StaytrueError, TooLarge
 from staytrue.events import Event, Tensor, encode
-from staytrue.records import seconds_of
+from staytrue.records import moment
 from staytrue.signature import rows_of
 
 if TYPE_CHECKING:
@@ -110,7 +109,7 @@ class Dataplane:
         self, registry: Registry, writer: Writer, settings: ServingSection, clock: Callable[[], float] = time.time
     ) -> None:
         self.registry, self._writer, self._settings, self._clock = registry, writer, settings, clock
-        self._writing = threading.Lock()  # the log has one writer, requests run in several threads
+        self._counting = threading.Lock()
         self._pool = ThreadPoolExecutor(max_workers=max(4, os.cpu_count() or 1), thread_name_prefix="infer")
         self.in_flight = 0
         self.answered = 0
@@ -164,11 +163,10 @@ class Dataplane:
         """Wait for requests that run."""
         self._pool.shutdown(wait=True)
 
-    def refuse(self, protocol: str, model: str, error: StaytrueError) -> str:
-        """Write the event of a request that never became one (no body, too large …); its id."""
+    def refuse(self, protocol: str, model: str, error: StaytrueError) -> None:
+        """Write the event of a request that never became one (no body, too large …)."""
         draft = _Draft(id=uuid.uuid4().hex, arrived=self._clock(), model=self._known(model))
         self._log(protocol, "", draft, error)
-        return draft.id
 
     def _answer(self, request: Request, draft: _Draft) -> Written:
         draft.model = self._known(request.model)
@@ -204,13 +202,7 @@ class Dataplane:
         said = parameters.get("event_time")
         if said is None or self._settings.event_time != "request":
             return 0.0
-        try:
-            moment = seconds_of(said) if isinstance(said, str) else float(said)
-        except (TypeError, ValueError):
-            moment = math.nan
-        if isinstance(said, bool) or not 0 < moment < 1e11:
-            raise InvalidInput('parameter "event_time"', expected="Unix seconds or RFC 3339", got=repr(said)[:80])
-        return moment
+        return moment(said, 'parameter "event_time"')
 
     def _log(self, protocol: str, trace_id: str, draft: _Draft, error: StaytrueError | None) -> None:
         now = self._clock()
@@ -232,14 +224,13 @@ class Dataplane:
             inputs=draft.inputs,
             outputs=draft.outputs,
         )
-        with self._writing:
-            self._writer.append([encode(event)])
+        self._writer.append([encode(event)])
+        with self._counting:
             self.answered += 1
 
     def beat(self, heartbeat: Heartbeat) -> None:
         """Write a heartbeat into the log."""
-        with self._writing:
-            self._writer.append([encode(heartbeat)])
+        self._writer.append([encode(heartbeat)])
 
     def _known(self, model: str) -> str:
         """The model's name, or "" for one that is not here: names of strangers must not become labels of metrics."""

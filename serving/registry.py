@@ -56,6 +56,15 @@ class Model:
     failed: float = 0.0
     """When the champion last failed to load, by a clock that never runs backwards."""
 
+    @property
+    def answering(self) -> str | None:
+        """The champion's version, once one has loaded."""
+        return self.champion.bundle.version if self.champion else None
+
+    def holds(self, version: str | None) -> bool:
+        """Whether a version, or the champion where none is named, is in memory."""
+        return version in (None, self.answering) or version in self.pinned
+
 
 class Registry:
     """The models that this process serves.
@@ -90,8 +99,7 @@ class Registry:
                 model.refused["aliases"] = str(error)
                 continue
             model.refused.pop("aliases", None)
-            answering = model.champion.bundle.version if model.champion else None
-            if aliases.revision != model.revision or (answering != aliases.champion and self._due(model)):
+            if aliases.revision != model.revision or (model.answering != aliases.champion and self._due(model)):
                 model.revision = aliases.revision
                 self._swap(model, aliases.champion)
 
@@ -137,15 +145,15 @@ class Registry:
                 loaded.calls -= 1
                 self._close_if_done(loaded)
 
-    def ready(self, name: str | None = None) -> bool:
-        """Whether a real inference of the model, or of each model, succeeded in this process."""
-        models = [self._models[name]] if name in self._models else [] if name else list(self._models.values())
+    def ready(self) -> bool:
+        """Whether a real inference of each model succeeded in this process."""
+        models = list(self._models.values())
         return bool(models) and all(model.champion is not None for model in models)
 
     def versions(self) -> dict[str, list[str]]:
         """Loaded versions by model."""
         return {
-            name: sorted({*([model.champion.bundle.version] if model.champion else []), *list(model.pinned)}, key=int)
+            name: sorted({*filter(None, [model.answering]), *list(model.pinned)}, key=int)
             for name, model in list(self._models.items())  # another thread may add one meanwhile
         }
 
@@ -160,11 +168,11 @@ class Registry:
     def _pin(self, name: str, version: str | None) -> None:
         """Load a version that was named, one at a time and beside the lock: calls of others must not wait for it."""
         model = self.model(name)
-        if _answers(model, version):
+        if model.holds(version):
             return
         wanted = version or ""
         with self._pinning:
-            if _answers(model, version):
+            if model.holds(version):
                 return
             fresh = self._load(name, wanted)
             with self._lock:
@@ -189,7 +197,7 @@ class Registry:
             fresh = self._load(model.name, version)
         except StaytrueError as error:
             model.refused = {version: str(error)}
-            still = model.champion.bundle.version if model.champion else "nothing"
+            still = model.answering or "nothing"
             log.error("%s version %s does not load, %s keeps serving: %s", model.name, version, still, error)  # noqa: TRY400 - the text says it all
             model.failed = self._clock()
             return
@@ -222,11 +230,6 @@ class Registry:
     def _close_if_done(loaded: Loaded) -> None:
         if loaded.retired and loaded.calls == 0:
             loaded.runtime.close()
-
-
-def _answers(model: Model, version: str | None) -> bool:
-    champion = model.champion.bundle.version if model.champion else None
-    return version in (None, champion) or version in model.pinned
 
 
 def example(signature: Signature) -> dict[str, NDArray[Any]]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def _add_project(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--project", type=Path, default=Path(projects.FILE), help="project file (default: %(default)s)")
+    projects.add_flag(parser)
     parser.add_argument("--store", type=Path, help="folder of the model store, instead of the project's")
 
 

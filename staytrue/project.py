@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import Field, ValidationError
@@ -24,6 +24,9 @@ from staytrue.sections import (
     SplitSection,
     TrainingSection,
 )
+
+if TYPE_CHECKING:
+    import argparse
 
 FILE = "staytrue.yaml"
 
@@ -70,6 +73,11 @@ def load(path: Path) -> Project:
             where = _where(path, tree, ["data", "features", role])
             raise InvalidConfig(where, "is the target or the time, which no feature may be", hint="remove it")
     return _absolute(project, path.resolve().parent)
+
+
+def add_flag(parser: argparse.ArgumentParser) -> None:
+    """The flag ``--project``, which every command that reads a project has."""
+    parser.add_argument("--project", type=Path, default=Path(FILE), help="project file (default: %(default)s)")
 
 
 def schema() -> dict[str, Any]:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 import os
 import tempfile
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
-from staytrue.errors import CorruptData, InternalError
+from staytrue.errors import CorruptData, InternalError, InvalidInput
+
+DAY_SECONDS = 86400.0
+HOUR_SECONDS = 3600.0
+LATEST = 1e11
+"""Event times from here on (the year 5138) have no date that files could be named by."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,3 +138,31 @@ def seconds_of(text: str) -> float:
     """
     moment = datetime.datetime.fromisoformat(text)
     return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).timestamp()
+
+
+def moment(said: Any, where: str) -> float:
+    """Unix seconds of what a caller gave for a time: a number, or a text in RFC 3339.
+
+    >>> moment("1970-01-02T00:00:00Z", "known") == moment(86400, "known")
+    True
+
+    Raises:
+        InvalidInput: neither, or no time after 1970 that has a date; ``where`` opens the message.
+    """
+    try:
+        seconds = seconds_of(said) if isinstance(said, str) else float(said)
+    except (TypeError, ValueError, OverflowError):
+        seconds = math.nan
+    if isinstance(said, bool) or not 0 < seconds < LATEST:
+        raise InvalidInput(where, expected="Unix seconds or RFC 3339", got=shown(said))
+    return seconds
+
+
+def shown(value: Any) -> str:
+    """The beginning of a value that a caller sent, for a message."""
+    try:
+        return repr(value)[:80]
+    except RecursionError:
+        return "nested too deep to show"
+    except ValueError:  # a number of thousands of digits
+        return f"a {type(value).__name__} too long to show"

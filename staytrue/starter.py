@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from staytrue.errors import InvalidInput
+from staytrue.records import DAY_SECONDS
 from staytrue.table import HEAD_ROWS, Column, read_head
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ FEW_INTEGERS = 32
 """Whole numbers with no more different values than this are taken for categories: hours, weekdays, codes."""
 MANY_TEXTS = 200
 """Text with more different values than this is taken for names or free text, which no category encodes."""
-DAY_SECONDS = 86_400
 BLOCKS = (10, 6)
 """Blocks of time to split into train, validation and test: enough, and the fewest that give each part one."""
 

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from staytrue.errors import InvalidInput, NotFound, Unsupported
+from staytrue.records import LATEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,7 @@ MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
 _INTEGER = re.compile(r"[+-]?\d{1,15}")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+(,\d+)?")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})*")
-_EPOCH = (1e8, 1e11)
+_EPOCH = (1e8, LATEST)
 """Unix seconds between 1973 and 5138."""
 _DAYS = ("%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%Y/%m/%d", "%d-%m-%Y", "%Y%m%d")
 _CLOCKS = ("", " %H:%M", " %H:%M:%S")

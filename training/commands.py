@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 VERDICT = "verdict.json"
 
 
-def _add_project(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--project", type=Path, default=Path(projects.FILE), help="project file (default: %(default)s)")
-
-
 def _say(text: str) -> None:
     print(text, flush=True)
 
@@ -30,7 +26,7 @@ class Train:
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
         """Add the command's arguments."""
-        _add_project(parser)
+        projects.add_flag(parser)
         parser.add_argument("--seed", type=int, help="instead of training.seed")
         parser.add_argument(
             "--test",
@@ -58,7 +54,7 @@ class Export:
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
         """Add the command's arguments."""
-        _add_project(parser)
+        projects.add_flag(parser)
         parser.add_argument("--run", type=Path, help="folder of the run (default: the newest)")
         parser.add_argument("--promote", action="store_true", help="make it the champion; needs --reason")
         parser.add_argument("--reason", default="", help="why it is promoted, for the journal")
@@ -93,7 +89,7 @@ class Retrain:
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
         """Add the command's arguments."""
-        _add_project(parser)
+        projects.add_flag(parser)
         parser.add_argument("--job", type=Path, required=True, help="file of the job; the verdict is written beside it")
         parser.add_argument(
             "--data", type=Path, help="folder of the sidecar that holds the lake, instead of the project's"

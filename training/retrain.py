@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from staytrue.project import Project
     from staytrue.verdicts import RetrainJob, Verdict
     from training.data.rows import Rows
+    from training.run import Prepared
 
 SAMPLE_ROWS = 1024
 
@@ -50,9 +51,10 @@ def retrain(
         raise InvalidConfig(f"job {job.id}", expected=f'model "{project.name}"', got=f'"{job.model}"')
     store = Store(project.store)
     _refuse_stale(store, job)
-    _refuse_resealed(project)
     champion = store.load(job.model, job.champion)
-    parts, gate = gather(project, champion.lineage.trained_until, job.event_time)
+    prepared = prepare(project)
+    _refuse_resealed(project, prepared)
+    parts, gate = gather(project, prepared, champion.lineage.trained_until, job.event_time)
     say(f"training on {len(parts.train)} rows, {len(parts.held)} to stop by, {len(gate)} kept to judge by")
     folder = _run(project, job, parts, gate)
     bundle = publish_run(store, folder, project)
@@ -62,7 +64,7 @@ def retrain(
     return _act(store, job, verdict)
 
 
-def gather(project: Project, trained_until: float, until: float) -> tuple[Parts, Rows]:
+def gather(project: Project, prepared: Prepared, trained_until: float, until: float) -> tuple[Parts, Rows]:
     """Old and new rows to train on, and new ones to judge by.
 
     Old rows are the project's train and validation parts. Rows of the lake that are not newer than the project's own
@@ -71,7 +73,6 @@ def gather(project: Project, trained_until: float, until: float) -> tuple[Parts,
     Raises:
         Conflict: no new rows.
     """
-    prepared = prepare(project)
     served = labelled(project, since=float(prepared.rows.time[-1]), until=until)
     division = divide(served, trained_until, project.split.validation, project.retraining)
     if not len(division.gate):
@@ -137,7 +138,7 @@ def _act(store: Store, job: RetrainJob, verdict: Verdict) -> Verdict:
     return verdict
 
 
-def _refuse_resealed(project: Project) -> None:
+def _refuse_resealed(project: Project, prepared: Prepared) -> None:
     """Refuse data that were changed since the first training: split anew, sealed test rows would come to train.
 
     Raises:
@@ -148,7 +149,7 @@ def _refuse_resealed(project: Project) -> None:
         sealed = msgspec.json.decode((first / checkpoints.SPLIT).read_bytes(), type=Split).seal
     except (NotFound, OSError):
         return  # the run was made elsewhere: its own machine keeps the seal
-    if prepare(project).split.seal != sealed:
+    if prepared.split.seal != sealed:
         hint = "train, export and promote on the new data; later retrainings then go on from there"
         raise Conflict("project data", f"changed since run {first.name} sealed its test split", hint=hint)
 

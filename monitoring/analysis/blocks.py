@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from staytrue.records import DAY_SECONDS, HOUR_SECONDS
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-DAY_SECONDS = 86400.0
-HOUR_SECONDS = 3600.0
 FULL = 0.8
 """A block counts as whole from this share of the usual number of rows."""
 WHOLE_WINDOW = 0.9

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from monitoring.analysis.blocks import DAY_SECONDS, FULL, HOUR_SECONDS
+from monitoring.analysis.blocks import FULL
 from monitoring.analysis.drift import budget
+from staytrue.records import DAY_SECONDS, HOUR_SECONDS
 from staytrue.windows import Quality
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from monitoring.analysis.blocks import DAY_SECONDS
 from monitoring.analysis.checks import check
 from monitoring.analysis.drift.shift import BlockShift
 from monitoring.analysis.quality import QualityBaseline
+from staytrue.records import DAY_SECONDS
 from staytrue.windows import Check, Evidence, Window
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from monitoring.analysis.drift.base import Detector
     from staytrue.bundle import Bundle
     from staytrue.profile import ReferenceProfile
     from staytrue.sections import MonitoringSection
@@ -70,8 +71,8 @@ class Analysis:
     def __init__(self, bundle: Bundle, profile: ReferenceProfile, policy: MonitoringSection, since: float) -> None:
         self.version, self.model, self.since = bundle.version, bundle.name, since
         self.lookback_days = policy.window_days
-        self._profile, self._policy = profile, policy
-        self._drift = BlockShift(profile, policy)
+        self._profile = profile
+        self._drift: Detector = BlockShift(profile, policy)
         self._quality = QualityBaseline(profile, policy)
 
     def look(self, rows: WindowRows, start: float, end: float) -> Window:

@@ -13,6 +13,7 @@ from staytrue.errors import CorruptData
 from staytrue.eventlog import Batch, Reader
 from staytrue.events import Event, Heartbeat, Label, decode
 from staytrue.places import Position
+from staytrue.records import LATEST
 from staytrue.segments import numbers, size, writers
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 EVENTS, LABELS = "events", "labels"
-LATEST = 1e11
-"""Event times from here on (the year 5138) have no date: such an entry counts as damaged."""
 AHEAD_SECONDS = 86400.0
 """An event further ahead of the server's own clock is stored, but event time does not follow it."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import msgspec
 
 from staytrue.errors import InvalidInput, TooLarge
 from staytrue.events import Label, encode
-from staytrue.records import seconds_of
+from staytrue.records import moment, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +59,7 @@ def parse(body: bytes, received: float, known: float) -> list[Label]:
         raise InvalidInput("body", f"is not JSON: {error}") from error
     items = said.get("labels", [said]) if isinstance(said, dict) else None
     if not isinstance(items, list) or not items:
-        raise InvalidInput("body", expected='{"labels": [{"event_id": …, "truth": …}]}', got=_shown(said))
+        raise InvalidInput("body", expected='{"labels": [{"event_id": …, "truth": …}]}', got=shown(said))
     if len(items) > MOST:
         raise TooLarge("labels", expected=f"at most {MOST}", got=str(len(items)), hint="send several requests")
     return [_label(item, f"labels[{place}]", received, known) for place, item in enumerate(items)]
@@ -68,39 +67,21 @@ def parse(body: bytes, received: float, known: float) -> list[Label]:
 
 def _label(item: Any, where: str, received: float, known: float) -> Label:
     if not isinstance(item, dict):
-        raise InvalidInput(where, expected="an object", got=_shown(item))
+        raise InvalidInput(where, expected="an object", got=shown(item))
     unknown = sorted(set(item) - {"event_id", "truth", "row", "known"})
     if unknown:
         raise InvalidInput(f"{where}.{unknown[0]}", "unknown key", expected="event_id, truth, row or known")
     name, truth, row = item.get("event_id"), item.get("truth"), item.get("row", 0)
     if not isinstance(name, str) or not 0 < len(name) <= 200:
-        raise InvalidInput(f"{where}.event_id", expected="the event_id of an answer", got=_shown(name))
+        raise InvalidInput(f"{where}.event_id", expected="the event_id of an answer", got=shown(name))
     if isinstance(truth, bool) or not isinstance(truth, (int, float, str)):
-        raise InvalidInput(f"{where}.truth", expected="a number or a text", got=_shown(truth))
+        raise InvalidInput(f"{where}.truth", expected="a number or a text", got=shown(truth))
     if isinstance(truth, str) and len(truth) > LONGEST:
         raise InvalidInput(f"{where}.truth", expected=f"at most {LONGEST} characters", got=str(len(truth)))
     if isinstance(truth, int) and not -(2**63) <= truth < 2**63:
-        raise InvalidInput(f"{where}.truth", expected="a whole number of 64 bits, or a float", got=_shown(truth))
+        raise InvalidInput(f"{where}.truth", expected="a whole number of 64 bits, or a float", got=shown(truth))
     if type(row) is not int or not 0 <= row < 2**31:
-        raise InvalidInput(f"{where}.row", expected="a row number from 0", got=_shown(row))
+        raise InvalidInput(f"{where}.row", expected="a row number from 0", got=shown(row))
     said = item.get("known")
-    since = known if said is None else _known(said, where)
+    since = known if said is None else moment(said, f"{where}.known")
     return Label(event_id=name, row=row, truth=truth, known=since, received=received)
-
-
-def _known(said: Any, where: str) -> float:
-    try:
-        moment = seconds_of(said) if isinstance(said, str) else float(said)
-    except (TypeError, ValueError, OverflowError):
-        moment = math.nan
-    if isinstance(said, bool) or not 0 < moment < 1e11:
-        raise InvalidInput(f"{where}.known", expected="Unix seconds or RFC 3339", got=_shown(said))
-    return moment
-
-
-def _shown(value: Any) -> str:
-    """The beginning of a value, for a message."""
-    try:
-        return repr(value)[:80]
-    except (ValueError, RecursionError):  # a number of thousands of digits, a list a thousand deep
-        return f"a {type(value).__name__} too long to show"

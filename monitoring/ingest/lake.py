@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from monitoring.analysis.windows import WindowRows
 from monitoring.ingest.compaction import FAN, Compaction
 from staytrue.errors import CorruptData
-from staytrue.records import fsync_folder
+from staytrue.records import DAY_SECONDS, fsync_folder
 from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from staytrue.events import Event, Label, Tensor
     from staytrue.signature import Signature
 
-DAY_SECONDS = 86400.0
 UNKNOWN = "_unknown"
 """Where events of requests for models that are not served go."""
 

@@ -12,7 +12,7 @@ import msgspec
 import psutil
 
 from staytrue.errors import CorruptData
-from staytrue.records import read, to_json, utc, write_atomically
+from staytrue.records import DAY_SECONDS, read, to_json, utc, write_atomically
 from staytrue.verdicts import RetrainJob, Verdict
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from staytrue.sections import RetrainingSection
 
 log = logging.getLogger(__name__)
-DAY_SECONDS = 86400.0
 JOB, VERDICT, LOG = "job.json", "verdict.json", "log.txt"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -79,14 +78,11 @@ class Reports:
     def _wake(self) -> None:
         if self._worker and self._worker.poll() is None:
             return
-        command = [sys.executable, "-m", "monitoring.analysis.evidently", "--watch", str(self.root)]
+        worker = [sys.executable, "-m", "monitoring.analysis.evidently", "--watch", str(self.root)]
+        command = ["nice", "-n", str(NICENESS), "env", "DO_NOT_TRACK=1", *worker]
         self.root.mkdir(parents=True, exist_ok=True)
-        nice = ["nice", "-n", str(NICENESS)] if os.name == "posix" else []
-        quiet = ["env", "DO_NOT_TRACK=1"] if os.name == "posix" else []
         with (self.root / "worker.log").open("ab") as output:
-            self._worker = subprocess.Popen(
-                [*nice, *quiet, *command], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
-            )
+            self._worker = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
 
 
 def _told(folder: Path) -> dict[str, Any]:

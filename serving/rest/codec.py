@@ -13,6 +13,7 @@ import orjson
 
 from serving.dataplane import Given, Parsed
 from staytrue.errors import InvalidInput
+from staytrue.records import shown
 from staytrue.signature import NUMPY
 
 if TYPE_CHECKING:
@@ -215,8 +216,4 @@ def _kind(value: Any) -> str:
     if value is None:
         return "nothing (null)"
     text = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
-    try:
-        shown = repr(value)
-    except RecursionError:  # nested deeper than Python can write
-        shown = "nested too deep to show"
-    return f"{text.get(type(value), type(value).__name__)} {shown}"[:80]
+    return f"{text.get(type(value), type(value).__name__)} {shown(value)}"[:80]

@@ -14,18 +14,9 @@ from staytrue.eventlog import Reader, Writer
 from staytrue.events import Event, Tensor, decode, encode
 from staytrue.segments import segment
 from staytrue.signature import NUMPY
+from tests.unit.staytrue.test_eventlog import drain
 
 RECORDS = st.lists(st.binary(max_size=60), min_size=1, max_size=8)
-
-
-def drain(reader: Reader) -> list[bytes]:
-    """Read and acknowledge all there is."""
-    found: list[bytes] = []
-    while batches := list(reader.batches()):
-        for batch in batches:
-            found += batch.payloads
-            reader.acknowledge(batch)
-    return found
 
 
 @given(RECORDS, st.data())

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.data.split import DAY_SECONDS, day_of, spread
+from staytrue.records import DAY_SECONDS
+from training.data.split import day_of, spread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

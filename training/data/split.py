@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from staytrue.errors import Conflict, CorruptData, InvalidInput
-from staytrue.records import append_line, utc
+from staytrue.records import DAY_SECONDS, append_line, utc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from staytrue.sections import SplitSection
     from training.data.rows import Rows
 
-DAY_SECONDS = 86_400.0
 LEDGER = "test_ledger.jsonl"
 Part = Literal["train", "validation", "test"]
 

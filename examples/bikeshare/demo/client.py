@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Connection:
-    """One kept-alive connection to a local server; a request that finds it closed is sent once more."""
+    """One kept-alive connection to a local server; closed by a request that got no answer, opened by the next."""
 
     def __init__(self, address: str) -> None:
         self.address = address.removeprefix("http://")

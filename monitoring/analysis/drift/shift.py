@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import stats
 
-from monitoring.analysis.blocks import DAY_SECONDS, WHOLE_WINDOW, extent, usual_extent, whole_blocks
+from monitoring.analysis.blocks import WHOLE_WINDOW, extent, usual_extent, whole_blocks
 from monitoring.analysis.drift import budget
+from staytrue.records import DAY_SECONDS
 from staytrue.windows import Evidence
 
 if TYPE_CHECKING:

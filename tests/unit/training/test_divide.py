@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from staytrue.records import DAY_SECONDS
 from staytrue.sections import GateSection, RetrainingSection
 from training.data.divide import divide, recency
 from training.data.rows import Rows
-from training.data.split import DAY_SECONDS, day_of
+from training.data.split import day_of
 
 SETTINGS = RetrainingSection(gate=GateSection(holdout_share=0.25, recent_days=20))
 

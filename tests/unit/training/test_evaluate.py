@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.data.split import DAY_SECONDS
+from staytrue.records import DAY_SECONDS
 from training.evaluate import regression
 
 

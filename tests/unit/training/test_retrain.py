@@ -12,12 +12,11 @@ import pytest
 from export.gate import judge
 from staytrue.command import main
 from staytrue.errors import Conflict, InvalidConfig
-from staytrue.records import read, to_json, write_atomically
+from staytrue.records import DAY_SECONDS, read, to_json, write_atomically
 from staytrue.store import Store
 from staytrue.verdicts import RetrainJob, Verdict
 from training import checkpoint as checkpoints
 from training import retrain as retraining
-from training.data.split import DAY_SECONDS
 from training.retrain import gather, retrain
 from training.run import prepare, train
 
@@ -75,7 +74,7 @@ def test_no_row_is_both_learnt_and_judged_and_none_is_of_the_test_split(project:
     """Also when the project's own days come back through the lake."""
     until = serve(14, 0.0)
     prepared = prepare(project)
-    parts, gate = gather(project, float(prepared.rows.time[-1]), until)
+    parts, gate = gather(project, prepare(project), float(prepared.rows.time[-1]), until)
     learnt = {*parts.train.time, *parts.held.time}
     assert len(learnt) == len(parts.train) + len(parts.held)
     assert not learnt & set(gate.time)
@@ -86,7 +85,7 @@ def test_the_next_gate_takes_only_rows_newer_than_those_that_chose_the_champion(
     """A version is not judged by what it was chosen by."""
     until = serve(20, 0.0)
     seen = float(prepare(project).rows.time[-1]) + 10 * DAY_SECONDS
-    assert gather(project, seen, until)[1].time.min() > seen
+    assert gather(project, prepare(project), seen, until)[1].time.min() > seen
 
 
 def test_recent_rows_count_for_more_and_the_profile_says_so(project: Project, store: Store, serve: Serve) -> None:

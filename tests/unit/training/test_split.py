@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from staytrue.errors import Conflict, CorruptData, InvalidInput
+from staytrue.records import DAY_SECONDS
 from staytrue.sections import SplitSection
 from training.data.rows import Rows
-from training.data.split import DAY_SECONDS, blocks_of, open_test, openings, split, spread
+from training.data.split import blocks_of, open_test, openings, split, spread
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from monitoring.analysis.blocks import DAY_SECONDS
 from monitoring.analysis.windows import Analysis, WindowRows
 from staytrue.profile import ReferenceColumn, ReferenceProfile
+from staytrue.records import DAY_SECONDS
 from staytrue.sections import MonitoringSection
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import signal, stats
 
-from monitoring.analysis.blocks import DAY_SECONDS
 from monitoring.analysis.drift import budget
 from monitoring.analysis.quality import QualityBaseline, daily, inflation
+from staytrue.records import DAY_SECONDS
 from staytrue.sections import MonitoringSection
 from tests.unit.monitoring.analysis.made import profile_of, rows_of
 

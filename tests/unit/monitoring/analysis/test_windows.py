@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from monitoring.analysis.blocks import DAY_SECONDS
 from monitoring.analysis.windows import Analysis
+from staytrue.records import DAY_SECONDS
 from staytrue.sections import MonitoringSection
 from staytrue.windows import Window
 from tests.unit.monitoring.analysis.made import BUNDLE, profile_of, rows_of

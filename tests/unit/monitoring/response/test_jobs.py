@@ -164,15 +164,13 @@ def test_a_job_whose_number_another_process_has_now_is_not_taken_for_running(mak
     assert jobs(rig)[0].state == "failed"
 
 
-def test_a_sidecar_killed_between_starting_a_job_and_noting_it_starts_no_second(
-    make_rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rig = make_rig(retrain=True, command=WAITS)
+class Death(BaseException):
+    """What a kill is to the code that it ends."""
+
+
+def die_before_noting_the_start(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> subprocess.Popen[bytes]:
+    """Raise the alarm that starts a job, and die before the start is noted; the job's process."""
     rig.script.drift = dict.fromkeys(range(1, 5), 2.0)
-
-    class Death(BaseException):
-        pass
-
     save, children = rig.parts.state.save_job, list[subprocess.Popen[bytes]]()
 
     def die(job: RetrainJob, verdict: Verdict | None = None) -> None:
@@ -184,35 +182,27 @@ def test_a_sidecar_killed_between_starting_a_job_and_noting_it_starts_no_second(
     monkeypatch.setattr(rig.parts.state, "save_job", die)
     with pytest.raises(Death):
         rig.live(0, 4)
+    return children[0]
+
+
+def test_a_sidecar_killed_between_starting_a_job_and_noting_it_starts_no_second(
+    make_rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = make_rig(retrain=True, command=WAITS)
+    child = die_before_noting_the_start(rig, monkeypatch)
     rig.again()
     rig.parts.jobs.follow()
     (job,) = jobs(rig)
-    assert (job.state, job.pid) == ("running", children[0].pid)
-    children[0].kill()
-    children[0].wait(10)
+    assert (job.state, job.pid) == ("running", child.pid)
+    child.kill()
+    child.wait(10)
     assert finish(rig).state == "failed"
 
 
 def test_a_job_that_ended_before_anybody_noted_its_start_is_not_done_again(
     deciding: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    deciding.script.drift = dict.fromkeys(range(1, 5), 2.0)
-
-    class Death(BaseException):
-        pass
-
-    save, children = deciding.parts.state.save_job, list[subprocess.Popen[bytes]]()
-
-    def die(job: RetrainJob, verdict: Verdict | None = None) -> None:
-        if job.state == "running":
-            children.append(deciding.parts.jobs._child)  # type: ignore[arg-type]
-            raise Death
-        save(job, verdict)
-
-    monkeypatch.setattr(deciding.parts.state, "save_job", die)
-    with pytest.raises(Death):
-        deciding.live(0, 4)
-    children[0].wait(10)
+    die_before_noting_the_start(deciding, monkeypatch).wait(10)
     deciding.again()
     assert finish(deciding).state == "succeeded"
     assert len((deciding.folder / "jobs" / "runs.txt").read_text().splitlines()) == 1

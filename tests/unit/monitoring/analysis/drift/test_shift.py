@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from monitoring.analysis.blocks import DAY_SECONDS
 from monitoring.analysis.drift.shift import MINIMUM_BLOCKS, BlockShift, Category, Null, Numeric
+from staytrue.records import DAY_SECONDS
 from staytrue.sections import MonitoringSection
 from tests.unit.monitoring.analysis.made import profile_of, rows_of
 
