@@ -24,7 +24,7 @@ SEAL = "bundle.sha256"
 PROFILE = "profile.json"
 CARD = "MODEL_CARD.md"
 
-Format = Literal["onnx", "torchscript"]
+Format = Literal["onnx", "torchscript", "mar"]
 REQUIRED_BATCHES = (1, 2, 7)
 """Parity is proven at these batch sizes and at the maximum."""
 

@@ -34,8 +34,9 @@ class ReferenceProfile(Record, frozen=True, kw_only=True):
     time: list[float]
     """Unix seconds, ascending."""
     split: list[Literal["train", "validation"]]
-    prediction: list[float]
-    truth: list[float]
+    prediction: list[float | str]
+    """Numbers (regression) or names of classes (classification)."""
+    truth: list[float | str]
     weight: list[float] = msgspec.field(default_factory=list)
     """How much a row counted in training (1 where empty): recent rows may count for more."""
 

@@ -18,25 +18,38 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
+_SENT: dict[str, tuple[Literal["FP32", "INT64", "UINT8", "BYTES"], ...]] = {
+    "numeric": ("FP32", "INT64"),
+    "category": ("BYTES", "INT64"),
+    "image": ("UINT8", "FP32"),
+}
+"""Datatypes that each kind of feature may be sent as, the usual one first."""
+
+
 class Feature(Section):
     """One input column."""
 
-    kind: Literal["numeric", "category"] = Field(description="numeric is scaled, category is one-hot encoded")
-    datatype: Literal["FP32", "INT64", "BYTES"] | None = Field(
-        default=None, description="what callers send: by default FP32 for numeric, BYTES for category"
+    kind: Literal["numeric", "category", "image"] = Field(
+        description="numeric is scaled, category is one-hot encoded, image is normalised by channel"
     )
+    datatype: Literal["FP32", "INT64", "UINT8", "BYTES"] | None = Field(
+        default=None, description="what callers send: by default FP32 for numeric, BYTES for category, UINT8 for image"
+    )
+    shape: list[Count] = Field(default=[], description="of one image: channels, height, width; its values row by row")
     unit: str = Field(default="", description="unit, shown in the model's metadata")
 
     @model_validator(mode="after")
     def _kind_fits_datatype(self) -> Self:
-        if (self.kind, self.datatype) in {("numeric", "BYTES"), ("category", "FP32")}:
+        if self.sent_as not in _SENT[self.kind]:
             raise ValueError(f"a {self.kind} feature cannot be {self.datatype}")
+        if (self.kind == "image") != (len(self.shape) == 3):
+            raise ValueError("an image needs shape: [channels, height, width], and nothing else has one")
         return self
 
     @property
-    def sent_as(self) -> Literal["FP32", "INT64", "BYTES"]:
+    def sent_as(self) -> Literal["FP32", "INT64", "UINT8", "BYTES"]:
         """The datatype that callers send."""
-        return self.datatype or ("FP32" if self.kind == "numeric" else "BYTES")
+        return self.datatype or _SENT[self.kind][0]
 
 
 class DataSection(Section):
@@ -71,9 +84,14 @@ class SplitSection(Section):
 class ModelSection(Section):
     """Which architecture, and its size."""
 
-    architecture: Literal["mlp"] = Field(default="mlp", description="multilayer perceptron")
-    width: Count = Field(default=128, description="units of each hidden layer")
-    depth: Count = Field(default=2, description="hidden layers")
+    task: Literal["regression", "classification"] = Field(
+        default="regression", description="regression predicts a number, classification the name of a class"
+    )
+    architecture: Literal["mlp", "resnet"] = Field(
+        default="mlp", description="mlp: multilayer perceptron; resnet: residual network, for one image feature"
+    )
+    width: Count = Field(default=128, description="mlp: units of each hidden layer; resnet: first channels")
+    depth: Count = Field(default=2, description="mlp: hidden layers; resnet: residual blocks of each stage")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.0, description="share of units dropped in training")
     output: Literal["linear", "positive"] = Field(
         default="linear", description="positive: predictions are above zero, as counts and durations are"
@@ -83,8 +101,10 @@ class ModelSection(Section):
 class TrainingSection(Section):
     """How the weights are fitted."""
 
-    loss: Literal["mse", "mae", "huber", "poisson"] = Field(
-        default="huber", description="what is minimised; poisson needs model.output positive"
+    loss: Literal["mse", "mae", "huber", "poisson", "cross_entropy"] | None = Field(
+        default=None,
+        description="what is minimised; unset: huber, or cross_entropy (the only one) for classification; "
+        "poisson needs model.output positive",
     )
     epochs: Count = Field(default=200, description="at most")
     patience: Count = Field(default=20, description="epochs without a smaller validation error before stopping")
@@ -104,10 +124,25 @@ class TrainingSection(Section):
 class ExportSection(Section):
     """What is exported, and how exactly it must match."""
 
-    formats: list[Literal["onnx", "torchscript"]] = Field(default=["onnx", "torchscript"], min_length=1)
+    formats: list[Literal["onnx", "torchscript", "mar"]] = Field(
+        default=["onnx", "torchscript"],
+        min_length=1,
+        description="mar is TorchServe's archive; its proof runs TorchServe, which needs Java 17 and `.[torchserve]`",
+    )
+    archive: Literal["torchscript", "onnx"] = Field(default="torchscript", description="what a mar holds")
     max_batch: Count = Field(default=1024, description="rows of the largest request served")
     absolute_tolerance: Positive = Field(default=1e-4, description="in units of the target's standard deviation")
     relative_tolerance: Positive = Field(default=1e-4)
+
+
+class TorchServeSection(Section):
+    """TorchServe as the runtime."""
+
+    java: str = Field(default="java", description="Java 17 or newer, by name or path")
+    workers: Count = Field(default=1, description="processes of each model version")
+    start_seconds: Positive = Field(default=120, description="how long TorchServe, or a model in it, may take to start")
+    timeout_seconds: Positive = Field(default=30, description="a prediction that takes longer is answered 504")
+    heap_megabytes: Count = Field(default=512, description="Java's largest heap")
 
 
 class ServingSection(Section):
@@ -116,6 +151,17 @@ class ServingSection(Section):
     host: str = Field(default="127.0.0.1", description="address to listen on; anything but loopback needs `insecure`")
     insecure: bool = Field(default=False, description="listen beyond loopback without access control")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(default=8080, description="0: any free port, printed")
+    grpc_port: Annotated[int, Field(ge=0, le=65535)] | None = Field(
+        default=8081, description="of gRPC, on the same host; 0: any free port, printed; null: no gRPC"
+    )
+    runtime: Literal["onnx", "torchserve"] = Field(
+        default="onnx", description="what runs the models: ONNX Runtime in this process, or a TorchServe that it starts"
+    )
+    provider: Literal["cpu", "cuda", "tensorrt"] = Field(
+        default="cpu", description="where ONNX Runtime runs; without such a device the server does not start"
+    )
+    device_id: Annotated[int, Field(ge=0)] = Field(default=0, description="which GPU, for cuda and tensorrt")
+    torchserve: TorchServeSection = TorchServeSection()
     models: list[str] = Field(default=[], description="names to serve; empty: all in the store")
     log: Path = Field(default=Path(".staytrue/events"), description="folder of the event log")
     durability: Literal["durable", "sync"] = Field(
@@ -169,6 +215,9 @@ class MonitoringSection(Section):
         default=3600, description="wall-clock silence after traffic that raises an alarm"
     )
     webhooks: list[WebhookTarget] = Field(default=[], description="who is told of alerts")
+    alertmanager: str | None = Field(
+        default=None, description="address of an Alertmanager that alerts are pushed to, http://127.0.0.1:9093"
+    )
     evidently: bool = Field(default=True, description="make an Evidently report when a drift alarm fires")
 
 

@@ -43,4 +43,4 @@ def objective(training: TrainingSection, model: ModelSection, spread: float) -> 
         "huber": scaled(nn.HuberLoss(reduction="none", delta=HUBER_DELTA)),
         "poisson": poisson,
     }
-    return losses[training.loss]
+    return losses[training.loss or "huber"]

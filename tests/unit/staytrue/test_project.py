@@ -46,7 +46,7 @@ WRONG = {
     "wrong value": (GOOD + "serving:\n  port: high\n", r":9 serving\.port: .*got 'high'"),
     "out of range": (GOOD + "split:\n  test: 1.5\n", r":9 split\.test: .*got 1.5"),
     "missing": (GOOD.replace("  target: y\n", ""), r"data\.target: is missing, expected column to predict"),
-    "kind": (GOOD.replace("numeric", "number"), r":7 data\.features\.a\.kind: .*'numeric' or 'category'"),
+    "kind": (GOOD.replace("numeric", "number"), r":7 data\.features\.a\.kind: .*'numeric', 'category' or 'image'"),
     "not yaml": (GOOD + "a: [1\n", r":\d+: is not YAML"),
     "a list": ("- 1\n", "expected a mapping of sections, got list"),
     "empty": ("", "expected a mapping of sections"),

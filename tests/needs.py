@@ -1,0 +1,34 @@
+"""Programs that tests run and pip cannot install: without one a test is skipped, in continuous integration it fails."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import NoReturn
+
+import pytest
+
+PACKAGES = {
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
+    "prometheus-alertmanager": "prometheus-alertmanager",
+    "amtool": "prometheus-alertmanager",
+    "java": "openjdk-17-jre-headless",
+    "chromium": "chromium",
+}
+"""Program → Debian's package of it."""
+
+
+def needs(program: str) -> str:
+    """Path of a program; skips the test that asks where it is not installed."""
+    found = shutil.which(program)
+    if found is None:
+        missing(f"{program} is not installed: apt-get install {PACKAGES.get(program, program)}")
+    return found
+
+
+def missing(why: str) -> NoReturn:
+    """Skip the test, or fail it where everything must be there."""
+    if os.environ.get("CI"):  # noqa: TID251 - no setting of Staytrue's
+        pytest.fail(why)
+    pytest.skip(why)
