@@ -170,7 +170,15 @@ def _sealed(folder: Path) -> Bundle:
         data = manifest.read_bytes()
     except OSError as error:
         raise CorruptData(str(manifest), f"cannot be read: {error.strerror}") from error
-    _same(manifest, hashlib.sha256(data).hexdigest(), sealed)
+    found = hashlib.sha256(data).hexdigest()
+    if found != sealed:
+        raise CorruptData(
+            str(manifest),
+            f"is not what its seal {SEAL} says: one of the two was changed",
+            expected=f"SHA-256 {sealed[:16]}…",
+            got=f"{found[:16]}…",
+            hint="export the version again",
+        )
     return from_json(Bundle, data, str(manifest))
 
 

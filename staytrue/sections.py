@@ -41,7 +41,7 @@ class Feature(Section):
     @model_validator(mode="after")
     def _kind_fits_datatype(self) -> Self:
         if self.sent_as not in _SENT[self.kind]:
-            raise ValueError(f"a {self.kind} feature cannot be {self.datatype}")
+            raise ValueError(f"kind {self.kind} cannot be sent as {self.datatype}")
         if (self.kind == "image") != (len(self.shape) == 3):
             raise ValueError("an image needs shape: [channels, height, width], and nothing else has one")
         return self
@@ -79,6 +79,14 @@ class SplitSection(Section):
     block_days: Count = Field(default=7, description="rows of one block stay together: neighbours in time are alike")
     validation: Share = Field(default=0.2, description="share of blocks for early stopping and the quality baseline")
     test: Share = Field(default=0.1, description="share of blocks sealed until the final evaluation")
+
+    @model_validator(mode="after")
+    def _something_trains(self) -> Self:
+        if self.validation + self.test >= 1:
+            raise ValueError(
+                f"validation {self.validation:g} and test {self.test:g} leave nothing to train on: below 1 together"
+            )
+        return self
 
 
 class ModelSection(Section):

@@ -15,6 +15,7 @@ import pytest
 from staytrue.command import COMMANDS, _find, main
 
 ROOT = Path(__file__).parents[2]
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 PACKAGES = ("staytrue", "training", "export", "serving", "monitoring")
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
@@ -111,7 +112,7 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 
 
 def test_make_targets_named_in_pages_exist() -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", MAKEFILE, flags=re.MULTILINE))
     pages = [path.read_text(encoding="utf-8") for path in [*PAGES, ROOT / ".pre-commit-config.yaml", ROOT / ".ci/run"]]
     named = {
         target for text in pages for target in re.findall(r"(?:`|entry: |^)make ([a-z][a-z-]*)", text, re.MULTILINE)
@@ -121,7 +122,9 @@ def test_make_targets_named_in_pages_exist() -> None:
 
 def test_the_lock_names_everything_that_the_extras_need() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    needs = [*project["dependencies"], *(need for extra in project["optional-dependencies"].values() for need in extra)]
+    extras = {name: needs for name, needs in project["optional-dependencies"].items() if name != "gpu"}
+    assert extras.keys() == set(re.search(r"^EXTRAS := (.*)$", MAKEFILE, re.MULTILINE)[1].split(","))  # type: ignore[index]
+    needs = [*project["dependencies"], *(need for extra in extras.values() for need in extra)]
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     locked = {plain(line.split("==")[0]) for line in lock.splitlines() if not line.startswith("#")}
     assert {plain(re.split(r"[\[<>=!~; ]", need)[0]) for need in needs} - locked == set()

@@ -48,6 +48,15 @@ def test_any_changed_byte_is_noticed(folder: Path, name: str) -> None:
     load(folder)
 
 
+@pytest.mark.parametrize("name", [MANIFEST, SEAL])
+def test_a_manifest_and_a_seal_that_differ_are_both_named(folder: Path, name: str) -> None:
+    changed = bytearray((folder / name).read_bytes())
+    changed[5] ^= 1
+    (folder / name).write_bytes(changed)
+    with pytest.raises(CorruptData, match=rf"{MANIFEST}: is not what its seal {SEAL} says"):
+        load(folder)
+
+
 @pytest.mark.parametrize("name", ["model.onnx", "profile.json", MANIFEST, SEAL])
 def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()

@@ -45,6 +45,15 @@ WRONG = {
     "unknown key": (GOOD + "serving:\n  prot: 1\n", r":9 serving\.prot: unknown key; did you mean 'port'\?"),
     "wrong value": (GOOD + "serving:\n  port: high\n", r":9 serving\.port: .*got 'high'"),
     "out of range": (GOOD + "split:\n  test: 1.5\n", r":9 split\.test: .*got 1.5"),
+    "nothing to train on": (
+        GOOD + "split:\n  validation: 0.6\n  test: 0.5\n",
+        r":8 split: validation 0\.6 and test 0\.5 leave nothing to train on",
+    ),
+    "an image without shape": (GOOD.replace("numeric", "image"), r":7 data\.features\.a: an image needs shape"),
+    "an image of text": (
+        GOOD.replace("numeric", "image, shape: [1, 8, 8], datatype: BYTES"),
+        r"data\.features\.a: kind image cannot be sent as BYTES",
+    ),
     "missing": (GOOD.replace("  target: y\n", ""), r"data\.target: is missing, expected column to predict"),
     "kind": (GOOD.replace("numeric", "number"), r":7 data\.features\.a\.kind: .*'numeric', 'category' or 'image'"),
     "not yaml": (GOOD + "a: [1\n", r":\d+: is not YAML"),
