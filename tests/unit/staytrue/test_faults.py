@@ -41,7 +41,7 @@ FAULTS = {
     ),
     "two fields that do not fit": (
         GOOD.replace("{kind: numeric}", "{kind: numeric, datatype: BYTES}"),
-        r":7 data\.features\.a: a numeric feature cannot be BYTES",
+        r":7 data\.features\.a: kind numeric cannot be sent as BYTES",
     ),
     "optional field": (
         GOOD + "retraining:\n  recency_half_life_days: -1\n",
