@@ -35,6 +35,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rollback": ("staytrue.commands", "go back to the champion before"),
     "models": ("staytrue.commands", "list models, versions and who answers"),
     "verify": ("staytrue.commands", "check every byte and proof of a version"),
+    "fetch": ("staytrue.commands", "copy a model store from elsewhere, proofs checked"),
+    "ping": ("serving.ping", "ask a server whether it, or a model of it, is ready, over REST or gRPC"),
     "schema": ("staytrue.commands", "print the JSON Schema of staytrue.yaml"),
 }
 """Name → module and summary. The module has an object of the command's name that is a :class:`Command`."""

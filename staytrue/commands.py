@@ -1,4 +1,4 @@
-"""The kernel's own commands: ``init``, ``promote``, ``rollback``, ``models``, ``verify``, ``schema``."""
+"""The kernel's own commands: ``init``, ``promote``, ``rollback``, ``models``, ``verify``, ``fetch``, ``schema``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from staytrue import project as projects
 from staytrue.errors import Conflict, InvalidConfig, NotFound, StaytrueError
+from staytrue.fetching import fetch as fetch_store
 from staytrue.store import Store
 
 if TYPE_CHECKING:
@@ -136,6 +137,22 @@ class Verify:
         return 1 if failed else 0
 
 
+class Fetch:
+    """``staytrue fetch``."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's arguments."""
+        parser.add_argument("source", help="store to copy from: a folder, or an address that fsspec reads (s3://…)")
+        parser.add_argument("--store", type=Path, required=True, help="folder of the store to fill")
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Copy models whose every byte and proof is right."""
+        for name, versions in fetch_store(arguments.source, arguments.store).items():
+            new = f"new versions {', '.join(versions)}" if versions else "nothing new"
+            print(f"{name}: {new}; champion {Store(arguments.store).aliases(name).champion}")
+        return 0
+
+
 class Schema:
     """``staytrue schema``."""
 
@@ -149,4 +166,5 @@ class Schema:
         return 0
 
 
-init, promote, rollback, models, verify, schema = Init(), Promote(), Rollback(), Models(), Verify(), Schema()
+init, promote, rollback, models, verify = Init(), Promote(), Rollback(), Models(), Verify()
+fetch, schema = Fetch(), Schema()

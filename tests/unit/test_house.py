@@ -20,7 +20,7 @@ PACKAGES = ("staytrue", "training", "export", "serving", "monitoring")
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
 
-LONG_FILES: dict[str, str] = {}
+LONG_FILES = {"serving/proto/open_inference_grpc_pb2_grpc.py": "generated"}
 """Files that may exceed 300 lines, each with its reason."""
 
 LONG_FUNCTIONS: dict[str, str] = {}

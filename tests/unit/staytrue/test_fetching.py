@@ -1,0 +1,92 @@
+"""Copying a store: only what is proven comes in, aliases last, and faults say what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import fsspec
+import pytest
+
+from staytrue.command import main
+from staytrue.errors import CorruptData, InvalidConfig, NotFound, Unavailable
+from staytrue.fetching import fetch
+from staytrue.store import Store
+from tests.unit.serving.conftest import publish
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Store:
+    """Two versions, the second the champion."""
+    made = Store(tmp_path / "source")
+    for factor in (1.0, 2.0):
+        made.promote("tiny", publish(made, factor), reason="test")
+    return made
+
+
+def test_a_store_is_copied_with_who_answers_and_why(source: Store, tmp_path: Path) -> None:
+    assert fetch(str(source.root), tmp_path / "target") == {"tiny": ["1", "2"]}
+    target = Store(tmp_path / "target")
+    assert (target.versions("tiny"), target.aliases("tiny").champion) == (["1", "2"], "2")
+    assert target.journal("tiny") == source.journal("tiny")
+    assert [path.name for path in target.root.iterdir()] == ["tiny"]
+
+
+def test_an_object_store_is_read_by_its_address(source: Store, tmp_path: Path) -> None:
+    memory = fsspec.filesystem("memory")
+    memory.put(str(source.root) + "/", "/bucket/store/", recursive=True)
+    try:
+        assert fetch("memory://bucket/store", tmp_path / "target") == {"tiny": ["1", "2"]}
+        assert Store(tmp_path / "target").load("tiny", "2").version == "2"
+    finally:
+        memory.rm("/bucket", recursive=True)
+
+
+def test_a_second_copy_takes_what_is_new(source: Store, tmp_path: Path) -> None:
+    fetch(str(source.root), tmp_path / "target")
+    source.promote("tiny", publish(source, 3.0), reason="better")
+    assert fetch(str(source.root), tmp_path / "target") == {"tiny": ["3"]}
+    assert Store(tmp_path / "target").aliases("tiny").champion == "3"
+
+
+def test_a_changed_version_keeps_the_champion_that_was_there(source: Store, tmp_path: Path) -> None:
+    fetch(str(source.root), tmp_path / "target")
+    source.promote("tiny", publish(source, 3.0), reason="better")
+    (source.path("tiny", "3") / "model.onnx").write_bytes(b"changed")
+    with pytest.raises(CorruptData, match=r"model\.onnx"):
+        fetch(str(source.root), tmp_path / "target")
+    target = Store(tmp_path / "target")
+    assert (target.versions("tiny"), target.aliases("tiny").champion) == (["1", "2"], "2")
+
+
+def test_an_unknown_kind_of_address_says_what_to_install(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfig, match="install the package that reads this kind of address"):
+        fetch("nothing-like-it://bucket/store", tmp_path)
+
+
+def test_what_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="is not there"):
+        fetch(str(tmp_path / "none"), tmp_path / "target")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(NotFound, match="holds no model; expected NAME/VERSION"):
+        fetch(str(tmp_path / "empty"), tmp_path / "target")
+
+
+def test_a_store_that_cannot_be_read_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError("no credentials")
+
+    monkeypatch.setattr(fsspec.implementations.local.LocalFileSystem, "get", refuse)
+    with pytest.raises(Unavailable, match="PermissionError: no credentials"):
+        fetch(str(tmp_path), tmp_path / "target")
+
+
+def test_the_command_says_what_came(source: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["fetch", str(source.root), "--store", str(tmp_path / "target")]
+    assert (main(arguments), main(arguments)) == (0, 0)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "tiny: new versions 1, 2; champion 2"
+    assert second == "tiny: nothing new; champion 2"
+    assert main(["fetch", str(tmp_path / "none"), "--store", str(tmp_path)]) == 1
