@@ -10,7 +10,6 @@ import http.client
 import socket
 import subprocess
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -24,6 +23,7 @@ from tests.helm.chart import manifests, one, values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.e2e
 PATIENCE_SECONDS = 60
@@ -143,7 +143,7 @@ def test_server_and_sidecar_run_pass_their_probes_and_end_in_order(machine: Mach
         for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
             machine.wait(container, probe)
     with grpc.insecure_channel(f"127.0.0.1:{machine.ports[8081]}") as channel:
-        health = health_pb2_grpc.HealthStub(channel)  # type: ignore[no-untyped-call]
+        health = health_pb2_grpc.HealthStub(channel)
         assert health.Check(health_pb2.HealthCheckRequest(), timeout=5).status == health_pb2.HealthCheckResponse.SERVING
     name = yaml.safe_load(project.read_text())["name"]
     pinged = {c["name"]: machine.finish(c) for c in one(machine.found, "Pod")["spec"]["containers"]}
