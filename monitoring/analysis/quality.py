@@ -41,13 +41,14 @@ class QualityBaseline:
     """The held-out days of a version, and the comparison with a window."""
 
     def __init__(self, profile: ReferenceProfile, policy: MonitoringSection) -> None:
-        error = np.abs(np.array(profile.prediction) - np.array(profile.truth))
+        prediction, truth = (np.array(side, dtype=np.float64) for side in (profile.prediction, profile.truth))
+        error = np.abs(prediction - truth)
         weight = np.array(profile.weight) if profile.weight else np.ones(profile.rows)
         held = np.array(profile.split) == "validation"  # weights are scaled to mean 1 within each split
         held &= weight >= COUNTS * weight[held].max(initial=0.0)
         time = np.array(profile.time)
         self._days, values = daily(time[held], error[held])
-        self._usual_rows, self._usual_hours = _usual(time)
+        self._usual_rows, self._usual_hours = usual(time)
         self._alpha = budget.level(policy, 1 - budget.DRIFT_SHARE)
         self._minimum_days = max(1.0, FULL * policy.window_days)
         self._mean = float(values.mean()) if len(values) else float("nan")
@@ -61,7 +62,7 @@ class QualityBaseline:
 
     def judge(self, rows: WindowRows) -> Quality | None:
         """Quality of a window's labelled rows; None without any. Unlabelled days never count as good or bad."""
-        labelled = np.isfinite(rows.truth) & np.isfinite(rows.prediction)
+        labelled = rows.labelled & np.isfinite(rows.prediction)
         if not labelled.any() or not np.isfinite(self._mean):
             return None
         error = np.abs(rows.prediction - rows.truth)[labelled]
@@ -92,11 +93,24 @@ def daily(
 
     Errors depend on the hour: a thousand labels of one hour do not tell how good the day was.
     """
-    day = np.floor(time / DAY_SECONDS).astype(np.int64)
-    days, place, counts = np.unique(day, return_inverse=True, return_counts=True)
+    days, place, counts = _days(time)
     sums = np.bincount(place, weights=error, minlength=len(days)) if len(days) else np.empty(0)
     kept = (counts > rows) & (_hours(time, days) > hours)
     return days[kept], np.log(np.maximum(sums[kept] / counts[kept], 1e-12))
+
+
+def whole_days(time: NDArray[np.float64], rows: float, hours: float) -> NDArray[np.bool_]:
+    """Which rows are of days with more than so many rows in more than so many hours."""
+    days, place, counts = _days(time)
+    kept = (counts > rows) & (_hours(time, days) > hours)
+    return np.asarray(kept[place], dtype=np.bool_)
+
+
+def _days(time: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Days since 1970, the day's place among them for each row, and the rows of each."""
+    day = np.floor(time / DAY_SECONDS).astype(np.int64)
+    days, place, counts = np.unique(day, return_inverse=True, return_counts=True)
+    return days, place.astype(np.int64), counts.astype(np.int64)
 
 
 def inflation(days: NDArray[np.int64], values: NDArray[np.float64]) -> float:
@@ -118,7 +132,7 @@ def _hours(time: NDArray[np.float64], days: NDArray[np.int64]) -> NDArray[np.int
     return np.searchsorted(found, days, side="right") - np.searchsorted(found, days, side="left")
 
 
-def _usual(time: NDArray[np.float64]) -> tuple[float, float]:
+def usual(time: NDArray[np.float64]) -> tuple[float, float]:
     """Rows and hours of the median day."""
     days, counts = np.unique(np.floor(time / DAY_SECONDS).astype(np.int64), return_counts=True)
     return (float(np.median(counts)), float(np.median(_hours(time, days)))) if len(days) else (0.0, 0.0)

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from monitoring.analysis.checks import check
 from monitoring.analysis.drift.shift import BlockShift
 from monitoring.analysis.quality import QualityBaseline
+from monitoring.analysis.rates import RateBaseline
 from staytrue.records import DAY_SECONDS
 from staytrue.windows import Check, Evidence, Window
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from monitoring.analysis.drift.base import Detector
@@ -28,22 +30,30 @@ class WindowRows:
     """Rows served in a span, in any order. Arrays of one length N.
 
     Shapes:
-        time, prediction, truth, known: float64 [N]; version: object [N]; columns: [N], float64 with NaN for missing
-        (numeric) or object of ``str | None`` (category).
+        time, known: float64 [N]; version: object [N]; columns: [N], float64 with NaN for missing (numeric) or object of
+        ``str | None`` (category). prediction, truth: [N], float64 (regression) or object of ``str | None``
+        (classification). Of pictures, columns hold the numbers of :mod:`staytrue.pictures`.
     Units:
-        time, known: Unix seconds of event time. truth: NaN where no label has come yet.
+        time, known: Unix seconds of event time. truth: NaN or None where no label has come yet.
     """
 
     time: NDArray[np.float64]
     columns: Mapping[str, NDArray[Any]]
-    prediction: NDArray[np.float64]
-    truth: NDArray[np.float64]
+    prediction: NDArray[Any]
+    truth: NDArray[Any]
     known: NDArray[np.float64]
     version: NDArray[Any]
     failures: int = 0
 
     def __len__(self) -> int:
         return len(self.time)
+
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        """Which rows have a label."""
+        if self.truth.dtype == object:
+            return np.array([truth is not None for truth in self.truth], dtype=np.bool_)
+        return np.asarray(np.isfinite(self.truth), dtype=np.bool_)
 
     def take(self, which: NDArray[np.bool_]) -> WindowRows:
         """The rows where ``which`` is true."""
@@ -65,7 +75,7 @@ class Analysis:
         bundle: the version.
         profile: its reference rows.
         policy: the stated budget and the spans.
-        since: event time from which this version answers; rows before are not its own and are left out.
+        since: event time from which this version answers; what it predicted before is not judged.
     """
 
     def __init__(self, bundle: Bundle, profile: ReferenceProfile, policy: MonitoringSection, since: float) -> None:
@@ -73,16 +83,20 @@ class Analysis:
         self.lookback_days = policy.window_days
         self._profile = profile
         self._drift: Detector = BlockShift(profile, policy)
-        self._quality = QualityBaseline(profile, policy)
+        classes = any(isinstance(truth, str) for truth in profile.truth)
+        self._quality = RateBaseline(profile, policy) if classes else QualityBaseline(profile, policy)
 
     def look(self, rows: WindowRows, start: float, end: float) -> Window:
         """Judge the rows of [start, end). The same rows give the same window.
 
+        Inputs come from the world, whichever version answered: all rows tell of their drift, so a promotion does not
+        blind the watch for the length of a window. Predictions and quality are the version's own.
         Columns that fail their check are kept from the statistics: one column never costs a look.
         """
-        own = rows.take((rows.time >= max(start, self.since)) & (rows.time < end) & (rows.version == self.version))
-        checks = check(own, self._profile)
-        drift = self._drift.evidence(own, unfit(checks))
+        served = rows.take((rows.time >= start) & (rows.time < end))
+        own = served.take((served.time >= self.since) & (served.version == self.version))
+        checks = check(served, self._profile)
+        drift = self._drift.evidence(served, own, unfit(checks))
         return Window(
             model=self.model,
             version=self.version,

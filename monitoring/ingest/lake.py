@@ -9,7 +9,6 @@ what several of them held.
 from __future__ import annotations
 
 import datetime
-import math
 import os
 import threading
 from collections import defaultdict
@@ -18,24 +17,23 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from monitoring.analysis.windows import WindowRows
+from monitoring.ingest.columns import empty, is_picture, window_rows
 from monitoring.ingest.compaction import FAN, Compaction
 from staytrue.errors import CorruptData
 from staytrue.records import DAY_SECONDS, fsync_folder
-from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
+    from monitoring.analysis.windows import WindowRows
     from staytrue.events import Event, Label, Tensor
     from staytrue.signature import Signature
 
+PICTURES_AT_ONCE = 4096
+"""Rows with pictures that a look holds at a time."""
 UNKNOWN = "_unknown"
 """Where events of requests for models that are not served go."""
 
@@ -75,14 +73,15 @@ class Lake:
         days = _days(start, end)
         files = self._files(self.root / "events" / f"model={model}", days)
         if not files:
-            return _empty(signature)
+            return empty(signature)
         told = [day for day in self._label_days() if days[0] <= day <= day_of(end)]
         labels = self._files(self.root / "labels", told)
         sql, values = _query(files, labels, start, end)
         with self._lock:
-            table = self._db.sql(sql, params=values).to_arrow_table()
-        failed = pc.not_equal(table.column("status"), "ok")
-        return _window_rows(table.filter(pc.invert(failed)), signature, failures=pc.sum(failed).as_py() or 0)
+            answer = self._db.sql(sql, params=values)
+            if any(is_picture(spec) for spec in signature.inputs):
+                return window_rows(answer.to_arrow_reader(PICTURES_AT_ONCE), signature)
+            return window_rows([answer.to_arrow_table()], signature)
 
     def compact(self) -> int:
         """Merge small files where there are many; how many were made.
@@ -92,7 +91,7 @@ class Lake:
         return self._compaction.compact()
 
     def _write(self, path: Path, rows: list[dict[str, Any]]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         names = list(dict.fromkeys(name for row in rows for name in row))
         arrays = [_array([row.get(name) for row in rows], _TYPES.get(name)) for name in names]
         write_table(path, pa.table(dict(zip(names, arrays, strict=True))))
@@ -119,79 +118,23 @@ def _days(start: float, end: float) -> list[str]:
 
 def _query(files: list[str], labels: list[str], start: float, end: float) -> tuple[str, dict[str, Any]]:
     newest = (
-        "SELECT event_id, row, coalesce(truth, try_cast(truth_text AS DOUBLE)) AS truth, known "
+        "SELECT event_id, row, coalesce(truth, try_cast(truth_text AS DOUBLE)) AS truth, truth_text, known "
         "FROM read_parquet($labels, union_by_name=true, hive_partitioning=false) "
         "WHERE known <= $end "
-        "QUALIFY row_number() OVER (PARTITION BY event_id, row ORDER BY known DESC, received DESC, truth) = 1"
+        "QUALIFY row_number() "
+        "OVER (PARTITION BY event_id, row ORDER BY known DESC, received DESC, truth, truth_text) = 1"
         if labels
-        else "SELECT NULL::VARCHAR event_id, NULL::INT row, NULL::DOUBLE truth, NULL::DOUBLE known LIMIT 0"
+        else "SELECT NULL::VARCHAR event_id, NULL::INT row, NULL::DOUBLE truth, NULL::VARCHAR truth_text, "
+        "NULL::DOUBLE known LIMIT 0"
     )
     sql = (
-        "SELECT e.*, l.truth AS label_truth, l.known AS label_known "  # noqa: S608 - no outside text in it
+        "SELECT e.*, l.truth AS label_truth, l.truth_text AS label_text, l.known AS label_known "  # noqa: S608 - no outside text in it
         "FROM read_parquet($files, union_by_name=true, hive_partitioning=false) e "
         f"LEFT JOIN ({newest}) l USING (event_id, row) "
         "WHERE e.time >= $start AND e.time < $end ORDER BY e.time, e.event_id, e.row"
     )
     values: dict[str, Any] = {"files": files, "start": start, "end": end}
     return sql, {**values, "labels": labels} if labels else values
-
-
-def _window_rows(table: Any, signature: Signature, failures: int) -> WindowRows:
-    there = set(table.column_names)
-    columns: dict[str, NDArray[Any]] = {}
-    for spec in signature.inputs:
-        name = f"input_{spec.name}"
-        if name in there and not pa.types.is_nested(table.schema.field(name).type):
-            texts = spec.datatype == "BYTES" or bool(spec.categories)
-            columns[spec.name] = _texts(table.column(name)) if texts else _numbers(table.column(name))
-    output = f"output_{signature.outputs[0].name}"
-    return WindowRows(
-        time=_numbers(table.column("time")),
-        columns=columns,
-        prediction=_numbers(table.column(output)) if output in there else np.full(len(table), np.nan),
-        truth=_numbers(table.column("label_truth")),
-        known=_numbers(table.column("label_known")),
-        version=_texts(table.column("version")),
-        failures=failures,
-    )
-
-
-def _numbers(column: Any) -> NDArray[np.float64]:
-    """Float64, NaN where there is no value or none that is a number."""
-    if pa.types.is_nested(column.type):
-        return np.full(len(column), np.nan)
-    try:
-        numbers = pc.cast(column, pa.float64(), safe=False)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # another version took text under this name
-        return np.array([_number(value) for value in column.to_pylist()], dtype=np.float64)
-    values = np.array(numbers.to_numpy(zero_copy_only=False), dtype=np.float64)
-    return np.where(values == MISSING_INTEGER, np.nan, values)
-
-
-_MISSING = (None, MISSING_TEXT, MISSING_INTEGER)
-"""What callers send where a value is missing, as the reference profile has it."""
-
-
-def _number(value: Any) -> float:
-    try:
-        return math.nan if value in _MISSING else float(value)
-    except (TypeError, ValueError):
-        return math.nan
-
-
-def _texts(column: Any) -> NDArray[Any]:
-    texts = np.empty(len(column), dtype=object)
-    texts[:] = [None if value in _MISSING else str(value) for value in column.to_pylist()]
-    return texts
-
-
-def _empty(signature: Signature) -> WindowRows:
-    nothing = np.empty(0)
-    columns = {
-        spec.name: np.empty(0, dtype=object if spec.datatype == "BYTES" or spec.categories else np.float64)
-        for spec in signature.inputs
-    }
-    return WindowRows(nothing, columns, nothing, nothing, nothing, np.empty(0, dtype=object))
 
 
 def _rows(event: Event) -> list[dict[str, Any]]:
@@ -245,6 +188,14 @@ def _array(values: list[Any], kind: Any) -> Any:
         OverflowError,
     ):  # two versions in one batch disagree on the type: text holds both
         return pa.array([None if value is None else str(value) for value in values], type=pa.string())
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, for good: each new name is synced in the folder that holds it."""
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in new:
+        fsync_folder(path.parent)
 
 
 def write_table(path: Path, table: Any) -> None:

@@ -14,5 +14,8 @@ class Detector(Protocol):
 
     name: str
 
-    def evidence(self, rows: WindowRows, unfit: set[str]) -> list[Evidence]:
-        """Evidence for each feature; those in ``unfit`` failed a data check and are left out."""
+    def evidence(self, served: WindowRows, own: WindowRows, unfit: set[str]) -> list[Evidence]:
+        """Evidence for each feature: inputs of all rows served, outputs of the version's own.
+
+        Features in ``unfit`` failed a data check and are left out.
+        """

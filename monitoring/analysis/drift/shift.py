@@ -39,7 +39,9 @@ FENCE = 10.0
 """Values are held within ten interquartile ranges of the quartiles, so that one 1e9 cannot move a mean."""
 ROUNDING = 1e-6
 """A constant column may come back from a client in single precision: that is no shift."""
-PREDICTION = "prediction"
+PREDICTION, CONFIDENCE = "prediction", "confidence"
+OUTPUTS = (PREDICTION, CONFIDENCE)
+"""What a version gives, not the world: judged on the rows that it answered itself."""
 
 
 @dataclass(frozen=True)
@@ -112,22 +114,22 @@ class BlockShift:
             else Category(np.array(column.values, dtype=object), blocks)
             for column in profile.columns
         }
-        self._features[PREDICTION] = Numeric(np.array(profile.prediction), blocks)
+        classes = any(isinstance(value, str) for value in profile.prediction)
+        outputs = np.array(profile.prediction, dtype=object if classes else np.float64)
+        self._features[PREDICTION] = Category(outputs, blocks) if classes else Numeric(outputs, blocks)
 
-    def evidence(self, rows: WindowRows, unfit: set[str]) -> list[Evidence]:
-        """Evidence of each feature that passed its checks; all "insufficient" where rows or blocks are too few."""
-        names = [name for name in self._features if name not in unfit and (name in rows.columns or name == PREDICTION)]
-        if not self._enough.any() or np.any(extent(rows.time) < self._enough):
-            count, hours, seconds = self._enough
-            detail = (
-                f"a window needs {count:.0f} rows in {hours:.0f} hours over {seconds / DAY_SECONDS:.1f} days, "
-                "nearly as much as blocks of the reference have"
-            )
-            return [self._insufficient(name, detail) for name in names]
+    def evidence(self, served: WindowRows, own: WindowRows, unfit: set[str]) -> list[Evidence]:
+        """Evidence of each feature that passed its checks; "insufficient" where rows or blocks are too few."""
+        names = [
+            name for name in self._features if name not in unfit and (name in served.columns or name == PREDICTION)
+        ]
         tested: list[tuple[str, float, float, float]] = []
         untested: list[Evidence] = []
         for name in names:
-            feature = self._features[name]
+            feature, rows = self._features[name], own if name in OUTPUTS else served
+            if not self._enough.any() or np.any(extent(rows.time) < self._enough):
+                untested.append(self._insufficient(name, self._needed()))
+                continue
             value = feature.statistic(rows.prediction if name == PREDICTION else rows.columns[name])
             if feature.null.blocks < MINIMUM_BLOCKS or not np.isfinite(value):
                 untested.append(
@@ -148,6 +150,13 @@ class BlockShift:
             for (name, value, t, _), p in zip(tested, adjusted, strict=True)
         ]
         return found + untested
+
+    def _needed(self) -> str:
+        count, hours, seconds = self._enough
+        return (
+            f"a window needs {count:.0f} rows in {hours:.0f} hours over {seconds / DAY_SECONDS:.1f} days, "
+            "nearly as much as blocks of the reference have"
+        )
 
     def _told(self, name: str, value: float) -> str:
         feature = self._features[name]

@@ -190,7 +190,7 @@ def test_simulation_computes_what_the_shipped_classes_compute() -> None:
             version=np.full(int(which.sum()), "1", dtype=object),
         )
         expected = budget.adjusted([float(drift[name][0, look - 6]) for name in (*everything, "prediction")])
-        found = shift.evidence(rows, set())
+        found = shift.evidence(rows, rows, set())
         assert [item.p_value for item in found] == pytest.approx(expected.tolist(), rel=1e-4)
         judged = baseline.judge(rows)
         level = budget.level(POLICY, 1 - budget.DRIFT_SHARE)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 
-from monitoring.analysis.windows import Analysis
+from monitoring.analysis.windows import Analysis, WindowRows
 from staytrue.records import DAY_SECONDS
 from staytrue.sections import MonitoringSection
 from staytrue.windows import Window
 from tests.unit.monitoring.analysis.made import BUNDLE, profile_of, rows_of
-
-if TYPE_CHECKING:
-    from monitoring.analysis.windows import WindowRows
 
 WEEKS = 10
 TIME = np.arange(24.0 * 7 * WEEKS) * 3600
@@ -64,6 +61,21 @@ def test_rows_of_other_versions_and_before_the_promotion_are_not_judged(analysis
     assert analysis.look(other, START, END).rows == 0
     early = rows_of(LIVE - 5 * DAY_SECONDS, week.columns, truth=week.truth)
     assert analysis.look(early, START - 5 * DAY_SECONDS, END).rows == 48
+
+
+def test_inputs_are_watched_over_all_versions_and_outputs_over_the_version_s_own(
+    analysis: Analysis, week: WindowRows
+) -> None:
+    """A promotion in the middle of a week: the inputs of the whole week tell, two days of predictions do not."""
+    version = np.where(LIVE < START + 5 * DAY_SECONDS, "0", "1").astype(object)
+    mixed = WindowRows(LIVE, week.columns, week.prediction + 99, week.truth, week.known, version)
+    window = analysis.look(mixed, START, END)
+    found = {item.feature: item for item in window.drift}
+    assert window.rows == 48
+    assert (found["x"].sufficiency, found["x"].evidence > 1) == ("sufficient", True)
+    assert found["prediction"].sufficiency == "insufficient"
+    assert window.quality is not None
+    assert window.quality.sufficiency == "insufficient"
 
 
 def test_rows_outside_the_span_are_not_judged(analysis: Analysis, week: WindowRows) -> None:

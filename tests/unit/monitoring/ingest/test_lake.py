@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from monitoring.ingest.lake import _numbers, _texts
+from monitoring.ingest.columns import _numbers, _texts
 from staytrue.events import Tensor
 from staytrue.signature import MISSING_INTEGER
 
