@@ -1,0 +1,1 @@
+"""Handwritten digits: pictures of 8 by 8, from scikit-learn."""

@@ -1,0 +1,1 @@
+"""Pictures that go wrong: the story that the digits and the fashion example share."""
