@@ -43,6 +43,12 @@ docs-check: setup
 	@mkdir -p build && $(BIN)/python -m staytrue.document build/settings.md
 	diff -u docs/settings.md build/settings.md
 
+proto: setup ## write serving/proto's Python from the pinned .proto
+	$(BIN)/python -m serving.proto.generate .
+
+chart: setup ## write the chart's rules, dashboards and table of values from the code
+	$(BIN)/python -m helm.generate
+
 cover: setup ## branch coverage of the kernel
 	$(BIN)/python -m pytest --cov --cov-report=term-missing staytrue $(wildcard tests/unit/staytrue tests/golden tests/property)
 

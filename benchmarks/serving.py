@@ -1,4 +1,4 @@
-"""What serving costs: Staytrue beside the least that serves the same file, and beside the bare runtime.
+"""What serving costs: Staytrue, over REST and gRPC, beside the least that serves the same file, and the bare runtime.
 
 One tabular network, 30 inputs, one row a request. Windows of the servers alternate, medians are compared, and every
 figure is a ratio to a baseline of the same run. Server and clients share this machine: read ratios, not rates.
@@ -21,6 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import grpc
 import numpy as np
 import psutil
 from torch import nn
@@ -28,6 +29,8 @@ from torch import nn
 from examples.bikeshare.demo.client import wait_until
 from examples.bikeshare.demo.processes import Service
 from export.publish import publish
+from serving.proto.open_inference_grpc_pb2 import ModelInferRequest
+from serving.proto.open_inference_grpc_pb2_grpc import GRPCInferenceServiceStub
 from serving.runtimes.onnx import OnnxRuntime
 from staytrue.bundle import Lineage
 from staytrue.checkpoint import Checkpoint
@@ -85,13 +88,13 @@ def make_store(folder: Path, rows: dict[str, NDArray[Any]]) -> Path:
         best_epoch=0,
         weights_sha256="",
     )
-    times = [float(row) for row in range(ROWS)]
+    times, numbers = [float(row) for row in range(ROWS)], list[float | str](range(ROWS))
     profile = ReferenceProfile(
         columns=[ReferenceColumn(name="x", kind="numeric", values=[*times])],
         time=times,
         split=["train"] * ROWS,
-        prediction=times,
-        truth=times,
+        prediction=numbers,
+        truth=numbers,
     )
     store = Store(folder / "store")
     bundle = publish(store, network, checkpoint, profile, rows, ExportSection(formats=["onnx"], max_batch=ROWS))
@@ -119,17 +122,18 @@ def serve_both(folder: Path, model: Path) -> dict[str, dict[str, float]]:
     """Medians of alternating windows of both servers."""
     port = _free_port()
     minimal = subprocess.Popen([sys.executable, "-m", "benchmarks.minimal", str(model), str(port)])
-    staytrue = Service("serve", folder / "staytrue.yaml", folder / "server.log", "--port", "0")
-    servers = {
-        "minimal": (f"127.0.0.1:{port}", psutil.Process(minimal.pid)),
-        "staytrue": (staytrue.address.removeprefix("http://"), psutil.Process(staytrue.process.pid)),
+    staytrue = Service("serve", folder / "staytrue.yaml", folder / "server.log", "--port", "0", "--grpc-port", "0")
+    servers: dict[str, tuple[type[Rest | Grpc], str, psutil.Process]] = {
+        "minimal": (Rest, f"127.0.0.1:{port}", psutil.Process(minimal.pid)),
+        "staytrue": (Rest, staytrue.address.removeprefix("http://"), psutil.Process(staytrue.process.pid)),
+        "over gRPC": (Grpc, staytrue.grpc, psutil.Process(staytrue.process.pid)),
     }
     measured: dict[str, list[dict[str, float]]] = {name: [] for name in servers}
     try:
         wait_until(lambda: _listens(port), 30, "the baseline", 0.1)
         for window in range(WINDOWS + 1):
-            for name, (address, process) in servers.items():
-                figures = measure(address, process)
+            for name, (caller, address, process) in servers.items():
+                figures = measure(caller, address, process)
                 if window:  # the first warms up
                     measured[name].append(figures)
     finally:
@@ -142,12 +146,51 @@ def serve_both(folder: Path, model: Path) -> dict[str, dict[str, float]]:
     }
 
 
-def measure(address: str, process: psutil.Process) -> dict[str, float]:
+class Rest:
+    """A kept-alive connection."""
+
+    def __init__(self, address: str) -> None:
+        self._http = http.client.HTTPConnection(address, timeout=10)
+        tensor = {"name": "x", "datatype": "FP32", "shape": [1, INPUTS], "data": [0.5] * INPUTS}
+        self._body = json.dumps({"inputs": [tensor]})
+
+    def ask(self) -> None:
+        """One request."""
+        self._http.request("POST", "/v2/models/bench/infer", self._body)
+        answer = self._http.getresponse()
+        answer.read()
+        assert answer.status == 200
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._http.close()
+
+
+class Grpc:
+    """A channel of its own."""
+
+    def __init__(self, address: str) -> None:
+        self._channel = grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
+        self._stub = GRPCInferenceServiceStub(self._channel)
+        raw = np.full(INPUTS, 0.5, np.float32).tobytes()
+        self._request = ModelInferRequest(model_name="bench", raw_input_contents=[raw])
+        self._request.inputs.add(name="x", datatype="FP32", shape=[1, INPUTS])
+
+    def ask(self) -> None:
+        """One request."""
+        self._stub.ModelInfer(self._request, timeout=10)
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._channel.close()
+
+
+def measure(caller: type[Rest | Grpc], address: str, process: psutil.Process) -> dict[str, float]:
     """Requests a second and median latency by connections, and processor seconds a request."""
     figures: dict[str, float] = {}
     for connections in CONNECTIONS:
         before = sum(process.cpu_times()[:2])
-        latencies = load(address, connections)
+        latencies = load(caller, address, connections)
         figures[f"rate_{connections}"] = len(latencies) / WINDOW_SECONDS
         figures[f"p50_seconds_{connections}"] = statistics.median(latencies)
         figures[f"cpu_seconds_{connections}"] = (sum(process.cpu_times()[:2]) - before) / len(latencies)
@@ -155,19 +198,15 @@ def measure(address: str, process: psutil.Process) -> dict[str, float]:
     return figures
 
 
-def load(address: str, connections: int) -> list[float]:
+def load(caller: type[Rest | Grpc], address: str, connections: int) -> list[float]:
     """Latencies of requests over kept-alive connections, each asking again at once, for one window."""
-    body = json.dumps({"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, INPUTS], "data": [0.5] * INPUTS}]})
     latencies: list[float] = []
     end = time.perf_counter() + WINDOW_SECONDS
 
     def ask() -> None:
-        connection = http.client.HTTPConnection(address, timeout=10)
+        connection = caller(address)
         while (began := time.perf_counter()) < end:
-            connection.request("POST", "/v2/models/bench/infer", body)
-            answer = connection.getresponse()
-            answer.read()
-            assert answer.status == 200
+            connection.ask()
             latencies.append(time.perf_counter() - began)
         connection.close()
 
@@ -181,13 +220,14 @@ def load(address: str, connections: int) -> list[float]:
 
 def report(bare: float, results: dict[str, dict[str, float]]) -> None:
     """A table of ratios."""
-    ours, base = results["staytrue"], results["minimal"]
+    base, ours, over_grpc = results["minimal"], results["staytrue"], results["over gRPC"]
     print(f"bare ONNX Runtime call: {bare * 1e6:.1f} us\n")
-    print(f"{'':34}{'minimal':>12}{'staytrue':>12}{'ratio':>8}")
+    print(f"{'':24}{'minimal':>12}{'staytrue':>12}{'ratio':>8}{'over gRPC':>12}{'ratio':>8}")
     for key in ours:
         scale, unit = (1e6, " us") if key.endswith(("_1", "_8")) and "seconds" in key else (1, "")
         scale, unit = (2**-20, " MiB") if key == "resident_bytes" else (scale, unit)
-        print(f"{key:34}{base[key] * scale:12.1f}{ours[key] * scale:12.1f}{ours[key] / base[key]:8.2f}{unit}")
+        beside = "".join(f"{by[key] * scale:12.1f}{by[key] / base[key]:8.2f}" for by in (ours, over_grpc))
+        print(f"{key:24}{base[key] * scale:12.1f}{beside}{unit}")
     for name, figures in results.items():
         print(f"processor time a request to the bare call, {name}: {figures['cpu_seconds_8'] / bare:.0f}x")
 

@@ -12,7 +12,7 @@ from staytrue.settings import resolve
 if TYPE_CHECKING:
     import argparse
 
-_FLAGS = ("host", "port", "log", "insecure", "threads", "nan_policy")
+_FLAGS = ("host", "port", "grpc_port", "log", "insecure", "threads", "nan_policy", "runtime", "provider")
 
 
 class Serve:
@@ -24,7 +24,10 @@ class Serve:
         parser.add_argument("--store", type=Path, help="folder of the model store")
         parser.add_argument("--host", help="address to listen on")
         parser.add_argument("--port", type=int, help="port; 0 for any free one, which is printed")
+        parser.add_argument("--grpc-port", type=int, help="port of gRPC; 0 for any free one, which is printed")
         parser.add_argument("--log", type=Path, help="folder of the event log")
+        parser.add_argument("--runtime", help="onnx, or torchserve: a TorchServe that is started and watched")
+        parser.add_argument("--provider", help="where ONNX Runtime runs: cpu, cuda or tensorrt")
         parser.add_argument("--threads", type=int, help="ONNX Runtime threads a run")
         parser.add_argument("--nan-policy", help="reject, null or string")
         parser.add_argument("--insecure", action="store_const", const=True, help="allow an address beyond loopback")

@@ -12,33 +12,22 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from staytrue.errors import InternalError, InvalidInput, Overloaded, StaytrueError, TooLarge
+from staytrue.errors import InternalError, Overloaded, StaytrueError
 from staytrue.events import Event, Tensor, encode
 from staytrue.records import moment
 from staytrue.signature import rows_of
+from staytrue.tensors import Answer, Parsed, accepted, wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from numpy.typing import NDArray
 
     from serving.registry import Loaded, Registry
     from staytrue.bundle import Bundle
     from staytrue.eventlog import Writer
     from staytrue.events import Heartbeat, Role
     from staytrue.sections import ServingSection
-    from staytrue.signature import TensorSpec
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Given:
-    """One input as a protocol read it."""
-
-    name: str
-    datatype: str
-    array: NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -55,34 +44,39 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Parsed:
-    """What the body said."""
-
-    inputs: list[Given]
-    id: str = ""
-    outputs: list[str] | None = None
-    """Names of the outputs asked for; None for all."""
-    parameters: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What is told to the caller."""
-
-    event_id: str
-    id: str
-    model: str
-    version: str
-    outputs: list[tuple[TensorSpec, NDArray[Any]]]
-
-
-@dataclass(frozen=True)
 class Written:
     """An answer ready to be sent."""
 
     event_id: str
     version: str
     body: bytes
+
+
+@dataclass(frozen=True)
+class Description:
+    """A version as it is told to callers."""
+
+    bundle: Bundle
+    versions: list[str]
+    """Those that are loaded."""
+    platform: str
+    provider: str
+    runtime: str
+    refused: dict[str, str]
+    """Version → why it did not load."""
+    ready: bool
+
+    def more(self) -> dict[str, Any]:
+        """What the protocol's metadata has no place for."""
+        specs = [*self.bundle.signature.inputs, *self.bundle.signature.outputs]
+        return {
+            "version": self.bundle.version,
+            "runtime": self.runtime,
+            "provider": self.provider,
+            "max_batch": self.bundle.max_batch,
+            "categories": {spec.name: spec.categories for spec in specs if spec.categories},
+            "refused_versions": self.refused,
+        }
 
 
 @dataclass
@@ -118,6 +112,24 @@ class Dataplane:
     def ready(self) -> bool:
         """Whether requests are welcome and every model has answered a real inference in this process."""
         return not self.draining and self.registry.ready()
+
+    def describe(self, name: str, version: str | None) -> Description:
+        """A model's champion, or the version that is named; that one may have to be loaded, so not in the event loop.
+
+        Raises:
+            StaytrueError: it is not there or cannot be loaded; see :meth:`serving.registry.Registry.version`.
+        """
+        model = self.registry.model(name)
+        with self.registry.version(name, version) as loaded:
+            return Description(
+                bundle=loaded.bundle,
+                versions=self.registry.versions()[name],
+                platform=self.registry.make.platform,
+                provider=self.registry.make.provider,
+                runtime=loaded.runtime.description,
+                refused=model.refused,
+                ready=not self.draining and loaded.runtime.ready(),
+            )
 
     async def submit(self, request: Request) -> Written:
         """Answer one request without holding up the event loop; see :meth:`infer`.
@@ -182,15 +194,15 @@ class Dataplane:
 
     def _run(self, loaded: Loaded, parsed: Parsed, draft: _Draft) -> Answer:
         bundle = loaded.bundle
-        arrays = accepted(bundle, parsed.inputs)
-        wanted = wanted_outputs(bundle, parsed.outputs)
+        arrays = accepted(bundle.signature, bundle.max_batch, parsed.inputs)
+        asked = wanted(bundle.signature, parsed.outputs)
         draft.inputs = [Tensor.of(spec.name, spec.datatype, arrays[spec.name]) for spec in bundle.signature.inputs]
         draft.rows = rows_of(list(arrays.values()))
         began = time.perf_counter()
         results = loaded.runtime.run(arrays)
         draft.run_seconds = time.perf_counter() - began
         draft.outputs = [Tensor.of(spec.name, spec.datatype, results[spec.name]) for spec in bundle.signature.outputs]
-        outputs = [(spec, results[spec.name]) for spec in wanted]
+        outputs = [(spec, results[spec.name]) for spec in asked]
         return Answer(draft.id, parsed.id, bundle.name, bundle.version, outputs)
 
     def _event_time(self, parameters: dict[str, Any]) -> float:
@@ -235,57 +247,3 @@ class Dataplane:
     def _known(self, model: str) -> str:
         """The model's name, or "" for one that is not here: names of strangers must not become labels of metrics."""
         return model if model in self.registry.names() else ""
-
-
-def accepted(bundle: Bundle, given: list[Given]) -> dict[str, NDArray[Any]]:
-    """Inputs by name, each as the signature wants it, with one number of rows that is within the limit.
-
-    Raises:
-        InvalidInput: an input is missing, unknown, twice there, or of another datatype or shape; rows differ.
-        TooLarge: more rows than the bundle was proven for.
-    """
-    arrays: dict[str, NDArray[Any]] = {}
-    for item in given:
-        spec = bundle.signature.input(item.name)
-        if spec is None:
-            there = ", ".join(f'"{known.name}"' for known in bundle.signature.inputs)
-            raise InvalidInput(f'input "{item.name[:100]}"', "is not an input of this model", hint=f"it takes {there}")
-        if item.name in arrays:
-            raise InvalidInput(f'input "{item.name}"', "is given twice")
-        spec.check(item.array, item.datatype)
-        arrays[item.name] = item.array
-    for spec in bundle.signature.inputs:
-        if spec.name not in arrays:
-            raise InvalidInput(f'input "{spec.name}"', expected=spec.label(), got="nothing", hint="add it to `inputs`")
-    _check_rows(bundle, arrays)
-    return arrays
-
-
-def wanted_outputs(bundle: Bundle, names: list[str] | None) -> list[TensorSpec]:
-    """The outputs asked for, or all.
-
-    Raises:
-        InvalidInput: no such output.
-    """
-    if names is None:
-        return bundle.signature.outputs
-    known = {spec.name: spec for spec in bundle.signature.outputs}
-    for name in names:
-        if name not in known:
-            raise InvalidInput(
-                f'output "{name[:100]}"', "is not an output of this model", hint=f"it gives {list(known)}"
-            )
-    return [known[name] for name in names]
-
-
-def _check_rows(bundle: Bundle, arrays: dict[str, NDArray[Any]]) -> None:
-    batched = {spec.name: arrays[spec.name].shape[0] for spec in bundle.signature.inputs if spec.shape[:1] == [-1]}
-    if len(set(batched.values())) > 1:
-        raise InvalidInput("inputs", expected="the same number of rows in each", got=str(batched)[:300])
-    rows = next(iter(batched.values()), 1)
-    if rows > bundle.max_batch:
-        raise TooLarge(
-            "inputs", expected=f"at most {bundle.max_batch} rows", got=str(rows), hint="send several requests"
-        )
-    if rows == 0:
-        raise InvalidInput("inputs", expected="at least one row", got="0")

@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from serving.runtimes.onnx import OnnxRuntime
+from serving.runtimes.onnx import OnnxMaker
 from staytrue.errors import CorruptData, NotFound, Overloaded, StaytrueError, Unavailable
 from staytrue.signature import NUMPY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from serving.runtimes.base import Runtime
+    from serving.runtimes.base import Runtime, RuntimeMaker
     from staytrue.bundle import Bundle
     from staytrue.signature import Signature
     from staytrue.store import Store
@@ -72,17 +71,19 @@ class Registry:
     Args:
         store: where versions come from.
         names: models to serve; empty for all of the store.
-        make: turns an artefact into a runtime.
+        make: turns artefacts into runtimes, and says which of a bundle's it takes; ONNX Runtime where none is given.
+            Whoever made it closes it.
     """
 
     def __init__(
         self,
         store: Store,
         names: list[str],
-        make: Callable[[Path, Signature], Runtime] = OnnxRuntime,
+        make: RuntimeMaker | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._store, self._names, self._make, self._clock = store, names, make, clock
+        self._store, self._names, self._clock = store, names, clock
+        self.make = make or OnnxMaker()
         self._models: dict[str, Model] = {}
         self._lock = threading.Lock()
         self._pinning = threading.Lock()
@@ -133,6 +134,7 @@ class Registry:
         Raises:
             NotFound: no such model or version.
             CorruptData: the version named does not load.
+            Overloaded: another version that was named is being loaded.
         """
         self._pin(name, version)
         with self._lock:
@@ -146,9 +148,9 @@ class Registry:
                 self._close_if_done(loaded)
 
     def ready(self) -> bool:
-        """Whether a real inference of each model succeeded in this process."""
+        """Whether a real inference of each model succeeded in this process, and what runs it is still there."""
         models = list(self._models.values())
-        return bool(models) and all(model.champion is not None for model in models)
+        return bool(models) and all(model.champion and model.champion.runtime.ready() for model in models)
 
     def versions(self) -> dict[str, list[str]]:
         """Loaded versions by model."""
@@ -166,12 +168,18 @@ class Registry:
         self._models.clear()
 
     def _pin(self, name: str, version: str | None) -> None:
-        """Load a version that was named, one at a time and beside the lock: calls of others must not wait for it."""
+        """Load a version that was named, one at a time and beside the lock: calls of others must not wait for it.
+
+        Nor may they wait for a thread: who names a version while one is being loaded is told to come again, so that
+        many such requests hold one of the threads that answer, not all of them.
+        """
         model = self.model(name)
         if model.holds(version):
             return
         wanted = version or ""
-        with self._pinning:
+        if not self._pinning.acquire(blocking=False):
+            raise Overloaded(f'model "{name}"', "another version that was named is being loaded", hint="try again")
+        try:
             if model.holds(version):
                 return
             fresh = self._load(name, wanted)
@@ -180,6 +188,8 @@ class Registry:
                 while len(model.pinned) > PINNED_KEPT:
                     _, oldest = model.pinned.popitem(last=False)
                     self._retire(oldest)
+        finally:
+            self._pinning.release()
 
     def _find(self, name: str, version: str | None) -> Loaded:
         model = self.model(name)
@@ -209,10 +219,15 @@ class Registry:
 
     def _load(self, name: str, version: str) -> Loaded:
         bundle = self._store.load(name, version)
-        artefact = bundle.artefacts.get("onnx")
+        artefact = bundle.artefacts.get(self.make.format)
         if artefact is None:
-            raise CorruptData(f"{name} version {version}", "has no ONNX artefact, which this runtime needs")
-        runtime = self._make(self._store.path(name, version) / artefact, bundle.signature)
+            there = sorted(bundle.artefacts)
+            raise CorruptData(
+                f"{name} version {version}",
+                f"has no artefact {self.make.format}, which {self.make.description} runs, but {', '.join(there)}",
+                hint=f"export it again with export.formats: [{', '.join([*there, self.make.format])}]",
+            )
+        runtime = self.make(self._store.path(name, version) / artefact, bundle.signature)
         try:
             _check_outputs(bundle, runtime.run(example(bundle.signature)))
         except Exception as error:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
-def listen(host: str, port: int, *, insecure: bool) -> socket.socket:
-    """A bound TCP socket. Loopback by default: other addresses need a deliberate word.
+def listen(host: str, port: int, *, insecure: bool, flag: str = "--port") -> socket.socket:
+    """A bound TCP socket. Loopback by default: other addresses need a deliberate word. ``flag`` sets the port.
 
     Raises:
         InvalidConfig: the address is not loopback and ``insecure`` is not set, is taken, or is none of this machine.
@@ -33,15 +33,20 @@ def listen(host: str, port: int, *, insecure: bool) -> socket.socket:
         bound.bind((host, port))
     except OSError as error:
         bound.close()
-        hint = "choose another with --port, or 0 for any free one"
+        hint = f"choose another with {flag}, or 0 for any free one"
         raise InvalidConfig(f"{host}:{port}", f"cannot be listened on: {error.strerror}", hint=hint) from error
     return bound
 
 
 def address(bound: socket.socket) -> str:
     """``http://127.0.0.1:8080``."""
+    return f"http://{place(bound)}"
+
+
+def place(bound: socket.socket) -> str:
+    """``127.0.0.1:8080``."""
     host, port = bound.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @contextlib.contextmanager

@@ -42,6 +42,9 @@ MISSING_INTEGER = int(np.iinfo(np.int64).min)
 """How a caller, or a file, says that a whole number is missing: INT64 has no NaN."""
 MISSING_TEXT = ""
 """How a caller says that a text is missing."""
+MOST_AXES = 8
+LARGEST_EMPTY = 2**31
+"""An axis of 0 makes any other size fit no data at all, also one that no array can have."""
 
 
 class TensorSpec(Record, frozen=True, kw_only=True):
@@ -83,6 +86,19 @@ class Signature(Record, frozen=True, kw_only=True):
     def input(self, name: str) -> TensorSpec | None:
         """The input of that name, or None."""
         return next((spec for spec in self.inputs if spec.name == name), None)
+
+
+def check_shape(shape: Sequence[int], where: str) -> None:
+    """Refuse a shape that no tensor of a request can have; ``where`` opens the message.
+
+    Raises:
+        InvalidInput: a negative size, too many axes, or a huge one beside an empty one.
+    """
+    if any(size < 0 for size in shape):
+        raise InvalidInput(f"{where} shape", expected="whole numbers, none negative", got=_bracket(shape)[:80])
+    if len(shape) > MOST_AXES or (0 in shape and max(shape) > LARGEST_EMPTY):
+        expected = f"at most {MOST_AXES} axes, none huge beside an empty one"
+        raise InvalidInput(f"{where} shape", expected=expected, got=f"{len(shape)} axes up to {max(shape)}")
 
 
 def rows_of(arrays: Sequence[NDArray[Any]]) -> int:

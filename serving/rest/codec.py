@@ -5,30 +5,16 @@ Source: Open Inference Protocol, REST specification, "Inference Request JSON Obj
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import orjson
 
-from serving.dataplane import Given, Parsed
 from staytrue.errors import InvalidInput
-from staytrue.records import shown
-from staytrue.signature import NUMPY
+from staytrue.tensors import parsed, written
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from serving.dataplane import Answer
-    from staytrue.bundle import Bundle
-
-_TYPES: dict[str, set[type]] = {"BOOL": {bool}, "BYTES": {str}}
-_NAMES = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-_FLOATS = ("FP16", "FP32", "FP64")
-MOST_AXES = 8
-LARGEST_EMPTY = 2**31
-"""An axis of 0 makes any other size fit no data at all, also one that no array can have."""
-POLICY_HINT = "the server's setting nan_policy decides"
+    from serving.dataplane import Description
+    from staytrue.tensors import Answer, Parsed
 
 
 def parse(body: bytes, nan_policy: str) -> Parsed:
@@ -37,18 +23,13 @@ def parse(body: bytes, nan_policy: str) -> Parsed:
     Raises:
         InvalidInput: empty, not JSON, or not an inference request; says where.
     """
-    request = _object(body)
-    inputs = request.get("inputs")
-    if not isinstance(inputs, list) or not inputs:
-        raise InvalidInput('body "inputs"', expected="a list of tensors", got=_kind(inputs))
-    parameters = request.get("parameters") or {}
-    if not isinstance(parameters, dict):
-        raise InvalidInput('body "parameters"', expected="an object", got=_kind(parameters))
-    name = request.get("id", "")
-    if not isinstance(name, str):
-        raise InvalidInput('body "id"', expected="a string", got=_kind(name))
-    given = [_tensor(item, f"inputs[{place}]", nan_policy) for place, item in enumerate(inputs)]
-    return Parsed(given, id=name, outputs=_outputs(request.get("outputs")), parameters=parameters)
+    if not body.strip():
+        raise InvalidInput("body", expected="an inference request in JSON", got="nothing")
+    try:
+        request = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidInput(f"body, line {error.lineno} column {error.colno}", f"is not JSON: {error.msg}") from error
+    return parsed(request, nan_policy)
 
 
 def write(answer: Answer, nan_policy: str) -> bytes:
@@ -57,163 +38,20 @@ def write(answer: Answer, nan_policy: str) -> bytes:
     Raises:
         InvalidInput: an output is NaN or infinite, and the policy is to refuse them.
     """
-    outputs = [
-        {
-            "name": spec.name,
-            "datatype": spec.datatype,
-            "shape": list(array.shape),
-            "data": _data(spec.name, array, nan_policy),
-        }
-        for spec, array in answer.outputs
-    ]
-    told: dict[str, Any] = {"model_name": answer.model, "model_version": answer.version}
-    if answer.id:
-        told["id"] = answer.id
-    return orjson.dumps({**told, "parameters": {"event_id": answer.event_id}, "outputs": outputs})
+    return orjson.dumps(written(answer, nan_policy))
 
 
-def metadata(bundle: Bundle, versions: list[str], runtime: str, refused: dict[str, str]) -> dict[str, Any]:
+def metadata(model: Description) -> dict[str, Any]:
     """The model metadata response; under ``parameters`` what the protocol has no place for."""
 
     def told(specs: list[Any]) -> list[dict[str, Any]]:
         return [{"name": spec.name, "datatype": spec.datatype, "shape": spec.shape} for spec in specs]
 
     return {
-        "name": bundle.name,
-        "versions": versions,
-        "platform": "onnx_onnxv1",
-        "inputs": told(bundle.signature.inputs),
-        "outputs": told(bundle.signature.outputs),
-        "parameters": {
-            "version": bundle.version,
-            "runtime": runtime,
-            "max_batch": bundle.max_batch,
-            "categories": {spec.name: spec.categories for spec in bundle.signature.inputs if spec.categories},
-            "refused_versions": refused,
-        },
+        "name": model.bundle.name,
+        "versions": model.versions,
+        "platform": model.platform,
+        "inputs": told(model.bundle.signature.inputs),
+        "outputs": told(model.bundle.signature.outputs),
+        "parameters": model.more(),
     }
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    if not body.strip():
-        raise InvalidInput("body", expected="an inference request in JSON", got="nothing")
-    try:
-        request = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise InvalidInput(f"body, line {error.lineno} column {error.colno}", f"is not JSON: {error.msg}") from error
-    if not isinstance(request, dict):
-        raise InvalidInput("body", expected="an object", got=_kind(request))
-    return request
-
-
-def _outputs(said: Any) -> list[str] | None:
-    if said is None:
-        return None
-    if not isinstance(said, list) or not all(isinstance(o, dict) and isinstance(o.get("name"), str) for o in said):
-        raise InvalidInput('body "outputs"', expected='a list of {"name": …}', got=_kind(said))
-    return [item["name"] for item in said] or None
-
-
-def _tensor(item: Any, where: str, nan_policy: str) -> Given:
-    if not isinstance(item, dict):
-        raise InvalidInput(where, expected="a tensor object", got=_kind(item))
-    name, datatype, shape = item.get("name"), item.get("datatype"), item.get("shape")
-    if not isinstance(name, str) or not name:
-        raise InvalidInput(f"{where}.name", expected="a string", got=_kind(name))
-    where = f'input "{name[:100]}"'
-    if not isinstance(datatype, str) or datatype not in NUMPY:
-        raise InvalidInput(f"{where} datatype", expected=f"one of {', '.join(NUMPY)}", got=_kind(datatype))
-    if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
-        raise InvalidInput(f"{where} shape", expected="a list of whole numbers, none negative", got=_kind(shape))
-    if len(shape) > MOST_AXES or (0 in shape and max(shape) > LARGEST_EMPTY):
-        got = f"{len(shape)} axes up to {max(shape)}"
-        raise InvalidInput(
-            f"{where} shape", expected=f"at most {MOST_AXES} axes, none huge beside an empty one", got=got
-        )
-    if "data" not in item:
-        raise InvalidInput(f"{where} data", expected=f"{math.prod(shape)} values", got="nothing")
-    values = _flat(item["data"], shape, where)
-    return Given(name, datatype, _array(values, datatype, shape, where, nan_policy))
-
-
-def _flat(data: Any, shape: list[int], where: str) -> list[Any]:
-    """Values in row-major order; nested lists must nest as the shape says."""
-    if not isinstance(data, list):
-        raise InvalidInput(f"{where} data", expected="a list", got=_kind(data))
-    if not data or not isinstance(data[0], list):
-        values = data
-    else:
-        values, level = [], data
-        for size in shape[1:]:
-            if not all(isinstance(part, list) and len(part) == size for part in level):
-                raise InvalidInput(f"{where} data", expected=f"lists nested as shape {shape}", got="others")
-            level = [value for part in level for value in part]
-        values = level
-    if len(values) != math.prod(shape):
-        raise InvalidInput(
-            f"{where} data", expected=f"{math.prod(shape)} values for shape {shape}", got=str(len(values))
-        )
-    return values
-
-
-def _array(values: list[Any], datatype: str, shape: list[int], where: str, nan_policy: str) -> NDArray[Any]:
-    if datatype in _FLOATS:
-        return _floats(values, datatype, shape, where, nan_policy)
-    strange = set(map(type, values)) - _TYPES.get(datatype, {int})
-    if strange:
-        _refuse_type(values, strange, datatype, where)
-    try:
-        return np.array(values, dtype=NUMPY[datatype]).reshape(shape)
-    except OverflowError:
-        limits = np.iinfo(NUMPY[datatype])
-        got = next(value for value in values if not limits.min <= value <= limits.max)
-        expected = f"{datatype} from {limits.min} to {limits.max}"
-        raise InvalidInput(f"{where} data", expected=expected, got=str(got)[:40]) from None
-
-
-def _floats(values: list[Any], datatype: str, shape: list[int], where: str, nan_policy: str) -> NDArray[Any]:
-    strange = set(map(type, values)) - {float, int}
-    if type(None) in strange and nan_policy == "null":
-        values, strange = [math.nan if value is None else value for value in values], strange - {type(None)}
-    if str in strange and nan_policy == "string" and all(v in _NAMES for v in values if type(v) is str):
-        values, strange = [_NAMES[v] if type(v) is str else v for v in values], strange - {str}
-    if strange:
-        _refuse_type(values, strange, datatype, where)
-    try:
-        with np.errstate(over="ignore"):
-            wide = np.array(values, dtype=np.float64)
-            array = wide.astype(NUMPY[datatype])
-    except OverflowError:  # a whole number that no float can hold
-        wide, array = np.zeros(1), np.array([math.inf])
-    overflown = np.isfinite(wide) & ~np.isfinite(array)
-    if overflown.any() or (nan_policy == "reject" and not np.isfinite(array).all()):
-        raise InvalidInput(f"{where} data", expected=f"finite {datatype}", got="a number beyond its range")
-    return array.reshape(shape)
-
-
-def _refuse_type(values: list[Any], strange: set[type], datatype: str, where: str) -> None:
-    place, got = next((place, value) for place, value in enumerate(values) if type(value) in strange)
-    hint = f"for missing values {POLICY_HINT}" if got is None and datatype in _FLOATS else ""
-    raise InvalidInput(f"{where} data[{place}]", expected=datatype, got=_kind(got), hint=hint)
-
-
-def _data(name: str, array: NDArray[Any], nan_policy: str) -> list[Any]:
-    values: list[Any] = array.ravel().tolist()
-    if array.dtype.kind != "f" or np.isfinite(array).all():
-        return values
-    if nan_policy == "reject":
-        raise InvalidInput(f'output "{name}"', "came out NaN or infinite, which JSON cannot say", hint=POLICY_HINT)
-    if nan_policy == "null":
-        return [value if math.isfinite(value) else None for value in values]
-    return [value if math.isfinite(value) else _word(value) for value in values]
-
-
-def _word(value: float) -> str:
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-
-
-def _kind(value: Any) -> str:
-    if value is None:
-        return "nothing (null)"
-    text = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
-    return f"{text.get(type(value), type(value).__name__)} {shown(value)}"[:80]

@@ -73,22 +73,14 @@ class Rest:
     async def model(self, http: Http) -> Response:
         """Model metadata."""
         name, version = http.path_params["model"], http.path_params.get("version")
-        return _json(await run_in_threadpool(self._metadata, name, version))
+        return _json(codec.metadata(await run_in_threadpool(self._dataplane.describe, name, version)))
 
     async def model_ready(self, http: Http) -> Response:
         """Whether a model, or a version of it, answers."""
         name, version = http.path_params["model"], http.path_params.get("version")
-        bundle = await run_in_threadpool(self._metadata, name, version)
-        told = {"name": name, "version": bundle["parameters"]["version"], "ready": not self._dataplane.draining}
-        return _json(told, 200 if told["ready"] else 503)
-
-    def _metadata(self, name: str, version: str | None) -> dict[str, Any]:
-        """Not in the loop: a version that is named may have to be loaded."""
-        registry = self._dataplane.registry
-        model = registry.model(name)
-        with registry.version(name, version) as loaded:
-            versions = registry.versions()[name]
-            return codec.metadata(loaded.bundle, versions, loaded.runtime.description, model.refused)
+        model = await run_in_threadpool(self._dataplane.describe, name, version)
+        told = {"name": name, "version": model.bundle.version, "ready": model.ready}
+        return _json(told, 200 if model.ready else 503)
 
     async def infer(self, http: Http) -> Response:
         """Inference."""

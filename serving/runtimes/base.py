@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from staytrue.bundle import Format
+    from staytrue.signature import Signature
 
 
 class Runtime(Protocol):
@@ -21,8 +25,43 @@ class Runtime(Protocol):
 
         Raises:
             InvalidInput: the model refused these values. Any other exception is a fault of ours.
-            Unavailable: after ``close``.
+            DeadlineExceeded: it took longer than is allowed.
+            Overloaded: whatever runs it has too much to do.
+            Unavailable: after ``close``, and while what runs it is gone and comes back.
         """
+
+    def ready(self) -> bool:
+        """Whether it can run now: false while what runs it is gone, for those that run elsewhere; does not wait."""
 
     def close(self) -> None:
         """Free the model; once more does nothing."""
+
+
+class RuntimeMaker(Protocol):
+    """Turns artefacts into runtimes, and owns what they share: a server that runs them all, for example."""
+
+    format: Format
+    """Which artefact of a bundle it takes."""
+    platform: str
+    """For the metadata of the Open Inference Protocol: ``onnx_onnxv1``."""
+    provider: str
+    """Where models run, as the settings name it: ``cpu``, ``cuda``, ``tensorrt``."""
+    description: str
+    """For people, told at start: ``onnxruntime 1.32.0 CPU``."""
+
+    def __call__(self, path: Path, signature: Signature) -> Runtime:
+        """Load an artefact.
+
+        Raises:
+            CorruptData: it cannot be loaded, or is not the signature's.
+            Unavailable: what would run it is not there.
+        """
+
+    def close(self) -> None:
+        """End what the runtimes share; once more does nothing."""
+
+    def __enter__(self) -> Self:
+        """The maker, closed at the end of the block."""
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from staytrue.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from serving.runtimes.base import Runtime
+    from staytrue.bundle import Format
+    from staytrue.signature import Signature
 
 
 class FakeRuntime:
@@ -21,6 +26,7 @@ class FakeRuntime:
         self._answer = answer
         self.runs = 0
         self.closed = False
+        self.well = True
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Answer, and count.
@@ -33,6 +39,34 @@ class FakeRuntime:
         self.runs += 1
         return self._answer(inputs)
 
+    def ready(self) -> bool:
+        """As ``well`` says."""
+        return self.well and not self.closed
+
     def close(self) -> None:
         """Refuse from now on."""
         self.closed = True
+
+
+class FakeMaker:
+    """Makes runtimes by a function of path and signature."""
+
+    platform, provider, description = "fake", "cpu", "fake"
+
+    def __init__(self, make: Callable[[Path, Signature], Runtime], kind: Format = "onnx") -> None:
+        self._make, self.format = make, kind
+        self.closed = False
+
+    def __call__(self, path: Path, signature: Signature) -> Runtime:
+        """Call the function."""
+        return self._make(path, signature)
+
+    def close(self) -> None:
+        """Remember it."""
+        self.closed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,12 +1,13 @@
-"""ONNX Runtime on the processor: the default, and what every parity proof and gate runs."""
+"""ONNX Runtime, on the processor or on a GPU: the default, and what every parity proof and gate runs."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import onnxruntime as ort
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
+from serving.runtimes.providers import arguments, check, demand, describe, first_line
 from staytrue.errors import CorruptData, InvalidInput, Unavailable
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from serving.runtimes.providers import Provider
+    from staytrue.bundle import Format
     from staytrue.signature import Signature
 
 _LOG_ERRORS_ONLY = 3
@@ -25,23 +28,30 @@ class OnnxRuntime:
 
     Raises:
         CorruptData: ONNX Runtime cannot load the file, or its inputs and outputs are not the signature's.
+        InvalidConfig: the provider is not in this ONNX Runtime, or it does not find its device.
     """
 
-    def __init__(self, path: Path, signature: Signature, *, threads: int = 1) -> None:
+    def __init__(
+        self, path: Path, signature: Signature, *, threads: int = 1, provider: Provider = "cpu", device_id: int = 0
+    ) -> None:
+        self.description = describe(provider, device_id)
+        demand(provider, ort.get_available_providers())
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = _LOG_ERRORS_ONLY
         try:
-            self._session: Any = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session: Any = ort.InferenceSession(
+                str(path), options, providers=arguments(provider, device_id), enable_fallback=0
+            )
         except Exception as error:  # ONNX Runtime raises a class of its own for every status
-            raise CorruptData(str(path), f"ONNX Runtime cannot load it: {_first_line(error)}") from error
+            raise CorruptData(str(path), f"ONNX Runtime cannot load it: {first_line(error)}") from error
+        demand(provider, self._session.get_providers())
         self._outputs = [spec.name for spec in signature.outputs]
         self._match(
             "input", [spec.name for spec in signature.inputs], [i.name for i in self._session.get_inputs()], path
         )
         self._match("output", self._outputs, [o.name for o in self._session.get_outputs()], path)
-        self.description = f"onnxruntime {ort.__version__} CPU"
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Run the graph; see :class:`serving.runtimes.base.Runtime`.
@@ -56,8 +66,12 @@ class OnnxRuntime:
         try:
             values = session.run(self._outputs, dict(inputs))
         except InvalidArgument as error:  # any other failure, memory that ran out for example, is not the caller's
-            raise InvalidInput("model", f"could not run on this input: {_first_line(error)}") from error
+            raise InvalidInput("model", f"could not run on this input: {first_line(error)}") from error
         return dict(zip(self._outputs, values, strict=True))
+
+    def ready(self) -> bool:
+        """A session in this process runs for as long as it is open."""
+        return self._session is not None
 
     def close(self) -> None:
         """Free the session."""
@@ -69,5 +83,32 @@ class OnnxRuntime:
             raise CorruptData(str(path), expected=f"{side}s {sorted(wanted)}", got=str(sorted(found)))
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+class OnnxMaker:
+    """Makes sessions on one device.
+
+    Raises:
+        InvalidConfig: this ONNX Runtime lacks the provider, or the provider finds no device: before any model is there.
+    """
+
+    format: Format = "onnx"
+    platform = "onnx_onnxv1"
+
+    def __init__(self, provider: Provider = "cpu", device_id: int = 0, *, threads: int = 1) -> None:
+        self.provider: str = provider
+        self._provider: Provider = provider
+        self._device_id, self._threads = device_id, threads
+        self.description = describe(provider, device_id)
+        check(provider, device_id)
+
+    def __call__(self, path: Path, signature: Signature) -> OnnxRuntime:
+        """Load a graph."""
+        return OnnxRuntime(path, signature, threads=self._threads, provider=self._provider, device_id=self._device_id)
+
+    def close(self) -> None:
+        """Nothing is shared."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

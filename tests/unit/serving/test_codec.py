@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.dataplane import Answer
 from serving.rest import codec
 from staytrue.errors import InvalidInput
 from staytrue.signature import NUMPY, TensorSpec
+from staytrue.tensors import Answer
 
 
 def body(**tensor: Any) -> bytes:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from serving.dataplane import Dataplane, Given, Parsed, Request
+from serving.dataplane import Dataplane, Request
 from serving.registry import Registry
 from staytrue.errors import Overloaded
 from staytrue.eventlog import Reader, Writer
 from staytrue.events import Event, decode
 from staytrue.sections import ServingSection
+from staytrue.tensors import Given, Parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

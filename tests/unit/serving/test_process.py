@@ -5,14 +5,20 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import subprocess
 import threading
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+import grpc
+import numpy as np
 import pytest
+from grpc_health.v1 import health_pb2
 
-from examples.bikeshare.demo.processes import Service
+from examples.bikeshare.demo.processes import Service, staytrue
+from serving.proto import open_inference_grpc_pb2 as proto
+from serving.proto.open_inference_grpc_pb2_grpc import GRPCInferenceServiceStub
 from staytrue.eventlog import Reader
 from staytrue.events import Event, decode
 from staytrue.records import read, to_json
@@ -46,7 +52,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[], Service]]:
 
     def starter() -> Service:
         log = tmp_path / f"serve-{len(services)}.log"
-        services.append(Service("serve", tmp_path / "staytrue.yaml", log, "--port", "0"))
+        services.append(Service("serve", tmp_path / "staytrue.yaml", log, "--port", "0", "--grpc-port", "0"))
         return services[-1]
 
     yield starter
@@ -80,36 +86,91 @@ def until(true: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+class Caller(Protocol):
+    """A kept connection of one protocol."""
+
+    def ask(self) -> tuple[str, str] | str:
+        """Ask for a prediction: its event's id and its version, or what was said instead.
+
+        Raises:
+            OSError, http.client.HTTPException: the server is gone.
+        """
+
+    def close(self) -> None:
+        """Let go of the connection."""
+
+
+class Rest:
+    """A caller over HTTP."""
+
+    def __init__(self, server: Service) -> None:
+        self._connection = connect(server)
+        self.close = self._connection.close
+
+    def ask(self) -> tuple[str, str] | str:
+        """One request."""
+        self._connection.request("POST", INFER, BODY)
+        answer = self._connection.getresponse()
+        data = answer.read()
+        if answer.status != 200:
+            return f"{answer.status} {data!r}"
+        told = json.loads(data)
+        return told["parameters"]["event_id"], told["model_version"]
+
+
+class Grpc:
+    """A caller over gRPC."""
+
+    def __init__(self, server: Service) -> None:
+        self._channel = grpc.insecure_channel(server.grpc, options=[("grpc.use_local_subchannel_pool", 1)])
+        self._stub, self.close = GRPCInferenceServiceStub(self._channel), self._channel.close
+        raw = [np.float32(1.5).tobytes(), b"\1\0\0\0b", np.int64(10).tobytes()]
+        self._request = proto.ModelInferRequest(model_name="tiny", raw_input_contents=raw)
+        for tensor in TENSORS:
+            self._request.inputs.add(name=tensor["name"], datatype=tensor["datatype"], shape=tensor["shape"])
+
+    def ask(self) -> tuple[str, str] | str:
+        """One request."""
+        try:
+            told = self._stub.ModelInfer(self._request, timeout=20)
+        except grpc.RpcError as error:
+            code, said = error.code(), error.details()
+            if code == grpc.StatusCode.UNAVAILABLE:
+                raise ConnectionError(said) from error
+            return f"{code} {said}"
+        return told.parameters["event_id"].string_param, told.model_version
+
+
+CALLERS: dict[str, type[Rest | Grpc]] = {"rest": Rest, "grpc": Grpc}
+
+
 class Load:
     """Callers that ask again at once, each over its kept connection, until the server is gone or they are told to."""
 
-    def __init__(self, server: Service) -> None:
-        self._server, self._end = server, threading.Event()
+    def __init__(self, server: Service, over: str = "rest") -> None:
+        self._server, self._over, self._end = server, over, threading.Event()
         self.answered: list[str] = []
         """Ids of events that were told to callers with a prediction."""
         self.versions: set[str] = set()
-        self.failed: list[tuple[int, bytes]] = []
+        self.failed: list[str] = []
         self._threads = [threading.Thread(target=self._call) for _ in range(CONNECTIONS)]
         for thread in self._threads:
             thread.start()
 
     def _call(self) -> None:
-        connection = connect(self._server)
+        caller: Caller = CALLERS[self._over](self._server)
         try:
             while not self._end.is_set():
-                connection.request("POST", INFER, BODY)
-                answer = connection.getresponse()
-                data = answer.read()
-                if answer.status == 200:
-                    told = json.loads(data)
-                    self.answered.append(told["parameters"]["event_id"])
-                    self.versions.add(told["model_version"])
+                told = caller.ask()
+                if isinstance(told, tuple):
+                    self.answered.append(told[0])
+                    self.versions.add(told[1])
                 else:
-                    self.failed.append((answer.status, data))
+                    self.failed.append(told)
         except (OSError, http.client.HTTPException):
             pass  # the server is gone
         finally:
-            connection.close()
+            caller.close()
 
     def wait_for(self, answers: int) -> None:
         """Until that many were answered."""
@@ -134,14 +195,15 @@ def logged(folder: Path) -> Counter[str]:
     return Counter(event.id for event in entries(folder))
 
 
+@pytest.mark.parametrize("over", CALLERS)
 def test_killed_under_load_every_acknowledged_answer_is_in_the_log_exactly_once(
-    store: Store, tmp_path: Path, start: Callable[[], Service]
+    store: Store, tmp_path: Path, start: Callable[[], Service], over: str
 ) -> None:
     assert store.models() == ["tiny"]
     answered: list[str] = []
     for _ in range(2):  # the second writes beside what the first has left
         server = start()
-        load = Load(server)
+        load = Load(server, over)
         load.wait_for(300)
         server.kill()
         load.stop()
@@ -154,17 +216,46 @@ def test_killed_under_load_every_acknowledged_answer_is_in_the_log_exactly_once(
     assert len(times) - len(answered) <= 2 * CONNECTIONS
 
 
+@pytest.mark.parametrize("over", CALLERS)
 def test_ended_under_load_nothing_fails_and_the_exit_code_is_0(
-    store: Store, tmp_path: Path, start: Callable[[], Service]
+    store: Store, tmp_path: Path, start: Callable[[], Service], over: str
 ) -> None:
     assert store.models() == ["tiny"]
     server = start()
-    load = Load(server)
+    load = Load(server, over)
     load.wait_for(300)
-    assert server.stop() == 0
+    with grpc.insecure_channel(server.grpc) as channel:
+        health = channel.unary_stream(
+            "/grpc.health.v1.Health/Watch",
+            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+            response_deserializer=health_pb2.HealthCheckResponse.FromString,
+        )(health_pb2.HealthCheckRequest(service="tiny"), timeout=60)
+        assert next(health).status == health_pb2.HealthCheckResponse.SERVING
+        assert server.stop() == 0
+        assert [told.status for told in health] == [health_pb2.HealthCheckResponse.NOT_SERVING]
     load.stop()
     assert not load.failed
     assert logged(tmp_path) == Counter(load.answered)
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_a_port_that_is_taken_ends_the_start_with_a_word_and_no_port_means_no_grpc(
+    store: Store, tmp_path: Path, start: Callable[[], Service]
+) -> None:
+    assert store.models() == ["tiny"]
+    port = start().grpc.split(":")[1]
+    again = staytrue("serve", "--project", tmp_path / "staytrue.yaml", "--port", "0", "--grpc-port", port)
+    done = subprocess.run(again, capture_output=True, text=True, timeout=60, check=False)
+    said = f"127.0.0.1:{port}: cannot be listened on: Address already in use; choose another with --grpc-port"
+    assert (done.returncode, said in done.stderr, done.stdout) == (2, True, "")
+    (tmp_path / "other.yaml").write_text(PROJECT.replace("log: events", "log: others, grpc_port: null"))
+    without = Service("serve", tmp_path / "other.yaml", tmp_path / "other.log", "--port", "0")
+    try:
+        assert without.grpc == ""
+        assert "grpc" not in without.log.read_text()
+        assert ask(without, "/v2/health/ready")[0] == 200
+    finally:
+        assert without.stop() == 0
 
 
 def test_bad_versions_change_nothing_and_a_good_one_takes_over_without_a_failed_request(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from serving.registry import PINNED_KEPT, RETRY_SECONDS, Registry
-from serving.runtimes.fake import FakeRuntime
+from serving.runtimes.fake import FakeMaker, FakeRuntime
 from serving.runtimes.onnx import OnnxRuntime
-from staytrue.errors import CorruptData, NotFound, Unavailable
+from staytrue.errors import CorruptData, NotFound, Overloaded, Unavailable
 from staytrue.records import read, to_json
 from staytrue.store import Aliases
 
@@ -148,7 +148,7 @@ def test_a_version_that_fails_its_first_run_in_any_way_leaves_the_old_one_servin
         made.append(FakeRuntime(fail))
         return made[-1]
 
-    registry = Registry(store, [], make)
+    registry = Registry(store, [], FakeMaker(make))
     registry.refresh()
     store.promote("tiny", publishing(3.0), reason="test")
     for _ in range(3):
@@ -190,12 +190,15 @@ def test_the_champion_answers_while_a_named_version_is_being_loaded(
         return OnnxRuntime(path, signature)
 
     store.promote("tiny", publishing(3.0), reason="test")
-    registry = Registry(store, [], slowly)
+    registry = Registry(store, [], FakeMaker(slowly))
     registry.refresh()
     named = threading.Thread(target=total, args=(registry, row, "1"))
     named.start()
     assert begun.wait(10)
     assert total(registry, row) == 16.5
+    for version in ("1", "3"):  # nobody else waits for it, whichever version they name
+        with pytest.raises(Overloaded, match="is being loaded; try again"), registry.version("tiny", version):
+            pass
     go_on.set()
     named.join()
     assert "1" in registry.model("tiny").pinned
@@ -211,6 +214,30 @@ def test_only_a_few_named_versions_stay_loaded(
     for version in ("2", "3", "4", "5", "6"):
         total(registry, row, version)
     assert len(registry.model("tiny").pinned) == PINNED_KEPT
+
+
+def test_ready_ends_when_what_runs_the_champion_is_gone_and_comes_back_with_it(
+    store: Store, row: dict[str, Any]
+) -> None:
+    fake = FakeRuntime(lambda inputs: {"total": inputs["number"]})
+    registry = Registry(store, [], FakeMaker(lambda *_: fake))
+    registry.refresh()
+    assert registry.ready()
+    fake.well = False
+    assert not registry.ready()
+    assert total(registry, row) == 1.5  # its own error says more than ours would
+    fake.well = True
+    assert registry.ready()
+
+
+def test_a_bundle_without_the_artefact_that_is_needed_says_how_to_export_it(store: Store) -> None:
+    registry = Registry(store, [], FakeMaker(lambda *_: FakeRuntime(dict), "mar"))
+    registry.refresh()
+    assert not registry.ready()
+    with pytest.raises(Unavailable) as caught, registry.version("tiny", None):
+        pass
+    assert "version 1: has no artefact mar" in str(caught.value)
+    assert "export.formats: [onnx, mar]" in str(caught.value)
 
 
 def test_unknown_model_and_version_say_what_there_is(registry: Registry) -> None:

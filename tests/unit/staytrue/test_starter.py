@@ -76,6 +76,17 @@ def test_named_columns_are_taken(tmp_path: Path) -> None:
     assert "target: druck" in starter(path, "druck", "Zeitpunkt")
 
 
+def test_a_target_of_names_gives_a_classification(tmp_path: Path) -> None:
+    """Words that stand for missing are no class."""
+    columns = {**COLUMNS, "art": lambda row: ["ja", "nein", "vielleicht", "NA"][row % 4]}
+    out = tmp_path / "staytrue.yaml"
+    out.write_text(starter(write(tmp_path / "a.csv", columns), "art", None), encoding="utf-8")
+    project = projects.load(out)
+    assert (project.model.task, project.model.output, project.data.target) == ("classification", "linear", "art")
+    assert "its 3 values are the classes" in out.read_text(encoding="utf-8")
+    assert 'CASE WHEN lower("art") NOT IN (' in project.data.query
+
+
 def test_unix_seconds_become_a_time(tmp_path: Path) -> None:
     columns = {
         "timestamp": lambda row: 1_700_000_000 + 3600 * row,
@@ -88,7 +99,16 @@ def test_unix_seconds_become_a_time(tmp_path: Path) -> None:
 
 WRONG: dict[str, tuple[dict[str, Callable[[int], Any]], dict[str, str | None], str]] = {
     "no time": ({"a": lambda r: r % 40 / 3, "b": lambda r: r % 41 / 3}, {}, "a column of dates or times"),
-    "text target": (COLUMNS, {"target": "gebäude"}, 'column "gebäude": expected numbers, to be predicted, got "Süd"'),
+    "text target": (
+        COLUMNS,
+        {"target": "notiz"},
+        'column "notiz": expected numbers, .* or few names .*, got "Notiz 0"',
+    ),
+    "one name": (
+        COLUMNS,
+        {"target": "immer"},
+        'column "immer": expected names that vary, .* got "gleich" in every row',
+    ),
     "unknown target": (COLUMNS, {"target": "verbrauc"}, "--target verbrauc: is no column of .* columns: id, Zeitpunkt"),
     "unknown time": (COLUMNS, {"time": "zeit"}, "--time zeit: is no column"),
     "nothing to predict from": ({"t": hour, "y": lambda r: r % 9 / 7}, {}, "a column to predict from"),

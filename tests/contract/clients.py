@@ -1,0 +1,140 @@
+"""tritonclient over HTTP and over gRPC, behind one face: what was answered, or how it was refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import tritonclient.grpc
+import tritonclient.http
+from tritonclient.utils import InferenceServerException
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from examples.bikeshare.demo.processes import Service
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One input of a request. ``shape`` is what is said of it, where that is not the truth."""
+
+    name: str
+    datatype: str
+    array: NDArray[Any]
+    shape: list[int] | None = None
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A request."""
+
+    inputs: list[Sent]
+    model: str = "houses"
+    version: str = ""
+    outputs: list[str] | None = None
+    id: str = ""
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A prediction: outputs as (name, datatype, shape, bytes)."""
+
+    outputs: list[tuple[str, str, list[int], bytes]]
+    model: str
+    version: str
+    id: str
+    event_id: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An error: the protocol's status, and what it says."""
+
+    status: str
+    message: str
+
+
+class Client:
+    """One protocol's client."""
+
+    def __init__(self, module: Any, address: str) -> None:
+        self._module, self.calls = module, module.InferenceServerClient(address)
+
+    def infer(self, ask: Ask) -> Answered | Refused:
+        """Send a request."""
+        inputs = [self._input(sent) for sent in ask.inputs]
+        outputs = None if ask.outputs is None else [self._output(name) for name in ask.outputs]
+        try:
+            result = self.calls.infer(
+                ask.model,
+                inputs,
+                model_version=ask.version,
+                outputs=outputs,
+                request_id=ask.id,
+                parameters=ask.parameters or None,
+            )
+        except InferenceServerException as error:
+            return Refused(str(error.status()), str(error.message()))
+        return self._answered(result)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self.calls.close()
+
+    def _input(self, sent: Sent) -> Any:
+        made = self._module.InferInput(sent.name, list(sent.array.shape), sent.datatype)
+        made.set_data_from_numpy(sent.array, **self._how)
+        if sent.shape is not None:
+            made.set_shape(sent.shape)
+        return made
+
+    _how: ClassVar[dict[str, Any]] = {}
+
+    def _output(self, name: str) -> Any:
+        return self._module.InferRequestedOutput(name, **self._how)
+
+    def _answered(self, result: Any) -> Answered:
+        raise NotImplementedError
+
+
+class Rest(Client):
+    """HTTP, tensors as JSON."""
+
+    _how: ClassVar[dict[str, Any]] = {"binary_data": False}
+
+    def __init__(self, service: Service) -> None:
+        super().__init__(tritonclient.http, service.address.removeprefix("http://"))
+
+    def _answered(self, result: Any) -> Answered:
+        told = result.get_response()
+        outputs = [
+            (item["name"], item["datatype"], item["shape"], plain(result.as_numpy(item["name"])))
+            for item in told["outputs"]
+        ]
+        event = told["parameters"]["event_id"]
+        return Answered(outputs, told["model_name"], told["model_version"], told.get("id", ""), event)
+
+
+class Grpc(Client):
+    """gRPC, tensors raw."""
+
+    def __init__(self, service: Service) -> None:
+        super().__init__(tritonclient.grpc, service.grpc)
+
+    def _answered(self, result: Any) -> Answered:
+        told = result.get_response()
+        outputs = [
+            (item.name, item.datatype, list(item.shape), plain(result.as_numpy(item.name))) for item in told.outputs
+        ]
+        event = told.parameters["event_id"].string_param
+        return Answered(outputs, told.model_name, told.model_version, told.id, event)
+
+
+def plain(array: NDArray[Any]) -> bytes:
+    """A tensor's content, the same for texts whether a client gives them as str or bytes."""
+    if array.dtype == object:
+        return b"\0".join(text if isinstance(text, bytes) else str(text).encode() for text in array.ravel())
+    return np.ascontiguousarray(array).tobytes()

@@ -1,0 +1,281 @@
+"""The handler, called as TorchServe calls it: both kinds of model, both forms of request, batches, faults, events."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from export import handler
+from export.archive import _FILES, to_archive
+from export.handler import CONTENTS, Handler
+from export.onnx import to_onnx
+from export.torchscript import to_torchscript
+from staytrue.eventlog import Reader
+from staytrue.events import Event, Tensor, decode
+from staytrue.sections import ServingSection
+from staytrue.signature import Signature, TensorSpec
+from tests.unit.export.conftest import SIGNATURE, Small
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+MAX_BATCH = 8
+ROW: list[dict[str, Any]] = [
+    {"name": "size", "datatype": "FP32", "shape": [1, 1], "data": [2.0]},
+    {"name": "rooms", "datatype": "INT64", "shape": [1, 1], "data": [3]},
+    {"name": "town", "datatype": "BYTES", "shape": [1, 1], "data": ["south"]},
+]
+PRICE = 3 * 2 + 3 + 10 * 2
+
+
+@dataclass
+class Context:
+    """What TorchServe gives with a batch."""
+
+    headers: list[dict[str, str]]
+    system_properties: dict[str, Any] = field(default_factory=dict)
+    statuses: dict[int, int] = field(default_factory=dict)
+    types: dict[int, str] = field(default_factory=dict)
+
+    def get_all_request_header(self, place: int) -> dict[str, str]:
+        """As TorchServe's."""
+        return self.headers[place]
+
+    def set_response_status(self, code: int, phrase: str, idx: int) -> None:
+        """As TorchServe's."""
+        assert not phrase
+        self.statuses[idx] = code
+
+    def set_response_content_type(self, idx: int, value: str) -> None:
+        """As TorchServe's."""
+        self.types[idx] = value
+
+
+@pytest.fixture(scope="module", params=["torchscript", "onnx"])
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An archive of each kind, unpacked as TorchServe does."""
+    return unpacked(tmp_path_factory.mktemp("unpacked"), request.param, Small(), SIGNATURE)
+
+
+def unpacked(folder: Path, kind: Any, module: nn.Module, signature: Signature) -> Path:
+    """A module in an archive, unpacked."""
+    artefact = folder / _FILES[kind]
+    module.eval()
+    if kind == "onnx":
+        to_onnx(module, signature, artefact, MAX_BATCH)
+    else:
+        to_torchscript(module, signature, artefact)
+    made = folder / "model.mar"
+    to_archive(artefact, kind, signature, made, name="houses", version="3", max_batch=MAX_BATCH)
+    with zipfile.ZipFile(made) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+@pytest.fixture
+def made(folder: Path, tmp_path: Path) -> Handler:
+    """The handler with an event log."""
+    return Handler(folder, ServingSection(log=tmp_path / "events"))
+
+
+def ask(made: Handler, *bodies: Any, marked: bool = False) -> tuple[list[Any], Context]:
+    """A batch of requests; what is answered, JSON read."""
+    context = Context([{"X-Staytrue-Gateway": "1"} if marked else {} for _ in bodies])
+    answers = made.handle([{"body": body} for body in bodies], context)
+    return [
+        answer if context.types[place].endswith("stream") else json.loads(answer)
+        for place, answer in enumerate(answers)
+    ], context
+
+
+def packed(*tensors: Tensor) -> bytes:
+    """Tensors as our server sends them."""
+    return msgspec.msgpack.encode(list(tensors))
+
+
+def row(size: float, rows: int = 1) -> bytes:
+    """Alike rows as our server sends them."""
+    return packed(
+        Tensor.of("size", "FP32", np.full((rows, 1), size, dtype=np.float32)),
+        Tensor.of("rooms", "INT64", np.full((rows, 1), 3)),
+        Tensor.of("town", "BYTES", np.full((rows, 1), "south", dtype=object)),
+    )
+
+
+def events(log: Path) -> list[Event]:
+    """What is in the log."""
+    entries = [decode(payload) for batch in Reader(log, "test").batches() for payload in batch.payloads]
+    return [entry for entry in entries if isinstance(entry, Event)]
+
+
+@pytest.mark.parametrize("form", [json.dumps, lambda body: json.dumps(body).encode(), lambda body: body])
+def test_json_is_answered_in_the_protocols_form_and_its_event_is_there(
+    made: Handler, tmp_path: Path, form: Callable[[Any], Any]
+) -> None:
+    body = form({"id": "mine", "inputs": ROW})
+    (answer,), context = ask(made, body.encode() if isinstance(body, str) else body)
+    assert not context.statuses
+    (event,) = events(tmp_path / "events")
+    assert answer == {
+        "model_name": "houses",
+        "model_version": "3",
+        "id": "mine",
+        "parameters": {"event_id": event.id},
+        "outputs": [{"name": "price", "datatype": "FP32", "shape": [1, 1], "data": [PRICE]}],
+    }
+    assert (event.model, event.version, event.protocol, event.status) == ("houses", "3", "torchserve", "ok")
+    assert (event.request_id, event.rows, event.role) == ("mine", 1, "champion")
+    assert {tensor.name: tensor.array().tolist() for tensor in (*event.inputs, *event.outputs)} == {
+        "size": [[2.0]],
+        "rooms": [[3]],
+        "town": [["south"]],
+        "price": [[PRICE]],
+    }
+
+
+def test_our_own_server_gets_tensors_and_no_second_event(made: Handler, tmp_path: Path) -> None:
+    (answer,), context = ask(made, row(2.0), marked=True)
+    (tensor,) = msgspec.msgpack.decode(answer, type=list[Tensor])
+    assert tensor.array().tolist() == [[PRICE]]
+    assert not context.statuses
+    assert not (tmp_path / "events").exists()
+
+
+def test_a_batch_runs_together_and_each_gets_its_own_rows(made: Handler) -> None:
+    calls: list[int] = []
+    run = made._model
+
+    def counted(arrays: Any) -> Any:
+        calls.append(len(arrays["size"]))
+        return run(arrays)
+
+    made._model = counted
+    answers, _ = ask(made, row(1.0), row(2.0, 3), row(3.0), marked=True)
+    assert calls == [5]
+    arrays = [msgspec.msgpack.decode(answer, type=list[Tensor])[0].array().ravel().tolist() for answer in answers]
+    assert arrays == [[26.0], [29.0] * 3, [32.0]]
+
+
+def test_more_than_the_proven_rows_run_one_by_one(made: Handler) -> None:
+    answers, context = ask(made, row(1.0, MAX_BATCH), row(2.0, MAX_BATCH), marked=True)
+    assert not context.statuses
+    assert [len(msgspec.msgpack.decode(each, type=list[Tensor])[0].array()) for each in answers] == [MAX_BATCH] * 2
+
+
+def test_a_bad_request_fails_alone(made: Handler, tmp_path: Path) -> None:
+    (good, bad, other), context = ask(made, {"inputs": ROW}, {"inputs": ROW[:2]}, {"inputs": ROW})
+    assert good["outputs"] == other["outputs"]
+    assert context.statuses == {1: 400}
+    assert bad["code"] == "invalid_input"
+    assert bad["error"].startswith('input "town": expected BYTES [-1,1], got nothing')
+    found = {event.id: event for event in events(tmp_path / "events")}
+    assert [event.status for event in found.values()] == ["ok", "invalid_input", "ok"]
+    assert found[bad["event_id"]].error == bad["error"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        (b"", 400, "body: expected an inference request in JSON, got nothing"),
+        (b"{nonsense", 400, "body: is not JSON"),
+        ([1], 400, "body: expected an object"),
+        ({"inputs": [{**ROW[0], "shape": [2, 1]}, *ROW[1:]]}, 400, 'input "size" data: expected 2 values'),
+        ({"inputs": ROW, "outputs": [{"name": "rent"}]}, 400, 'output "rent": is not an output'),
+        ({"inputs": [{**t, "shape": [9, 1], "data": t["data"] * 9} for t in ROW]}, 413, "inputs: expected at most 8"),
+        ({"inputs": ROW, "parameters": {"event_time": "noon"}}, 400, 'parameter "event_time"'),
+    ],
+)
+def test_bad_input_is_a_4xx_that_says_what_is_wrong(folder: Path, body: Any, status: int, said: str) -> None:
+    made = Handler(folder, ServingSection(event_time="request"))
+    (answer,), context = ask(made, body)
+    assert context.statuses == {0: status}
+    assert answer["error"].startswith(said)
+
+
+def test_a_batch_that_fails_together_is_run_alone_and_a_fault_stays_hidden_from_strangers(
+    made: Handler, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = made._model
+
+    def fails(arrays: Any) -> Any:
+        if (arrays["size"] > 2).any():
+            raise ValueError("secret weights")
+        return run(arrays)
+
+    made._model = fails
+    large = [{**ROW[0], "data": [3.0]}, *ROW[1:]]
+    (good, bad), context = ask(made, {"inputs": ROW}, {"inputs": large})
+    assert good["outputs"][0]["data"] == [PRICE]
+    assert context.statuses == {1: 500}
+    assert bad["code"] == "internal"
+    assert "secret" not in json.dumps(bad)
+    assert [event.status for event in events(tmp_path / "events")] == ["ok", "internal"]
+    assert "secret weights" in caplog.text
+    (told,), _ = ask(made, row(3.0), marked=True)
+    assert told == {"error": "ValueError: secret weights", "code": "internal"}  # our server writes it into its log
+
+
+def test_times_are_believed_where_the_setting_says_so(folder: Path, tmp_path: Path) -> None:
+    for believe in ("request", "arrival"):
+        made = Handler(folder, ServingSection(log=tmp_path / believe, event_time=believe))
+        ask(made, {"inputs": ROW, "parameters": {"event_time": 86400.0}})
+        (event,) = events(tmp_path / believe)
+        assert (event.time == 86400.0) == (believe == "request")
+
+
+def test_no_answer_without_its_event(folder: Path, tmp_path: Path) -> None:
+    made = Handler(folder, ServingSection(log=tmp_path / "events", log_max_bytes=10))
+    (answer,), context = ask(made, {"inputs": ROW})
+    assert context.statuses[0] in {413, 503}
+    assert "outputs" not in answer
+
+
+def test_without_a_log_it_answers_and_says_that_nobody_watches(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    made = Handler(folder, ServingSection())
+    assert "direct calls are not watched" in caplog.text
+    (answer,), _ = ask(made, {"inputs": ROW})
+    assert answer["outputs"][0]["data"] == [PRICE]
+
+
+def test_torchserve_loads_it_and_calls_it(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAYTRUE_SERVING_LOG", str(tmp_path / "events"))
+    assert handler.handle(None, Context([], {"model_dir": str(folder)})) is None
+    (answer,) = handler.handle([{"data": json.dumps({"inputs": ROW}).encode()}], Context([{}])) or []
+    assert json.loads(answer)["outputs"][0]["data"] == [PRICE]
+    assert len(events(tmp_path / "events")) == 1
+
+
+class Kinds(nn.Module):
+    """Gives back the code of the town, and how sure it is."""
+
+    def forward(self, town: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Shapes: [N,1] → [N,1], [N,1]."""
+        return town, town.float() / 4
+
+
+def test_text_that_a_module_gives_as_codes_is_told_as_text(tmp_path: Path) -> None:
+    town = TensorSpec(name="town", datatype="BYTES", shape=[-1, 1], categories=["north", "south"])
+    sure = TensorSpec(name="sure", datatype="FP32", shape=[-1, 1])
+    made = Handler(
+        unpacked(tmp_path, "torchscript", Kinds(), Signature(inputs=[town], outputs=[town, sure])), ServingSection()
+    )
+    (answer,), _ = ask(
+        made, {"inputs": [{"name": "town", "datatype": "BYTES", "shape": [3, 1], "data": ["south", "east", "north"]}]}
+    )
+    assert answer["outputs"] == [
+        {"name": "town", "datatype": "BYTES", "shape": [3, 1], "data": ["south", "", "north"]},
+        {"name": "sure", "datatype": "FP32", "shape": [3, 1], "data": [0.5, 0.0, 0.25]},
+    ]
+
+
+def test_contents_are_part_of_the_archive(folder: Path) -> None:
+    assert (folder / CONTENTS).exists()

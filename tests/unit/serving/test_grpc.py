@@ -1,0 +1,438 @@
+"""The server over gRPC, in process: methods, errors, health, reflection, and an event for every answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import numpy as np
+import pytest
+from google.protobuf import descriptor_pb2
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
+
+from serving.dataplane import Dataplane
+from serving.grpc.errors import CODE_KEY, LONGEST_DETAILS, STATUS, details
+from serving.grpc.server import SERVICE, Grpc
+from serving.proto import open_inference_grpc_pb2 as proto
+from serving.proto.open_inference_grpc_pb2_grpc import GRPCInferenceServiceStub
+from serving.registry import Registry
+from serving.rest.errors import STATUS as REST_STATUS
+from serving.runtimes.fake import FakeRuntime
+from staytrue.errors import ErrorCode, InvalidConfig, NotFound
+from staytrue.eventlog import Reader, Writer
+from staytrue.events import Event, decode
+from staytrue.listening import listen, place
+from staytrue.sections import ServingSection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator
+
+    from staytrue.store import Store
+
+    Bytes = grpc.UnaryUnaryMultiCallable[bytes, bytes]
+
+CHECK, WATCH = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"
+SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+REFLECT = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+LIMIT = 10_000
+PAGE = Path(__file__).parents[3] / "docs/grpc.md"
+
+
+class House:
+    """A server on a port of its own, its loop in a thread, a caller, and what the log holds."""
+
+    def __init__(self, store: Store, folder: Path, **settings: Any) -> None:
+        self.log = folder / "events"
+        self.settings = ServingSection(**{"max_body_bytes": LIMIT, **settings})
+        self.writer = Writer(self.log)
+        self.registry = Registry(store, [])
+        self.registry.refresh()
+        self.dataplane = Dataplane(self.registry, self.writer, self.settings, clock=lambda: 1000.0)
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever)
+        self._thread.start()
+        self.server = Grpc(self.dataplane, self.settings)
+        reserved = listen("127.0.0.1", 0, insecure=False)
+        self.address = place(reserved)
+        self.await_(self.server.start(reserved))
+        self.channel = grpc.insecure_channel(self.address)
+        self.stub = GRPCInferenceServiceStub(self.channel)
+
+    def await_(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Run something in the server's loop."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+
+    def events(self) -> list[Event]:
+        """Everything logged so far."""
+        reader, found = Reader(self.log, "test"), list[Event]()
+        for batch in reader.batches():
+            found += [entry for entry in map(decode, batch.payloads) if isinstance(entry, Event)]
+        return found
+
+    def health(self, service: str) -> int:
+        """What a health check says."""
+        ask = self.channel.unary_unary(
+            CHECK,
+            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+            response_deserializer=health_pb2.HealthCheckResponse.FromString,
+        )
+        return int(ask(health_pb2.HealthCheckRequest(service=service), timeout=20).status)
+
+    def close(self) -> None:
+        """End it."""
+        self.channel.close()
+        self.await_(self.server.stop())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+        self.dataplane.close()
+        self.registry.close()
+        self.writer.close()
+
+
+@pytest.fixture
+def house(store: Store, tmp_path: Path) -> Iterator[House]:
+    """The usual settings, small limits."""
+    made = House(store, tmp_path)
+    yield made
+    made.close()
+
+
+def request(rows: int = 1, *, raw: bool = False, **more: Any) -> proto.ModelInferRequest:
+    """A good request."""
+    made = proto.ModelInferRequest(**{"model_name": "tiny", **more})
+    numbers = np.arange(rows, dtype=np.float32)
+    for name, datatype in (("number", "FP32"), ("kind", "BYTES"), ("count", "INT64")):
+        made.inputs.add(name=name, datatype=datatype, shape=[rows, 1])
+    if raw:
+        counts = np.full(rows, 10, np.int64).tobytes()
+        made.raw_input_contents.extend([numbers.tobytes(), b"\1\0\0\0a" * rows, counts])
+    else:
+        made.inputs[0].contents.fp32_contents.extend(numbers.tolist())
+        made.inputs[1].contents.bytes_contents.extend([b"a"] * rows)
+        made.inputs[2].contents.int64_contents.extend([10] * rows)
+    return made
+
+
+def refused(call: Callable[[], Any]) -> tuple[grpc.StatusCode, str, dict[str, Any]]:
+    """How a call fails: status, details, trailing metadata."""
+    with pytest.raises(grpc.RpcError) as caught:
+        call()
+    error: Any = caught.value
+    return error.code(), error.details(), dict(error.trailing_metadata() or ())
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait for something that is bound to happen."""
+    end = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def fails(call: Callable[[], Any]) -> bool:
+    """Whether a call is not answered."""
+    try:
+        call()
+    except grpc.RpcError:
+        return True
+    return False
+
+
+def test_every_code_has_a_status() -> None:
+    assert set(STATUS) == set(ErrorCode)
+    assert grpc.StatusCode.OK not in STATUS.values()
+
+
+def test_the_page_tells_the_same_table() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (.*) \| (\d+) \|$", PAGE.read_text(), re.MULTILINE)
+    told = {
+        ErrorCode(code): (status, int(http)) for status, codes, http in rows for code in re.findall("`(.*?)`", codes)
+    }
+    assert told == {code: (status.name, REST_STATUS[code]) for code, status in STATUS.items()}
+
+
+def test_details_fit_into_the_trailing_metadata_that_clients_take() -> None:
+    assert len(details(NotFound("model", "ü" * 10_000))) == LONGEST_DETAILS
+
+
+def test_every_method_of_the_service_is_there(house: House) -> None:
+    assert set(house.server.handlers()) == {
+        method.name for method in proto.DESCRIPTOR.services_by_name["GRPCInferenceService"].methods
+    }
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_an_answer_says_who_gave_it_in_the_form_of_the_question_and_its_event_is_logged(
+    house: House, raw: bool
+) -> None:
+    answer = house.stub.ModelInfer(request(2, raw=raw, id="mine"), metadata=[("traceparent", "00-abc")])
+    assert (answer.model_name, answer.model_version, answer.id) == ("tiny", "1", "mine")
+    (output,) = answer.outputs
+    assert (output.name, output.datatype, list(output.shape)) == ("total", "FP32", [2, 1])
+    values = np.frombuffer(answer.raw_output_contents[0], "<f4") if raw else output.contents.fp32_contents
+    assert list(values) == [11.0, 13.0]
+    assert len(answer.raw_output_contents) == int(raw)
+    (event,) = house.events()
+    assert event.id == answer.parameters["event_id"].string_param
+    assert (event.model, event.version, event.role, event.status, event.protocol) == (
+        "tiny",
+        "1",
+        "champion",
+        "ok",
+        "grpc",
+    )
+    assert (event.request_id, event.trace_id, event.rows, event.time) == ("mine", "00-abc", 2, 1000.0)
+    assert event.inputs[0].array().tolist() == [[0.0], [1.0]]
+    assert event.inputs[1].array().tolist() == [["a"], ["a"]]
+    assert event.outputs[0].array().tolist() == [[11.0], [13.0]]
+
+
+def test_a_version_can_be_named_and_is_told_apart(house: House, store: Store, publishing: Callable[..., str]) -> None:
+    store.promote("tiny", publishing(3.0), reason="test")
+    house.registry.refresh()
+    assert house.stub.ModelInfer(request(model_version="1")).model_version == "1"
+    assert house.stub.ModelInfer(request()).model_version == "2"
+    assert [event.role for event in house.events()] == ["pinned", "champion"]
+    assert house.stub.ModelMetadata(proto.ModelMetadataRequest(name="tiny", version="1")).properties["version"] == "1"
+
+
+def test_bytes_that_are_no_message_are_refused_and_leave_an_event(house: House) -> None:
+    call: Bytes = house.channel.unary_unary(f"/{SERVICE}/ModelInfer")
+    other: Bytes = house.channel.unary_unary(f"/{SERVICE}/ModelReady")
+    status, said, more = refused(lambda: call(b"\xff\xff\xff"))
+    assert status == grpc.StatusCode.INVALID_ARGUMENT
+    assert said == "message: expected an inference.ModelInferRequest, got 3 bytes that are none"
+    assert more[CODE_KEY] == "invalid_input"
+    assert refused(lambda: other(b"\xff"))[0] == status
+    assert [(event.status, event.model, event.protocol) for event in house.events()] == [("invalid_input", "", "grpc")]
+
+
+@pytest.mark.parametrize(
+    ("size", "compression", "said"),
+    [
+        (LIMIT + 1, None, f"message: expected at most {LIMIT} bytes, got {LIMIT + 1}; send fewer rows, or raise"),
+        (2 * LIMIT + 1, None, "larger than max"),
+        (50_000_000, None, "larger than max"),
+        (5_000_000, grpc.Compression.Gzip, "larger than max"),
+    ],
+)
+def test_a_message_beyond_the_limit_is_refused_leaves_an_event_and_the_next_is_answered(
+    house: House, size: int, compression: grpc.Compression | None, said: str
+) -> None:
+    call: Bytes = house.channel.unary_unary(f"/{SERVICE}/ModelInfer")
+    status, told, _ = refused(lambda: call(b"x" * size, compression=compression))
+    assert (status, said in told) == (grpc.StatusCode.RESOURCE_EXHAUSTED, True), told
+    assert house.stub.ModelInfer(request()).model_version == "1"
+    first, second = sorted(house.events(), key=lambda event: event.status != "too_large")
+    assert (first.status, second.status) == ("too_large", "ok")
+    assert f"message: expected at most {LIMIT} bytes" in first.error
+
+
+def test_a_fault_of_ours_gives_an_id_and_never_its_text(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = house.registry.model("tiny")
+    assert model.champion
+
+    def fail(*_: Any) -> Any:
+        raise RuntimeError("the secret is 1234")
+
+    model.champion.runtime = FakeRuntime(fail)
+    status, said, more = refused(lambda: house.stub.ModelInfer(request()))
+    (event,) = house.events()
+    assert (status, more[CODE_KEY]) == (grpc.StatusCode.INTERNAL, "internal")
+    assert "1234" not in said
+    assert event.id in said
+    assert (event.status, "1234" in event.error) == ("internal", False)
+    monkeypatch.setattr(house.dataplane, "describe", fail)
+    status, said, _ = refused(lambda: house.stub.ModelMetadata(proto.ModelMetadataRequest(name="tiny")))
+    assert (status, "1234" in said, "failed; request " in said) == (grpc.StatusCode.INTERNAL, False, True)
+
+
+def test_no_prediction_is_given_that_cannot_be_logged(house: House) -> None:
+    house.writer.close()
+    status, _, more = refused(lambda: house.stub.ModelInfer(request()))
+    assert (status, more[CODE_KEY]) == (grpc.StatusCode.UNAVAILABLE, "unavailable")
+
+
+def test_more_requests_than_the_house_holds_are_told_to_come_again(store: Store, tmp_path: Path) -> None:
+    house = House(store, tmp_path, max_concurrency=1)
+    house.dataplane.in_flight = 1
+    status, _, more = refused(lambda: house.stub.ModelInfer(request()))
+    assert (status, more[CODE_KEY]) == (grpc.StatusCode.UNAVAILABLE, "overloaded")
+    assert more["grpc-retry-pushback-ms"] == "1000"
+    assert house.events()[0].status == "overloaded"
+    house.close()
+
+
+def test_event_time_is_believed_only_where_the_server_is_told_to(store: Store, tmp_path: Path) -> None:
+    believing = House(store, tmp_path / "a", event_time="request")
+    doubting = House(store, tmp_path / "b")
+    ways: list[dict[str, Any]] = [
+        {"string_param": "2011-05-01T08:00:00Z"},
+        {"double_param": 1304236800.0},
+        {"int64_param": 1304236800},
+        {"uint64_param": 1304236800},
+    ]
+    for house, at in ((believing, 1304236800.0), (doubting, 1000.0)):
+        for way in ways:
+            house.stub.ModelInfer(request(parameters={"event_time": proto.InferParameter(**way)}))
+        assert [event.time for event in house.events()] == [at] * 4
+    for way in ({"string_param": "yesterday"}, {"bool_param": True}, {"double_param": -5.0}):
+        wrong = request(parameters={"event_time": proto.InferParameter(**way)})
+        status, said, _ = refused(lambda: believing.stub.ModelInfer(wrong))  # noqa: B023 - at once
+        assert status == grpc.StatusCode.INVALID_ARGUMENT
+        assert 'parameter "event_time": expected Unix seconds or RFC 3339' in said
+    for house in (believing, doubting):
+        house.close()
+
+
+def test_nan_needs_no_policy(house: House) -> None:
+    assert house.settings.nan_policy == "reject"
+    asked = request(raw=True)
+    asked.raw_input_contents[0] = np.array([np.nan], np.float32).tobytes()
+    answer = house.stub.ModelInfer(asked)
+    assert np.isnan(np.frombuffer(answer.raw_output_contents[0], "<f4")).all()
+
+
+def test_metadata_names_inputs_outputs_categories_and_runtime(house: House) -> None:
+    told = house.stub.ModelMetadata(proto.ModelMetadataRequest(name="tiny"))
+    assert [(i.name, i.datatype, list(i.shape)) for i in [*told.inputs, *told.outputs]] == [
+        ("number", "FP32", [-1, 1]),
+        ("kind", "BYTES", [-1, 1]),
+        ("count", "INT64", [-1, 1]),
+        ("total", "FP32", [-1, 1]),
+    ]
+    assert (list(told.versions), told.platform) == (["1"], "onnx_onnxv1")
+    assert json.loads(told.properties["categories"]) == {"kind": ["a", "b"]}
+    assert told.properties["runtime"].startswith("onnxruntime")
+    assert (told.properties["provider"], told.properties["max_batch"]) == ("cpu", "16")
+    assert house.stub.ServerMetadata(proto.ServerMetadataRequest()).name == "staytrue"
+
+
+def test_readiness_and_health_end_when_draining_begins_and_requests_are_still_answered(house: House) -> None:
+    ready = proto.ModelReadyRequest(name="tiny")
+    assert house.stub.ServerLive(proto.ServerLiveRequest()).live
+    assert house.stub.ServerReady(proto.ServerReadyRequest()).ready
+    assert house.stub.ModelReady(ready).ready
+    assert [house.health(service) for service in ("", SERVICE, "tiny")] == [SERVING] * 3
+    house.dataplane.draining = True
+    assert house.stub.ServerLive(proto.ServerLiveRequest()).live
+    assert not house.stub.ServerReady(proto.ServerReadyRequest()).ready
+    assert not house.stub.ModelReady(ready).ready
+    assert [house.health(service) for service in ("", SERVICE, "tiny")] == [NOT_SERVING] * 3
+    assert house.stub.ModelInfer(request()).model_version == "1"
+
+
+def test_a_model_without_a_version_that_loads_is_not_ready_and_a_stranger_not_found(house: House) -> None:
+    champion, house.registry.model("tiny").champion = house.registry.model("tiny").champion, None
+    assert not house.stub.ModelReady(proto.ModelReadyRequest(name="tiny")).ready
+    assert house.health("tiny") == house.health("") == NOT_SERVING
+    for call in (
+        lambda: house.stub.ModelReady(proto.ModelReadyRequest(name="large")),
+        lambda: house.stub.ModelMetadata(proto.ModelMetadataRequest(name="large")),
+        lambda: house.health("large"),
+    ):
+        assert refused(call)[0] == grpc.StatusCode.NOT_FOUND
+    house.registry._models["tiny"].champion = champion
+
+
+def test_who_watches_health_is_told_of_each_change_and_does_not_hold_up_the_end(house: House) -> None:
+    watch = house.channel.unary_stream(
+        WATCH,
+        request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+        response_deserializer=health_pb2.HealthCheckResponse.FromString,
+    )
+    stranger = watch(health_pb2.HealthCheckRequest(service="large"), timeout=20)
+    assert next(stranger).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+    stranger.cancel()
+    told = watch(health_pb2.HealthCheckRequest(), timeout=20)
+    assert next(told).status == SERVING
+    house.dataplane.draining = True
+    assert [answer.status for answer in told] == [NOT_SERVING]
+
+
+def test_reflection_tells_services_and_their_messages(house: House) -> None:
+    ask = house.channel.stream_stream(
+        REFLECT,
+        request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+        response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+    )
+
+    def asked(**what: Any) -> Any:
+        return next(ask(iter([reflection_pb2.ServerReflectionRequest(**what)]), timeout=20))
+
+    services = [service.name for service in asked(list_services="").list_services_response.service]
+    assert services == ["grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection", SERVICE]
+    for service, method in ((SERVICE, "ModelInfer"), ("grpc.health.v1.Health", "Check")):
+        for symbol in (service, f"{service}.{method}"):
+            (file,) = asked(file_containing_symbol=symbol).file_descriptor_response.file_descriptor_proto
+            found = descriptor_pb2.FileDescriptorProto.FromString(file)
+            assert f"{found.package}.{found.service[0].name}" == service
+    assert asked(file_containing_symbol="no.Such").error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
+    assert asked(file_by_filename="no.proto").error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
+
+
+def test_a_call_in_flight_ends_before_the_server_does(house: House) -> None:
+    model = house.registry.model("tiny")
+    assert model.champion
+    began, go_on, real = threading.Event(), threading.Event(), model.champion.runtime
+
+    def slowly(inputs: Any) -> Any:
+        began.set()
+        go_on.wait(20)
+        return real.run(inputs)
+
+    model.champion.runtime = FakeRuntime(slowly)
+    answers: list[Any] = []
+    caller = threading.Thread(target=lambda: answers.append(house.stub.ModelInfer(request())))
+    caller.start()
+    assert began.wait(20)
+    ending = asyncio.run_coroutine_threadsafe(house.server.stop(), house.loop)
+    with grpc.insecure_channel(house.address, options=[("grpc.use_local_subchannel_pool", 1)]) as late:
+        stub = GRPCInferenceServiceStub(late)
+        until(lambda: fails(lambda: stub.ServerLive(proto.ServerLiveRequest(), timeout=20)))
+    assert not ending.done()
+    go_on.set()
+    ending.result(20)
+    caller.join(20)
+    assert answers[0].model_version == "1"
+
+
+def test_who_gives_up_leaves_the_queue(house: House) -> None:
+    model, threads = house.registry.model("tiny"), house.dataplane._pool._max_workers
+    assert model.champion
+    go_on, real = threading.Event(), model.champion.runtime
+
+    def slowly(inputs: Any) -> Any:
+        go_on.wait(20)
+        return real.run(inputs)
+
+    fake = model.champion.runtime = FakeRuntime(slowly)
+    callers = [threading.Thread(target=house.stub.ModelInfer, args=(request(),)) for _ in range(threads)]
+    for caller in callers:
+        caller.start()
+    until(lambda: fake.runs == threads)
+    assert refused(lambda: house.stub.ModelInfer(request(), timeout=0.2))[0] == grpc.StatusCode.DEADLINE_EXCEEDED
+    until(lambda: house.dataplane.in_flight == threads)
+    go_on.set()
+    for caller in callers:
+        caller.join(20)
+    assert house.stub.ModelInfer(request()).model_version == "1"
+    assert fake.runs == len(house.events()) == threads + 1
+
+
+def test_a_place_that_is_taken_is_refused(house: House) -> None:
+    taken = int(house.address.split(":")[1])
+    with pytest.raises(InvalidConfig, match="Address already in use; choose another with --grpc-port, or 0"):
+        listen("127.0.0.1", taken, insecure=False, flag="--grpc-port")
+    with listen("127.0.0.1", 0, insecure=False) as reserved:
+        reserved.listen()  # somebody was quicker between reserving and listening
+        with pytest.raises(InvalidConfig, match="cannot be listened on; choose another with --grpc-port"):
+            house.await_(Grpc(house.dataplane, house.settings).start(reserved))
