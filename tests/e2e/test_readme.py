@@ -10,6 +10,7 @@ import random
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     Starter = Callable[..., Service]
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+GRPC = (ROOT / "docs/grpc.md").read_text(encoding="utf-8")
 
 
 def write_rentals(path: Path) -> None:
@@ -59,13 +62,27 @@ def body(address: str) -> Any:
     return json.loads(found[1])
 
 
+def blocks(page: str) -> list[str]:
+    """A page's examples in Python that call the server."""
+    return [block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "8081" in block]
+
+
+def python(block: str, server: Service) -> list[str]:
+    """Numbers and words that an example prints."""
+    code = block.replace("127.0.0.1:8081", server.grpc)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return re.sub(r"[\[\]]", " ", done.stdout).split()
+
+
 def test_the_example_with_a_file_of_ones_own_works_as_printed(tmp_path: Path, start: Starter) -> None:
     write_rentals(tmp_path / "rentals.csv")
     for command in ("init", "train", "export"):
         done = subprocess.run(staytrue(*printed(command)), cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{command}: {done.stderr[-2000:]}"
     project = tmp_path / "staytrue.yaml"
-    server, sidecar = start("serve", project, "--port", "0"), start("monitor", project, "--port", "0")
+    server = start("serve", project, "--port", "0", "--grpc-port", "0")
+    sidecar = start("monitor", project, "--port", "0")
     calls, watch = Connection(server.address), Connection(sidecar.address)
 
     status, answer = calls.call("POST", "/v2/models/rentals/infer", body("/v2/models/rentals/infer"))
@@ -76,9 +93,13 @@ def test_the_example_with_a_file_of_ones_own_works_as_printed(tmp_path: Path, st
     label["labels"][0]["event_id"] = answer["parameters"]["event_id"]
     assert watch.call("POST", "/v1/labels", label) == (200, {"accepted": 1})
 
+    over_grpc = [python(block, server) for page in (README, GRPC) for block in blocks(page)]
+    assert len(over_grpc) == 3
+    assert all(0 < float(said[0]) < 60 for said in over_grpc)
+
     def collected() -> bool:
         counts = watch.call("GET", "/v1/status")[1]["counts"]
-        return bool(counts["events"] == counts["labels"] == 1)
+        return bool((counts["events"], counts["labels"]) == (4, 1))
 
     wait_until(collected, 20, "event and label in the lake", 0.05)
     assert watch.call("GET", "/v1/windows?model=rentals")[0] == 200

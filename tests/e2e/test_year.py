@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from examples.bikeshare.demo.claims import names_temperature
 from staytrue.records import seconds_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,11 +46,9 @@ def test_first_alarm_comes_within_fourteen_days_of_may(demo: tuple[dict[str, Any
 
 
 def test_a_drift_alarm_names_temperature_by_mid_june(demo: tuple[dict[str, Any], Path, str]) -> None:
-    named = [
-        seconds_of(a["startsAt"])
-        for a in demo[0]["alerts"]
-        if a["labels"]["alertname"] == "StaytrueDrift" and names_temperature(a["annotations"]["summary"])
-    ]
+    drifts = [a["annotations"] for a in demo[0]["alerts"] if a["labels"]["alertname"] == "StaytrueDrift"]
+    found = [pair for notes in drifts for pair in json.loads(notes["features"]).items()]
+    named = [seconds_of(at) for feature, at in found if feature in {"temp", "atemp"}]
     assert named
     assert min(named) <= seconds_of("2011-06-15")
 
@@ -81,6 +78,13 @@ def test_every_answer_is_logged_and_collected_once(demo: tuple[dict[str, Any], P
     assert counts["answered"] == counts["logged"] == counts["collected"] > 6000
     assert counts["same_events"]
     assert counts["labelled"] == counts["labels_collected"] == counts["answered"]
+
+
+def test_half_of_the_requests_came_over_grpc(demo: tuple[dict[str, Any], Path, str]) -> None:
+    books = demo[0]["counts"]["protocols"]
+    assert books.keys() == {"rest", "grpc"}
+    for answered, logged, collected in books.values():
+        assert answered == logged == collected > 3000
 
 
 def test_no_promise_of_the_demo_is_broken(demo: tuple[dict[str, Any], Path, str]) -> None:

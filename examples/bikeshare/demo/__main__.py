@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from examples.bikeshare.demo.processes import Service, staytrue
 from examples.bikeshare.demo.receiver import Receiver
 from examples.bikeshare.demo.replay import Replay
 from examples.bikeshare.demo.setup import new_secret, write_project
-from examples.bikeshare.demo.story import Auditor, Counts, Story, lake_ids, lake_labels
+from examples.bikeshare.demo.story import Auditor, Counts, Story, lake_ids, lake_labels, lake_protocols
 from examples.bikeshare.demo.stream import DRIFT_BEGINS, Row, read
 from staytrue.store import Store
 
@@ -47,7 +48,7 @@ def main() -> int:
     server = Service("serve", project, output / "logs" / "server.log")
     sidecar = Service("monitor", project, output / "logs" / "sidecar.log")
     try:
-        replay = Replay(server.address, sidecar.address, MODEL)
+        replay = Replay(server.address, server.grpc, sidecar.address, MODEL)
         replay.on_day = lambda _: auditor.read()
         rows = read()
         replay.run(_held_out(output, rows), "held-out weeks ")
@@ -81,6 +82,7 @@ def _gather(replay: Replay, receiver: Receiver, auditor: Auditor, output: Path) 
     auditor.leave()
     labels = lake_labels(monitoring)
     answered, collected = [answer.event_id for answer in replay.answers], lake_ids(monitoring)
+    books = [Counter(answer.protocol for answer in replay.answers), auditor.protocols, lake_protocols(monitoring)]
     counts = Counts(
         answered=len(answered) + sum("label" not in failure[:6] for failure in replay.failures),
         logged=len(auditor.ids),
@@ -89,6 +91,7 @@ def _gather(replay: Replay, receiver: Receiver, auditor: Auditor, output: Path) 
         labelled=len(replay.labelled),
         labels_collected=len(labels),
         same_labels=set(labels) == set(replay.labelled) and len(set(labels)) == len(labels),
+        protocols={name: [book[name] for book in books] for name in sorted(set().union(*books))},
     )
     alerts = sidecar.call("GET", "/v1/alerts")[1]
     wait_until(lambda: len(receiver.delivered) > 0, 10, "a webhook", 0.1) if alerts else None
@@ -127,7 +130,7 @@ def _tell(story: Story, output: Path) -> bool:
 
 
 def _stay(server: Service, sidecar: Service) -> None:
-    addresses = f"  server   {server.address}/v2/models/{MODEL}\n  sidecar  {sidecar.address}/"
+    addresses = f"  server   {server.address}/v2/models/{MODEL}, gRPC {server.grpc}\n  sidecar  {sidecar.address}/"
     print(f"\n{addresses}\n  Ctrl-C ends both.", flush=True)
     try:
         while server.process.poll() is None and sidecar.process.poll() is None:

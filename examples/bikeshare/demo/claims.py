@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from examples.bikeshare.demo.story import Story
 
 JUNE_15 = DRIFT_BEGINS + 45 * DAY
+TEMPERATURES = {"temp", "atemp"}
 COOLDOWN_DAYS = 14
 
 
@@ -40,11 +42,8 @@ def _alarms(story: Story) -> list[Claim]:
     starts = sorted(seconds_of(a["startsAt"]) for a in raised)
     early = [start for start in starts if start < DRIFT_BEGINS + DAY]
     later = [start for start in starts if start >= DRIFT_BEGINS + DAY]
-    warm = sorted(
-        seconds_of(a["startsAt"])
-        for a in raised
-        if a["labels"]["alertname"] == "StaytrueDrift" and names_temperature(a["annotations"]["summary"])
-    )
+    named = [json.loads(a["annotations"].get("features", "{}")) for a in raised]
+    warm = sorted(seconds_of(at) for features in named for name, at in features.items() if name in TEMPERATURES)
     told = {_identity(a) for body in story.delivered for a in body["alerts"]}
     drift, quality = _held_out(story)
     return [
@@ -70,12 +69,6 @@ def _alarms(story: Story) -> list[Claim]:
             told >= {_identity(a) for a in raised} and bool(raised) and not story.refused,
         ),
     ]
-
-
-def names_temperature(summary: str) -> bool:
-    """Whether an alarm names ``temp`` or ``atemp`` as a feature that moved."""
-    named = summary.partition("drift in ")[2].partition(" (")[0]
-    return bool({"temp", "atemp"} & set(named.split(", ")))
 
 
 def _identity(alert: dict[str, Any]) -> tuple[str, str]:
@@ -135,6 +128,13 @@ def _nothing_lost(story: Story) -> list[Claim]:
             "answered = logged = collected",
             f"{counts.answered} = {counts.logged} = {counts.collected}, the same ids: {counts.same_events}",
             same,
+        ),
+        Claim(
+            "every second request over gRPC, answered = logged = collected",
+            ", ".join(f"{name} {' = '.join(map(str, books))}" for name, books in sorted(counts.protocols.items())),
+            counts.protocols.keys() == {"rest", "grpc"}
+            and all(len(set(books)) == 1 for books in counts.protocols.values())
+            and abs(counts.protocols["rest"][0] - counts.protocols["grpc"][0]) <= 1,
         ),
         Claim("labels sent = labels in the lake", f"{counts.labelled} = {counts.labels_collected}", labels),
     ]

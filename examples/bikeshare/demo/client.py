@@ -1,4 +1,4 @@
-"""The two HTTP calls that an application makes: ask for a prediction, and tell the truth once it is known."""
+"""The two calls over HTTP that an application makes: ask for a prediction, and tell the truth once it is known."""
 
 from __future__ import annotations
 

@@ -37,6 +37,8 @@ class Service:
             stderr=self._file,
             start_new_session=True,  # Ctrl-C is for whoever started it, who then ends it in order
         )
+        self.grpc = ""
+        """Where it listens for gRPC, a server that does; said before the address."""
         self._address: queue.Queue[str] = queue.Queue()
         self._copier = threading.Thread(target=self._copy, daemon=True)
         self._copier.start()
@@ -53,6 +55,8 @@ class Service:
         for line in self.process.stdout:
             self._file.write(line)
             self._file.flush()
+            if b"grpc listening on " in line:
+                self.grpc = line.decode().split("listening on ")[1].strip()
             if b"listening on http://" in line:
                 self._address.put("http://" + line.decode().split("http://")[1].split()[0])
         self._address.put("")

@@ -1,4 +1,4 @@
-"""The replay: the year's hours as live requests in event time, each hour's truth told one event-hour later."""
+"""The replay: the year's hours as live requests over REST and gRPC, each hour's truth told one event-hour later."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from examples.bikeshare.demo.client import Connection, infer_body, wait_until
+from examples.bikeshare.demo.rpc import Calls, infer_request
 from examples.bikeshare.demo.stream import DAY, Row
 
 if TYPE_CHECKING:
@@ -27,13 +28,15 @@ class Answer:
     event_id: str
     version: str
     prediction: float
+    protocol: str
 
 
 @dataclass
 class Replay:
-    """Sends rows and keeps what came back."""
+    """Sends rows, every second one over gRPC, and keeps what came back."""
 
     server: str
+    grpc: str
     sidecar: str
     model: str
     pace: float = PACE_SECONDS
@@ -46,6 +49,7 @@ class Replay:
 
     def __post_init__(self) -> None:
         self._infer, self._monitor = Connection(self.server), Connection(self.sidecar)
+        self._calls, self._sent = Calls(self.grpc), 0
         _, metadata = self._infer.call("GET", f"/v2/models/{self.model}")
         self._inputs: list[dict[str, Any]] = metadata["inputs"]
         self._owed: Answer | None = None
@@ -68,13 +72,18 @@ class Replay:
 
     def _send(self, row: Row) -> None:
         self.label_owed()
-        status, body = self._infer.call("POST", f"/v2/models/{self.model}/infer", infer_body(row, self._inputs))
+        self._sent += 1
+        if self._sent % 2:
+            protocol, path = "rest", f"/v2/models/{self.model}/infer"
+            status, body = self._infer.call("POST", path, infer_body(row, self._inputs))
+        else:
+            protocol = "grpc"
+            status, body = self._calls.infer(infer_request(self.model, row, self._inputs))
         if status != 200:
-            self.failures.append(f"{status} {body}")
+            self.failures.append(f"{protocol}: {status} {body}")
             return
-        answer = Answer(
-            row, body["parameters"]["event_id"], body["model_version"], float(body["outputs"][0]["data"][0])
-        )
+        prediction = float(body["outputs"][0]["data"][0])
+        answer = Answer(row, body["parameters"]["event_id"], body["model_version"], prediction, protocol)
         self.answers.append(answer)
         self._owed = answer
 
@@ -114,6 +123,7 @@ class Replay:
         return dict(wait_until(settled, seconds, "collecting the rest", pause=0.05))
 
     def close(self) -> None:
-        """Let go of both connections."""
+        """Let go of all connections."""
         self._infer.close()
+        self._calls.close()
         self._monitor.close()

@@ -26,7 +26,7 @@ _PAGE = """<!doctype html>
  time { white-space: nowrap; color: #5a6672 } h2 { margin-top: 2rem }
 </style>
 <h1>The bike-sharing year</h1>
-<p>A model of hourly rentals, trained on January to April 2011, replayed hour by hour over HTTP. Every figure below was measured in this run.</p>
+<p>A model of hourly rentals, trained on January to April 2011, replayed hour by hour, in turn over REST and gRPC. Every figure below was measured in this run.</p>
 <img alt="Error, evidence, alarms and promotions over the year" src="data:image/png;base64,{{ picture }}">
 <h2>What was promised</h2>
 <table><tr><th>Promise<th>Measured<th>Held

@@ -25,6 +25,7 @@ def write_project(folder: Path, webhook_url: str, secret: str) -> Path:
     project.setdefault("retraining", {})["runs"] = "runs"
     project.setdefault("serving", {}).update(
         port=0,
+        grpc_port=0,
         log="events",
         event_time="request",  # a year is replayed in minutes
     )

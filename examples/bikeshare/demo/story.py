@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ class Counts:
     labelled: int
     labels_collected: int
     same_labels: bool
+    protocols: dict[str, list[int]]
+    """Answered, logged and collected of each protocol."""
 
 
 @dataclass
@@ -37,6 +40,7 @@ class Auditor:
 
     log: Path
     ids: list[str] = field(default_factory=list)
+    protocols: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self._reader = Reader(self.log, "audit")
@@ -45,8 +49,9 @@ class Auditor:
         """Read what is new."""
         while batches := list(self._reader.batches()):
             for batch in batches:
-                entries = (decode(payload) for payload in batch.payloads)
-                self.ids += [entry.id for entry in entries if isinstance(entry, Event)]
+                events = [entry for entry in map(decode, batch.payloads) if isinstance(entry, Event)]
+                self.ids += [event.id for event in events]
+                self.protocols.update(event.protocol for event in events)
                 self._reader.acknowledge(batch)
 
     def leave(self) -> None:
@@ -60,6 +65,14 @@ def lake_ids(monitoring: Path) -> list[str]:
     sql = "SELECT event_id FROM read_parquet($files, union_by_name=true) WHERE row = 0"
     with duckdb.connect() as lake:
         return [str(row[0]) for row in lake.execute(sql, {"files": files}).fetchall()]
+
+
+def lake_protocols(monitoring: Path) -> Counter[str]:
+    """How many collected requests came by each protocol."""
+    files = str(monitoring / "lake" / "events" / "**" / "*.parquet")
+    sql = "SELECT protocol, count(*) FROM read_parquet($files, union_by_name=true) WHERE row = 0 GROUP BY protocol"
+    with duckdb.connect() as lake:
+        return Counter({str(name): int(count) for name, count in lake.execute(sql, {"files": files}).fetchall()})
 
 
 def lake_labels(monitoring: Path) -> list[str]:

@@ -1,0 +1,1 @@
+"""Pictures of the Grafana dashboards, from a Prometheus that scraped the demo; ``python -m`` runs it."""
