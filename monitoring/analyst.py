@@ -7,6 +7,8 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from monitoring.analysis.windows import Analysis
 from monitoring.response.alarms import RETRAINING_KINDS, Alarms
 from staytrue import bundle as bundles
@@ -15,6 +17,8 @@ from staytrue.windows import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
     from monitoring.analysis.windows import WindowRows
     from monitoring.display.vitals import Vitals
@@ -73,6 +77,7 @@ class Analyst:
         self._alarms = Alarms(parts.state, policy, url)
         self._calibrated: dict[str, _Calibrated] = {}
         self._attempts: dict[str, int] = {}
+        self._considered: dict[str, tuple[object, ...]] = {}
         self._ending = threading.Event()
 
     def tick(self) -> int:
@@ -90,6 +95,7 @@ class Analyst:
         for model in self._parts.vitals.newest:
             try:
                 looks += self._look_at(model)
+                self._answer_calls(model)
             except Exception as error:  # noqa: BLE001 - raised below: other models and jobs come first
                 faults.append(error)
         self._parts.jobs.follow()
@@ -162,10 +168,7 @@ class Analyst:
             firing = [a for kind in RETRAINING_KINDS for a in self._parts.state.active(model, kind)]
             if self._parts.store.aliases(model).champion != window.version:
                 firing = []  # the one who answered is champion no more, or not yet again: a job for it would be stale
-            bundle = calibrated.bundle
-            self._parts.jobs.consider(
-                model, window.version, firing, end, lambda: self._fresh_labels(model, bundle, end)
-            )
+            self._retrain(calibrated.bundle, firing, end)
         self._after(changed, window, rows, calibrated)
 
     def _after(self, changed: list[Alert], window: Window, rows: WindowRows, calibrated: _Calibrated) -> None:
@@ -174,7 +177,8 @@ class Analyst:
             log.info("%s %s: %s", alert.status, alert.labels["alertname"], alert.annotations.get("summary", ""))
         if changed:
             self._parts.outbox.wake()
-        drifts = [a for a in changed if a.status == "firing" and a.labels["alertname"] == "StaytrueDrift"]
+        new = [alert for alert in changed if alert.status == "firing" and alert.starts_at == utc(window.end)]
+        drifts = [alert for alert in new if alert.labels["alertname"] == "StaytrueDrift"]
         if drifts and self._policy.evidently:
             name = f"{window.model}-{drifts[0].starts_at[:10]}-{drifts[0].fingerprint[:6]}"
             own = rows.take((rows.version == window.version) & (rows.time >= calibrated.analysis.since))
@@ -183,11 +187,31 @@ class Analyst:
             except Exception:
                 log.exception("no report can be asked for")
 
-    def _fresh_labels(self, model: str, bundle: Bundle, end: float) -> int:
-        """Labelled rows that the champion has not seen and that no job has yet been made for."""
-        since = max(bundle.lineage.trained_until, self._parts.jobs.last_event_time(model))
-        rows = self._parts.lake.window(model, bundle.signature, max(since, end - 60 * DAY_SECONDS), end)
-        return int((rows.truth == rows.truth).sum())
+    def _answer_calls(self, model: str) -> None:
+        """Retrain where Alertmanager called for it; asked again only when something has changed that may matter."""
+        state = self._parts.state
+        calls = state.calls(model)
+        now = (tuple((a.fingerprint, a.starts_at) for a in calls), state.looked_until(model), self._parts.jobs.active())
+        if not calls or self._considered.get(model) == now:
+            return
+        champion = self._parts.store.load(model, self._parts.store.aliases(model).champion)
+        with state.transaction():
+            self._retrain(champion, calls, self._parts.vitals.newest[model])
+        self._considered[model] = now
+
+    def _retrain(self, champion: Bundle, firing: list[Alert], until: float) -> None:
+        """Create a job if one is called for; it answers every call there is. Call within a transaction."""
+        if self._parts.jobs.consider(champion.name, champion, firing, until, lambda: self._labelled(champion, until)):
+            self._parts.state.hear(champion.name)
+
+    def _labelled(self, champion: Bundle, until: float) -> NDArray[np.float64]:
+        """Times of labelled rows that the champion has not seen."""
+        since = max(champion.lineage.trained_until, until - self._parts.jobs.lookback_days * DAY_SECONDS)
+        rows = self._parts.lake.window(champion.name, champion.signature, since, until)
+        named = rows.truth.dtype == object  # the names of classes
+        has = np.array([bool(truth) for truth in rows.truth], dtype=bool) if named else np.isfinite(rows.truth)
+        times: NDArray[np.float64] = rows.time[has]
+        return times
 
     def _calibrate(self, model: str, version: str, since: float) -> _Calibrated:
         """The analysis of a version, made once.

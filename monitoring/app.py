@@ -14,7 +14,8 @@ from prometheus_client.exposition import choose_encoder
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from monitoring.display.page import page
+from monitoring.display.page import POLICY, page
+from monitoring.response.hooks import Hooks
 from staytrue import __version__
 from staytrue.errors import ErrorCode, InternalError, InvalidInput, NotFound, StaytrueError, TooLarge, Unsupported
 
@@ -50,13 +51,16 @@ class Api:
 
     def __init__(self, parts: Parts, desk: LabelDesk, metrics: CollectorRegistry, backlog: Callable[[], int]) -> None:
         self._parts, self._desk, self._metrics, self._backlog = parts, desk, metrics, backlog
+        self._hooks = Hooks(parts.state, parts.store)
 
     def app(self, lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
         """The ASGI application."""
-        app = FastAPI(title="Staytrue sidecar", version=__version__, lifespan=lifespan)
+        # FastAPI's own pages load their scripts from elsewhere, which a closed network does not let through.
+        app = FastAPI(title="Staytrue sidecar", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
         app.add_api_route("/healthz", self.health, response_class=Response)
         app.add_api_route("/metrics", self.metrics, response_class=Response)
         app.add_api_route("/v1/labels", self.labels, methods=["POST"])
+        app.add_api_route("/v1/hooks/alertmanager", self.alertmanager, methods=["POST"])
         app.add_api_route("/v1/status", self.status, response_class=Response)
         app.add_api_route("/v1/windows", self.windows, response_class=Response)
         app.add_api_route("/v1/alerts", self.alerts, response_class=Response)
@@ -84,6 +88,10 @@ class Api:
         """Take labels: ``{"labels": [{"event_id": …, "truth": …, "known": …}]}``; durable before the answer."""
         body = await _limited(request)
         return {"accepted": await run_in_threadpool(self._desk.accept, body)}
+
+    async def alertmanager(self, request: Request) -> dict[str, int]:
+        """Take what Alertmanager posts: alerts labelled ``staytrue_retrain`` may start a retraining."""
+        return await run_in_threadpool(self._hooks.accept, await _limited(request))
 
     def status(self) -> Response:
         """How things stand. Cheap: may be asked often, and runs in a thread as a tick may hold the state a moment."""
@@ -141,7 +149,7 @@ class Api:
 
     def page(self) -> HTMLResponse:
         """The status page."""
-        return HTMLResponse(page(self._parts))
+        return HTMLResponse(page(self._parts), headers={"Content-Security-Policy": POLICY})
 
 
 async def _limited(request: Request) -> bytes:
@@ -170,7 +178,7 @@ async def lost(request: Request, error: Exception) -> Response:
     if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "another method")
         return await refused(request, Unsupported(path, expected=allowed, got=request.method[:20]))
-    return await refused(request, NotFound(path, "is no address of the sidecar", hint="/docs lists them"))
+    return await refused(request, NotFound(path, "is no address of the sidecar", hint="/openapi.json lists them"))
 
 
 async def wrong(request: Request, error: Exception) -> Response:

@@ -1,12 +1,14 @@
-"""The command ``monitor``."""
+"""The commands ``monitor`` and ``rules``."""
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from staytrue import project as projects
+from staytrue.errors import InvalidConfig
 from staytrue.settings import resolve
 
 if TYPE_CHECKING:
@@ -42,4 +44,49 @@ class Monitor:
         return run(project, arguments.project.resolve(), settings)
 
 
+class Rules:
+    """``staytrue rules``."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's arguments."""
+        parser.add_argument("action", choices=["export"], help="write the rules as a file for Prometheus' rule_files")
+        parser.add_argument("--output", type=Path, metavar="FILE", help="file to write (default: standard output)")
+        parser.add_argument(
+            "--set",
+            action="append",
+            default=[],
+            metavar="NAME=VALUE",
+            help="change a threshold, error_share=0.01; may be given several times",
+        )
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Write the rules."""
+        from monitoring.display.rules import RulePolicy, to_yaml
+
+        text = to_yaml(resolve(RulePolicy(), "rules", _settings(arguments.set)))
+        if arguments.output is None:
+            print(text, end="")
+            return 0
+        try:
+            arguments.output.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise InvalidConfig(f"--output {arguments.output}", f"cannot be written: {error.strerror}") from error
+        return 0
+
+
+def _settings(given: list[str]) -> dict[str, Any]:
+    """``NAME=VALUE`` of each; a list is given as JSON, as in the environment."""
+    settings: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise InvalidConfig("--set", expected="NAME=VALUE", got=text[:80])
+        try:
+            settings[name] = json.loads(value) if value[:1] == "[" else value
+        except json.JSONDecodeError as error:
+            raise InvalidConfig(f"--set {name}", expected='JSON, ["a", "b"]', got=value[:80]) from error
+    return settings
+
+
 monitor = Monitor()
+rules = Rules()

@@ -22,6 +22,7 @@ from monitoring.ingest.labels import LabelDesk
 from monitoring.ingest.lake import Lake
 from monitoring.response.jobs import Jobs
 from monitoring.response.notify import Outbox
+from monitoring.response.push import Pusher
 from monitoring.response.reports import Reports
 from monitoring.state import State
 from staytrue.errors import Conflict
@@ -105,16 +106,17 @@ def assemble(project: Project, path: Path, settings: MonitoringSection, registry
     data = settings.data.resolve()  # a job must read the lake that this process writes, wherever a flag put it
     command = (sys.executable, "-m", "staytrue", "retrain", "--data", str(data))
     state, lake = State(data / "state.sqlite"), Lake(data / "lake")
-    vitals = Vitals(state, registry)
+    vitals, store = Vitals(state, registry), Store(project.store)
+    pusher = Pusher(settings.alertmanager) if settings.alertmanager else None
     return Parts(
-        store=Store(project.store),
+        store=store,
         state=state,
         lake=lake,
         events=Collector(EVENTS, project.serving.log, lake, state, vitals),
         labels=Collector(LABELS, data / "labels-log", lake, state, vitals),
         vitals=vitals,
-        outbox=Outbox(state, settings.webhooks, url),
-        jobs=Jobs(state, data / "jobs", path, project.retraining, command=command),
+        outbox=Outbox(state, settings.webhooks, url, pusher=pusher),
+        jobs=Jobs(state, data / "jobs", path, project.retraining, store, command=command),
         reports=Reports(data / "reports"),
     )
 

@@ -41,6 +41,9 @@ CREATE TABLE IF NOT EXISTS alerts (
     PRIMARY KEY (fingerprint, starts));
 CREATE TABLE IF NOT EXISTS outbox (
     id TEXT PRIMARY KEY, url TEXT, body BLOB, attempts INTEGER, due REAL, state TEXT, error TEXT);
+CREATE TABLE IF NOT EXISTS posts (key TEXT PRIMARY KEY, received REAL);
+CREATE TABLE IF NOT EXISTS calls (
+    fingerprint TEXT, starts TEXT, model TEXT, state TEXT, record BLOB, PRIMARY KEY (fingerprint, starts));
 CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY, created REAL, record BLOB, verdict BLOB);
 """
@@ -178,11 +181,14 @@ class State:
         sql = 'SELECT record FROM windows WHERE model = ? AND "end" > ? ORDER BY "end"'
         return [msgspec.msgpack.decode(row[0], type=Window) for row in self.execute(sql, model, after)]
 
+    def last_windows(self, model: str, count: int) -> list[Window]:
+        """The newest looks, oldest first."""
+        sql = 'SELECT record FROM windows WHERE model = ? ORDER BY "end" DESC LIMIT ?'
+        return [msgspec.msgpack.decode(row[0], type=Window) for row in reversed(self.execute(sql, model, count))]
+
     def last_window(self, model: str) -> Window | None:
         """The newest look."""
-        sql = 'SELECT record FROM windows WHERE model = ? ORDER BY "end" DESC LIMIT 1'
-        rows = self.execute(sql, model)
-        return msgspec.msgpack.decode(rows[0][0], type=Window) if rows else None
+        return next(iter(self.last_windows(model, 1)), None)
 
     # Alerts.
 
@@ -206,6 +212,33 @@ class State:
     def alerts(self) -> list[Alert]:
         """All alerts there were, oldest first."""
         return _decoded(Alert, self.execute("SELECT record FROM alerts ORDER BY starts, fingerprint"))
+
+    # Alerts of others that call for a retraining.
+
+    def save_post(self, key: str, received: float) -> bool:
+        """Remember what was posted; whether it is new."""
+        sql = "INSERT INTO posts VALUES (?, ?) ON CONFLICT (key) DO NOTHING RETURNING key"
+        return bool(self.execute(sql, key, received))
+
+    def forget_posts(self, before: float) -> None:
+        """Forget what was posted before a time."""
+        self.execute("DELETE FROM posts WHERE received < ?", before)
+
+    def save_call(self, model: str, alert: Alert) -> None:
+        """Let an alert call for a retraining, or call no more. One that has ended or was heard does not call again."""
+        state = "standing" if alert.status == "firing" else "ended"
+        sql = "INSERT INTO calls VALUES (?, ?, ?, ?, ?) ON CONFLICT (fingerprint, starts) DO UPDATE "
+        sql += "SET state = excluded.state WHERE state = 'standing'"
+        self.execute(sql, alert.fingerprint, alert.starts_at, model, state, msgspec.json.encode(alert))
+
+    def calls(self, model: str) -> list[Alert]:
+        """Alerts that call for a retraining of a model and were not heard yet."""
+        sql = "SELECT record FROM calls WHERE model = ? AND state = 'standing' ORDER BY starts, fingerprint"
+        return _decoded(Alert, self.execute(sql, model))
+
+    def hear(self, model: str) -> None:
+        """A job was made: what called for one of the model calls no more."""
+        self.execute("UPDATE calls SET state = 'heard' WHERE model = ? AND state = 'standing'", model)
 
     # Jobs.
 

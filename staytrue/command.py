@@ -30,6 +30,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("training.commands", "export a run, prove it and publish it as a version"),
     "serve": ("serving.commands", "answer predictions over HTTP"),
     "monitor": ("monitoring.commands", "collect what was served, watch for drift, raise alarms, retrain"),
+    "rules": ("monitoring.commands", "write the alerting rules for Prometheus"),
+    "dashboards": ("monitoring.display.dashboards.commands", "write the Grafana dashboards, or push them"),
     "retrain": ("training.commands", "run one retraining job: train, export, gate, promote"),
     "promote": ("staytrue.commands", "make a version the champion"),
     "rollback": ("staytrue.commands", "go back to the champion before"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -202,6 +204,18 @@ class WebhookTarget(Section):
     url: str = Field(description="http or https address, told by POST")
     secret: SecretStr = Field(description="Standard Webhooks secret: whsec_ and base64")
 
+    @field_validator("secret")
+    @classmethod
+    def _can_sign(cls, value: SecretStr) -> SecretStr:
+        """Refuse what is no base64: read leniently, it would be another key than the receiver's."""
+        try:
+            key = base64.b64decode(value.get_secret_value().removeprefix("whsec_"), validate=True)
+        except ValueError:
+            key = b""
+        if not key:
+            raise ValueError("whsec_ and base64 are needed: `openssl rand -base64 24`, after whsec_, makes one")
+        return value
+
 
 class MonitoringSection(Section):
     """The sidecar: collector, analyst and alarms."""
@@ -241,6 +255,11 @@ class GateSection(Section):
     minimum_days: Count = Field(default=5, description="fewer days to judge by: no promotion")
     recent_days: Count = Field(default=21, description="only rows this recent are kept for judging; older ones train")
 
+    @property
+    def labelled_days(self) -> int:
+        """Newly labelled days of which `minimum_days` go to the judge."""
+        return math.ceil(self.minimum_days / self.holdout_share - 1e-9)
+
 
 class RetrainingSection(Section):
     """When to retrain, and what then."""
@@ -253,3 +272,13 @@ class RetrainingSection(Section):
     )
     runs: Path = Field(default=Path("runs"), description="folder of training runs")
     gate: GateSection = Field(default=GateSection())
+
+    @model_validator(mode="after")
+    def _can_judge(self) -> Self:
+        gate = self.gate
+        if gate.labelled_days > gate.recent_days:
+            raise ValueError(
+                f"gate.minimum_days {gate.minimum_days} at a holdout_share of {gate.holdout_share:g} needs "
+                f"{gate.labelled_days} days, recent_days leaves {gate.recent_days}: no challenger could ever be judged"
+            )
+        return self

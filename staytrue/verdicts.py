@@ -60,3 +60,14 @@ class Verdict(Record, frozen=True, kw_only=True):
     """Event time, Unix seconds."""
     slices: dict[str, float] = msgspec.field(default_factory=dict)
     """Difference by slice, where floors per slice are set."""
+
+    def figures(self) -> dict[str, float]:
+        """What was decided on, for the store's journal."""
+        return {
+            "champion_error": self.champion_error,
+            "challenger_error": self.challenger_error,
+            "difference": self.difference,
+            "low": self.low,
+            "high": self.high,
+            "rows": float(self.rows),
+        }

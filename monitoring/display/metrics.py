@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from monitoring.display import versions
+
+FAULTS = ("overloaded", "deadline_exceeded", "unavailable", "corrupt_data", "internal")
+"""Statuses of requests that failed by the server's fault, not the caller's."""
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -31,12 +36,15 @@ class Computed(Collector):
         yield from self._collected()
         yield from self._workers()
         yield from self._looks()
+        yield from versions.families(self._parts, self._last_windows())
         yield from self._responses()
 
     def _collected(self) -> Iterator[Metric]:
         vitals = self._parts.vitals
         events = CounterMetricFamily("staytrue_events_collected", "Requests collected.", labels=["model", "status"])
-        for (model, status), count in vitals.by_status().items():
+        # Faults are there from the first scrape on: what begins at 1 has not grown, as Prometheus sees it.
+        none = {(model, status): 0 for model in vitals.newest for status in ("ok", *FAULTS)}
+        for (model, status), count in (none | vitals.by_status()).items():
             events.add_metric([model, status], count)
         yield events
         labels = vitals.totals["labels"].get("labels", 0)
@@ -63,13 +71,15 @@ class Computed(Collector):
         busy = GaugeMetricFamily("staytrue_in_flight_requests", "Requests in a worker.", labels=["worker"])
         memory = GaugeMetricFamily("staytrue_worker_resident_bytes", "Memory of a worker.", labels=["worker"])
         ready = GaugeMetricFamily("staytrue_worker_ready", "1 where a worker is ready.", labels=["worker"])
+        cpu = CounterMetricFamily("staytrue_worker_cpu_seconds", "Processor time of a worker.", labels=["worker"])
         now = self._parts.vitals.clock()
         for worker, beat in self._parts.vitals.heartbeats.items():
+            cpu.add_metric([worker], beat.cpu_seconds)
             age.add_metric([worker], now - beat.time)
             busy.add_metric([worker], beat.in_flight)
             memory.add_metric([worker], beat.resident_bytes)
             ready.add_metric([worker], float(beat.ready))
-        yield from (age, busy, memory, ready)
+        yield from (age, busy, memory, ready, cpu)
 
     def _looks(self) -> Iterator[Metric]:
         names = ["model", "version"]
@@ -101,15 +111,27 @@ class Computed(Collector):
         for alert in self._parts.state.active():
             firing.add_metric([alert.labels.get("model", ""), alert.labels.get("alertname", "")], 1)
         yield firing
-        jobs = GaugeMetricFamily("staytrue_retraining_jobs", "Retraining jobs.", labels=["state"])
-        states = [job.state for job, _ in self._parts.state.jobs()]
-        for state in ("queued", "running", "succeeded", "failed"):
-            jobs.add_metric([state], states.count(state))
-        yield jobs
-        webhooks = GaugeMetricFamily("staytrue_webhooks", "Webhook messages.", labels=["state"])
-        for state, count in self._parts.outbox.counts().items():
-            webhooks.add_metric([state], count)
+        yield from self._jobs()
+        counts = self._parts.outbox.counts()
+        webhooks = GaugeMetricFamily("staytrue_webhooks", "Messages about alerts.", labels=["state"])
+        for state in ("waiting", "sent", "dead"):
+            webhooks.add_metric([state], counts.get(state, 0))
         yield webhooks
+        dead = counts.get("dead", 0)
+        yield CounterMetricFamily("staytrue_webhooks_dead", "Messages about alerts that reached nobody.", value=dead)
+
+    def _jobs(self) -> Iterator[Metric]:
+        jobs = GaugeMetricFamily("staytrue_retraining_jobs", "Retraining jobs.", labels=["state"])
+        found = [job for job, _ in self._parts.state.jobs()]
+        for state in ("queued", "running", "succeeded", "failed"):
+            jobs.add_metric([state], sum(job.state == state for job in found))
+        failed = CounterMetricFamily("staytrue_retrainings_failed", "Retrainings that failed.", labels=["model"])
+        for model in self._parts.vitals.newest:
+            failed.add_metric([model], sum(job.state == "failed" and job.model == model for job in found))
+        calls = GaugeMetricFamily("staytrue_retraining_calls", "Alertmanager's calls that wait.", labels=["model"])
+        for model in self._parts.vitals.newest:
+            calls.add_metric([model], len(self._parts.state.calls(model)))
+        yield from (jobs, failed, calls)
 
     def _last_windows(self) -> list[Window]:
         found = (self._parts.state.last_window(model) for model in self._parts.vitals.newest)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from staytrue.events import Event, Heartbeat
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+MOST_VERSIONS = 100
+"""Rows of versions beyond so many are counted together: a label must not grow for ever."""
 FORGET_SECONDS = 3600.0
 """A worker whose last heartbeat is older is forgotten."""
 
@@ -39,6 +41,23 @@ class Vitals:
             buckets=BUCKETS,
             registry=registry,
         )
+        self._waited = Histogram(
+            "staytrue_request_wait_seconds",
+            "Time that collected requests spent outside the model: waiting, decoding, encoding.",
+            ["model"],
+            buckets=BUCKETS,
+            registry=registry,
+        )
+        self._protocols = Counter(
+            "staytrue_protocol_requests", "Requests collected, by protocol.", ["model", "protocol"], registry=registry
+        )
+        self._rows = Counter(
+            "staytrue_version_rows",
+            "Rows answered, by version and role.",
+            ["model", "version", "role"],
+            registry=registry,
+        )
+        self._versions: set[tuple[str, str]] = set()
 
     def reload(self, state: State) -> None:
         """Take counts and clocks from the state."""
@@ -51,10 +70,19 @@ class Vitals:
         """Take note of a batch. Maps are replaced, never changed: other threads read them."""
         for event in events:
             self._latency.labels(event.model).observe(event.queue_seconds + event.run_seconds)
+            self._waited.labels(event.model).observe(event.queue_seconds)
+            self._protocols.labels(event.model, event.protocol).inc()
+            if event.status == "ok":
+                self._rows.labels(event.model, self._version(event), event.role).inc(event.rows)
         self.newest, self.seen = _later(self.newest, newest), _later(self.seen, seen)
         beats = self.heartbeats | {beat.worker: beat for beat in heartbeats}
         alive = self.clock() - FORGET_SECONDS
         self.heartbeats = {worker: beat for worker, beat in beats.items() if beat.time > alive}
+
+    def _version(self, event: Event) -> str:
+        if len(self._versions) < MOST_VERSIONS:
+            self._versions.add((event.model, event.version))
+        return event.version if (event.model, event.version) in self._versions else "other"
 
     def add(self, kind: str, counts: dict[str, int]) -> None:
         """Add counts of a new batch."""

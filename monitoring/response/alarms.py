@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 NAMES = {"drift": "StaytrueDrift", "quality": "StaytrueQuality", "data": "StaytrueData", "traffic": "StaytrueVanished"}
 RETRAINING_KINDS = ("drift", "quality")
+FEATURES = "features"
+"""Annotation of a drift alarm: each feature that moved, with the time at which the alarm named it, as JSON."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class Finding:
     kind: str
     evidence: float | None
     summary: str
+    features: tuple[str, ...] = ()
+    """What is above the threshold, the furthest first."""
 
 
 class Alarms:
@@ -67,6 +72,8 @@ class Alarms:
         if not active and above >= self._policy.for_looks:
             told = {"evidence": f"{finding.evidence:.2f}", "window": _span(window)}
             changed.append(self._fire(window.model, window.version, finding, window.end, told))
+        elif active and above >= self._policy.for_looks:
+            changed += self._tell_more(window, finding, active[0])
         elif active and below >= self._policy.resolve_looks:
             changed.append(self._end(window.model, kind, active[0], window.end, "back under the threshold"))
         sql = "INSERT OR REPLACE INTO streaks VALUES (?, ?, ?, ?, ?)"
@@ -79,9 +86,23 @@ class Alarms:
         )
         return (str(rows[0][0]), int(rows[0][1]), int(rows[0][2])) if rows else ("", 0, 0)
 
+    def _tell_more(self, window: Window, finding: Finding, alert: Alert) -> list[Alert]:
+        """Name what has moved since an alarm began: what comes second may be what people can mend."""
+        named = _named(alert)
+        new = [feature for feature in finding.features if feature not in named]
+        if not new:
+            return []
+        named |= dict.fromkeys(new, utc(window.end))
+        notes = {**alert.annotations, "summary": finding.summary, FEATURES: json.dumps(named)}
+        more = msgspec.structs.replace(alert, annotations=notes)
+        self._state.save_alert(window.model, finding.kind, more)
+        return [more]
+
     def _fire(self, model: str, version: str, finding: Finding, at: float, told: dict[str, str]) -> Alert:
         labels = {"alertname": NAMES[finding.kind], "model": model, "severity": "warning"}
         notes = {"summary": finding.summary, "version": version, **told}
+        if finding.features:
+            notes[FEATURES] = json.dumps(dict.fromkeys(finding.features, utc(at)))
         alert = alerts.fire(labels, notes, at, self.url)
         self._state.save_alert(model, finding.kind, alert)
         return alert
@@ -91,6 +112,12 @@ class Alarms:
         ended = msgspec.structs.replace(ended, annotations={**alert.annotations, "resolved_because": why})
         self._state.save_alert(model, kind, ended)
         return ended
+
+
+def _named(alert: Alert) -> dict[str, str]:
+    """Features that an alarm has named, and since when."""
+    named: dict[str, str] = json.loads(alert.annotations.get(FEATURES, "{}"))
+    return named
 
 
 def findings(window: Window) -> list[Finding]:
@@ -106,7 +133,7 @@ def _drift(window: Window) -> Finding:
     names = ", ".join(item.feature for item in moved)
     detail = f" ({moved[0].feature}: {moved[0].detail})" if moved else ""
     text = f"{window.model} version {window.version}: drift in {names}{detail}"
-    return Finding("drift", window.drift_evidence, text)
+    return Finding("drift", window.drift_evidence, text, tuple(item.feature for item in moved))
 
 
 def _quality(window: Window) -> Finding:

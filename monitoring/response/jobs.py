@@ -9,9 +9,10 @@ import time
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 import psutil
 
-from staytrue.errors import CorruptData
+from staytrue.errors import CorruptData, StaytrueError
 from staytrue.records import DAY_SECONDS, read, to_json, utc, write_atomically
 from staytrue.verdicts import RetrainJob, Verdict
 
@@ -19,11 +20,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from monitoring.state import State
     from staytrue.alerts import Alert
+    from staytrue.bundle import Bundle
     from staytrue.sections import RetrainingSection
+    from staytrue.store import Store
 
 log = logging.getLogger(__name__)
+LOOKBACK_DAYS = 60.0
 JOB, VERDICT, LOG = "job.json", "verdict.json", "log.txt"
 
 
@@ -42,43 +48,57 @@ class Jobs:
         folder: Path,
         project: Path,
         policy: RetrainingSection,
+        store: Store,
         clock: Callable[[], float] = time.time,
         command: tuple[str, ...] = (sys.executable, "-m", "staytrue", "retrain"),
     ) -> None:
         self._state, self._folder, self._project, self._policy = state, folder.resolve(), project, policy
-        self._clock, self._command = clock, command
+        self._store, self._clock, self._command = store, clock, command
         self._child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def lookback_days(self) -> float:
+        """How far back newly labelled rows matter."""
+        return max(LOOKBACK_DAYS, self._policy.gate.recent_days + 1.0)
 
     def active(self) -> RetrainJob | None:
         """The job that is queued or running."""
         return next((job for job, _ in self._state.jobs() if job.state in ("queued", "running")), None)
 
     def consider(
-        self, model: str, champion: str, firing: list[Alert], event_time: float, labels: Callable[[], int]
-    ) -> None:
-        """Create a job if an alert calls for one and nothing speaks against it.
+        self,
+        model: str,
+        champion: Bundle,
+        firing: list[Alert],
+        event_time: float,
+        labelled: Callable[[], NDArray[np.float64]],
+    ) -> bool:
+        """Create a job if an alert calls for one and nothing speaks against it; whether one was created.
 
         Args:
-            labels: counts the labelled rows that are new since the last job; asked last, as it reads the lake.
+            labelled: times of the labelled rows that the champion has not seen; asked last, as it reads the lake.
         """
         if not self._policy.enabled or not firing or self.active():
-            return
+            return False
         before = [job.event_time for job, _ in self._state.jobs() if job.model == model]
         if before and event_time - max(before) < self._policy.cooldown_days * DAY_SECONDS:
-            return
-        if labels() < self._policy.minimum_labels:
-            return
+            return False
+        lacks = lacking(labelled(), champion.lineage.trained_until, max(before, default=0.0), self._policy)
+        if lacks:
+            log.info("retraining of %s waits: %s", model, lacks)
+            return False
         job = RetrainJob(
             id=f"{model}-{utc(event_time)[:10]}-{len(before) + 1}",
             model=model,
             trigger="; ".join(alert.annotations.get("summary", "") for alert in firing)[:500],
             fingerprints=[alert.fingerprint for alert in firing],
-            champion=champion,
+            champion=champion.version,
             event_time=event_time,
             created=self._clock(),
             log=LOG,
         )
         self._state.save_job(job)
+        return True
 
     def follow(self) -> None:
         """Start what is queued; take note of what has ended."""
@@ -89,10 +109,6 @@ class Jobs:
             self._start(job)
         elif not self._runs(job):
             self._finish(job)
-
-    def last_event_time(self, model: str) -> float:
-        """Event time of the last job's trigger; 0 without one."""
-        return max((job.event_time for job, _ in self._state.jobs() if job.model == model), default=0.0)
 
     def _start(self, job: RetrainJob) -> None:
         folder = self._folder / job.id
@@ -131,16 +147,57 @@ class Jobs:
         except CorruptData as error:
             log.error("retraining %s: %s", job.id, error)  # noqa: TRY400 - the text says it all
             verdict = None
+        if verdict is not None and verdict.promote:
+            verdict = self._carried_out(job, verdict)
         fault = "" if verdict else f"ended without a verdict: {self._last_words(job)}"
         state = "succeeded" if verdict else "failed"
         ended = msgspec.structs.replace(job, state=state, finished=self._clock(), error=fault)
         self._state.save_job(ended, verdict)
         log.info("retraining %s %s: %s", job.id, state, verdict.reason if verdict else fault)
 
+    def _carried_out(self, job: RetrainJob, verdict: Verdict) -> Verdict:
+        """The verdict as it was acted upon: a job may end between deciding to promote and doing it."""
+        if any(change.champion == verdict.challenger for change in self._store.journal(job.model)):
+            return verdict
+        why = f"retraining {job.id}: {verdict.reason}"
+        try:
+            self._store.promote(
+                job.model, verdict.challenger, reason=why, figures=verdict.figures(), expected=job.champion
+            )
+        except StaytrueError as error:
+            return msgspec.structs.replace(verdict, promote=False, reason=f"{verdict.reason}; but {error}")
+        log.info("retraining %s had decided and not promoted: done now", job.id)
+        return verdict
+
     def _last_words(self, job: RetrainJob) -> str:
         path = self._folder / job.id / LOG
         lines = path.read_text(errors="replace").split("\n") if path.exists() else []
         return next((line.strip()[-300:] for line in reversed(lines) if line.strip()), "it printed nothing")
+
+
+def lacking(times: NDArray[np.float64], trained_until: float, last: float, policy: RetrainingSection) -> str:
+    """What is missing before a challenger could be trained and judged; empty where nothing is.
+
+    A job that finds too little to judge by would use up the cooldown for nothing. Fresh are the days that training's
+    ``divide`` deals from: not seen by the champion, and recent.
+
+    Args:
+        times: of labelled rows; Unix seconds of event time.
+        trained_until: the newest row that the champion was trained or chosen on.
+        last: event time of the last job.
+        policy: what a job needs.
+    """
+    gate, new = policy.gate, int((times > last).sum())
+    if new < policy.minimum_labels:
+        return f"{new} of {policy.minimum_labels} newly labelled rows"
+    days = np.floor(times / DAY_SECONDS)
+    fresh = days[(days > trained_until // DAY_SECONDS) & (days > days.max(initial=0.0) - gate.recent_days)]
+    distinct = len(np.unique(fresh))
+    if distinct < gate.labelled_days:
+        return f"{distinct} of {gate.labelled_days} labelled days, of which {gate.minimum_days} would judge"
+    if len(fresh) * gate.holdout_share < gate.minimum_rows:
+        return f"{len(fresh)} labelled rows, too few to judge by {gate.minimum_rows}"
+    return ""
 
 
 def _process_with(words: list[str]) -> int | None:

@@ -1,4 +1,4 @@
-"""Webhooks: Alertmanager's payload, signed, retried, never lost, and in a dead-letter state when nobody answers.
+"""Messages about alerts, to webhooks (signed) and an Alertmanager: retried, never lost, in the end a dead letter.
 
 Source: Standard Webhooks specification (id, timestamp, signature headers); Alertmanager webhook version 4.
 """
@@ -16,12 +16,14 @@ import httpx
 import msgspec
 from standardwebhooks import Webhook
 
+from monitoring.response import push
+from monitoring.response.delivery import Refused, TryAgain, checked, send
 from staytrue import alerts
-from staytrue.errors import InvalidConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from monitoring.response.push import Pusher
     from monitoring.state import State
     from staytrue.alerts import Alert
     from staytrue.sections import WebhookTarget
@@ -30,17 +32,7 @@ log = logging.getLogger(__name__)
 TIMEOUT_SECONDS = 5.0
 WAITS = (0.5, 2.0, 10.0, 30.0, 120.0, 600.0, 1800.0, 3600.0)
 """Seconds after each failed attempt; a message that fails once more than there are waits is a dead letter."""
-AGAIN = {408, 425, 429}
-"""Refusals that may pass, besides 5xx."""
 POLL_SECONDS = 5.0
-
-
-class TryAgain(Exception):
-    """The receiver answered that it could not for now, or did not answer."""
-
-
-class Refused(Exception):
-    """The receiver will never take it."""
 
 
 class Outbox:
@@ -51,7 +43,7 @@ class Outbox:
     the sidecar killed before it noted it); its ``webhook-id`` is then the same.
 
     Raises:
-        InvalidConfig: a target's secret or address cannot be used; said at the start, not when it is needed.
+        InvalidConfig: a target's address cannot be used; said at the start, not when it is needed.
     """
 
     def __init__(
@@ -61,17 +53,27 @@ class Outbox:
         url: str = "",
         clock: Callable[[], float] = time.time,
         waits: Sequence[float] = WAITS,
+        pusher: Pusher | None = None,
     ) -> None:
         self._state, self._targets, self._url, self._clock, self._waits = state, targets, url, clock, waits
-        self._signers = {target.url: _signer(target) for target in targets}
+        self._signers = {
+            checked(target.url, "monitoring.webhooks.url"): Webhook(target.secret.get_secret_value())
+            for target in targets
+        }
+        self._pusher, self._refreshed = pusher, 0.0
         self._wake, self._ending = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work, name="webhooks", daemon=True)
 
     def put(self, changed: list[Alert]) -> None:
         """Queue a message about alerts to each target. Call within the transaction that saves the alerts."""
-        for url in self._signers if changed else ():
-            body = msgspec.json.encode(alerts.webhook(changed, receiver="staytrue", external_url=self._url))
-            values = (f"msg_{uuid.uuid4().hex}", url, body, 0, self._clock(), "waiting", "")
+        if not changed:
+            return
+        body = msgspec.json.encode(alerts.webhook(changed, receiver="staytrue", external_url=self._url))
+        bodies = dict.fromkeys(self._signers, body)
+        if self._pusher is not None:
+            bodies[self._pusher.url] = msgspec.json.encode(changed)
+        for url, content in bodies.items():
+            values = (f"msg_{uuid.uuid4().hex}", url, content, 0, self._clock(), "waiting", "")
             self._state.execute("INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?)", *values)
 
     def start(self) -> None:
@@ -100,20 +102,42 @@ class Outbox:
             while not self._ending.is_set() and self._send_next(client, str(url)):
                 pass
 
+    def refresh(self, client: httpx.Client) -> None:
+        """Tell Alertmanager again of what fires, if it is time; where it listens again, what waits for it is due."""
+        if self._pusher is None or self._clock() < self._refreshed + self._pusher.refresh_seconds:
+            return
+        self._refreshed = self._clock()
+        firing = self._state.active()
+        if not firing:
+            return
+        try:
+            self._pusher.post(client, firing, self._clock())
+        except (TryAgain, Refused) as error:
+            log.warning("Alertmanager is not told again of %d alerts: %s", len(firing), error)
+            return
+        sql = "UPDATE outbox SET due = ? WHERE state = 'waiting' AND url = ? AND due > ?"
+        self._state.execute(sql, self._clock(), self._pusher.url, self._clock())
+
     def _work(self) -> None:
         with httpx.Client(timeout=TIMEOUT_SECONDS) as client:
             while not self._ending.is_set():
                 self._wake.clear()
+                pause = POLL_SECONDS
                 try:
+                    self.refresh(client)
                     self.send_due(client)
-                except Exception:
-                    log.exception("sending webhooks failed; what waits is tried again")
-                self._wake.wait(self._pause())
+                    pause = self._pause()
+                except Exception:  # a state that cannot be read now may be read later: this thread must outlive it
+                    log.exception("sending messages about alerts failed; what waits is tried again")
+                self._wake.wait(pause)
 
     def _pause(self) -> float:
         """Seconds until something is due, within reason."""
         rows = self._state.execute("SELECT min(rowid), due FROM outbox WHERE state = 'waiting' GROUP BY url")
-        return min([POLL_SECONDS, *(max(0.05, float(due) - self._clock()) for _, due in rows)])
+        dues = [float(due) for _, due in rows]
+        if self._pusher is not None:
+            dues.append(self._refreshed + self._pusher.refresh_seconds)
+        return min([POLL_SECONDS, *(max(0.05, due - self._clock()) for due in dues)])
 
     def _send_next(self, client: httpx.Client, url: str) -> bool:
         """Try the oldest message to a target, if it is due; whether the next may be tried."""
@@ -123,10 +147,13 @@ class Outbox:
             return False
         name, body, attempts = str(rows[0][0]), bytes(rows[0][1]), int(rows[0][2]) + 1
         signer = self._signers.get(url)
-        if signer is None:
-            return self._bury(name, url, attempts, "the target is configured no more")
         try:
-            post(client, url, signer, name, body, self._clock())
+            if self._pusher is not None and url == self._pusher.url:
+                self._pusher.post(client, push.read(body), self._clock())
+            elif signer is not None:
+                post(client, url, signer, name, body, self._clock())
+            else:
+                return self._bury(name, url, attempts, "the target is configured no more")
         except TryAgain as error:
             if attempts > len(self._waits):
                 return self._bury(name, url, attempts, f"gave up: {error}")
@@ -140,7 +167,7 @@ class Outbox:
 
     def _bury(self, name: str, url: str, attempts: int, why: str) -> bool:
         host = httpx.URL(url).host  # the rest of an address may be a secret
-        log.error("webhook %s to %s is a dead letter after %d attempts: %s", name, host, attempts, why)
+        log.error("message %s to %s is a dead letter after %d attempts: %s", name, host, attempts, why)
         self._mark(name, "dead", attempts, 0.0, why)
         return True
 
@@ -163,30 +190,4 @@ def post(client: httpx.Client, url: str, signer: Webhook, name: str, body: bytes
         "webhook-timestamp": str(int(moment.timestamp())),
         "webhook-signature": signer.sign(name, moment, body.decode()),
     }
-    try:
-        with client.stream("POST", url, content=body, headers=headers) as answer:  # what it says is not read
-            code = answer.status_code
-    except httpx.HTTPError as error:
-        raise TryAgain(f"no answer: {error or type(error).__name__}") from error
-    if code in AGAIN or code >= 500:
-        raise TryAgain(f"answered {code}")
-    if not 200 <= code < 300:
-        raise Refused(f"refused with {code}")
-
-
-def _signer(target: WebhookTarget) -> Webhook:
-    try:
-        parsed = httpx.URL(target.url)
-    except httpx.InvalidURL as error:
-        raise InvalidConfig("monitoring.webhooks.url", f"is no address: {error}", got=target.url[:100]) from error
-    if parsed.scheme not in {"http", "https"} or not parsed.host:
-        raise InvalidConfig("monitoring.webhooks.url", expected="http:// or https:// and a host", got=target.url[:100])
-    try:
-        signer = Webhook(target.secret.get_secret_value())
-        signer.sign("msg_0", datetime.datetime.fromtimestamp(0, tz=datetime.UTC), "")
-    except Exception as error:
-        hint = "`openssl rand -base64 24`, after whsec_, makes one"
-        raise InvalidConfig(
-            "monitoring.webhooks.secret", expected="whsec_ and base64", got="another", hint=hint
-        ) from error
-    return signer
+    send(client, url, body, headers)

@@ -24,7 +24,7 @@ from staytrue.eventlog import Writer
 from staytrue.events import Event, Label, Tensor, encode
 from staytrue.profile import ReferenceColumn, ReferenceProfile
 from staytrue.records import to_json
-from staytrue.sections import MonitoringSection, RetrainingSection
+from staytrue.sections import GateSection, MonitoringSection, RetrainingSection
 from staytrue.signature import Signature, TensorSpec
 from staytrue.store import Store
 from staytrue.windows import Evidence, Quality, Window
@@ -217,6 +217,7 @@ class Rig:
                 self.folder / "jobs",
                 self.folder / "staytrue.yaml",
                 self.retraining,
+                self.store,
                 clock=lambda: self.now,
                 command=self.command,
             ),
@@ -279,7 +280,8 @@ def make_rig(tmp_path: Path) -> Iterator[Callable[..., Rig]]:
         *, script: Script | None = None, command: tuple[str, ...] = ("false",), retrain: bool = False, **settings: Any
     ) -> Rig:
         defaults: dict[str, Any] = {"window_days": 3, "evidently": False, "for_looks": 2, "resolve_looks": 2}
-        retraining = RetrainingSection(enabled=retrain, cooldown_days=5, minimum_labels=4)
+        gate = GateSection(holdout_share=0.34, minimum_days=1, minimum_rows=1)
+        retraining = RetrainingSection(enabled=retrain, cooldown_days=5, minimum_labels=4, gate=gate)
         rig = Rig(tmp_path, script or Script(), MonitoringSection(**(defaults | settings)), retraining, command)
         publish(rig.store)
         made.append(rig)

@@ -268,12 +268,12 @@ def test_metrics_are_openmetrics_where_asked_for(client: Client) -> None:
 
 
 def test_the_page_shows_how_things_stand_and_escapes_what_callers_sent(rig: Rig, client: Client) -> None:
-    assert "No look has been taken yet" in client.get("/").text
+    assert "No model has answered yet" in client.get("/").text
     rig.script.drift, rig.script.quality = {1: 1.5, 2: 2.5}, {2: 0.5}
     rig.live(0, 2)
-    job = RetrainJob(id="<i>", model="toy", trigger="t", champion="1", event_time=0, created=0, state="failed")
+    job = RetrainJob(id="<q>", model="toy", trigger="t", champion="1", event_time=0, created=0, state="failed")
     rig.parts.state.save_job(job)
     page = client.get("/").text
-    for text in ("StaytrueDrift", "toy", "2.50", "5 requests collected, 5 labels", "&lt;i&gt;", "failed"):
+    for text in ("StaytrueDrift", "toy", "2.50", "requests<b>5</b>", "labels<b>5</b>", "&lt;q&gt;", "failed", "<svg"):
         assert text in page
-    assert "<i>" not in page
+    assert "<q>" not in page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -87,10 +88,27 @@ def test_an_alert_names_the_features_that_moved_most_first(alarms: Alarms) -> No
         "version": "1",
         "evidence": "4.00",
         "window": "1969-12-27 to 1970-01-03, 10 rows",
+        "features": '{"x2": "1970-01-03T00:00:00.000Z", "x1": "1970-01-03T00:00:00.000Z"}',
     }
     assert alert.labels == {"alertname": "StaytrueDrift", "model": "toy", "severity": "warning"}
     assert (alert.starts_at, alert.ends_at) == ("1970-01-03T00:00:00.000Z", "0001-01-01T00:00:00Z")
     assert alert.generator_url == "http://here"
+
+
+def test_a_feature_that_moves_later_is_named_by_the_alarm_that_fires(alarms: Alarms, state: State) -> None:
+    for window in (drift(1, 2.0, 0.0), drift(2, 2.0, 0.5)):
+        fired = alarms.update(window)
+    assert json.loads(fired[0].annotations["features"]) == {"x0": "1970-01-03T00:00:00.000Z"}
+    [more] = alarms.update(drift(3, 1.5, 3.0))
+    assert (more.status, more.starts_at, more.fingerprint) == ("firing", fired[0].starts_at, fired[0].fingerprint)
+    assert more.annotations["summary"].startswith("toy version 1: drift in x1, x0 (x1: moved by 3.0)")
+    assert json.loads(more.annotations["features"]) == {
+        "x0": "1970-01-03T00:00:00.000Z",
+        "x1": "1970-01-04T00:00:00.000Z",
+    }
+    assert alarms.update(drift(4, 1.5, 3.0)) == []  # said once
+    assert alarms.update(drift(5, 0.5, 3.0)) == []  # one that went is no news
+    assert state.active() == [more]
 
 
 def test_quality_and_data_have_alarms_of_their_own(alarms: Alarms) -> None:

@@ -10,16 +10,27 @@ import time
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 import psutil
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from monitoring.response.jobs import JOB
+from monitoring.response.jobs import JOB, lacking
+from staytrue.errors import InvalidConfig
 from staytrue.records import read, to_json
+from staytrue.sections import GateSection, RetrainingSection
+from staytrue.settings import resolve
+from staytrue.store import Aliases, Store
 from staytrue.verdicts import RetrainJob, Verdict
+from training.data.divide import divide
+from training.data.rows import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from tests.unit.monitoring.conftest import Rig
 
@@ -38,8 +49,8 @@ VERDICT = Verdict(
     low=-2,
     high=-0.5,
     confidence=0.95,
-    promote=True,
-    reason="better",
+    promote=False,
+    reason="no better",
     decided=0,
 )
 DECIDING = (
@@ -57,8 +68,13 @@ def deciding(make_rig: Callable[..., Rig]) -> Rig:
     """A sidecar whose jobs end with a verdict at once."""
     rig = make_rig(retrain=True, command=DECIDES)
     (rig.folder / "jobs").mkdir()
-    (rig.folder / "jobs" / "say.json").write_bytes(to_json(VERDICT))
+    say(rig, VERDICT)
     return rig
+
+
+def say(rig: Rig, verdict: Verdict) -> None:
+    """What the next job decides."""
+    (rig.folder / "jobs" / "say.json").write_bytes(to_json(verdict))
 
 
 def finish(rig: Rig) -> RetrainJob:
@@ -222,9 +238,129 @@ def test_the_folder_of_jobs_is_named_absolutely(tmp_path: Path, monkeypatch: pyt
 
     from monitoring.response.jobs import Jobs
     from monitoring.state import State
-    from staytrue.sections import RetrainingSection
 
     monkeypatch.chdir(tmp_path)
     state = State(tmp_path / "state.sqlite")
-    assert Jobs(state, Folder("jobs"), tmp_path, RetrainingSection())._folder == tmp_path / "jobs"
+    store = Store(tmp_path / "store")
+    assert Jobs(state, Folder("jobs"), tmp_path, RetrainingSection(), store)._folder == tmp_path / "jobs"
     state.close()
+
+
+def decide(rig: Rig, verdict: Verdict) -> Verdict:
+    """Let an alarm start a job that decides so and does not act; the verdict that the sidecar kept."""
+    say(rig, verdict)
+    rig.script.drift = dict.fromkeys(range(1, 5), 2.0)
+    rig.live(0, 4)
+    assert finish(rig).state == "succeeded"
+    kept = rig.parts.state.jobs()[-1][1]
+    assert kept
+    return kept
+
+
+BETTER = msgspec.structs.replace(VERDICT, promote=True, reason="better")
+
+
+def unpromoted(rig: Rig) -> None:
+    """Publish version 2 and leave version 1 the champion, with a journal that never heard of version 2."""
+    rig.publish()
+    folder = rig.store.root / "toy"
+    journal = (folder / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "journal.jsonl").write_bytes(journal[0])
+    (folder / "aliases.json").write_bytes(to_json(Aliases(revision=1, champion="1")))
+
+
+def test_a_job_that_died_between_deciding_and_promoting_is_carried_out(deciding: Rig) -> None:
+    unpromoted(deciding)
+    assert decide(deciding, BETTER) == BETTER
+    assert deciding.store.aliases("toy").champion == "2"
+    change = deciding.store.journal("toy")[-1]
+    assert (change.action, change.before, change.figures) == ("promote", "1", BETTER.figures())
+    assert change.reason == "retraining toy-2011-03-17-1: better"
+
+
+def test_a_promotion_that_somebody_took_back_since_is_not_done_again(deciding: Rig) -> None:
+    deciding.publish()
+    deciding.store.roll_back("toy", reason="a person knows better")
+    assert decide(deciding, BETTER) == BETTER
+    assert deciding.store.aliases("toy").champion == "1"
+    assert len(deciding.store.journal("toy")) == 3
+
+
+def test_a_promotion_that_cannot_be_carried_out_is_not_claimed(deciding: Rig) -> None:
+    kept = decide(deciding, BETTER)  # there is no version 2
+    assert not kept.promote
+    assert kept.reason.startswith('better; but model "toy": has no version "2"')
+    assert deciding.store.aliases("toy").champion == "1"
+
+
+def test_a_verdict_against_a_champion_that_is_one_no_more_promotes_nothing(
+    deciding: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpromoted(deciding)
+    jobs = deciding.parts.jobs
+    monkeypatch.setattr(jobs, "_carried_out", lambda job, v: type(jobs)._carried_out(jobs, replaced(job), v))
+    kept = decide(deciding, BETTER)
+    assert not kept.promote
+    assert "expected 0, got 1" in kept.reason
+    assert deciding.store.aliases("toy").champion == "1"
+
+
+def replaced(job: RetrainJob) -> RetrainJob:
+    """The job, made against a champion before."""
+    return msgspec.structs.replace(job, champion="0")
+
+
+def hours(days: float, first: float = 0.0) -> NDArray[np.float64]:
+    """A row an hour."""
+    return (first + np.arange(0, days, 1 / 24)) * DAY
+
+
+POLICY = RetrainingSection()
+
+
+@pytest.mark.parametrize(
+    ("times", "trained", "last", "said"),
+    [
+        (hours(4), -DAY, 0.0, "95 of 100 newly labelled rows"),
+        (hours(17), -DAY, 15 * DAY, "47 of 100 newly labelled rows"),
+        (hours(16), -DAY, 0.0, "16 of 17 labelled days, of which 5 would judge"),
+        (hours(17), 1.0, 0.0, "16 of 17 labelled days, of which 5 would judge"),  # the first day was seen in part
+        (hours(17), -DAY, 0.0, ""),
+        (hours(60), 45.5 * DAY, 0.0, "14 of 17 labelled days, of which 5 would judge"),
+        (np.concatenate([hours(9), hours(9, 30)]), -DAY, 0.0, "9 of 17 labelled days, of which 5 would judge"),
+        (np.repeat(hours(21)[::24], 5), -DAY, 0.0, "105 labelled rows"),
+        (hours(0), -DAY, 0.0, "0 of 100 newly labelled rows"),
+    ],
+)
+def test_a_job_starts_only_when_there_is_enough_to_judge_by(
+    times: NDArray[np.float64], trained: float, last: float, said: str
+) -> None:
+    policy = POLICY if "105" not in said else RetrainingSection(gate=GateSection(minimum_rows=32))
+    assert lacking(times, trained, last, policy).startswith(said)
+    assert bool(lacking(times, trained, last, policy)) == bool(said)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    share=st.integers(10, 90),
+    minimum=st.integers(1, 12),
+    validation=st.sampled_from([0.1, 0.2, 0.4]),
+    gaps=st.lists(st.integers(1, 4), min_size=1, max_size=80),
+    trained=st.integers(-1, 30),
+)
+def test_what_is_enough_to_start_is_enough_for_training_to_judge_by(
+    share: int, minimum: int, validation: float, gaps: list[int], trained: int
+) -> None:
+    gate = GateSection(holdout_share=share / 100, minimum_days=minimum, minimum_rows=1, recent_days=120)
+    policy = RetrainingSection(minimum_labels=1, gate=gate)
+    times = np.cumsum(gaps) * DAY
+    if lacking(times, trained * DAY, 0.0, policy):
+        return
+    rows = Rows(time=times, columns={}, target=np.zeros(len(times)))
+    dealt = divide(rows, trained * DAY, validation, policy)
+    assert len(np.unique(dealt.gate.time // DAY)) >= minimum
+
+
+def test_a_gate_that_no_challenger_could_ever_reach_is_refused() -> None:
+    with pytest.raises(InvalidConfig, match=r"minimum_days 5 at a holdout_share of 0\.1 needs 50 days, .* leaves 21"):
+        resolve(POLICY, "retraining", {"gate": {"holdout_share": 0.1}}, {})
