@@ -53,7 +53,7 @@ def test_what_is_not_enough_to_say_is_a_gap() -> None:
 
 
 def test_the_nearest_to_an_alarm_have_colours_and_the_rest_is_grey() -> None:
-    names = {f"f{number}": number / 10 for number in range(9)}
+    names: dict[str, Any] = {f"f{number}": number / 10 for number in range(9)}
     drawn = chart.evidence([window(1, **names), window(2, **names)], [], [])
     assert [line.name for line in drawn.lines][:2] == ["f8", "f7"]
     assert [line.colour for line in drawn.lines] == [1, 2, 3, 4, 5, 6, 0, 0, 0]
