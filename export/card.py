@@ -40,6 +40,8 @@ def card(bundle: Bundle) -> str:
             lines.append(f"| {split} | {name} | {metric.value:.4g} | {interval} |")
     lines += ["", "## Inputs", "", "| name | type | categories |", "|---|---|---|"]
     lines += [f"| {_cell(s.name)} | {s.label()} | {_categories(s)} |" for s in bundle.signature.inputs]
+    if bundle.classes:
+        lines += ["", "## Classes", "", ", ".join(map(_cell, bundle.classes))]
     lines += ["", "## Proof of the export", "", "| artefact | runtime | batch | rows | largest error | allowed |"]
     lines += ["|---|---|---|---|---|---|", *map(_proof, bundle.parity), ""]
     return "\n".join(lines)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from staytrue.signature import MISSING_INTEGER, MISSING_TEXT, NUMPY
+from staytrue.tensors import coded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,19 +39,13 @@ def eager_inputs(signature: Signature, rows: Mapping[str, NDArray[Any]]) -> tupl
         rows[name]: as the signature's input, text as object arrays of ``str``.
     """
     return tuple(
-        torch.from_numpy(codes(spec, rows[spec.name]) if spec.datatype == "BYTES" else np.array(rows[spec.name]))
+        torch.from_numpy(coded(spec, rows[spec.name]) if spec.datatype == "BYTES" else np.array(rows[spec.name]))
         for spec in signature.inputs
     )
 
 
-def codes(spec: TensorSpec, texts: NDArray[Any]) -> NDArray[np.int64]:
-    """1 + place in the categories, 0 for anything else."""
-    places = {category: place for place, category in enumerate(spec.categories, 1)}
-    return np.array([places.get(str(text), 0) for text in texts.ravel()], dtype=np.int64).reshape(texts.shape)
-
-
 def edge_rows(signature: Signature, rows: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Rows at the edges of what callers may send: missing, unknown, zero, far outside, each category.
+    """Rows at the edges of what callers may send: missing, unknown, zero, far outside, each category, noise.
 
     First all inputs are at their edges together, then one input after the other is missing or unknown by itself, the
     others as in the first real row.
@@ -68,7 +64,7 @@ def edge_rows(signature: Signature, rows: Mapping[str, NDArray[Any]]) -> dict[st
 
 
 def _edges(spec: TensorSpec) -> list[Any]:
-    """Values of one input, the missing one first."""
+    """Values of one input, for each of its elements or all in a row, the missing one first."""
     if spec.datatype == "BYTES":
         return [MISSING_TEXT, "never seen before", *spec.categories]
     if spec.datatype == "BOOL":
@@ -77,6 +73,8 @@ def _edges(spec: TensorSpec) -> list[Any]:
     if spec.datatype.startswith("FP"):
         top = float(np.finfo(kind).max)
         return [np.nan, 0.0, -0.0, 1.0, -1.0, 1e3, -1e3, min(1e30, top), -min(1e30, top)]
+    if spec.datatype == "UINT8" and len(spec.shape) > 2:  # pictures: black, white, noise
+        return [0, 255, np.random.default_rng(0).integers(0, 256, math.prod(map(abs, spec.shape[1:])))]
     low, top = np.iinfo(kind).min, np.iinfo(kind).max
     known = [int(text) for text in spec.categories]
     missing = [MISSING_INTEGER] if spec.datatype == "INT64" else []

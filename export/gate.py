@@ -1,9 +1,10 @@
 """The gate: champion against challenger, paired row by row, on rows that neither was trained on.
 
-With d_i the challenger's absolute error minus the champion's on row i, rows of one day resemble each other, so days are
-drawn with replacement, not rows; the interval is that of the mean of d over many such draws. Its percentiles are
-widened for n days as Student's t is wider than the normal, since a plain percentile interval of few days is too narrow.
-The challenger passes if all of the interval lies below zero, and there were days enough for that to mean something.
+With d_i the challenger's error minus the champion's on row i (the absolute error, or 1 for a wrong class), rows of one
+day resemble each other, so days are drawn with replacement, not rows; the interval is that of the mean of d over many
+such draws. Its percentiles are widened for n days as Student's t is wider than the normal, since a plain percentile
+interval of few days is too narrow. The challenger passes if all of the interval lies below zero, and there were days
+enough for that to mean something.
 
 Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13; Kunsch 1989, Ann. Statist. 17:1217,
 for blocks; Hesterberg 2015, The American Statistician 69:371, for the expanded percentile interval.
@@ -17,7 +18,7 @@ import numpy as np
 from scipy import stats
 
 from serving.runtimes.onnx import OnnxRuntime
-from staytrue.errors import CorruptData, InvalidInput
+from staytrue.errors import Conflict, CorruptData, InvalidInput
 from staytrue.records import DAY_SECONDS
 from staytrue.verdicts import Verdict
 
@@ -26,12 +27,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from staytrue.bundle import Bundle
     from staytrue.sections import GateSection
     from staytrue.store import Store
     from staytrue.verdicts import RetrainJob
 
 DRAWS = 4000
-METRIC = "mean_absolute_error"
+METRICS = {"regression": "mean_absolute_error", "classification": "error_rate"}
+"""What a version is judged by, by its task."""
 
 
 def judge(
@@ -39,24 +42,25 @@ def judge(
     job: RetrainJob,
     challenger: str,
     rows: Mapping[str, NDArray[Any]],
-    truth: NDArray[np.float64],
+    truth: NDArray[Any],
     times: NDArray[np.float64],
     settings: GateSection,
 ) -> Verdict:
     """Run both versions in the server's own runtime and decide.
 
     Shapes:
-        rows[name]: [N, 1]; truth, times: [N].
+        rows[name]: [N, 1], or [N, C, H, W] of pictures; truth, times: [N], truth of numbers or of names of classes.
 
     Raises:
         InvalidInput: no rows, rows, truth and times differ in length, or a truth or a prediction is not finite.
         CorruptData: a version has no ONNX artefact, or does not load.
+        Conflict: the versions are of different tasks.
     """
     if not len(truth) or len({len(truth), len(times), *(len(array) for array in rows.values())}) != 1:
         raise InvalidInput("gate", expected="rows, truth and times of one length", got=f"{len(truth)} truths")
-    _finite("truth", truth)
-    before = np.abs(_predict(store, job.model, job.champion, rows) - truth)
-    after = np.abs(_predict(store, job.model, challenger, rows) - truth)
+    task = _task(store, job, challenger)
+    before = _errors(store, job.model, job.champion, rows, truth)
+    after = _errors(store, job.model, challenger, rows, truth)
     blocks = np.floor(times / DAY_SECONDS).astype(np.int64)
     low, high = interval(after - before, blocks, settings.confidence, seed=_seed(job.id))
     difference = float((after - before).mean())
@@ -67,7 +71,7 @@ def judge(
         model=job.model,
         champion=job.champion,
         challenger=challenger,
-        metric=METRIC,
+        metric=METRICS[task],
         rows=len(truth),
         blocks=days,
         champion_error=float(before.mean()),
@@ -123,8 +127,28 @@ def _decide(rows: int, days: int, figures: tuple[float, float, float], settings:
     return False, f"not shown to be better: {told} that neither has seen"
 
 
-def _predict(store: Store, model: str, version: str, rows: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+def _task(store: Store, job: RetrainJob, challenger: str) -> str:
+    before, after = (store.load(job.model, version).task for version in (job.champion, challenger))
+    if before != after:
+        hint = "export and promote the new one by hand"
+        raise Conflict("gate", expected=f"two versions of one task, {before}", got=after, hint=hint)
+    return before
+
+
+def _errors(
+    store: Store, model: str, version: str, rows: Mapping[str, NDArray[Any]], truth: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Of each row: 1 for a wrong class, else the absolute error."""
     bundle = store.load(model, version)
+    answers = _predict(store, bundle, rows)
+    if bundle.task == "classification":
+        return np.asarray(answers != truth, dtype=np.float64)
+    numbers = _finite(f"prediction of {model} version {version}", answers.astype(np.float64))
+    return np.abs(numbers - _finite("truth", truth))
+
+
+def _predict(store: Store, bundle: Bundle, rows: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    model, version = bundle.name, bundle.version
     artefact = bundle.artefacts.get("onnx")
     if artefact is None:
         raise CorruptData(f"{model} version {version}", "has no ONNX artefact, which the gate runs")
@@ -133,9 +157,9 @@ def _predict(store: Store, model: str, version: str, rows: Mapping[str, NDArray[
     parts = []
     for begin in range(0, count, bundle.max_batch):
         part = {key: array[begin : begin + bundle.max_batch] for key, array in rows.items()}
-        parts.append(runtime.run(part)[name].reshape(-1).astype(np.float64))
+        parts.append(runtime.run(part)[name].reshape(-1))
     runtime.close()
-    return _finite(f"prediction of {model} version {version}", np.concatenate(parts))
+    return np.concatenate(parts)
 
 
 def _finite(what: str, numbers: NDArray[np.float64]) -> NDArray[np.float64]:

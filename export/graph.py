@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import onnx
 from onnx import AttributeProto, TensorProto, helper
 
+from staytrue.signature import MISSING_TEXT
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -59,6 +61,33 @@ def encode_text(model: onnx.ModelProto, spec: TensorSpec) -> None:
         default_int64=0,
     )
     model.graph.node.insert(0, node)
+    _know_text(model)
+
+
+def decode_text(model: onnx.ModelProto, spec: TensorSpec) -> None:
+    """Put a LabelEncoder behind an output of codes, which becomes an output of text: the way back of `encode_text`."""
+    coded = unique(f"{spec.name}_code", {name for graph in _graphs(model.graph) for name in _values(graph)})
+    for node in (node for graph in _graphs(model.graph) for node in graph.node):
+        node.input[:] = [coded if name == spec.name else name for name in node.input]
+        node.output[:] = [coded if name == spec.name else name for name in node.output]
+    for value in (value for graph in _graphs(model.graph) for value in graph.value_info):
+        value.name = coded if value.name == spec.name else value.name
+    entry = next(value for value in model.graph.output if value.name == spec.name)
+    entry.type.tensor_type.elem_type = TensorProto.STRING
+    node = helper.make_node(
+        "LabelEncoder",
+        [coded],
+        [spec.name],
+        domain=_ML_DOMAIN,
+        keys_int64s=list(range(1, len(spec.categories) + 1)) or [0],
+        values_strings=spec.categories or [MISSING_TEXT],
+        default_string=MISSING_TEXT,
+    )
+    model.graph.node.append(node)
+    _know_text(model)
+
+
+def _know_text(model: onnx.ModelProto) -> None:
     if all(opset.domain != _ML_DOMAIN for opset in model.opset_import):
         model.opset_import.append(helper.make_opsetid(_ML_DOMAIN, _ML_OPSET))
 

@@ -34,7 +34,7 @@ def to_onnx(module: nn.Module, signature: Signature, path: Path, max_batch: int)
     """Write the module as ONNX; inputs and outputs bear the signature's names.
 
     Text inputs enter the module as codes (1 + place in the categories, 0 for anything else); a LabelEncoder in front of
-    it makes them, so callers send the text.
+    it makes them, so callers send the text. Text outputs leave the module as codes and the graph as text, likewise.
 
     Raises:
         torch.onnx.errors.OnnxExporterError: the module has no ONNX form.
@@ -62,6 +62,9 @@ def to_onnx(module: nn.Module, signature: Signature, path: Path, max_batch: int)
     for spec in signature.inputs:
         if spec.datatype == "BYTES":
             graph.encode_text(model, spec)
+    for spec in signature.outputs:
+        if spec.datatype == "BYTES":
+            graph.decode_text(model, spec)
     onnx.checker.check_model(model)
     onnx.save(model, path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,13 +10,17 @@ import torch
 
 from export import torchscript
 from export.example import eager_inputs, edge_rows
-from serving.runtimes.onnx import OnnxRuntime
+from serving.runtimes.onnx import OnnxMaker
+from serving.runtimes.torchserve.runtime import TorchServeMaker
 from staytrue.bundle import REQUIRED_BATCHES, Parity, digest
 from staytrue.errors import CorruptData, InvalidInput
+from staytrue.sections import ServingSection
+from staytrue.settings import resolve
 from staytrue.signature import NUMPY
+from staytrue.tensors import coded, decoded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -23,7 +28,7 @@ if TYPE_CHECKING:
 
     from staytrue.bundle import Format
     from staytrue.sections import ExportSection
-    from staytrue.signature import Signature
+    from staytrue.signature import Signature, TensorSpec
 
 Arrays = dict[str, "NDArray[Any]"]
 
@@ -51,49 +56,59 @@ def prove(
         CorruptData: the outputs differ by more than the tolerances allow, or in shape, or one is NaN or infinite where
             the other is not. Nothing may be published then.
         InvalidInput: the module's own outputs are not those of the signature.
+        InvalidConfig: TorchServe is to prove an archive, and it or its Java is not here.
     """
-    pool = _pool(signature, rows)
-    run, runtime = _runner(kind, path, signature)
-    sha256, proofs = digest(path).sha256, []
-    for batch in sorted({min(size, settings.max_batch) for size in (*REQUIRED_BATCHES, settings.max_batch)}):
-        taken = _take(pool, batch)
-        worst_abs = worst_rel = 0.0
-        for part in taken:
-            expected, got = eager(module, signature, part), run(part)
-            _check_outputs(signature, expected, batch)
-            absolute, relative = _compare(expected, got, scale, settings, f"{path.name} at batch {batch}")
-            worst_abs, worst_rel = max(worst_abs, absolute), max(worst_rel, relative)
-        proofs.append(
-            Parity(
-                format=kind,
-                runtime=runtime,
-                artefact_sha256=sha256,
-                batch=batch,
-                rows=batch * len(taken),
-                max_abs_error=worst_abs,
-                max_rel_error=worst_rel,
-                absolute_tolerance=settings.absolute_tolerance * scale,
-                relative_tolerance=settings.relative_tolerance,
-                passed=True,
+    pool, proofs = _pool(signature, rows), []
+    with _running(kind, path, signature) as (run, runtime):
+        for batch in sorted({min(size, settings.max_batch) for size in (*REQUIRED_BATCHES, settings.max_batch)}):
+            taken = _take(pool, batch)
+            worst_abs = worst_rel = 0.0
+            for part in taken:
+                expected, got = eager(module, signature, part), run(part)
+                _check_outputs(signature, expected, batch)
+                where = f"{path.name} at batch {batch}"
+                numbers = _compare_texts(signature, expected, got, settings, where)
+                absolute, relative = _compare(numbers, got, scale, settings, where)
+                worst_abs, worst_rel = max(worst_abs, absolute), max(worst_rel, relative)
+            proofs.append(
+                Parity(
+                    format=kind,
+                    runtime=runtime,
+                    artefact_sha256=digest(path).sha256,
+                    batch=batch,
+                    rows=batch * len(taken),
+                    max_abs_error=worst_abs,
+                    max_rel_error=worst_rel,
+                    absolute_tolerance=settings.absolute_tolerance * scale,
+                    relative_tolerance=settings.relative_tolerance,
+                    passed=True,
+                )
             )
-        )
     return proofs
 
 
 def eager(module: nn.Module, signature: Signature, rows: Mapping[str, NDArray[Any]]) -> Arrays:
-    """Outputs of the module itself, by the signature's names."""
+    """Outputs of the module itself, by the signature's names; codes of text as the text they stand for."""
     with torch.no_grad():
         result = module(*eager_inputs(signature, rows))
     outputs = result if isinstance(result, tuple) else (result,)
-    return {spec.name: value.numpy() for spec, value in zip(signature.outputs, outputs, strict=True)}
+    given = {spec.name: value.numpy() for spec, value in zip(signature.outputs, outputs, strict=True)}
+    texts = {spec.name: decoded(spec, given[spec.name]) for spec in signature.outputs if spec.datatype == "BYTES"}
+    return given | texts
 
 
-def _runner(kind: Format, path: Path, signature: Signature) -> tuple[Callable[[Arrays], Arrays], str]:
-    if kind == "onnx":
-        session = OnnxRuntime(path, signature)
-        return session.run, session.description
-    loaded = torchscript.load(path)
-    return lambda rows: eager(loaded, signature, rows), f"torch {torch.__version__} TorchScript"
+@contextlib.contextmanager
+def _running(kind: Format, path: Path, signature: Signature) -> Iterator[tuple[Callable[[Arrays], Arrays], str]]:
+    """What runs an artefact, and its description; it ends with the block."""
+    if kind == "torchscript":
+        loaded = torchscript.load(path)
+        yield lambda rows: eager(loaded, signature, rows), f"torch {torch.__version__} TorchScript"
+        return
+    settings = resolve(ServingSection(), "serving", {})  # where Java is, by the environment
+    with OnnxMaker() if kind == "onnx" else TorchServeMaker(settings.torchserve) as make:
+        runtime = make(path, signature)
+        yield runtime.run, runtime.description
+        runtime.close()
 
 
 def _pool(signature: Signature, rows: Mapping[str, NDArray[Any]]) -> Arrays:
@@ -119,6 +134,38 @@ def _check_outputs(signature: Signature, outputs: Arrays, batch: int) -> None:
         spec.check(array, _DATATYPES.get(array.dtype, str(array.dtype)), "output")
         if spec.shape[:1] == [-1] and len(array) != batch:
             raise InvalidInput(f'output "{spec.name}"', expected=f"{batch} rows for as many", got=f"{len(array)}")
+
+
+def _compare_texts(signature: Signature, expected: Arrays, got: Arrays, settings: ExportSection, where: str) -> Arrays:
+    """Refuse another text than the model's own; the outputs that are numbers, to be compared as such.
+
+    Two classes whose probabilities are as near as the tolerance lets them move are a tie: either may win it.
+    """
+    for spec in signature.outputs:
+        if spec.datatype != "BYTES":
+            continue
+        want, have, likely = expected[spec.name], got[spec.name], _likely(signature, spec, expected)
+        if want.shape != have.shape or have.dtype != object:
+            said = f"{have.dtype} {list(have.shape)}"
+            raise CorruptData(f'{where}, output "{spec.name}"', expected=f"text {list(want.shape)}", got=said)
+        for row in np.unique(np.argwhere(want != have)[:, 0]):
+            first, second = (likely[row, coded(spec, texts[row]) - 1] for texts in (want, have))
+            allowed = settings.absolute_tolerance + settings.relative_tolerance * np.abs(first)
+            if not (np.isin(have[row], spec.categories) & (np.abs(first - second) <= 2 * allowed)).all():
+                raise CorruptData(
+                    f'{where}, output "{spec.name}", row {row}',
+                    expected=f'"{want[row].ravel()[0]}" as the model itself gives',
+                    got=f'"{have[row].ravel()[0]}"',
+                    hint="nothing was published: no proof, no bundle",
+                )
+    return {name: array for name, array in expected.items() if array.dtype != object}
+
+
+def _likely(signature: Signature, spec: TensorSpec, outputs: Arrays) -> NDArray[np.float64]:
+    """Of each row, what the module gave each category: the output that has as many numbers a row, or else NaN."""
+    rows, wide = len(outputs[spec.name]), [-1, len(spec.categories)]
+    found = [outputs[other.name] for other in signature.outputs if other.datatype == "FP32" and other.shape == wide]
+    return found[0].astype(np.float64) if len(found) == 1 else np.full((rows, max(wide[1], 1)), np.nan)
 
 
 def _compare(expected: Arrays, got: Arrays, scale: float, settings: ExportSection, where: str) -> tuple[float, float]:

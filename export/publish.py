@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from export.archive import to_archive
 from export.card import card
 from export.onnx import to_onnx
 from export.parity import prove
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from staytrue.sections import ExportSection
     from staytrue.store import Store
 
-FILES: dict[Format, str] = {"onnx": "model.onnx", "torchscript": "model.ts"}
+FILES: dict[Format, str] = {"onnx": "model.onnx", "torchscript": "model.ts", "mar": "model.mar"}
 
 
 def publish(
@@ -51,16 +52,12 @@ def publish(
         InvalidInput: the model's outputs are not those of its signature; nothing is published.
     """
     model.eval()
-    # A target that never changed has no deviation to measure errors by.
-    scale = float(np.std(profile.truth)) or abs(float(np.mean(profile.truth))) or 1.0
+    scale = _unit(checkpoint, profile)
     with store.new_version(checkpoint.name) as (version, folder):
         parity: list[Parity] = []
-        for kind in settings.formats:
+        for kind in sorted(settings.formats, key=list(FILES).index):  # an archive takes what is there by then
             path = folder / FILES[kind]
-            if kind == "onnx":
-                to_onnx(model, checkpoint.signature, path, settings.max_batch)
-            else:
-                to_torchscript(model, checkpoint.signature, path)
+            _export(kind, path, model, checkpoint, version, settings)
             parity += prove(kind, path, model, checkpoint.signature, rows, scale, settings)
         (folder / PROFILE).write_bytes(msgspec.json.encode(profile))
         bundle = _manifest(checkpoint, version, parity, settings)
@@ -68,6 +65,34 @@ def publish(
         checked = load_bundle(folder)  # what server and sidecar will check, checked before it can be seen
         load_profile(folder)
     return checked
+
+
+def _export(
+    kind: Format, path: Path, model: nn.Module, checkpoint: Checkpoint, version: str, settings: ExportSection
+) -> None:
+    signature = checkpoint.signature
+    if kind == "onnx":
+        to_onnx(model, signature, path, settings.max_batch)
+    elif kind == "torchscript":
+        to_torchscript(model, signature, path)
+    else:
+        inside = path.with_name(FILES[settings.archive])
+        alone = not inside.exists()
+        if alone:
+            _export(settings.archive, inside, model, checkpoint, version, settings)
+        made_of: dict[str, Any] = {"name": checkpoint.name, "version": version, "max_batch": settings.max_batch}
+        to_archive(inside, settings.archive, signature, path, **made_of)
+        if alone:
+            inside.unlink()
+
+
+def _unit(checkpoint: Checkpoint, profile: ReferenceProfile) -> float:
+    """What errors are measured in: the target's deviation, and 1 for probabilities."""
+    if checkpoint.task == "classification":
+        return 1.0
+    truth = np.array(profile.truth, dtype=np.float64)
+    # A target that never changed has no deviation to measure errors by.
+    return float(np.std(truth)) or abs(float(np.mean(truth))) or 1.0
 
 
 def _manifest(checkpoint: Checkpoint, version: str, parity: list[Parity], settings: ExportSection) -> Bundle:

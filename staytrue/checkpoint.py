@@ -1,7 +1,8 @@
 """The record of a training run, ``runs/ID/checkpoint.json``: all that export needs to know besides the weights.
 
 Beside it stand ``model.safetensors`` (weights, never pickle), ``project.yaml`` (the configuration as resolved),
-``metrics.jsonl``, ``learning_curve.png``, ``profile.json`` and ``split.json`` (indices, seed, the test seal).
+``metrics.jsonl``, ``learning_curve.png``, ``profile.json`` and ``split.json`` (indices, seed, the test seal); of
+pictures also ``pictures.safetensors``, a sample of them for the parity proof, as the profile holds none.
 """
 
 from __future__ import annotations

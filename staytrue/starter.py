@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from staytrue.errors import InvalidInput
 from staytrue.records import DAY_SECONDS
-from staytrue.table import HEAD_ROWS, Column, read_head
+from staytrue.table import HEAD_ROWS, MISSING, Column, read_head
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,12 +110,20 @@ def _blocks(times: list[float], days: int) -> int:
 
 
 def _check_target(column: Column, path: Path) -> None:
-    if not column.numbers:
+    where = f'{path}, column "{column.name}"'
+    if not column.numbers and (column.commas or column.seconds or column.distinct > _most_texts(column)):
         got = next((cell for cell in column.present if not Column("", [cell]).numbers), "no value")
-        raise InvalidInput(f'{path}, column "{column.name}"', expected="numbers, to be predicted", got=f'"{got[:40]}"')
+        expected = "numbers, to be predicted, or few names that repeat"
+        raise InvalidInput(where, expected=expected, got=f'"{got[:40]}"')
     if column.distinct < 2:
-        got = f"{column.numbers[0]:g} in every row"
-        raise InvalidInput(f'{path}, column "{column.name}"', expected="numbers that vary, to be predicted", got=got)
+        got = f"{column.numbers[0]:g}" if column.numbers else f'"{next(iter(column.present), "nothing")[:40]}"'
+        kind = "numbers" if column.numbers else "names"
+        raise InvalidInput(where, expected=f"{kind} that vary, to be predicted", got=f"{got} in every row")
+
+
+def _most_texts(column: Column) -> float:
+    """More different texts than this are no categories."""
+    return min(MANY_TEXTS, 0.5 * len(column.present))
 
 
 def _guess(column: Column) -> Guess:
@@ -126,7 +134,7 @@ def _guess(column: Column) -> Guess:
         return Guess(column, "category", "INT64", f"{column.distinct} different whole numbers")
     if column.numbers:
         return Guess(column, "numeric", why=f"{min(column.numbers):g} to {max(column.numbers):g}{_gaps(column)}")
-    if column.distinct > min(MANY_TEXTS, 0.5 * len(column.present)):
+    if column.distinct > _most_texts(column):
         return Guess(column, "left out", why=f"{column.distinct} different texts: names or free text")
     return Guess(column, "category", why=f"{column.distinct} different texts{_gaps(column)}")
 
@@ -154,7 +162,14 @@ def _query(when: Column, what: Column, guesses: list[Guess]) -> str:
     """SQL that reads what DuckDB would not: times of other forms, decimal commas, words that stand for missing."""
     moment = _moment(when)
     changed = [f"{moment} AS {_sql(when.name)}"] if moment != _sql(when.name) else []
-    numeric = [what, *(guess.column for guess in guesses if guess.kind == "numeric")]
+    numeric = [guess.column for guess in guesses if guess.kind == "numeric"]
+    if what.numbers:
+        numeric.insert(0, what)
+    elif what.marked:
+        words = ", ".join(f"'{word}'" for word in sorted(MISSING))
+        changed.append(
+            f"CASE WHEN lower({_sql(what.name)}) NOT IN ({words}) THEN {_sql(what.name)} END AS {_sql(what.name)}"
+        )
     changed += [f"{_number(column)} AS {_sql(column.name)}" for column in numeric if _number(column)]
     replaced = f"* REPLACE ({', '.join(changed)})" if changed else "*"
     timed = f" WHERE {moment} IS NOT NULL" if when.missing else ""  # a row must say when it happened
@@ -210,7 +225,11 @@ def _text(path: Path, source: str, when: Column, what: Column, guesses: list[Gue
 
 
 def _rest(what: Column, days: int) -> list[str]:
-    positive = "positive" if min(what.numbers) >= 0 else "linear"
+    if what.numbers:
+        positive = "positive" if min(what.numbers) >= 0 else "linear"
+        model = f"output: {positive} # guessed from the target: positive where it is never below zero, else linear"
+    else:
+        model = f"task: classification # the target is text: its {what.distinct} values are the classes"
     return [
         "",
         "split: # by whole blocks of time, since neighbours in time are alike",
@@ -219,7 +238,7 @@ def _rest(what: Column, days: int) -> list[str]:
         "  test: 0.1 # sealed until the final evaluation",
         "",
         "model:",
-        f"  output: {positive} # guessed from the target: positive where it is never below zero, else linear",
+        f"  {model}",
         "",
         "monitoring:",
         "  window_days: 7 # each look judges this span",

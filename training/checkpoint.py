@@ -6,6 +6,8 @@ import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import safetensors
+import safetensors.numpy
 import safetensors.torch
 import yaml
 
@@ -15,10 +17,13 @@ from staytrue.errors import CorruptData, NotFound
 from staytrue.profile import ReferenceProfile
 from staytrue.records import read, to_json, write_atomically
 from training.data.encode import ColumnState
-from training.models.regressor import Regressor, Scale, assemble
+from training.models.assembly import Model, assemble
+from training.models.regressor import Scale
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from staytrue.project import Project
 
@@ -27,6 +32,7 @@ METRICS = "metrics.jsonl"
 CURVE = "learning_curve.png"
 SPLIT = "split.json"
 DATA = "data.json"
+PICTURES = "pictures.safetensors"
 
 
 def new_run(runs: Path) -> Path:
@@ -53,7 +59,7 @@ def newest_run(runs: Path, name: str) -> Path:
     raise NotFound(str(runs), f'holds no finished run of "{name}"', hint="`staytrue train` makes one")
 
 
-def save_weights(model: Regressor, folder: Path) -> str:
+def save_weights(model: Model, folder: Path) -> str:
     """Write the weights as safetensors; their SHA-256."""
     weights = {name: value.contiguous() for name, value in model.head.state_dict().items()}
     write_atomically(folder / WEIGHTS, safetensors.torch.save(weights))
@@ -72,13 +78,34 @@ def finish(checkpoint: Checkpoint, profile: ReferenceProfile, folder: Path) -> N
     write_atomically(folder / CHECKPOINT, to_json(checkpoint))
 
 
-def describe(model: Regressor, arguments: dict[str, Any], scale: Scale) -> tuple[dict[str, Any], dict[str, Any]]:
-    """``Checkpoint.model`` and ``Checkpoint.preprocessing`` of a module."""
+def save_pictures(pictures: dict[str, NDArray[Any]], folder: Path) -> None:
+    """Write the pictures of the sample that export proves an artefact on; nothing without any."""
+    if pictures:
+        write_atomically(folder / PICTURES, safetensors.numpy.save(pictures))
+
+
+def pictures(folder: Path) -> dict[str, NDArray[Any]]:
+    """The pictures of a run's sample; none of a run of tables.
+
+    Raises:
+        CorruptData: they cannot be read.
+    """
+    path = folder / PICTURES
+    try:
+        found: dict[str, NDArray[Any]] = safetensors.numpy.load_file(path) if path.is_file() else {}
+    except safetensors.SafetensorError as error:
+        raise CorruptData(str(path), f"cannot be read: {error}") from error
+    return found
+
+
+def describe(model: Model, arguments: dict[str, Any], scale: Scale | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """``Checkpoint.model`` and ``Checkpoint.preprocessing`` of a module; a classifier has no scale."""
     states = [msgspec.to_builtins(state) for state in model.encoder.states]
-    return {"body": arguments, "scale": msgspec.to_builtins(scale)}, {"columns": states}
+    scales = {} if scale is None else {"scale": msgspec.to_builtins(scale)}
+    return {"body": arguments, **scales}, {"columns": states}
 
 
-def load(folder: Path) -> tuple[Checkpoint, ReferenceProfile, Regressor]:
+def load(folder: Path) -> tuple[Checkpoint, ReferenceProfile, Model]:
     """Read a finished run and build its module again.
 
     Raises:
@@ -93,8 +120,9 @@ def load(folder: Path) -> tuple[Checkpoint, ReferenceProfile, Regressor]:
         raise CorruptData(str(path), expected=f"SHA-256 {checkpoint.weights_sha256[:16]}…", got="other bytes or none")
     try:
         states = msgspec.convert(checkpoint.preprocessing["columns"], list[ColumnState])
-        scale = msgspec.convert(checkpoint.model["scale"], Scale)
-        model = assemble(states, checkpoint.architecture, checkpoint.model["body"], scale)
+        named = checkpoint.task == "classification"
+        kind = checkpoint.classes if named else msgspec.convert(checkpoint.model["scale"], Scale)
+        model = assemble(states, checkpoint.architecture, checkpoint.model["body"], kind)
         model.head.load_state_dict(safetensors.torch.load_file(path))
     except (msgspec.ValidationError, KeyError, TypeError, RuntimeError) as error:
         raise CorruptData(str(folder), f"does not describe a module: {error}") from error

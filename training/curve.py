@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
+from training.fit import LOG_LOSS
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -20,9 +22,10 @@ def draw(history: History, target: str, path: Path) -> None:
     loss = axes.plot(epochs, [line["loss"] for line in history.epochs], color="tab:blue", label="training loss")
     axes.set(xlabel="epoch", ylabel="training loss (scaled)")
     right = axes.twinx()
-    errors = [line["validation_mae"] for line in history.epochs]
+    errors = [line[history.measure] for line in history.epochs]
     held = right.plot(epochs, errors, color="tab:orange", label="validation error")
-    right.set_ylabel(f"mean absolute error of {target}, validation")
+    error = "log loss" if history.measure == LOG_LOSS else "mean absolute error"
+    right.set_ylabel(f"{error} of {target}, validation")
     kept = axes.axvline(history.best_epoch, color="grey", linestyle=":", label=f"kept: epoch {history.best_epoch}")
     axes.legend(handles=[*loss, *held, kept])
     figure.savefig(path, dpi=100)

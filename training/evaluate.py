@@ -1,8 +1,8 @@
-"""Evaluate: MSE, MAE and R² with intervals that allow for neighbours in time being alike."""
+"""Evaluate: metrics of regression and classification, with intervals that allow for neighbours in time being alike."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,11 +10,15 @@ from staytrue.bundle import Metric
 from training.data.split import blocks_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 RESAMPLES = 1000
 CONFIDENCE = 0.95
 BLOCK_DAYS = 1
+LEAST_PROBABILITY = 1e-12
+"""A true class that was thought less likely counts as this likely: one such row must not make the log loss infinite."""
 
 
 def regression(
@@ -31,7 +35,33 @@ def regression(
     days = blocks_of(times, BLOCK_DAYS)
     sums = _sums(truth, prediction, days)
     draws = np.random.default_rng(seed).integers(0, len(sums), (RESAMPLES, len(sums)))
-    point, drawn = _metrics(sums.sum(axis=0)), _metrics(sums[draws].sum(axis=1))
+    return _with_intervals(_metrics(sums.sum(axis=0)), _metrics(sums[draws].sum(axis=1)))
+
+
+def classification(
+    truth: NDArray[Any],
+    probabilities: NDArray[np.float64],
+    classes: Sequence[str],
+    times: NDArray[np.float64],
+    *,
+    seed: int,
+) -> dict[str, Metric]:
+    """Accuracy, error rate, log loss and macro F1 of the likeliest class, with intervals as in :func:`regression`.
+
+    Macro F1 is the mean over the classes that are there, among the truths or the predictions, of
+    2 * right / (predicted + true). A truth that is none of the classes counts as wrong and as least likely.
+
+    Shapes: truth [N] of names, probabilities [N,K], classes [K], times [N] ascending. Units: log loss in nats.
+    """
+    places = {name: place for place, name in enumerate(classes)}
+    true = np.array([places.get(name, len(classes)) for name in truth], dtype=np.int64)
+    sums = _class_sums(true, probabilities, blocks_of(times, BLOCK_DAYS))
+    draws = np.random.default_rng(seed).integers(0, len(sums), (RESAMPLES, len(sums)))
+    often = np.stack([np.bincount(draw, minlength=len(sums)) for draw in draws]).astype(np.float64)
+    return _with_intervals(_class_metrics(sums.sum(axis=0)), _class_metrics(often @ sums))
+
+
+def _with_intervals(point: dict[str, NDArray[np.float64]], drawn: dict[str, NDArray[np.float64]]) -> dict[str, Metric]:
     tail = (1 - CONFIDENCE) / 2
     result = {}
     for name, value in point.items():
@@ -57,3 +87,37 @@ def _metrics(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     varies = variation > 1e-12 * np.maximum(truth_squared, 1e-300)
     r2 = np.where(varies, 1 - squared / np.where(varies, variation, 1.0), 0.0)
     return {"mse": squared / rows, "mae": absolute / rows, "r2": r2}
+
+
+def _class_sums(
+    true: NDArray[np.int64], probabilities: NDArray[np.float64], days: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """What the metrics need of each day: rows, log loss; then right, predicted and true by class.
+
+    Shapes: [N] → [days,2+3(K+1)]. The last class is that of truths which are none of the others.
+    """
+    rows, kinds = np.arange(len(true)), probabilities.shape[1] + 1
+    all_of_them = np.concatenate([probabilities, np.zeros((len(true), 1))], axis=1)
+    guess = all_of_them.argmax(axis=1)
+    sums = np.zeros((int(days[-1]) + 1, 2 + 3 * kinds))
+    np.add.at(sums[:, 0], days, 1.0)
+    np.add.at(sums[:, 1], days, -np.log(np.maximum(all_of_them[rows, true], LEAST_PROBABILITY)))
+    np.add.at(sums, (days, 2 + guess), (guess == true).astype(np.float64))
+    np.add.at(sums, (days, 2 + kinds + guess), 1.0)
+    np.add.at(sums, (days, 2 + 2 * kinds + true), 1.0)
+    return sums
+
+
+def _class_metrics(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Metrics from sums. Shapes: [...,2+3K] → [...] each."""
+    rows, loss = sums[..., 0], sums[..., 1]
+    right, predicted, true = np.split(sums[..., 2:], 3, axis=-1)
+    there = predicted + true > 0
+    score = 2 * right / np.where(there, predicted + true, 1.0)
+    accuracy = right.sum(axis=-1) / rows
+    return {
+        "accuracy": accuracy,
+        "error_rate": 1 - accuracy,
+        "log_loss": loss / rows,
+        "macro_f1": score.sum(axis=-1) / there.sum(axis=-1),
+    }

@@ -22,12 +22,28 @@ HUBER_DELTA = 1.0
 """Errors beyond one deviation of the target count linearly."""
 
 
+def cross_entropy(logits: Tensor, places: Tensor) -> Tensor:
+    """Minus the logarithm of the true class's probability. Shapes: [N,K], places of the classes [N,1] → [N,1]."""
+    return nn.functional.cross_entropy(logits, places.squeeze(1), reduction="none").unsqueeze(1)
+
+
+def distance(prediction: Tensor, truth: Tensor) -> Tensor:
+    """Absolute error, in the target's unit. Shapes: [N,1], [N,1] → [N,1]."""
+    return (prediction - truth).abs()
+
+
 def objective(training: TrainingSection, model: ModelSection, spread: float) -> Objective:
     """The loss of each row. Shapes: prediction [N,1], truth [N,1] → [N,1]. ``spread`` is one unit of error.
 
     Raises:
-        InvalidConfig: a Poisson loss for a model whose output may be negative.
+        InvalidConfig: a Poisson loss for a model whose output may be negative, or a loss that is not for the task.
     """
+    classes = model.task == "classification"
+    if training.loss is not None and classes != (training.loss == "cross_entropy"):
+        expected = "cross_entropy" if classes else "mse, mae, huber or poisson"
+        raise InvalidConfig("training.loss", expected=f"{expected} for {model.task}", got=training.loss)
+    if classes:
+        return cross_entropy
     if training.loss == "poisson" and model.output != "positive":
         raise InvalidConfig("training.loss", expected="model.output: positive with poisson", got=model.output)
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from staytrue.pictures import summarise
 from staytrue.profile import ReferenceColumn, ReferenceProfile
 from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
+from training.data.classes import CONFIDENCE
 from training.data.clean import is_missing
 from training.data.rows import join
+from training.models.classifier import Classifier
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,35 +24,75 @@ if TYPE_CHECKING:
     from staytrue.sections import Feature
     from staytrue.signature import Signature
     from training.data.rows import Rows
-    from training.models.regressor import Regressor
+    from training.models.assembly import Model
+
+SAMPLE_ROWS = 1024
+SAMPLE_BYTES = 64 * 1024**2
+"""Most that the sample's pictures may take."""
 
 
 def profile(
-    model: Regressor,
+    model: Model,
     train: Rows,
     held: Rows,
     features: Mapping[str, Feature],
     weights: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
 ) -> ReferenceProfile:
-    """Rows of both parts in time order. ``weights`` of train and held rows, where rows did not count alike."""
+    """Rows of both parts in time order. ``weights`` of train and held rows, where rows did not count alike.
+
+    Of pictures it holds what :data:`staytrue.pictures.SUMMARIES` says; of a classifier also its confidence, the largest
+    probability of each row.
+    """
     rows = join([train, held])
     order = np.argsort(np.concatenate([train.time, held.time]), kind="stable")
     names: tuple[Literal["train"], Literal["validation"]] = ("train", "validation")
+    columns = [made for name, feature in features.items() for made in _columns(name, rows.columns[name], feature)]
+    if isinstance(model, Classifier):
+        likely = model.probabilities(rows.columns)
+        columns.append(ReferenceColumn(name=CONFIDENCE, kind="numeric", values=likely.max(axis=1).tolist()))
+        prediction = model.named(likely).tolist()
+    else:
+        prediction = model.predict(rows.columns).tolist()
     return ReferenceProfile(
-        columns=[_column(name, rows.columns[name], feature) for name, feature in features.items()],
+        columns=columns,
         time=rows.time.tolist(),
         split=[names[int(place >= len(train))] for place in order],
-        prediction=model.predict(rows.columns).tolist(),
+        prediction=prediction,
         truth=rows.target.tolist(),
         weight=[] if weights is None else np.concatenate(weights)[order].tolist(),
     )
 
 
-def sample(reference: ReferenceProfile, signature: Signature, count: int) -> dict[str, NDArray[Any]]:
-    """Up to ``count`` rows, evenly spaced, as a request carries them: {name: [n,1]}."""
-    which = np.unique(np.linspace(0, reference.rows - 1, min(count, reference.rows)).astype(int))
+def sample(
+    reference: ReferenceProfile,
+    signature: Signature,
+    count: int = SAMPLE_ROWS,
+    pictures: Mapping[str, NDArray[Any]] = MappingProxyType({}),
+) -> dict[str, NDArray[Any]]:
+    """Up to ``count`` rows, evenly spaced, as a request carries them: {name: [n,1]}, pictures those of the run."""
+    which = _evenly(reference.rows, min([count, *map(len, pictures.values())]))
     columns = {column.name: column.values for column in reference.columns}
-    return {spec.name: _raw([columns[spec.name][i] for i in which], spec.datatype) for spec in signature.inputs}
+    return {
+        spec.name: pictures[spec.name][: len(which)]
+        if spec.name in pictures
+        else _raw([columns[spec.name][i] for i in which], spec.datatype)
+        for spec in signature.inputs
+    }
+
+
+def sample_pictures(train: Rows, held: Rows, features: Mapping[str, Feature]) -> dict[str, NDArray[Any]]:
+    """The pictures of the rows that :func:`sample` takes: the profile holds none. Shapes: {name: [n,C,H,W]}."""
+    names = [name for name, feature in features.items() if feature.kind == "image"]
+    if not names:
+        return {}
+    rows = join([train, held])
+    size = sum(rows.columns[name][:1].nbytes for name in names)
+    which = _evenly(len(rows), max(1, min(SAMPLE_ROWS, SAMPLE_BYTES // size)))
+    return {name: np.ascontiguousarray(rows.columns[name][which]) for name in names}
+
+
+def _evenly(rows: int, count: int) -> NDArray[np.int64]:
+    return np.unique(np.linspace(0, rows - 1, min(count, rows)).astype(np.int64))
 
 
 def _raw(values: list[Any], datatype: str) -> NDArray[Any]:
@@ -56,6 +101,16 @@ def _raw(values: list[Any], datatype: str) -> NDArray[Any]:
     if datatype == "INT64":
         return np.array([[MISSING_INTEGER if value is None else int(value)] for value in values], dtype=np.int64)
     return np.array([[np.nan if value is None else value] for value in values], dtype=np.float32)
+
+
+def _columns(name: str, column: NDArray[Any], feature: Feature) -> list[ReferenceColumn]:
+    if feature.kind != "image":
+        return [_column(name, column, feature)]
+    measured = {f"{name}.{what}": values for what, values in summarise(column).items()}
+    return [
+        ReferenceColumn(name=what, kind="numeric", values=[x if math.isfinite(x) else None for x in values.tolist()])
+        for what, values in measured.items()
+    ]
 
 
 def _column(name: str, column: NDArray[Any], feature: Feature) -> ReferenceColumn:

@@ -14,6 +14,8 @@ from staytrue.errors import Conflict, InvalidConfig, NotFound
 from staytrue.records import utc, write_atomically
 from staytrue.store import Store
 from training import checkpoint as checkpoints
+from training.data.classes import of_classes
+from training.data.clean import clean_served
 from training.data.divide import divide, recency
 from training.data.labelled import labelled
 from training.data.rows import join
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
     from staytrue.verdicts import RetrainJob, Verdict
     from training.data.rows import Rows
     from training.run import Prepared
-
-SAMPLE_ROWS = 1024
 
 
 def retrain(
@@ -54,7 +54,7 @@ def retrain(
     champion = store.load(job.model, job.champion)
     prepared = prepare(project)
     _refuse_resealed(project, prepared)
-    parts, gate = gather(project, prepared, champion.lineage.trained_until, job.event_time)
+    parts, gate = gather(project, prepared, champion.lineage.trained_until, job.event_time, say=say)
     say(f"training on {len(parts.train)} rows, {len(parts.held)} to stop by, {len(gate)} kept to judge by")
     folder = _run(project, job, parts, gate)
     bundle = publish_run(store, folder, project)
@@ -64,8 +64,15 @@ def retrain(
     return _act(store, job, verdict)
 
 
-def gather(project: Project, prepared: Prepared, trained_until: float, until: float) -> tuple[Parts, Rows]:
-    """Old and new rows to train on, and new ones to judge by.
+def gather(
+    project: Project,
+    prepared: Prepared,
+    trained_until: float,
+    until: float,
+    *,
+    say: Callable[[str], None] = lambda _: None,
+) -> tuple[Parts, Rows]:
+    """Old and new rows to train on, and new ones to judge by; served rows are cleaned as the project's own were.
 
     Old rows are the project's train and validation parts. Rows of the lake that are not newer than the project's own
     data are left out: they may repeat it, and sealed test rows must not come back through that door.
@@ -73,7 +80,7 @@ def gather(project: Project, prepared: Prepared, trained_until: float, until: fl
     Raises:
         Conflict: no new rows.
     """
-    served = labelled(project, since=float(prepared.rows.time[-1]), until=until)
+    served = _served(project, prepared, until, say)
     division = divide(served, trained_until, project.split.validation, project.retraining)
     if not len(division.gate):
         since = utc(trained_until)
@@ -81,13 +88,25 @@ def gather(project: Project, prepared: Prepared, trained_until: float, until: fl
     train = join([prepared.part("train"), division.train])
     held = join([prepared.part("validation"), division.held])
     weights = recency(train.time, held.time, project.retraining.recency_half_life_days)
-    return Parts(train, held, weights), division.gate
+    return Parts(train, held, weights, prepared.classes), division.gate
+
+
+def _served(project: Project, prepared: Prepared, until: float, say: Callable[[str], None]) -> Rows:
+    """Labelled rows that a challenger can learn from; says how many others there were."""
+    found = labelled(project, since=float(prepared.rows.time[-1]), until=until)
+    rows, touched = clean_served(found.rows, project.cleaning)
+    rows, unknown = of_classes(rows, prepared.classes)
+    touched |= {"rows with unfit pictures": found.unfit, "rows of unknown classes": unknown}
+    counts = ", ".join(f"{count} {what}" for what, count in touched.items() if count)
+    if counts:
+        say(f"of {len(found.rows) + found.unfit} served and labelled rows: {counts}")
+    return rows
 
 
 def publish_run(store: Store, folder: Path, project: Project) -> Bundle:
     """Export a finished run, prove it and publish it as a version; it is nobody's champion yet."""
     checkpoint, reference, model = checkpoints.load(folder)
-    rows = sample(reference, checkpoint.signature, SAMPLE_ROWS)
+    rows = sample(reference, checkpoint.signature, pictures=checkpoints.pictures(folder))
     return publish(store, model, checkpoint, reference, rows, project.export)
 
 
@@ -115,7 +134,8 @@ def _run(project: Project, job: RetrainJob, parts: Parts, gate: Rows) -> Path:
 def _reference(project: Project, parts: Parts, gate: Rows) -> Parts:
     """The parts that monitoring compares with: the gate's rows were held out too, and they are the newest there are."""
     held = join([parts.held, gate])
-    return Parts(parts.train, held, recency(parts.train.time, held.time, project.retraining.recency_half_life_days))
+    weights = recency(parts.train.time, held.time, project.retraining.recency_half_life_days)
+    return Parts(parts.train, held, weights, parts.classes)
 
 
 def _act(store: Store, job: RetrainJob, verdict: Verdict) -> Verdict:

@@ -12,17 +12,21 @@ import torch
 from staytrue.bundle import Lineage
 from staytrue.checkpoint import Checkpoint
 from staytrue.records import write_atomically
-from staytrue.signature import Signature, TensorSpec
 from training import checkpoint as checkpoints
 from training.curve import draw
+from training.data.classes import check_names, classes_of
 from training.data.clean import CleaningReport, clean
 from training.data.collect import Fingerprint, collect
-from training.data.encode import input_specs, learn
+from training.data.encode import learn
 from training.data.split import LEDGER, Split, open_test, openings, split
-from training.evaluate import regression
+from training.evaluate import classification, regression
 from training.fit import Batch, History, fit
-from training.models.regressor import Regressor, Scale, assemble
-from training.reference import profile
+from training.models.architectures import arguments_of
+from training.models.assembly import assemble
+from training.models.classifier import Classifier
+from training.models.regressor import Scale
+from training.reference import profile, sample_pictures
+from training.signature import signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from staytrue.bundle import Metric
     from staytrue.project import Project
     from training.data.rows import Rows
+    from training.models.assembly import Model
 
 Opening = Literal["once", "skip", "force"]
 """Of the sealed test split: if it was never opened, not at all, or whatever the ledger says."""
@@ -47,6 +52,11 @@ class Prepared:
     fingerprint: Fingerprint
     cleaning: CleaningReport
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Of the target: all that the rows name; none where it is a number."""
+        return classes_of(self.rows.target, self.rows.target[np.array(self.split.parts["train"], dtype=np.int64)])
+
     def part(self, name: Literal["train", "validation"]) -> Rows:
         """Rows of an unsealed part; the sealed one opens through :func:`open_test` alone."""
         return self.rows.take(np.array(self.split.parts[name], dtype=np.int64))
@@ -59,21 +69,29 @@ class Parts:
     train: Rows
     held: Rows
     weights: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+    classes: tuple[str, ...] = ()
+    """All that a classifier may answer."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """A fitted model, and how it came about."""
+    """A fitted model, and how it came about; a classifier has no scale."""
 
     parts: Parts
-    model: Regressor
+    model: Model
     history: History
-    scale: Scale
+    scale: Scale | None
 
 
 def prepare(project: Project) -> Prepared:
-    """Collect, clean, split."""
-    rows, fingerprint = collect(project.data)
+    """Collect, clean, split.
+
+    Raises:
+        InvalidConfig: names or sizes that do not go with the task or the architecture.
+    """
+    check_names(project)
+    arguments_of(project)
+    rows, fingerprint = collect(project.data, project.model.task)
     rows, report = clean(rows, project.cleaning)
     return Prepared(rows, split(rows, project.split), fingerprint, report)
 
@@ -85,7 +103,7 @@ def train(project: Project, *, opening: Opening = "once", say: Callable[[str], N
     write_atomically(folder / checkpoints.SPLIT, msgspec.json.encode(prepared.split))
     data = {"fingerprint": prepared.fingerprint, "cleaning": prepared.cleaning}
     write_atomically(folder / checkpoints.DATA, msgspec.json.format(msgspec.json.encode(data)))
-    parts = Parts(prepared.part("train"), prepared.part("validation"))
+    parts = Parts(prepared.part("train"), prepared.part("validation"), classes=prepared.classes)
     trained = fit_parts(project, parts, folder)
     evaluation = evaluate_parts(project, trained)
     ledger = project.retraining.runs / LEDGER
@@ -114,8 +132,8 @@ def fit_parts(project: Project, parts: Parts, folder: Path) -> Trained:
     torch.manual_seed(settings.seed)
     weights = parts.weights or (np.ones(len(parts.train)), np.ones(len(parts.held)))
     states = learn(parts.train, project.data.features)
-    scale = Scale.of(parts.train.target, weights[0], project.model.output)
-    model = assemble(states, project.model.architecture, _body(project), scale)
+    scale = None if parts.classes else Scale.of(parts.train.target, weights[0], project.model.output)
+    model = assemble(states, project.model.architecture, arguments_of(project), scale or parts.classes)
     batches = Batch.of(model, parts.train, weights[0]), Batch.of(model, parts.held, weights[1])
     history = fit(model, *batches, project, folder / checkpoints.METRICS)
     draw(history, project.data.target, folder / checkpoints.CURVE)
@@ -140,17 +158,15 @@ def save(
 
     ``reference`` stands in for the run's own parts in the profile, where more rows were held out than it stopped by.
     """
-    arguments, preprocessing = checkpoints.describe(trained.model, _body(project), trained.scale)
+    arguments, preprocessing = checkpoints.describe(trained.model, arguments_of(project), trained.scale)
     checkpoints.save_configuration(project, folder)
     checkpoint = Checkpoint(
         run=folder.name,
         name=project.name,
-        task="regression",
+        task=project.model.task,
         target=project.data.target,
-        signature=Signature(
-            inputs=input_specs(trained.model.encoder.states),
-            outputs=[TensorSpec(name=project.data.target, datatype="FP32", shape=[-1, 1])],
-        ),
+        signature=signature_of(trained.model, project.data.target),
+        classes=list(trained.parts.classes),
         architecture=project.model.architecture,
         model=arguments,
         preprocessing=preprocessing,
@@ -162,12 +178,12 @@ def save(
     )
     parts = reference or trained.parts
     rows = profile(trained.model, parts.train, parts.held, project.data.features, parts.weights)
+    checkpoints.save_pictures(sample_pictures(parts.train, parts.held, project.data.features), folder)
     checkpoints.finish(checkpoint, rows, folder)
 
 
-def _evaluate(project: Project, model: Regressor, rows: Rows) -> dict[str, Metric]:
-    return regression(rows.target, model.predict(rows.columns), rows.time, seed=project.training.seed)
-
-
-def _body(project: Project) -> dict[str, float]:
-    return {"width": project.model.width, "depth": project.model.depth, "dropout": project.model.dropout}
+def _evaluate(project: Project, model: Model, rows: Rows) -> dict[str, Metric]:
+    seed = project.training.seed
+    if isinstance(model, Classifier):
+        return classification(rows.target, model.probabilities(rows.columns), model.classes, rows.time, seed=seed)
+    return regression(rows.target, model.predict(rows.columns), rows.time, seed=seed)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from staytrue.sections import DataSection
+    from training.data.rows import Task
 
 _READERS = {".csv": "read_csv", ".parquet": "read_parquet"}
 
@@ -33,7 +34,7 @@ class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
     """Of the content of the rows, not of the file: the same rows from another file are the same data."""
 
 
-def collect(data: DataSection) -> tuple[Rows, Fingerprint]:
+def collect(data: DataSection, task: Task = "regression") -> tuple[Rows, Fingerprint]:
     """Read the source through its query.
 
     Raises:
@@ -48,7 +49,7 @@ def collect(data: DataSection) -> tuple[Rows, Fingerprint]:
                 "data", f'no column "{name}" in the query\'s result', hint=f"there are {', '.join(types)}"
             )
     where = data.source.name
-    rows = from_table(table, data, _seconds(table[data.time], data.time, where), where)
+    rows = from_table(table, data, _seconds(table[data.time], data.time, where), where, task)
     if not len(rows):
         raise InvalidInput(where, expected="at least one row", got="none")
     return rows, Fingerprint(source=where, columns=types, rows=len(rows), sha256=rows.digest())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import math
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
@@ -14,7 +15,7 @@ from staytrue.signature import TensorSpec
 from training.data.clean import is_missing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from staytrue.sections import Feature
     from training.data.rows import Rows
 
+CHUNK = 1024
+"""Pictures predicted at once: what a network keeps between its layers is far larger than the picture."""
 CLIP = 10.0
 """Scaled numbers beyond this many deviations are cut: one absurd value must not run away with a prediction."""
 
@@ -47,7 +50,21 @@ class CategoryState(msgspec.Struct, frozen=True, kw_only=True, tag="category", t
     frequencies: list[float]
 
 
-ColumnState = NumericState | CategoryState
+class ImageState(msgspec.Struct, frozen=True, kw_only=True, tag="image", tag_field="kind"):
+    """What is known of a column of pictures: size, and the mean and deviation of each channel in training.
+
+    Units: of UINT8, 0 to 1.
+    """
+
+    name: str
+    datatype: Literal["UINT8", "FP32"]
+    unit: str
+    shape: list[int]
+    mean: list[float]
+    deviation: list[float]
+
+
+ColumnState = NumericState | CategoryState | ImageState
 
 
 def learn(rows: Rows, features: dict[str, Feature]) -> list[ColumnState]:
@@ -63,6 +80,16 @@ def _learn_column(name: str, column: NDArray[np.generic], feature: Feature) -> C
     present = column[~is_missing(column)]
     if not len(present):
         raise InvalidInput(f'column "{name}"', expected="values among the training rows", got="only missing ones")
+    if feature.kind == "image":
+        mean, deviation = zip(*map(_channel, np.moveaxis(present, 1, 0)), strict=True)
+        return ImageState(
+            name=name,
+            datatype="UINT8" if feature.sent_as == "UINT8" else "FP32",
+            unit=feature.unit,
+            shape=list(feature.shape),
+            mean=list(mean),
+            deviation=list(deviation),
+        )
     if feature.kind == "category":
         values, counts = np.unique(present, return_counts=True)
         return CategoryState(
@@ -81,6 +108,18 @@ def _learn_column(name: str, column: NDArray[np.generic], feature: Feature) -> C
         mean=float(numbers.mean()),
         deviation=float(numbers.std()) or 1.0,  # a constant column carries nothing, and must not divide by zero
     )
+
+
+def _channel(values: NDArray[np.generic]) -> tuple[float, float]:
+    """Mean and deviation of one channel; bytes are counted, so that no copy of them all as floats is made."""
+    if values.dtype == np.uint8:
+        counts = np.bincount(values.ravel(), minlength=256)
+        scale = np.arange(256) / 255.0
+        mean = float(np.average(scale, weights=counts))
+        deviation = float(np.sqrt(np.average((scale - mean) ** 2, weights=counts)))
+    else:
+        mean, deviation = float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
+    return mean, deviation or 1.0
 
 
 class NumericColumn(nn.Module):
@@ -124,22 +163,62 @@ class CategoryColumn(nn.Module):
         return hits + (1.0 - hits.sum(dim=1, keepdim=True)) * self.frequencies
 
 
+class ImageColumn(nn.Module):
+    """Bytes to 0 to 1, then each channel centred and scaled. Shapes: [N,C,H,W] → [N,C*H*W]."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, state: ImageState) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(state.mean).reshape(1, -1, 1, 1), persistent=False)
+        self.register_buffer("deviation", torch.tensor(state.deviation).reshape(1, -1, 1, 1), persistent=False)
+        self.bytes = state.datatype == "UINT8"
+        self.width = math.prod(state.shape)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Raw pictures to scaled ones, each as one row; a missing pixel takes the channel's mean."""
+        numbers = pictures.to(torch.float32)
+        if self.bytes:
+            return ((numbers / 255.0 - self.mean) / self.deviation).flatten(1)
+        scaled = torch.clamp((numbers - self.mean) / self.deviation, -CLIP, CLIP)
+        return torch.where(torch.isnan(scaled), torch.zeros_like(scaled), scaled).flatten(1)
+
+
 class Encoder(nn.Module):
     """All columns, side by side. It has no weights: its state is JSON, learnt before training.
 
-    Shapes: one [N,1] tensor a feature → [N,width].
+    Shapes: one [N,1] tensor a feature, [N,C,H,W] of pictures → [N,width].
     """
 
     def __init__(self, states: Sequence[ColumnState]) -> None:
         super().__init__()
         self.states = list(states)
-        columns = [NumericColumn(s) if isinstance(s, NumericState) else CategoryColumn(s) for s in self.states]
+        columns = [_column(state) for state in self.states]
         self.columns = nn.ModuleList(columns)
         self.width = sum(column.width for column in columns)
+
+    @property
+    def pictures(self) -> bool:
+        """Whether a column is of pictures."""
+        return any(isinstance(state, ImageState) for state in self.states)
+
+    def chunks(self, columns: dict[str, NDArray[Any]]) -> Iterator[dict[str, NDArray[Any]]]:
+        """Raw columns in parts to predict at once: all rows of a table, :data:`CHUNK` pictures."""
+        rows = len(next(iter(columns.values())))
+        size = CHUNK if self.pictures else max(rows, 1)
+        for begin in range(0, max(rows, 1), size):
+            yield {name: column[begin : begin + size] for name, column in columns.items()}
 
     def forward(self, *tensors: Tensor) -> Tensor:
         """Raw tensors, in the order of the features, to one matrix."""
         return torch.cat([column(tensor) for column, tensor in zip(self.columns, tensors, strict=True)], dim=1)
+
+
+def _column(state: ColumnState) -> NumericColumn | CategoryColumn | ImageColumn:
+    if isinstance(state, ImageState):
+        return ImageColumn(state)
+    return NumericColumn(state) if isinstance(state, NumericState) else CategoryColumn(state)
 
 
 def input_specs(states: Sequence[ColumnState]) -> list[TensorSpec]:
@@ -148,7 +227,7 @@ def input_specs(states: Sequence[ColumnState]) -> list[TensorSpec]:
         TensorSpec(
             name=state.name,
             datatype=state.datatype,
-            shape=[-1, 1],
+            shape=[-1, *state.shape] if isinstance(state, ImageState) else [-1, 1],
             categories=state.values if isinstance(state, CategoryState) else [],
             unit=state.unit,
         )
@@ -157,11 +236,13 @@ def input_specs(states: Sequence[ColumnState]) -> list[TensorSpec]:
 
 
 def tensors(columns: dict[str, NDArray[np.generic]], states: Sequence[ColumnState]) -> list[Tensor]:
-    """Raw columns as the module takes them: texts become codes. Shapes: {name: [N]} → [N,1] each."""
+    """Raw columns as the module takes them: texts become codes. Shapes: {name: [N]} → [N,1] each, pictures as is."""
     return [_tensor(columns[state.name], state) for state in states]
 
 
 def _tensor(column: NDArray[np.generic], state: ColumnState) -> Tensor:
+    if isinstance(state, ImageState):
+        return torch.from_numpy(np.ascontiguousarray(column))
     if isinstance(state, CategoryState) and state.datatype == "BYTES":
         codes = {value: code for code, value in enumerate(state.values, 1)}
         column = np.array([codes.get(str(value), 0) for value in column], dtype=np.int64)

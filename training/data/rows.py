@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from staytrue.errors import InvalidInput
 from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
+from training.data.pictures import stacked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,17 +19,20 @@ if TYPE_CHECKING:
 
     from staytrue.sections import DataSection, Feature
 
+Task = Literal["regression", "classification"]
+
 
 @dataclasses.dataclass(frozen=True)
 class Rows:
-    """N rows in time order. Shapes: ``time`` [N], ``target`` [N], each column [N].
+    """N rows in time order. Shapes: ``time`` [N], ``target`` [N], each column [N], or [N,C,H,W] of pictures.
 
-    Units: time in Unix seconds. A missing FP32 is NaN, INT64 :data:`MISSING_INTEGER`, BYTES the empty text.
+    Units: time in Unix seconds. A missing FP32 is NaN, INT64 :data:`MISSING_INTEGER`, BYTES the empty text. The target
+    is a number (float64), or the name of a class (object), missing in the same way.
     """
 
     time: NDArray[np.float64]
     columns: dict[str, NDArray[Any]]
-    target: NDArray[np.float64]
+    target: NDArray[Any]
 
     def __len__(self) -> int:
         return len(self.time)
@@ -39,8 +43,8 @@ class Rows:
         return Rows(self.time[which], columns, self.target[which])
 
     def inputs(self) -> dict[str, NDArray[Any]]:
-        """The columns as a request carries them: {name: [N,1]}."""
-        return {name: column.reshape(-1, 1) for name, column in self.columns.items()}
+        """The columns as a request carries them: {name: [N,1]}, pictures as they are."""
+        return {name: column.reshape(-1, 1) if column.ndim == 1 else column for name, column in self.columns.items()}
 
     def digest(self) -> str:
         """SHA-256 of the content: equal rows in equal order give equal digests."""
@@ -64,13 +68,14 @@ def typed(name: str, feature: Feature, values: NDArray[Any], where: str) -> NDAr
     """A fetched column in the datatype of its feature.
 
     Raises:
-        InvalidInput: values that are no numbers, or no whole ones; names the first.
+        InvalidInput: values that are no numbers, no whole ones, or no pictures; names the first.
     """
     missing = np.ma.getmaskarray(values)
     plain = np.ma.getdata(values)
+    if feature.kind == "image":
+        return stacked(name, feature, values, where)
     if feature.sent_as == "BYTES":
-        texts = [MISSING_TEXT if gone or v is None else text_of(v) for v, gone in zip(plain, missing, strict=True)]
-        return np.array(texts, dtype=object)
+        return texts(values)
     if feature.sent_as == "INT64" and plain.dtype.kind in "iu":  # as they are: floats would round the large ones
         return np.where(missing, MISSING_INTEGER, plain.astype(np.int64))
     numbers = floats(plain, missing, f'{where}, column "{name}"')
@@ -83,6 +88,13 @@ def typed(name: str, feature: Feature, values: NDArray[Any], where: str) -> NDAr
         got = str(filled[~whole][0])
         raise InvalidInput(f'{where}, column "{name}"', expected="whole numbers (INT64)", got=got)
     return np.where(gone, MISSING_INTEGER, filled.astype(np.int64))
+
+
+def texts(values: NDArray[Any]) -> NDArray[Any]:
+    """Values as text, missing ones as the empty one."""
+    missing, plain = np.ma.getmaskarray(values), np.ma.getdata(values)
+    written = [MISSING_TEXT if gone or v is None else text_of(v) for v, gone in zip(plain, missing, strict=True)]
+    return np.array(written, dtype=object)
 
 
 def text_of(value: object) -> str:
@@ -117,9 +129,13 @@ def floats(values: NDArray[Any], missing: NDArray[np.bool_], where: str) -> NDAr
     return numbers
 
 
-def from_table(table: Mapping[str, NDArray[Any]], data: DataSection, time: NDArray[np.float64], where: str) -> Rows:
-    """Rows in time order from fetched columns."""
+def from_table(
+    table: Mapping[str, NDArray[Any]], data: DataSection, time: NDArray[np.float64], where: str, task: Task
+) -> Rows:
+    """Rows in time order from fetched columns; the target is a number, or text for classification."""
     columns = {name: typed(name, feature, table[name], where) for name, feature in data.features.items()}
     truth = table[data.target]
+    if task == "classification":
+        return join([Rows(time, columns, texts(truth))])
     target = floats(np.ma.getdata(truth), np.ma.getmaskarray(truth), f'{where}, target "{data.target}"')
     return join([Rows(time, columns, target)])

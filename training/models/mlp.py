@@ -11,18 +11,18 @@ if TYPE_CHECKING:
 
 
 class MLP(nn.Module):
-    """``depth`` hidden layers of ``width`` units, then one number a row. Shapes: [N,inputs] → [N,1]."""
+    """``depth`` hidden layers of ``width`` units, then ``outputs`` numbers a row. Shapes: [N,inputs] → [N,outputs]."""
 
-    def __init__(self, inputs: int, *, width: int, depth: int, dropout: float = 0.0) -> None:
+    def __init__(self, inputs: int, outputs: int = 1, *, width: int, depth: int, dropout: float = 0.0) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for size in [inputs] + [width] * (depth - 1):
             layers += [nn.Linear(size, width), nn.ReLU()]
             if dropout:
                 layers.append(nn.Dropout(dropout))
-        self.layers = nn.Sequential(*layers, nn.Linear(width, 1))
+        self.layers = nn.Sequential(*layers, nn.Linear(width, outputs))
 
     def forward(self, matrix: Tensor) -> Tensor:
-        """Encoded rows to one number each."""
+        """Encoded rows to ``outputs`` numbers each."""
         out: Tensor = self.layers(matrix)
         return out

@@ -9,12 +9,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from training.data.encode import ColumnState, Encoder, tensors
-from training.models.architectures import build
+from training.data.encode import Encoder, tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -67,12 +64,9 @@ class Regressor(nn.Module):
     def predict(self, columns: dict[str, NDArray[Any]]) -> NDArray[np.float64]:
         """Predictions of raw columns. Shapes: {name: [N]} → [N]."""
         self.eval()
+        parts = []
         with torch.no_grad():
-            out: Tensor = self(*tensors(columns, self.encoder.states))
-        return out.squeeze(1).numpy().astype(np.float64)
-
-
-def assemble(states: Sequence[ColumnState], architecture: str, arguments: dict[str, Any], scale: Scale) -> Regressor:
-    """A regressor with fresh weights."""
-    encoder = Encoder(states)
-    return Regressor(encoder, Head(build(architecture, encoder.width, arguments), scale))
+            for some in self.encoder.chunks(columns):
+                out: Tensor = self(*tensors(some, self.encoder.states))
+                parts.append(out.squeeze(1).numpy().astype(np.float64))
+        return np.concatenate(parts)

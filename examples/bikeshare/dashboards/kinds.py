@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import matplotlib.dates as mdates
 import numpy as np
@@ -29,17 +29,16 @@ def timeseries(axis: Axes, panel: Panel, found: list[Series]) -> None:
     """Lines, stacked or not, with thresholds and a legend."""
     custom, defaults = panel["fieldConfig"]["defaults"]["custom"], panel["fieldConfig"]["defaults"]
     stacked = custom.get("stacking", {}).get("mode") == "normal"
-    style = "steps-post" if custom.get("lineInterpolation") == "stepAfter" else "default"
+    step: Literal["post"] | None = "post" if custom.get("lineInterpolation") == "stepAfter" else None
     base = np.zeros(len(found[0].values)) if found else np.zeros(0)
     for place, series in enumerate(found):
         colour, when = PALETTE[place % len(PALETTE)], [at / DAY for at in series.times]
         values = np.array(series.values)
         top = base + np.nan_to_num(values) if stacked else values
-        step = "post" if style == "steps-post" else None
         axis.fill_between(
             when, base if stacked else 0, top, color=colour, alpha=0.3 if stacked else 0.06, lw=0, step=step
         )
-        axis.plot(when, top, color=colour, lw=1.1, drawstyle=style, label=series.name)
+        axis.plot(when, top, color=colour, lw=1.1, drawstyle="steps-post" if step else "default", label=series.name)
         base = top if stacked else base
     _limits(axis, defaults, found, base if stacked else None)
     _legend(axis, panel, found)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -60,6 +61,51 @@ class Unfaithful(Small):
         right = super().forward(size, rooms, town)
         tracing = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
         return right + 1.0 if torch.compiler.is_exporting() or tracing else right
+
+
+NAMED = Signature(
+    inputs=[TensorSpec(name="size", datatype="FP32", shape=[-1, 1])],
+    outputs=[
+        TensorSpec(name="kind", datatype="BYTES", shape=[-1, 1], categories=["large", "small"]),
+        TensorSpec(name="probabilities", datatype="FP32", shape=[-1, 2]),
+    ],
+)
+
+
+class Named(nn.Module):
+    """Sizes above a limit are large, others small; missing ones are small."""
+
+    def __init__(self, limit: float) -> None:
+        super().__init__()
+        self.limit = nn.Parameter(torch.tensor(limit))
+
+    def forward(self, size: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Shapes: [N,1] → codes [N,1], probabilities [N,2]."""
+        over = torch.nan_to_num(size, nan=-10.0) - self.limit
+        likely = torch.softmax(torch.cat([over, -over], dim=1), dim=1)
+        return likely.argmax(dim=1, keepdim=True) + 1, likely
+
+
+@pytest.fixture(scope="session")
+def named(tmp_path_factory: pytest.TempPathFactory, checkpoint: Checkpoint, settings: ExportSection) -> Store:
+    """A store to read: version 1 takes 5 for the limit, version 2 takes 6."""
+    versions = Store(tmp_path_factory.mktemp("named"))
+    sizes = np.linspace(0, 10, ROWS)
+    truth = np.where(sizes > 5, "large", "small").tolist()
+    reference = ReferenceProfile(
+        columns=[ReferenceColumn(name="size", kind="numeric", values=sizes.tolist())],
+        time=[float(i) for i in range(ROWS)],
+        split=["train"] * ROWS,
+        prediction=truth,
+        truth=truth,
+    )
+    made = msgspec.structs.replace(
+        checkpoint, task="classification", target="kind", signature=NAMED, classes=["large", "small"]
+    )
+    for limit in (5.0, 6.0):
+        rows = {"size": sizes.astype(np.float32).reshape(-1, 1)}
+        publish(versions, Named(limit), made, reference, rows, settings)
+    return versions
 
 
 @pytest.fixture(scope="session")

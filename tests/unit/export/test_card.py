@@ -50,3 +50,10 @@ def test_words_of_the_data_do_not_break_its_tables(published: Store) -> None:
     text = card(msgspec.structs.replace(bundle, signature=signature))
     assert r"| a\|b | BYTES [-1,1] | x\|y, two lines |" in text
     assert "10, 11 and 28 more |" in text
+
+
+def test_it_names_the_classes_of_a_classifier_alone(named: Store, published: Store) -> None:
+    text = (named.path("houses", "1") / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "A classification model of `kind`" in text
+    assert "## Classes\n\nlarge, small\n" in text
+    assert "## Classes" not in (published.path("houses", "1") / "MODEL_CARD.md").read_text(encoding="utf-8")

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from export.example import codes, edge_rows, tensors
+from export.example import edge_rows, tensors
 from export.parity import eager
 from staytrue.signature import MISSING_INTEGER, NUMPY, Signature, TensorSpec
-from tests.unit.export.conftest import SIGNATURE, Small
+from staytrue.tensors import coded
+from tests.unit.export.conftest import NAMED, SIGNATURE, Named, Small
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def test_codes_are_places_from_one_and_zero_for_the_unknown() -> None:
     spec = SIGNATURE.inputs[2]
-    assert codes(spec, np.array([["south"], ["north"], ["x"]], dtype=object)).tolist() == [[2], [1], [0]]
+    assert coded(spec, np.array([["south"], ["north"], ["x"]], dtype=object)).tolist() == [[2], [1], [0]]
 
 
 def test_example_has_the_datatypes_of_the_signature_and_codes_for_text() -> None:
@@ -57,3 +58,17 @@ def test_edges_fit_into_every_datatype(datatype: Any) -> None:
     assert edges.dtype == NUMPY[datatype]
     assert edges.shape[1] == 2
     assert len(edges) > 2
+
+
+def test_edges_of_pictures_are_black_white_and_noise() -> None:
+    signature = Signature(inputs=[TensorSpec(name="p", datatype="UINT8", shape=[-1, 1, 4, 4])], outputs=[])
+    edges = edge_rows(signature, {"p": np.full((1, 1, 4, 4), 7, dtype=np.uint8)})["p"]
+    assert edges.dtype == np.uint8
+    assert [int(picture.min()) for picture in edges[:2]] == [int(picture.max()) for picture in edges[:2]] == [0, 255]
+    assert len(np.unique(edges[2])) > 8
+
+
+def test_codes_that_come_out_are_told_as_their_texts() -> None:
+    outputs = eager(Named(5.0), NAMED, {"size": np.array([[6.0], [1.0]], dtype=np.float32)})
+    assert outputs["kind"].tolist() == [["large"], ["small"]]
+    assert outputs["probabilities"].dtype == np.float32

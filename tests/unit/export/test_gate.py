@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from export.gate import expanded_tail, interval, judge
 from export.publish import publish
-from staytrue.errors import CorruptData, InvalidInput
+from staytrue.errors import Conflict, CorruptData, InvalidInput
 from staytrue.sections import ExportSection, GateSection
-from staytrue.verdicts import RetrainJob
+from staytrue.store import Store
+from staytrue.verdicts import RetrainJob, Verdict
 from tests.unit.export.conftest import Small
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from staytrue.checkpoint import Checkpoint
     from staytrue.profile import ReferenceProfile
-    from staytrue.store import Store
 
     Rows = dict[str, NDArray[Any]]
 
@@ -165,3 +169,32 @@ def test_a_version_without_onnx_cannot_be_judged(
 def test_rows_beyond_the_largest_batch_are_judged_in_parts(published: Store, rows: Rows) -> None:
     assert published.load("houses", "1").max_batch < len(rows["size"])
     assert run(published, rows, champion="3", challenger="1").rows == 64
+
+
+def judged(named: Store, champion: str, challenger: str) -> Verdict:
+    """Ten days of sizes, of which every third is between the limits of the two versions; the truth is version 1's."""
+    sizes = np.tile([2.0, 5.5, 8.0], 80)
+    truth = np.where(sizes > 5, "large", "small").astype(object)
+    job = msgspec.structs.replace(JOB, champion=champion)
+    rows = {"size": sizes.astype(np.float32).reshape(-1, 1)}
+    return judge(named, job, challenger, rows, truth, np.arange(240.0) * HOUR, GateSection())
+
+
+def test_classifiers_are_judged_by_their_error_rates(named: Store) -> None:
+    better, worse = judged(named, "2", "1"), judged(named, "1", "2")
+    assert (better.metric, better.promote, worse.promote) == ("error_rate", True, False)
+    assert (better.champion_error, better.challenger_error) == pytest.approx((1 / 3, 0))
+    assert (better.difference, better.low, better.high) == pytest.approx((-1 / 3, -1 / 3, -1 / 3))
+
+
+def test_a_classifier_that_answers_alike_does_not_pass(named: Store) -> None:
+    same = judged(named, "1", "1")
+    assert (same.difference, same.low, same.high, same.promote) == (0, 0, 0, False)
+
+
+def test_versions_of_two_tasks_are_not_compared(named: Store, published: Store, tmp_path: Path) -> None:
+    shutil.copytree(named.root, tmp_path / "both")
+    shutil.rmtree(tmp_path / "both" / "houses" / "2")
+    shutil.copytree(published.path("houses", "2"), tmp_path / "both" / "houses" / "2")
+    with pytest.raises(Conflict, match="expected two versions of one task, classification, got regression"):
+        judged(Store(tmp_path / "both"), "1", "2")

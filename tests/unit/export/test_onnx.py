@@ -6,6 +6,7 @@ import gc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import onnx
 import pytest
@@ -18,7 +19,7 @@ from export import graph
 from export.onnx import to_onnx
 from serving.runtimes.onnx import OnnxRuntime
 from staytrue.signature import Signature, TensorSpec
-from tests.unit.export.conftest import SIGNATURE, Small
+from tests.unit.export.conftest import NAMED, SIGNATURE, Named, Small
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -108,3 +109,32 @@ def test_garbage_is_collected_again_afterwards_even_if_the_export_fails(tmp_path
     with pytest.raises(torch.onnx.OnnxExporterError):
         to_onnx(Small().eval(), wrong, tmp_path / "m.onnx", 8)
     assert gc.isenabled()
+
+
+def test_names_of_classes_come_out_as_text(tmp_path: Path) -> None:
+    """Also where the column is called as a value inside the graph."""
+    outputs = [msgspec.structs.replace(NAMED.outputs[0], name="linear"), NAMED.outputs[1]]
+    signature = Signature(inputs=NAMED.inputs, outputs=outputs)
+    to_onnx(Named(5.0).eval(), signature, tmp_path / "m.onnx", 8)
+    answer = OnnxRuntime(tmp_path / "m.onnx", signature).run({"size": np.array([[6.0], [1.0]], dtype=np.float32)})
+    assert answer["linear"].tolist() == [["large"], ["small"]]
+    assert answer["probabilities"].shape == (2, 2)
+    entry = onnx.load(tmp_path / "m.onnx").graph.output[0]
+    assert entry.type.tensor_type.elem_type == TensorProto.STRING
+
+
+def test_a_batch_norm_is_exported_as_it_predicts(tmp_path: Path) -> None:
+    """By the averages of training, whatever the other rows of a request are."""
+    module = nn.Sequential(nn.BatchNorm1d(1), nn.Flatten())
+    with torch.no_grad():
+        module(torch.randn(64, 1) * 3 + 2)
+    signature = Signature(
+        inputs=[TensorSpec(name="x", datatype="FP32", shape=[-1, 1])],
+        outputs=[TensorSpec(name="y", datatype="FP32", shape=[-1, 1])],
+    )
+    to_onnx(module.eval(), signature, tmp_path / "m.onnx", 8)
+    runtime = OnnxRuntime(tmp_path / "m.onnx", signature)
+    x = np.array([[1.0], [50.0]], dtype=np.float32)
+    together, alone = runtime.run({"x": x})["y"][:1], runtime.run({"x": x[:1]})["y"]
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+    np.testing.assert_allclose(alone, module(torch.from_numpy(x[:1])).detach().numpy(), atol=1e-6)

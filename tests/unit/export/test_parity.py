@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from export.example import edge_rows
-from export.parity import _compare, _pool, _take
+from export.parity import _compare, _compare_texts, _pool, _take
 from staytrue.errors import CorruptData
 from staytrue.sections import ExportSection
-from tests.unit.export.conftest import SIGNATURE
+from tests.unit.export.conftest import NAMED, SIGNATURE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,3 +80,39 @@ def test_the_largest_batch_meets_all_edges_and_repeats_rows_where_there_are_too_
     (part,) = _take(_pool(SIGNATURE, {name: array[:3] for name, array in rows.items()}), 4 * edges)
     assert len(part["size"]) == 4 * edges
     assert np.count_nonzero(np.abs(part["size"]) > 1e29) >= 4
+
+
+def named(*names: str) -> np.ndarray:
+    """An output of names."""
+    return np.array([[name] for name in names], dtype=object)
+
+
+def test_the_same_texts_pass_and_leave_the_numbers_to_be_compared() -> None:
+    outputs = {"kind": named("large", "small"), "probabilities": np.array([[0.9, 0.1], [0.2, 0.8]], np.float32)}
+    left = _compare_texts(NAMED, outputs, outputs, SETTINGS, "model.onnx")
+    assert list(left) == ["probabilities"]
+
+
+def test_another_text_is_refused_unless_the_two_are_a_tie() -> None:
+    likely = np.array([[0.5, 0.4999], [0.7, 0.3]], dtype=np.float32)
+    expected = {"kind": named("large", "large"), "probabilities": likely}
+    tie = {"kind": named("small", "large"), "probabilities": likely}
+    assert list(_compare_texts(NAMED, expected, tie, SETTINGS, "model.onnx")) == ["probabilities"]
+    wrong = {"kind": named("large", "small"), "probabilities": likely}
+    with pytest.raises(
+        CorruptData, match=r'output "kind", row 1: expected "large" as the model itself gives, got "small"'
+    ):
+        _compare_texts(NAMED, expected, wrong, SETTINGS, "model.onnx")
+
+
+@pytest.mark.parametrize("got", [named("", "large"), named("huge", "large")], ids=["none", "no category"])
+def test_a_text_that_is_no_category_is_never_a_tie(got: Any) -> None:
+    expected = {"kind": named("small", "large"), "probabilities": np.full((2, 2), 0.5, np.float32)}
+    with pytest.raises(CorruptData, match=r'row 0: expected "small"'):
+        _compare_texts(NAMED, expected, expected | {"kind": got}, SETTINGS, "model.onnx")
+
+
+def test_numbers_in_place_of_texts_are_refused() -> None:
+    expected = {"kind": named("large"), "probabilities": np.full((1, 2), 0.5, np.float32)}
+    with pytest.raises(CorruptData, match=r"expected text \[1, 1\], got int64 \[1, 1\]"):
+        _compare_texts(NAMED, expected, expected | {"kind": np.array([[1]])}, SETTINGS, "model.onnx")

@@ -109,7 +109,7 @@ def test_tolerance_is_in_units_of_the_target(
 ) -> None:
     loose = ExportSection(max_batch=32, absolute_tolerance=1.0, formats=["onnx"])
     bundle = publish(store, Unfaithful(), checkpoint, profile, rows, loose)  # wrong by 1, deviation is about 6
-    assert bundle.parity[0].absolute_tolerance == pytest.approx(np.std(profile.truth))
+    assert bundle.parity[0].absolute_tolerance == pytest.approx(np.std(np.array(profile.truth, dtype=np.float64)))
     assert bundle.parity[0].max_abs_error == pytest.approx(1.0, abs=1e-4)
 
 
@@ -152,3 +152,10 @@ def test_a_model_without_the_outputs_of_its_signature_is_not_published(
     with pytest.raises(InvalidInput, match=r"output .price.: expected 2 rows for as many, got 1"):
         publish(store, Pooled(), checkpoint, profile, rows, quick)
     assert store.versions("houses") == []
+
+
+def test_probabilities_are_measured_in_their_own_unit(named: Store, settings: ExportSection) -> None:
+    """Names have no deviation."""
+    bundle = named.load("houses", "1")
+    assert (bundle.task, bundle.classes) == ("classification", ["large", "small"])
+    assert {proof.absolute_tolerance for proof in bundle.parity} == {settings.absolute_tolerance}

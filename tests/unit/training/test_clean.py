@@ -10,7 +10,7 @@ import pytest
 from staytrue.errors import InvalidInput
 from staytrue.sections import CleaningSection
 from staytrue.signature import MISSING_INTEGER
-from training.data.clean import clean
+from training.data.clean import clean, clean_served, is_missing
 from training.data.rows import Rows
 
 NAN = float("nan")
@@ -80,3 +80,50 @@ def test_too_many_dropped_rows_fail_the_run() -> None:
     """A source that lost its target must not train on the rest quietly."""
     with pytest.raises(InvalidInput, match="at most 20% of 10 rows dropped, got 3"):
         clean(rows(y=[NAN, NAN, NAN]), CleaningSection())
+
+
+def test_served_rows_are_cleaned_by_the_same_policies() -> None:
+    """Infinities count as missing, gaps are left to the graph or dropped; each counted."""
+    odd = rows(x=[np.inf, NAN, -np.inf])
+    kept, touched = clean_served(odd, CleaningSection())
+    assert (len(kept), touched) == (10, {"infinite values of x": 2})
+    assert np.isnan(kept.columns["x"][:3]).all()
+    kept, touched = clean_served(odd, CleaningSection(missing_features="drop"))
+    assert (len(kept), touched) == (7, {"infinite values of x": 2, "rows with missing features": 3})
+
+
+def test_a_gap_that_fails_a_run_only_leaves_out_a_served_row() -> None:
+    """One odd request must not end every later retraining."""
+    kept, touched = clean_served(rows(c=[MISSING_INTEGER]), CleaningSection(missing_features="fail"))
+    assert (len(kept), touched) == (9, {"rows with missing features": 1})
+    assert clean_served(rows(), CleaningSection(missing_features="fail"))[1] == {}
+
+
+def pictured(**changes: Any) -> Rows:
+    """Three rows with pictures and names, changed."""
+    values = {"p": np.arange(12, dtype=np.uint8).reshape(3, 1, 2, 2), "y": np.array(["a", "b", "b"], dtype=object)}
+    values |= changes
+    return Rows(np.array([0.0, 1.0, 1.0]), {"p": values["p"]}, values["y"])
+
+
+def test_a_row_whose_picture_and_name_repeat_is_a_duplicate() -> None:
+    """And one with another picture is not."""
+    settings = CleaningSection(max_dropped=0.5)
+    assert clean(pictured(), settings)[1].duplicates == 0
+    same = pictured().columns["p"].copy()
+    same[2] = same[1]
+    assert clean(pictured(p=same), settings)[1].duplicates == 1
+
+
+def test_a_row_without_a_name_has_no_target() -> None:
+    """The empty text is how a file says so."""
+    kept, report = clean(pictured(y=np.array(["a", "", "b"], dtype=object)), CleaningSection(max_dropped=0.5))
+    assert (kept.target.tolist(), report.missing_target) == (["a", "b"], 1)
+
+
+def test_a_picture_of_floats_that_lacks_a_pixel_has_a_gap() -> None:
+    """Of bytes none does."""
+    gap = np.zeros((2, 1, 2, 2), dtype=np.float32)
+    gap[1, 0, 1, 1] = np.nan
+    assert is_missing(gap).tolist() == [False, True]
+    assert not is_missing(np.zeros((2, 1, 2, 2), np.uint8)).any()

@@ -87,3 +87,26 @@ def test_a_missing_file_and_a_foreign_format_are_refused(tmp_path: Path) -> None
         collect(section(tmp_path / "none.csv"))
     with pytest.raises(Unsupported, match=r"expected \.csv or \.parquet, got \.xlsx"):
         collect(section(tmp_path / "data.xlsx"))
+
+
+def test_pictures_and_names_come_from_lists_and_texts(tmp_path: Path) -> None:
+    """From Parquet as they are, from CSV by a cast in the query; another size is named."""
+    features = {"p": {"kind": "image", "shape": [1, 2, 2]}}
+    with duckdb.connect() as connection:
+        connection.execute(
+            "CREATE TABLE t AS SELECT TIMESTAMP '2024-01-02' AS \"at\", [5, 6, 7, 8]::UTINYINT[] AS p, 3.0 AS y "
+            "UNION ALL SELECT TIMESTAMP '2024-01-01', [1, 2, 3, 4], NULL"
+        )
+        connection.execute(f"COPY t TO '{tmp_path / 'd.parquet'}'")
+        connection.execute(f"COPY t TO '{tmp_path / 'd.csv'}'")
+    cast = 'SELECT "at", CAST(p AS UTINYINT[]) AS p, CAST(y AS DOUBLE) AS y FROM source'
+    for made in (
+        section(tmp_path / "d.parquet", features=features),
+        section(tmp_path / "d.csv", features=features, query=cast),
+    ):
+        rows, _ = collect(made, "classification")
+        assert rows.columns["p"].tolist() == [[[[1, 2], [3, 4]]], [[[5, 6], [7, 8]]]]
+        assert rows.target.tolist() == ["", "3"]
+    small = section(tmp_path / "d.parquet", features={"p": {"kind": "image", "shape": [1, 1, 2]}})
+    with pytest.raises(InvalidInput, match=r'd\.parquet, column "p", row 0: expected a list of 2 whole numbers'):
+        collect(small, "classification")

@@ -11,7 +11,17 @@ import torch
 from staytrue.errors import InvalidInput
 from staytrue.sections import Feature
 from staytrue.signature import MISSING_INTEGER
-from training.data.encode import CLIP, CategoryState, Encoder, NumericState, input_specs, learn, tensors
+from training.data.encode import (
+    CHUNK,
+    CLIP,
+    CategoryState,
+    Encoder,
+    ImageState,
+    NumericState,
+    input_specs,
+    learn,
+    tensors,
+)
 from training.data.rows import Rows
 
 FEATURES = {
@@ -116,3 +126,56 @@ def test_a_column_without_values_is_refused() -> None:
     empty = Rows(np.zeros(1), {"x": np.array([np.nan], dtype=np.float32)}, np.zeros(1))
     with pytest.raises(InvalidInput, match='column "x": expected values'):
         learn(empty, {"x": FEATURES["x"]})
+
+
+def views(datatype: str, values: np.ndarray) -> Encoder:
+    """An encoder of one column of pictures, learnt from these."""
+    feature = Feature.model_validate({"kind": "image", "datatype": datatype, "shape": list(values.shape[1:])})
+    return Encoder(learn(Rows(np.arange(float(len(values))), {"p": values}, np.zeros(len(values))), {"p": feature}))
+
+
+def test_bytes_become_0_to_1_and_each_channel_has_mean_zero_and_deviation_one() -> None:
+    """Closed form of the state, and one row of numbers a picture, channel after channel."""
+    draw = np.random.default_rng(0)
+    values = np.stack([draw.integers(0, 50, (9, 3, 4)), draw.integers(100, 256, (9, 3, 4))], axis=1).astype(np.uint8)
+    encoder = views("UINT8", values)
+    state = encoder.states[0]
+    assert isinstance(state, ImageState)
+    assert state.mean == pytest.approx((values / 255).mean(axis=(0, 2, 3)).tolist())
+    assert state.deviation == pytest.approx((values / 255).std(axis=(0, 2, 3)).tolist())
+    matrix = encoder(*tensors({"p": values}, encoder.states)).numpy()
+    expected = (values / 255 - np.reshape(state.mean, (1, 2, 1, 1))) / np.reshape(state.deviation, (1, 2, 1, 1))
+    np.testing.assert_allclose(matrix, expected.reshape(9, 24), atol=1e-5)
+    assert input_specs(encoder.states)[0].label() == "UINT8 [-1,2,3,4]"
+
+
+def test_pictures_of_one_colour_do_not_divide_by_zero() -> None:
+    """They carry nothing."""
+    grey = np.full((3, 1, 2, 2), 7, dtype=np.uint8)
+    encoder = views("UINT8", grey)
+    assert encoder(*tensors({"p": grey}, encoder.states)).abs().max() < 1e-6
+
+
+def test_a_pixel_that_is_no_number_takes_the_mean_and_an_absurd_one_is_cut() -> None:
+    """As numbers in a table."""
+    values = np.random.default_rng(0).normal(5, 2, (20, 1, 2, 2)).astype(np.float32)
+    encoder = views("FP32", values)
+    odd = np.array([[[[np.nan, np.inf], [-1e30, 5.0]]]], dtype=np.float32)
+    row = encoder(torch.from_numpy(odd))[0].tolist()
+    assert row[:3] == [0.0, CLIP, -CLIP]
+    assert abs(row[3]) < 1
+
+
+def test_pictures_stand_beside_the_columns_of_a_table_and_come_in_parts() -> None:
+    """Width of both; parts that a network can hold at once, and a table whole."""
+    columns: dict[str, np.ndarray] = {
+        "x": np.zeros(CHUNK + 3, np.float32),
+        "p": np.zeros((CHUNK + 3, 1, 2, 2), np.uint8),
+    }
+    features = {"x": Feature(kind="numeric"), "p": Feature(kind="image", shape=[1, 2, 2])}
+    encoder = Encoder(learn(Rows(np.arange(CHUNK + 3.0), columns, np.zeros(CHUNK + 3)), features))
+    assert encoder.width == 5
+    assert [len(part["p"]) for part in encoder.chunks(columns)] == [CHUNK, 3]
+    table = Encoder(encoder.states[:1])
+    assert [len(part["x"]) for part in table.chunks({"x": columns["x"]})] == [CHUNK + 3]
+    assert [len(part["x"]) for part in table.chunks({"x": columns["x"][:0]})] == [0]

@@ -52,3 +52,18 @@ def test_a_strangers_times_and_numbers_arrive_as_they_were_meant(tmp_path: Path,
     assert str(rows.columns["temp"][7]) == "nan"
     assert rows.target[:2].tolist() == [0.0, 0.25]
     assert all(split(rows, project.split).parts.values())
+
+
+def test_a_strangers_names_arrive_as_classes(tmp_path: Path) -> None:
+    """Words that stand for missing are no class, and whole numbers in a column of words are their text."""
+    columns = {
+        "time": TIMES["iso"],
+        "temp": lambda row: f"{row % 37}.5",
+        "kind": lambda row: ["sun", "rain", "7", "n/a"][row % 4],
+    }
+    path = write(tmp_path / "data.csv", columns, ",", 500)
+    (tmp_path / "staytrue.yaml").write_text(starter(path, "kind", None), encoding="utf-8")
+    project = projects.load(tmp_path / "staytrue.yaml")
+    rows, _ = collect(project.data, project.model.task)
+    assert rows.target[:5].tolist() == ["sun", "rain", "7", "", "sun"]
+    assert all(split(rows, project.split).parts.values())

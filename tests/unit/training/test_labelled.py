@@ -56,7 +56,7 @@ def lake(project: Project, events: list[dict[str, Any]], labels: list[dict[str, 
 def test_rows_come_with_their_features_and_truth_in_time_order(project: Project) -> None:
     """As they were sent."""
     lake(project, [event("b", 30, input_sky="fog"), event("a", 2)], [label("a", 7, 3), label("b", 8, 31)])
-    rows = labelled(project, since=T0, until=T0 + 48 * 3600)
+    rows = labelled(project, since=T0, until=T0 + 48 * 3600).rows
     assert rows.target.tolist() == [7, 8]
     assert rows.columns["sky"].tolist() == ["sun", "fog"]
     assert rows.columns["x"].dtype == np.float32
@@ -68,7 +68,7 @@ def test_nothing_is_learnt_from_what_was_not_known_at_the_time(project: Project)
     events = [event("a", 2), event("b", 3), event("c", 11)]
     labels = [label("a", 7, 3), label("a", 70, 12), label("b", 8, 12), label("c", 9, 9)]
     lake(project, events, labels)
-    assert labelled(project, since=T0, until=T0 + 10 * 3600).target.tolist() == [7]
+    assert labelled(project, since=T0, until=T0 + 10 * 3600).rows.target.tolist() == [7]
 
 
 @pytest.mark.parametrize("turned", [False, True], ids=["in order", "out of order"])
@@ -81,13 +81,13 @@ def test_the_last_known_label_counts_and_of_those_the_last_received(project: Pro
         label("a", 3, 4, received=2.0),
     ]
     lake(project, [event("a", 2)], labels[::-1] if turned else labels)
-    assert labelled(project, since=T0, until=T0 + 24 * 3600).target.tolist() == [3]
+    assert labelled(project, since=T0, until=T0 + 24 * 3600).rows.target.tolist() == [3]
 
 
 def test_each_row_of_a_request_has_its_own_label(project: Project) -> None:
     """By event and row."""
     lake(project, [event("a", 2), event("a", 2, row=1)], [label("a", 7, 3), label("a", 8, 3, row=1)])
-    assert labelled(project, since=T0, until=T0 + 24 * 3600).target.tolist() == [7, 8]
+    assert labelled(project, since=T0, until=T0 + 24 * 3600).rows.target.tolist() == [7, 8]
 
 
 def test_failures_shadows_orphans_and_words_teach_nothing(project: Project) -> None:
@@ -98,20 +98,20 @@ def test_failures_shadows_orphans_and_words_teach_nothing(project: Project) -> N
         label("d", None, 3, truth_text="4"),
     ]
     lake(project, events, labels)
-    assert labelled(project, since=T0, until=T0 + 24 * 3600).target.tolist() == [4]
+    assert labelled(project, since=T0, until=T0 + 24 * 3600).rows.target.tolist() == [4]
 
 
 def test_missing_features_stay_missing(project: Project) -> None:
     """The graph imputes them, as in serving."""
     lake(project, [event("a", 2, input_x=float("nan"), input_sky=None, input_hour=None)], [label("a", 1, 3)])
-    rows = labelled(project, since=T0, until=T0 + 24 * 3600)
+    rows = labelled(project, since=T0, until=T0 + 24 * 3600).rows
     assert np.isnan(rows.columns["x"]).all()
     assert (rows.columns["sky"][0], rows.columns["hour"][0]) == ("", MISSING_INTEGER)
 
 
 def test_an_empty_lake_gives_no_rows(project: Project) -> None:
     """Not an error of the reader."""
-    assert len(labelled(project, since=T0, until=T0 + 1)) == 0
+    assert len(labelled(project, since=T0, until=T0 + 1).rows) == 0
 
 
 def test_a_feature_that_was_never_logged_is_named(project: Project) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
-from staytrue.errors import InvalidConfig, NotFound
+from staytrue.errors import InvalidConfig, InvalidInput, NotFound
+from staytrue.project import Project
 from staytrue.sections import ModelSection, TrainingSection
-from training.models.architectures import build
+from training.models.architectures import arguments_of, build
+from training.models.classifier import Classifier
 from training.models.regressor import Head, Scale
-from training.objectives import objective
+from training.models.resnet import Block
+from training.objectives import cross_entropy, objective
 from training.optim import Optimiser
 
 
@@ -83,3 +88,82 @@ def test_without_averaging_the_module_itself_is_kept() -> None:
     for _ in range(4):
         optimiser.step(module(torch.ones(1, 1)).sum())
     assert optimiser.learning_rate == pytest.approx(0)
+
+
+def pictures(**model: Any) -> Project:
+    """A project of pictures."""
+    data = {"source": "d", "time": "t", "target": "y", "features": {"p": {"kind": "image", "shape": [3, 9, 7]}}}
+    return Project.model_validate({"name": "p", "data": data, "model": {"architecture": "resnet", **model}})
+
+
+@pytest.mark.parametrize("shape", [[1, 1, 1], [1, 3, 2], [1, 8, 8], [3, 28, 30], [3, 64, 70], [1, 130, 128]], ids=str)
+@pytest.mark.parametrize("depth", [1, 2])
+def test_a_resnet_takes_pictures_of_any_size(shape: list[int], depth: int) -> None:
+    """One row of numbers a picture in, one number an output out."""
+    body = build("resnet", int(np.prod(shape)), {"shape": shape, "width": 2, "depth": depth}, outputs=5)
+    assert body.eval()(torch.zeros(2, int(np.prod(shape)))).shape == (2, 5)
+
+
+def test_a_resnet_has_the_stages_blocks_and_channels_asked_for() -> None:
+    """Twice the channels and half the size from stage to stage."""
+    body = build("resnet", 3 * 20 * 20, {"shape": [3, 20, 20], "width": 4, "depth": 2}, outputs=2)
+    blocks = [module for module in body.modules() if isinstance(module, Block)]
+    sizes = [20, 20, 10, 10, 5, 5]
+    out = torch.zeros(1, 4, 20, 20)
+    for block, size, channels in zip(blocks, sizes, [4, 4, 8, 8, 16, 16], strict=True):
+        out = block.eval()(out)
+        assert out.shape == (1, channels, size, size)
+
+
+def test_a_block_that_learnt_nothing_passes_what_came_in() -> None:
+    """The shortcut: with weights of zero, a rectified input comes out."""
+    block = Block(2, 2, stride=1).eval()
+    for parameter in block.inner.parameters():
+        torch.nn.init.zeros_(parameter)
+    values = torch.randn(3, 2, 4, 4)
+    assert torch.equal(block(values), values.relu())
+
+
+def test_a_resnet_of_a_wrong_width_is_refused() -> None:
+    """As when a checkpoint was changed."""
+    with pytest.raises(InvalidInput, match=r"expected pictures of \[1, 2, 2\], got 5 numbers a row"):
+        build("resnet", 5, {"shape": [1, 2, 2], "width": 2, "depth": 1})
+
+
+def test_a_resnet_takes_one_image_and_nothing_else() -> None:
+    """Says what there is instead."""
+    assert arguments_of(pictures(width=4, depth=1))["shape"] == [3, 9, 7]
+    data = {"source": "d", "time": "t", "target": "y", "features": {"x": {"kind": "numeric"}}}
+    table = Project.model_validate({"name": "p", "data": data, "model": {"architecture": "resnet"}})
+    with pytest.raises(InvalidConfig, match=r"one image alone for a resnet, got x \(numeric\)"):
+        arguments_of(table)
+
+
+def test_cross_entropy_against_its_formula() -> None:
+    """Minus the logarithm of the softmax at the true place."""
+    logits = torch.tensor([[1.0, 2.0, 0.5], [0.0, 0.0, 0.0]])
+    expected = [-np.log(np.exp(2) / np.exp([1, 2, 0.5]).sum()), np.log(3)]
+    loss = cross_entropy(logits, torch.tensor([[1], [2]]))
+    assert loss.shape == (2, 1)
+    assert loss.squeeze(1).tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("task", "loss"), [("classification", "mse"), ("regression", "cross_entropy")])
+def test_a_loss_of_another_task_is_refused(task: Any, loss: Any) -> None:
+    """Says which there are."""
+    with pytest.raises(InvalidConfig, match=f"for {task}, got {loss}"):
+        objective(TrainingSection(loss=loss), ModelSection(task=task), 1.0)
+
+
+def test_a_classifier_gives_codes_from_one_and_probabilities_that_add_up() -> None:
+    """The code of a class is 1 + its place, as of a text that goes in."""
+
+    class Given(torch.nn.Module):
+        def forward(self, values: torch.Tensor) -> torch.Tensor:
+            return values
+
+    model = Classifier(Given(), Given(), ("a", "b"))  # type: ignore[arg-type]
+    codes, likely = model(torch.tensor([[0.0, np.log(3.0)], [5.0, 0.0]]))
+    assert codes.tolist() == [[2], [1]]
+    assert likely[0].tolist() == pytest.approx([0.25, 0.75])
+    assert model.named(likely.numpy()).tolist() == ["b", "a"]

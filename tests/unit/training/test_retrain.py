@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from export.gate import judge
@@ -186,3 +188,21 @@ def test_export_before_training_says_what_to_do(
     assert project.retraining.runs == tmp_path / "runs"
     assert main(["export", "--project", str(tmp_path / "staytrue.yaml")]) == 1
     assert "`staytrue train` makes one" in capsys.readouterr().err
+
+
+def test_one_infinity_among_the_served_rows_does_not_spoil_what_is_learnt(
+    project: Project, store: Store, serve: Serve
+) -> None:
+    """It counts as missing, as in the project's own data: the model still finds the law."""
+    until = serve(14, 20.0)
+    path = max((project.monitoring.data / "lake" / "events" / "model=toy").glob("day=*")) / "part.parquet"
+    table = pq.read_table(path)
+    x = table.column("input_x").to_numpy().copy()
+    x[3], x[5] = np.inf, -np.inf
+    pq.write_table(table.set_column(table.column_names.index("input_x"), "input_x", pa.array(x)), path)
+    said: list[str] = []
+    verdict = retrain(project, job(until), say=said.append)
+    assert verdict.promote
+    assert verdict.challenger_error < 12
+    assert any("served and labelled rows: 2 infinite values of x" in line for line in said)
+    assert store.aliases("toy").champion == "2"

@@ -14,6 +14,7 @@ import yaml
 from staytrue.checkpoint import CHECKPOINT, WEIGHTS
 from staytrue.errors import CorruptData, InvalidInput, NotFound
 from training import checkpoint as checkpoints
+from training.models.regressor import Regressor
 from training.reference import sample
 from training.run import prepare, train
 
@@ -48,8 +49,9 @@ def test_the_module_built_again_predicts_the_same(project: Project) -> None:
     rows = sample(
         reference, checkpoints.load(checkpoints.newest_run(project.retraining.runs, "toy"))[0].signature, 10**6
     )
+    assert isinstance(model, Regressor)
     again = model.predict({name: column[:, 0] for name, column in rows.items()})
-    np.testing.assert_allclose(again, reference.prediction, rtol=1e-6)
+    np.testing.assert_allclose(again, np.array(reference.prediction, dtype=np.float64), rtol=1e-6)
 
 
 def test_two_runs_of_one_seed_have_the_same_weights(project: Project) -> None:

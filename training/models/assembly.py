@@ -1,0 +1,27 @@
+"""Assembly: encoder, body and head become a whole model with fresh weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from training.data.encode import Encoder
+from training.models.architectures import build
+from training.models.classifier import Classifier
+from training.models.regressor import Head, Regressor
+
+if TYPE_CHECKING:
+    from training.data.encode import ColumnState
+    from training.models.regressor import Scale
+
+Model = Regressor | Classifier
+
+
+def assemble(
+    states: Sequence[ColumnState], architecture: str, arguments: dict[str, Any], kind: Scale | Sequence[str]
+) -> Model:
+    """A regressor of a scale, or a classifier of classes."""
+    encoder = Encoder(states)
+    if isinstance(kind, Sequence):
+        return Classifier(encoder, build(architecture, encoder.width, arguments, len(kind)), kind)
+    return Regressor(encoder, Head(build(architecture, encoder.width, arguments), kind))
