@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from monitoring.display import versions
+from monitoring.ingest.pairs import OUTCOMES
 
 FAULTS = ("overloaded", "deadline_exceeded", "unavailable", "corrupt_data", "internal")
 """Statuses of requests that failed by the server's fault, not the caller's."""
@@ -34,6 +35,7 @@ class Computed(Collector):
     def collect(self) -> Iterator[Metric]:
         """All families."""
         yield from self._collected()
+        yield from self._pairs()
         yield from self._workers()
         yield from self._looks()
         yield from versions.families(self._parts, self._last_windows())
@@ -49,10 +51,13 @@ class Computed(Collector):
         yield events
         labels = vitals.totals["labels"].get("labels", 0)
         yield CounterMetricFamily("staytrue_labels_collected", "Labels collected.", value=labels)
+        lost = GaugeMetricFamily("staytrue_labels_unmatched", "Labels that belong to no row.", labels=["missing"])
+        for missing, count in vitals.unmatched.items():
+            lost.add_metric([missing], count)
+        yield lost
         rows = vitals.totals["events"].get("rows", 0)
         yield CounterMetricFamily("staytrue_rows_collected", "Rows of answered requests collected.", value=rows)
-        places = self._parts.events.reader.places
-        torn = places.torn_tails
+        torn = sum(c.reader.places.torn_tails for c in (self._parts.events, self._parts.pairs.collector))
         yield CounterMetricFamily(
             "staytrue_log_torn_tails", "Records that a killed writer left half written.", value=torn
         )
@@ -65,6 +70,15 @@ class Computed(Collector):
         for model, at in vitals.newest.items():
             mark.add_metric([model], at)
         yield mark
+
+    def _pairs(self) -> Iterator[Metric]:
+        pairs = self._parts.pairs
+        taken = CounterMetricFamily("staytrue_cloudevents", "CloudEvents, by what became of them.", labels=["outcome"])
+        for outcome in OUTCOMES:
+            taken.add_metric([outcome], pairs.outcomes[outcome])
+        yield taken
+        text = "CloudEvents that wait for their other half."
+        yield GaugeMetricFamily("staytrue_cloudevents_waiting", text, value=pairs.waiting())
 
     def _workers(self) -> Iterator[Metric]:
         age = GaugeMetricFamily("staytrue_heartbeat_age_seconds", "Since a worker's last heartbeat.", labels=["worker"])

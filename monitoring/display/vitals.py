@@ -33,6 +33,8 @@ class Vitals:
         self.failing = ""
         """What the last tick failed with, for people; empty while ticks succeed."""
         self.failed_ticks = 0
+        self.unmatched = {"event": 0, "row": 0}
+        """Labels of events that are not there, and of rows that their event has not."""
         self.heartbeats: dict[str, Heartbeat] = {}
         self._latency = Histogram(
             "staytrue_request_seconds",

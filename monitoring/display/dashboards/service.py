@@ -223,7 +223,7 @@ _SIDECAR = Section(
         Lines(
             id=30,
             title="Log not yet collected",
-            description="It should fall back to nothing; at its bound the log refuses requests or drops events.",
+            description="It should fall back to nothing; at its bound the log is full and requests are refused.",
             unit="bytes",
             queries=(Query(f"sum by (instance) (staytrue_log_backlog_bytes{{{PICKED}}})", "{{instance}}"),),
             limits=((64 * 2**20, "red"),),
