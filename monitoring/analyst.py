@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitoring.analysis.windows import Analysis
+from monitoring.ingest.unmatched import Unmatched
 from monitoring.response.alarms import RETRAINING_KINDS, Alarms
 from staytrue import bundle as bundles
 from staytrue.records import DAY_SECONDS, HOUR_SECONDS, utc
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from monitoring.display.vitals import Vitals
     from monitoring.ingest.collector import Collector
     from monitoring.ingest.lake import Lake
+    from monitoring.ingest.pairs import PairDesk
     from monitoring.response.jobs import Jobs
     from monitoring.response.notify import Outbox
     from monitoring.response.reports import Reports
@@ -47,6 +49,7 @@ class Parts:
     state: State
     lake: Lake
     events: Collector
+    pairs: PairDesk
     labels: Collector
     vitals: Vitals
     outbox: Outbox
@@ -74,6 +77,7 @@ class Analyst:
         factory: Callable[[Bundle, ReferenceProfile, MonitoringSection, float], Analysis] = Analysis,
     ) -> None:
         self._parts, self._policy, self._factory = parts, policy, factory
+        self._unmatched = Unmatched(parts.lake, parts.vitals)
         self._alarms = Alarms(parts.state, policy, url)
         self._calibrated: dict[str, _Calibrated] = {}
         self._attempts: dict[str, int] = {}
@@ -90,6 +94,7 @@ class Analyst:
             Exception: what a look failed with, after everything else was done; the next tick tries the look again.
         """
         self._parts.events.collect()
+        self._parts.pairs.collect()
         self._parts.labels.collect()
         looks, faults = 0, list[Exception]()
         for model in self._parts.vitals.newest:
@@ -98,6 +103,7 @@ class Analyst:
                 self._answer_calls(model)
             except Exception as error:  # noqa: BLE001 - raised below: other models and jobs come first
                 faults.append(error)
+        self._unmatched.refresh()
         self._parts.jobs.follow()
         self._watch_traffic()
         if self._parts.jobs.active() is None:  # a retraining job reads the lake

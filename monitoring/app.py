@@ -1,4 +1,4 @@
-"""The sidecar's HTTP side: labels in; status, metrics, alerts, jobs and reports out."""
+"""The sidecar's HTTP side: labels and CloudEvents in; status, metrics, alerts, jobs and reports out."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from monitoring.display.page import POLICY, page
+from monitoring.ingest.pairs import OUTCOMES
 from monitoring.response.hooks import Hooks
 from staytrue import __version__
 from staytrue.errors import ErrorCode, InternalError, InvalidInput, NotFound, StaytrueError, TooLarge, Unsupported
@@ -60,6 +61,7 @@ class Api:
         app.add_api_route("/healthz", self.health, response_class=Response)
         app.add_api_route("/metrics", self.metrics, response_class=Response)
         app.add_api_route("/v1/labels", self.labels, methods=["POST"])
+        app.add_api_route("/v1/events", self.events, methods=["POST"], status_code=202)
         app.add_api_route("/v1/hooks/alertmanager", self.alertmanager, methods=["POST"])
         app.add_api_route("/v1/status", self.status, response_class=Response)
         app.add_api_route("/v1/windows", self.windows, response_class=Response)
@@ -89,6 +91,11 @@ class Api:
         body = await _limited(request)
         return {"accepted": await run_in_threadpool(self._desk.accept, body)}
 
+    async def events(self, request: Request) -> dict[str, str]:
+        """Take a CloudEvent of KServe's payload logger: one half of an inference; durable before the answer."""
+        body = await _limited(request)
+        return {"state": await run_in_threadpool(self._parts.pairs.accept, request.headers, body)}
+
     async def alertmanager(self, request: Request) -> dict[str, int]:
         """Take what Alertmanager posts: alerts labelled ``staytrue_retrain`` may start a retraining."""
         return await run_in_threadpool(self._hooks.accept, await _limited(request))
@@ -100,7 +107,8 @@ class Api:
         for (_, status), count in vitals.by_status().items():
             by_status[status] = by_status.get(status, 0) + count
         looked = [until for model in vitals.newest if (until := state.looked_until(model)) is not None]
-        places, events = self._parts.events.reader.places, vitals.totals["events"]
+        events, pairs = vitals.totals["events"], self._parts.pairs
+        torn = sum(c.reader.places.torn_tails for c in (self._parts.events, pairs.collector))
         return _json(
             {
                 "watermark": max(vitals.newest.values(), default=None),
@@ -110,9 +118,12 @@ class Api:
                     "by_status": by_status,
                     "rows": events.get("rows", 0),
                     "labels": vitals.totals["labels"].get("labels", 0),
-                    "torn_tails": places.torn_tails,
+                    "labels_without_event": vitals.unmatched["event"],
+                    "labels_without_row": vitals.unmatched["row"],
+                    "torn_tails": torn,
                     "damaged": events.get("damaged", 0),
                 },
+                "cloudevents": {**{o: pairs.outcomes[o] for o in OUTCOMES}, "waiting": pairs.waiting()},
                 "backlog_bytes": self._backlog(),
                 "models": {m: {"champion": c[0]} for m in vitals.newest if (c := state.champion_at(m, float("inf")))},
                 "alerts": state.active(),

@@ -20,6 +20,7 @@ from monitoring.display.vitals import Vitals
 from monitoring.ingest.collector import EVENTS, LABELS, Collector
 from monitoring.ingest.labels import LabelDesk
 from monitoring.ingest.lake import Lake
+from monitoring.ingest.pairs import PairDesk
 from monitoring.response.jobs import Jobs
 from monitoring.response.notify import Outbox
 from monitoring.response.push import Pusher
@@ -78,7 +79,8 @@ def _run(project: Project, path: Path, settings: MonitoringSection) -> int:
     parts = assemble(project, path, settings, registry, url)
 
     def backlog() -> int:
-        return parts.events.reader.backlog_bytes() + parts.labels.reader.backlog_bytes()
+        logs = (parts.events, parts.pairs.collector, parts.labels)
+        return sum(log.reader.backlog_bytes() for log in logs)
 
     registry.register(Computed(parts, backlog))
     api = Api(parts, LabelDesk(writer, event_clock=_event_clock(project, parts)), registry, backlog)
@@ -90,6 +92,7 @@ def _run(project: Project, path: Path, settings: MonitoringSection) -> int:
         parts.outbox.stop()
         parts.reports.stop()
         writer.close()
+        parts.pairs.close()
         parts.state.close()
     return 0
 
@@ -113,6 +116,7 @@ def assemble(project: Project, path: Path, settings: MonitoringSection, registry
         state=state,
         lake=lake,
         events=Collector(EVENTS, project.serving.log, lake, state, vitals),
+        pairs=PairDesk(data, store, lake, state, vitals),
         labels=Collector(LABELS, data / "labels-log", lake, state, vitals),
         vitals=vitals,
         outbox=Outbox(state, settings.webhooks, url, pusher=pusher),

@@ -33,7 +33,8 @@ class Collector:
     """Follows one log into the lake.
 
     Args:
-        kind: ``events`` or ``labels``: the log's name in the state.
+        kind: ``events`` or ``labels``: the counts' name in the state. Logs of one kind are counted together: their
+            writers have different names.
         folder: the log.
     """
 
@@ -77,7 +78,7 @@ class Collector:
         if events:
             self._lake.write_events(name, events)
         if labels:
-            self._lake.write_labels(name, labels)
+            self._lake.write_labels(name, labels, max(self._vitals.newest.values(), default=0.0))
         counts = _counts(events, labels, damaged + batch.damaged)
         newest, seen = _clocks(events)
         with self._state.transaction():

@@ -62,7 +62,24 @@ def parse(body: bytes, received: float, known: float) -> list[Label]:
         raise InvalidInput("body", expected='{"labels": [{"event_id": …, "truth": …}]}', got=shown(said))
     if len(items) > MOST:
         raise TooLarge("labels", expected=f"at most {MOST}", got=str(len(items)), hint="send several requests")
-    return [_label(item, f"labels[{place}]", received, known) for place, item in enumerate(items)]
+    labels = [_label(item, f"labels[{place}]", received, known) for place, item in enumerate(items)]
+    _check_agreement(labels)
+    return labels
+
+
+def _check_agreement(labels: list[Label]) -> None:
+    """Refuse two truths of one row that became known at one time: nothing says which corrects the other."""
+    first: dict[tuple[str, int, float], int] = {}
+    for place, label in enumerate(labels):
+        other = first.setdefault((label.event_id, label.row, label.known), place)
+        if labels[other].truth != label.truth:
+            raise InvalidInput(
+                f"labels[{place}].truth",
+                f"is another than in labels[{other}], which is of the same event and row",
+                expected=shown(labels[other].truth),
+                got=shown(label.truth),
+                hint="send one, or say of each when it became known",
+            )
 
 
 def _label(item: Any, where: str, received: float, known: float) -> Label:

@@ -1,7 +1,9 @@
 """The lake: Parquet files by model and day of event time, which anything can read; and the questions asked of it.
 
 ``events/model=NAME/day=YYYY-MM-DD/*.parquet`` holds a row for each row of a request: who and when, then ``input_NAME``
-and ``output_NAME``. ``labels/day=YYYY-MM-DD/*.parquet`` holds the truth by the day on which it became known.
+and ``output_NAME``. ``labels/day=YYYY-MM-DD/*.parquet`` holds the truth by the day on which it became known. Labels
+known on an earlier day than the newest event at their coming are in ``backdated`` once more, by that event's day: one
+whose ``known`` is before its own event, be it by years, is found there.
 A file's name is the place in the log that it begins at, so reading a place again replaces it; ``merged`` files hold
 what several of them held.
 """
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 PICTURES_AT_ONCE = 4096
 """Rows with pictures that a look holds at a time."""
+LABEL_DAYS, EVENT_DAYS = 30, 60
+"""Labels of so many days are looked for among the events of so many."""
 UNKNOWN = "_unknown"
 """Where events of requests for models that are not served go."""
 
@@ -56,32 +60,50 @@ class Lake:
             rows = [row for event in some for row in _rows(event)]
             self._write(self.root / "events" / f"model={model}" / f"day={day}" / f"{name}.parquet", rows)
 
-    def write_labels(self, name: str, labels: list[Label]) -> None:
-        """Store labels under the name of their place in the log."""
+    def write_labels(self, name: str, labels: list[Label], newest: float = 0.0) -> None:
+        """Store labels under the name of their place in the log; ``newest`` is the time of the newest event."""
         groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for label in labels:
-            groups[day_of(label.known)].append(_label_row(label))
-        for day, rows in groups.items():
-            self._write(self.root / "labels" / f"day={day}" / f"{name}.parquet", rows)
+            groups[f"labels/day={day_of(label.known)}"].append(_label_row(label))
+            if day_of(label.known) < day_of(newest):
+                groups[f"backdated/day={day_of(newest)}"].append(_label_row(label))
+        for folder, rows in groups.items():
+            self._write(self.root / folder / f"{name}.parquet", rows)
 
     def window(self, model: str, signature: Signature, start: float, end: float) -> WindowRows:
         """Answered rows of a model in [start, end) of event time, each with the newest label that was known by ``end``.
 
         The order in which labels came, and how often, makes no difference; nor does it when this is asked: a look that
-        is taken late, because the sidecar was down, sees what it would have seen in time.
+        is taken late, because the sidecar was down, sees what it would have seen in time. No label is taken to be known
+        before its event.
         """
         days = _days(start, end)
         files = self._files(self.root / "events" / f"model={model}", days)
         if not files:
             return empty(signature)
-        told = [day for day in self._label_days() if days[0] <= day <= day_of(end)]
-        labels = self._files(self.root / "labels", told)
+        labels = self._label_files(days[0], day_of(end))
         sql, values = _query(files, labels, start, end)
         with self._lock:
             answer = self._db.sql(sql, params=values)
             if any(is_picture(spec) for spec in signature.inputs):
                 return window_rows(answer.to_arrow_reader(PICTURES_AT_ONCE), signature)
             return window_rows([answer.to_arrow_table()], signature)
+
+    def unmatched(self, newest: float) -> dict[str, int]:
+        """Labels that no row of the lake is called by: of an ``event`` that is not there, or of a ``row`` beyond its.
+
+        Those of the last days alone; see ``LABEL_DAYS`` and ``EVENT_DAYS``.
+        """
+        labels = self._label_files(day_of(max(0.0, newest - LABEL_DAYS * DAY_SECONDS)), _LAST_DAY)
+        first = f"day={day_of(max(0.0, newest - EVENT_DAYS * DAY_SECONDS))}"
+        folders = [path for path in (self.root / "events").glob("model=*/day=*") if path.name >= first]
+        events = [str(file) for folder in folders for file in sorted(folder.glob("*.parquet"))]
+        if not labels or not events:
+            return {"event": int(self._count(labels)), "row": 0}
+        with self._lock:
+            found = self._db.sql(_UNMATCHED, params={"labels": labels, "events": events}).fetchall()
+        event, row = found[0]
+        return {"event": event, "row": row}
 
     def compact(self) -> int:
         """Merge small files where there are many; how many were made.
@@ -97,13 +119,31 @@ class Lake:
         write_table(path, pa.table(dict(zip(names, arrays, strict=True))))
         self._compaction.wrote(path)
 
-    def _label_days(self) -> list[str]:
-        folder = self.root / "labels"
-        return sorted(path.name.removeprefix("day=") for path in folder.iterdir()) if folder.exists() else []
+    def _count(self, labels: list[str]) -> int:
+        sql = "SELECT count(DISTINCT (event_id, row)) FROM read_parquet($labels, hive_partitioning=false)"
+        with self._lock:
+            return self._db.sql(sql, params={"labels": labels}).fetchall()[0][0] if labels else 0
+
+    def _label_files(self, first: str, last: str) -> list[str]:
+        """Files of labels by the days that they are filed under."""
+        folders = [path for kind in ("labels", "backdated") for path in (self.root / kind).glob("day=*")]
+        inside = sorted(path for path in folders if first <= path.name.removeprefix("day=") <= last)
+        return [str(file) for folder in inside for file in sorted(folder.glob("*.parquet"))]
 
     @staticmethod
     def _files(folder: Path, days: Iterable[str]) -> list[str]:
         return [str(file) for day in days for file in sorted((folder / f"day={day}").glob("*.parquet"))]
+
+
+_LAST_DAY = "9999-12-31"
+_UNMATCHED = """
+    WITH told AS (
+        SELECT DISTINCT event_id, row FROM read_parquet($labels, union_by_name=true, hive_partitioning=false)),
+    found AS (
+        SELECT event_id, max(row) AS last FROM read_parquet($events, union_by_name=true, hive_partitioning=false)
+        WHERE event_id IN (SELECT event_id FROM told) GROUP BY event_id)
+    SELECT count(*) FILTER (last IS NULL), count(*) FILTER (told.row > last) FROM told LEFT JOIN found USING (event_id)
+"""
 
 
 def day_of(seconds: float) -> str:
@@ -128,7 +168,8 @@ def _query(files: list[str], labels: list[str], start: float, end: float) -> tup
         "NULL::DOUBLE known LIMIT 0"
     )
     sql = (
-        "SELECT e.*, l.truth AS label_truth, l.truth_text AS label_text, l.known AS label_known "  # noqa: S608 - no outside text in it
+        "SELECT e.*, l.truth AS label_truth, l.truth_text AS label_text, "  # noqa: S608 - no outside text in it
+        "CASE WHEN l.known < e.time THEN e.time ELSE l.known END AS label_known "
         "FROM read_parquet($files, union_by_name=true, hive_partitioning=false) e "
         f"LEFT JOIN ({newest}) l USING (event_id, row) "
         "WHERE e.time >= $start AND e.time < $end ORDER BY e.time, e.event_id, e.row"

@@ -28,7 +28,7 @@ _LAST_LABELS = """
     SELECT event_id, row, {truth} AS truth
     FROM read_parquet($labels, union_by_name = true, hive_partitioning = false)
     WHERE known <= $until
-    QUALIFY row_number() OVER (PARTITION BY event_id, row ORDER BY known DESC, received DESC) = 1
+    QUALIFY row_number() OVER (PARTITION BY event_id, row ORDER BY known DESC, received DESC, truth, truth_text) = 1
 """
 _ROWS = """
     WITH labels AS ({labels})
@@ -58,7 +58,7 @@ def labelled(project: Project, *, since: float, until: float) -> Labelled:
     """
     lake = project.monitoring.data / "lake"
     events = _files(lake / "events" / f"model={project.name}", since, until)
-    labels = _files(lake / "labels", since, until)
+    labels = [file for kind in ("labels", "backdated") for file in _files(lake / kind, since, until)]
     if not events or not labels:
         return _empty(project)
     inputs = ", ".join('events."input_' + name.replace('"', '""') + '"' for name in project.data.features)

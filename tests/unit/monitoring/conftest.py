@@ -15,6 +15,7 @@ from monitoring.analyst import Analyst, Parts
 from monitoring.display.vitals import Vitals
 from monitoring.ingest.collector import EVENTS, LABELS, Collector
 from monitoring.ingest.lake import Lake
+from monitoring.ingest.pairs import PairDesk
 from monitoring.response.jobs import Jobs
 from monitoring.response.notify import Outbox
 from monitoring.response.reports import Reports
@@ -209,6 +210,7 @@ class Rig:
             state=state,
             lake=lake,
             events=Collector(EVENTS, self.folder / "events", lake, state, vitals),
+            pairs=PairDesk(self.folder, self.store, lake, state, vitals),
             labels=Collector(LABELS, self.folder / "labels-log", lake, state, vitals),
             vitals=vitals,
             outbox=Outbox(state, self.monitoring.webhooks),
@@ -227,6 +229,7 @@ class Rig:
 
     def again(self) -> None:
         """Restart the sidecar."""
+        self.parts.pairs.close()
         self.parts.state.close()
         self.open()
 
@@ -268,6 +271,7 @@ class Rig:
         self.parts.reports.stop()
         self.events.close()
         self.labels.close()
+        self.parts.pairs.close()
         self.parts.state.close()
 
 

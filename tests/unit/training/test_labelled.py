@@ -84,6 +84,16 @@ def test_the_last_known_label_counts_and_of_those_the_last_received(project: Pro
     assert labelled(project, since=T0, until=T0 + 24 * 3600).rows.target.tolist() == [3]
 
 
+def test_a_label_known_long_before_its_event_is_found_by_the_day_of_its_coming(project: Project) -> None:
+    """As the lake files it a second time."""
+    lake(project, [event("a", 50)], [label("a", 7, -900)])
+    assert labelled(project, since=T0 + 48 * 3600, until=T0 + 72 * 3600).rows.target.tolist() == []
+    folder = project.monitoring.data / "lake/backdated/day=2024-03-03"
+    folder.mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist([label("a", 7, -900)]), folder / "0.parquet")
+    assert labelled(project, since=T0 + 48 * 3600, until=T0 + 72 * 3600).rows.target.tolist() == [7]
+
+
 def test_each_row_of_a_request_has_its_own_label(project: Project) -> None:
     """By event and row."""
     lake(project, [event("a", 2), event("a", 2, row=1)], [label("a", 7, 3), label("a", 8, 3, row=1)])
