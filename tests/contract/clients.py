@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -81,8 +82,14 @@ class Client:
         return self._answered(result)
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Let go of the connection, here and now.
+
+        The client closes itself once more when it is collected; by a collection in another thread its greenlets would
+        meet a hub that is not theirs.
+        """
         self.calls.close()
+        del self.calls
+        gc.collect()
 
     def _input(self, sent: Sent) -> Any:
         made = self._module.InferInput(sent.name, list(sent.array.shape), sent.datatype)
