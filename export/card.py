@@ -27,7 +27,7 @@ def card(bundle: Bundle) -> str:
         + (f", to follow version {lineage.parent}." if lineage.parent else "."),
         *([f"The newest row it has seen is of {utc(lineage.trained_until)}."] if lineage.trained_until else []),
         "",
-        _test_split(lineage.test_openings),
+        _test_split(lineage.test_openings, own="test" in bundle.evaluation),
         "",
         "## Evaluation",
         "",
@@ -65,7 +65,10 @@ def _cell(text: str) -> str:
     return " ".join(text.replace("|", "\\|").split())
 
 
-def _test_split(openings: int) -> str:
+def _test_split(openings: int, *, own: bool) -> str:
+    """Whether, how often, and for whom the seal was broken."""
+    if openings and not own:
+        return "The sealed test split stayed shut for this version; another run had opened it before."
     if openings == 0:
         return "The sealed test split was not opened for this version."
     if openings == 1:

@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
+import msgspec
 
 from monitoring.analysis.windows import Analysis
 from monitoring.ingest.unmatched import Unmatched
@@ -19,6 +19,7 @@ from staytrue.windows import Window
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from monitoring.analysis.windows import WindowRows
@@ -213,10 +214,9 @@ class Analyst:
     def _labelled(self, champion: Bundle, until: float) -> NDArray[np.float64]:
         """Times of labelled rows that the champion has not seen."""
         since = max(champion.lineage.trained_until, until - self._parts.jobs.lookback_days * DAY_SECONDS)
-        rows = self._parts.lake.window(champion.name, champion.signature, since, until)
-        named = rows.truth.dtype == object  # the names of classes
-        has = np.array([bool(truth) for truth in rows.truth], dtype=bool) if named else np.isfinite(rows.truth)
-        times: NDArray[np.float64] = rows.time[has]
+        outcome = msgspec.structs.replace(champion.signature, inputs=[], outputs=champion.signature.outputs[:1])
+        rows = self._parts.lake.window(champion.name, outcome, since, until)  # no input is read for this
+        times: NDArray[np.float64] = rows.time[rows.labelled]
         return times
 
     def _calibrate(self, model: str, version: str, since: float) -> _Calibrated:

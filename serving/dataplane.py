@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from staytrue.errors import InternalError, Overloaded, StaytrueError
+from staytrue.errors import DeadlineExceeded, InternalError, Overloaded, StaytrueError
 from staytrue.events import Event, Tensor, encode
 from staytrue.records import moment
 from staytrue.signature import rows_of
@@ -104,7 +104,11 @@ class Dataplane:
     ) -> None:
         self.registry, self._writer, self._settings, self._clock = registry, writer, settings, clock
         self._counting = threading.Lock()
-        self._pool = ThreadPoolExecutor(max_workers=max(4, os.cpu_count() or 1), thread_name_prefix="infer")
+        # Beside TorchServe a thread only waits for a socket: one for each request, or a model that is stuck stops all.
+        waiting = settings.runtime == "torchserve"
+        threads = settings.max_concurrency if waiting else max(4, os.cpu_count() or 1)
+        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="infer")
+        self._patience = settings.torchserve.timeout_seconds if waiting else None
         self.in_flight = 0
         self.answered = 0
         self.draining = False
@@ -137,16 +141,34 @@ class Dataplane:
         Raises:
             Overloaded: too many requests are in the house already.
         """
+        return await self.take(request.protocol, request.model, lambda: request)
+
+    async def take(self, protocol: str, model: str, make: Callable[[], Request]) -> Written:
+        """Answer what is first to be made a request, beside the event loop too: unpacking may take long, and much room.
+
+        Raises:
+            Overloaded: too many requests are in the house already.
+            StaytrueError: it is no request; the event says so.
+        """
         if self.in_flight >= self._settings.max_concurrency:
             full = Overloaded("server", f"has {self.in_flight} requests in the house, its limit", hint="try again")
-            self.refuse(request.protocol, request.model, full)
+            self.refuse(protocol, model, full)
             raise full
         self.in_flight += 1
         try:
             arrived = self._clock()  # here, so that a wait for a free thread counts as time in the queue
-            return await asyncio.get_running_loop().run_in_executor(self._pool, self.infer, request, arrived)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._pool, self._made, protocol, model, make, arrived)
         finally:
             self.in_flight -= 1
+
+    def _made(self, protocol: str, model: str, make: Callable[[], Request], arrived: float) -> Written:
+        try:
+            request = make()
+        except StaytrueError as error:
+            self.refuse(protocol, model, error)
+            raise
+        return self.infer(request, arrived)
 
     def infer(self, request: Request, arrived: float | None = None) -> Written:
         """Answer one request, which arrived just now where nothing else is said.
@@ -182,6 +204,9 @@ class Dataplane:
 
     def _answer(self, request: Request, draft: _Draft) -> Written:
         draft.model = self._known(request.model)
+        waited = self._clock() - draft.arrived
+        if self._patience is not None and waited >= self._patience:
+            raise DeadlineExceeded("server", expected=f"an answer within {self._patience:g} s", got=f"{waited:.1f} s")
         with self.registry.version(request.model, request.version) as loaded:
             draft.version = loaded.bundle.version
             if request.version is not None:

@@ -1,4 +1,4 @@
-"""Columns of the lake as the analysis takes them: numbers, texts, and of pictures the numbers that are watched."""
+"""Columns of the lake as the analysis takes them: numbers and texts, with NaN and None for what is missing."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ import pyarrow.compute as pc
 
 from monitoring.analysis.drift.shift import CONFIDENCE
 from monitoring.analysis.windows import WindowRows
-from staytrue.pictures import SUMMARIES, summarise
-from staytrue.signature import MISSING_INTEGER, MISSING_TEXT, NUMPY
+from staytrue.pictures import SUMMARIES
+from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from numpy.typing import NDArray
 
     from staytrue.signature import Signature, TensorSpec
@@ -26,18 +24,20 @@ _MISSING = (None, MISSING_TEXT, MISSING_INTEGER)
 """What callers send where a value is missing, as the reference profile has it."""
 
 
-def window_rows(batches: Iterable[Any], signature: Signature) -> WindowRows:
-    """The answered rows of several record batches of the lake, and how many requests failed.
+def wanted(signature: Signature) -> list[str]:
+    """Columns of the lake that a look reads: of pictures their numbers alone."""
+    names = ["time", "status", "version"]
+    for spec in signature.inputs:
+        name = f"input_{spec.name}"
+        names += [f"{name}.{said}" for said in SUMMARIES] if is_picture(spec) else [name]
+    names.append(f"output_{signature.outputs[0].name}")
+    return [*names, f"output_{PROBABILITIES}"] if _gives_confidence(signature) else names
 
-    One batch is in memory as pictures at a time; what is kept of a picture are five numbers.
-    """
-    parts, failures = [empty(signature)], 0
-    for batch in batches:
-        table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
-        failed = pc.not_equal(table.column("status"), "ok")
-        failures += pc.sum(failed).as_py() or 0
-        parts.append(_part(table.filter(pc.invert(failed)), signature))
-    return _joined(parts, failures)
+
+def window_rows(table: Any, signature: Signature) -> WindowRows:
+    """The answered rows of a table of the lake, and how many requests failed."""
+    failed = pc.not_equal(table.column("status"), "ok")
+    return _answered(table.filter(pc.invert(failed)), signature, pc.sum(failed).as_py() or 0)
 
 
 def empty(signature: Signature) -> WindowRows:
@@ -60,26 +60,14 @@ def is_picture(spec: TensorSpec) -> bool:
     return len(spec.shape) == 4 and spec.datatype in ("UINT8", "FP32")
 
 
-def _joined(parts: list[WindowRows], failures: int) -> WindowRows:
-    shared = set.intersection(*(set(part.columns) for part in parts)) if parts else set()
-    return WindowRows(
-        time=np.concatenate([part.time for part in parts]),
-        columns={name: np.concatenate([p.columns[name] for p in parts]) for name in parts[0].columns if name in shared},
-        prediction=np.concatenate([part.prediction for part in parts]),
-        truth=np.concatenate([part.truth for part in parts]),
-        known=np.concatenate([part.known for part in parts]),
-        version=np.concatenate([part.version for part in parts]),
-        failures=failures,
-    )
-
-
-def _part(table: Any, signature: Signature) -> WindowRows:
+def _answered(table: Any, signature: Signature, failures: int) -> WindowRows:
     there = set(table.column_names)
     columns: dict[str, NDArray[Any]] = {}
     for spec in signature.inputs:
-        name = f"input_{spec.name}"
-        if name in there:
-            columns |= dict(_columns(spec, table.column(name)))
+        for name in [f"{spec.name}.{said}" for said in SUMMARIES] if is_picture(spec) else [spec.name]:
+            found = table.column(f"input_{name}") if f"input_{name}" in there else None
+            if found is not None and not pa.types.is_nested(found.type):
+                columns[name] = _texts(found) if _is_text(spec) else _numbers(found)
     if _gives_confidence(signature):
         name = f"output_{PROBABILITIES}"
         columns[CONFIDENCE] = _confidence(table.column(name)) if name in there else np.full(len(table), np.nan)
@@ -94,31 +82,8 @@ def _part(table: Any, signature: Signature) -> WindowRows:
         truth=_class_labels(table) if classes else _numbers(table.column("label_truth")),
         known=_numbers(table.column("label_known")),
         version=_texts(table.column("version")),
+        failures=failures,
     )
-
-
-def _columns(spec: TensorSpec, column: Any) -> Iterator[tuple[str, NDArray[Any]]]:
-    if is_picture(spec):
-        for name, values in summarise_lists(column, spec).items():
-            yield f"{spec.name}.{name}", values
-    elif not pa.types.is_nested(column.type):
-        yield spec.name, _texts(column) if _is_text(spec) else _numbers(column)
-
-
-def summarise_lists(column: Any, spec: TensorSpec) -> dict[str, NDArray[np.float64]]:
-    """What is watched of pictures that lie as flat lists; NaN where a row holds no picture of this shape."""
-    size = math.prod(spec.shape[1:])
-    found = {name: np.full(len(column), np.nan) for name in SUMMARIES}
-    if not pa.types.is_nested(column.type):
-        return found
-    fits = np.array([length == size for length in pc.list_value_length(column).to_pylist()], dtype=np.bool_)
-    whole = column.filter(pa.array(fits))
-    if len(whole):
-        flat = np.asarray(pc.list_flatten(whole).to_numpy())
-        pictures = flat.astype(NUMPY[spec.datatype]).reshape(-1, *spec.shape[1:])
-        for name, values in summarise(pictures).items():
-            found[name][fits] = values
-    return found
 
 
 def _confidence(column: Any) -> NDArray[np.float64]:

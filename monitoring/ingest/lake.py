@@ -21,9 +21,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from monitoring.ingest.columns import empty, is_picture, window_rows
+from monitoring.ingest.columns import empty, wanted, window_rows
 from monitoring.ingest.compaction import FAN, Compaction
-from staytrue.errors import CorruptData
+from monitoring.ingest.entries import event_rows, label_row
 from staytrue.records import DAY_SECONDS, fsync_folder
 
 if TYPE_CHECKING:
@@ -31,11 +31,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from monitoring.analysis.windows import WindowRows
-    from staytrue.events import Event, Label, Tensor
+    from staytrue.events import Event, Label
     from staytrue.signature import Signature
 
-PICTURES_AT_ONCE = 4096
-"""Rows with pictures that a look holds at a time."""
+_NAMES = "DESCRIBE SELECT * FROM read_parquet($files, union_by_name=true, hive_partitioning=false)"
 LABEL_DAYS, EVENT_DAYS = 30, 60
 """Labels of so many days are looked for among the events of so many."""
 UNKNOWN = "_unknown"
@@ -57,16 +56,16 @@ class Lake:
         for event in events:
             groups[event.model or UNKNOWN, day_of(event.time)].append(event)
         for (model, day), some in groups.items():
-            rows = [row for event in some for row in _rows(event)]
+            rows = [row for event in some for row in event_rows(event)]
             self._write(self.root / "events" / f"model={model}" / f"day={day}" / f"{name}.parquet", rows)
 
     def write_labels(self, name: str, labels: list[Label], newest: float = 0.0) -> None:
         """Store labels under the name of their place in the log; ``newest`` is the time of the newest event."""
         groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for label in labels:
-            groups[f"labels/day={day_of(label.known)}"].append(_label_row(label))
+            groups[f"labels/day={day_of(label.known)}"].append(label_row(label))
             if day_of(label.known) < day_of(newest):
-                groups[f"backdated/day={day_of(newest)}"].append(_label_row(label))
+                groups[f"backdated/day={day_of(newest)}"].append(label_row(label))
         for folder, rows in groups.items():
             self._write(self.root / folder / f"{name}.parquet", rows)
 
@@ -82,12 +81,12 @@ class Lake:
         if not files:
             return empty(signature)
         labels = self._label_files(days[0], day_of(end))
-        sql, values = _query(files, labels, start, end)
         with self._lock:
-            answer = self._db.sql(sql, params=values)
-            if any(is_picture(spec) for spec in signature.inputs):
-                return window_rows(answer.to_arrow_reader(PICTURES_AT_ONCE), signature)
-            return window_rows([answer.to_arrow_table()], signature)
+            there = {str(row[0]) for row in self._db.sql(_NAMES, params={"files": files}).fetchall()}
+            names = [name for name in wanted(signature) if name in there]
+            sql, values = _query(names, files, labels, start, end)
+            table = self._db.sql(sql, params=values).to_arrow_table()
+        return window_rows(table, signature)
 
     def unmatched(self, newest: float) -> dict[str, int]:
         """Labels that no row of the lake is called by: of an ``event`` that is not there, or of a ``row`` beyond its.
@@ -156,7 +155,10 @@ def _days(start: float, end: float) -> list[str]:
     return [day_of(day * DAY_SECONDS) for day in range(first, last)]
 
 
-def _query(files: list[str], labels: list[str], start: float, end: float) -> tuple[str, dict[str, Any]]:
+def _query(
+    names: list[str], files: list[str], labels: list[str], start: float, end: float
+) -> tuple[str, dict[str, Any]]:
+    columns = ", ".join('e."' + name.replace('"', '""') + '"' for name in names)
     newest = (
         "SELECT event_id, row, coalesce(truth, try_cast(truth_text AS DOUBLE)) AS truth, truth_text, known "
         "FROM read_parquet($labels, union_by_name=true, hive_partitioning=false) "
@@ -168,7 +170,7 @@ def _query(files: list[str], labels: list[str], start: float, end: float) -> tup
         "NULL::DOUBLE known LIMIT 0"
     )
     sql = (
-        "SELECT e.*, l.truth AS label_truth, l.truth_text AS label_text, "  # noqa: S608 - no outside text in it
+        f"SELECT {columns}, l.truth AS label_truth, l.truth_text AS label_text, "  # noqa: S608 - quoted names
         "CASE WHEN l.known < e.time THEN e.time ELSE l.known END AS label_known "
         "FROM read_parquet($files, union_by_name=true, hive_partitioning=false) e "
         f"LEFT JOIN ({newest}) l USING (event_id, row) "
@@ -176,45 +178,6 @@ def _query(files: list[str], labels: list[str], start: float, end: float) -> tup
     )
     values: dict[str, Any] = {"files": files, "start": start, "end": end}
     return sql, {**values, "labels": labels} if labels else values
-
-
-def _rows(event: Event) -> list[dict[str, Any]]:
-    shared = {
-        name: getattr(event, name)
-        for name in ("time", "recorded", "request_id", "version", "role", "protocol", "status", "error")
-    }
-    shared |= {"queue_seconds": event.queue_seconds, "run_seconds": event.run_seconds}
-    count = max(1, event.rows)
-    rows = [{"event_id": event.id, "row": place, **shared} for place in range(count)]
-    for side, tensors in (("input", event.inputs), ("output", event.outputs)):
-        for tensor in tensors:
-            for row, value in zip(rows, _by_row(tensor, count), strict=True):
-                row[f"{side}_{tensor.name}"] = value
-    return rows
-
-
-def _by_row(tensor: Tensor, count: int) -> list[Any]:
-    """One value a row: a number or text where a row holds one, else a flat list. Empty where rows do not fit."""
-    try:
-        array = tensor.array()
-    except CorruptData:
-        return [None] * count
-    if array.ndim == 0 or array.shape[0] != count:
-        return [None] * count
-    flat = array.reshape(count, -1)
-    return flat[:, 0].tolist() if flat.shape[1] == 1 else flat.tolist()
-
-
-def _label_row(label: Label) -> dict[str, Any]:
-    text = isinstance(label.truth, str)
-    return {
-        "event_id": label.event_id,
-        "row": label.row,
-        "truth": None if text else float(label.truth),
-        "truth_text": label.truth if text else None,
-        "known": label.known,
-        "received": label.received,
-    }
 
 
 _TYPES = {"row": pa.int32(), "truth": pa.float64(), "truth_text": pa.string()}
@@ -228,7 +191,8 @@ def _array(values: list[Any], kind: Any) -> Any:
         pa.ArrowTypeError,
         OverflowError,
     ):  # two versions in one batch disagree on the type: text holds both
-        return pa.array([None if value is None else str(value) for value in values], type=pa.string())
+        plain = (value.tolist() if isinstance(value, np.ndarray) else value for value in values)
+        return pa.array([None if value is None else str(value) for value in plain], type=pa.string())
 
 
 def make_folder(folder: Path) -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     Context = grpc.aio.ServicerContext[Any, Any]
     Call = Callable[[Any, Context], Awaitable[bytes]]
+    Refusal = tuple[grpc.StatusCode, str, tuple[tuple[str, str], ...]]
 
 log = logging.getLogger(__name__)
 PROTOCOL = "grpc"
@@ -130,20 +131,13 @@ class Grpc:
     async def infer(self, _: object, context: Context) -> bytes:
         """Inference."""
         try:
-            message = codec.message(proto.ModelInferRequest, await self._limited(context))
+            data = await self._limited(context)
         except StaytrueError as error:
             self._dataplane.refuse(PROTOCOL, "", error)
             raise
-        said = dict(context.invocation_metadata() or ())
-        request = Request(
-            model=message.model_name,
-            version=message.model_version or None,
-            protocol=PROTOCOL,
-            read=lambda _: codec.parse(message),
-            write=lambda answer: codec.write(answer, raw=bool(message.raw_input_contents)),
-            trace_id=str(said.get("traceparent", ""))[:55],
-        )
-        return (await self._dataplane.submit(request)).body
+        trace = str(dict(context.invocation_metadata() or ()).get("traceparent", ""))[:55]
+        # Unpacked by the thread that runs it: a message may hold a thousand times its length in objects.
+        return (await self._dataplane.take(PROTOCOL, "", lambda: _request(data, trace))).body
 
     def _guarded(self, call: Call) -> Call:
         """A domain error by the table; for a fault of ours an id, its text only in the log."""
@@ -153,14 +147,14 @@ class Grpc:
             try:
                 answer = await call(request, context)
             except StaytrueError as error:
-                refusal = error
+                refusal = _refusal(error)
             except Exception as error:
                 name = uuid.uuid4().hex
                 log.error("request %s failed", name, exc_info=error)  # noqa: TRY400 - with the id
-                refusal = InternalError("server", f"failed; request {name} in its log tells why")
+                refusal = _refusal(InternalError("server", f"failed; request {name} in its log tells why"))
             await self._answering.wait()
             if refusal is not None:
-                await context.abort(errors.STATUS[refusal.code], errors.details(refusal), errors.trailing(refusal))
+                await context.abort(*refusal)
             return answer
 
         return handle
@@ -178,6 +172,28 @@ class Grpc:
             hint = "send fewer rows, or raise serving.max_body_bytes"
             raise TooLarge("message", expected=f"at most {limit} bytes", got=got, hint=hint)
         return data
+
+
+def _refusal(error: StaytrueError) -> Refusal:
+    """What is told of an error. The error itself, kept, would keep the whole request with it: its traceback does."""
+    return errors.STATUS[error.code], errors.details(error), errors.trailing(error)
+
+
+def _request(data: bytes, trace_id: str) -> Request:
+    """A message's bytes as a request.
+
+    Raises:
+        InvalidInput: they are no message.
+    """
+    message = codec.message(proto.ModelInferRequest, data)
+    return Request(
+        model=message.model_name,
+        version=message.model_version or None,
+        protocol=PROTOCOL,
+        read=lambda _: codec.parse(message),
+        write=lambda answer: codec.write(answer, raw=bool(message.raw_input_contents)),
+        trace_id=trace_id,
+    )
 
 
 def _translated(kind: type[Message], call: Callable[[Any], Awaitable[Message]]) -> Call:

@@ -32,7 +32,14 @@ def test_it_tells_evaluation_inputs_and_proofs(published: Store) -> None:
     ("openings", "said"), [(0, "was not opened"), (1, "opened once"), (3, "opened 3 times: its figures")]
 )
 def test_it_tells_how_often_the_test_split_was_opened(published: Store, openings: int, said: str) -> None:
-    assert said in edited(published, test_openings=openings)
+    bundle = published.load("houses", "1")
+    evaluation = {**bundle.evaluation, **({"test": bundle.evaluation["validation"]} if openings else {})}
+    lineage = msgspec.structs.replace(bundle.lineage, test_openings=openings)
+    assert said in card(msgspec.structs.replace(bundle, lineage=lineage, evaluation=evaluation))
+
+
+def test_it_claims_no_test_figures_where_another_run_has_opened_the_split(published: Store) -> None:
+    assert "stayed shut for this version; another run had opened it" in edited(published, test_openings=1)
 
 
 def test_it_tells_the_parent_and_the_newest_row(published: Store) -> None:

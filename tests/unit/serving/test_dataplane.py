@@ -11,7 +11,7 @@ import pytest
 
 from serving.dataplane import Dataplane, Request
 from serving.registry import Registry
-from staytrue.errors import Overloaded
+from staytrue.errors import DeadlineExceeded, InvalidInput, Overloaded
 from staytrue.eventlog import Reader, Writer
 from staytrue.events import Event, decode
 from staytrue.sections import ServingSection
@@ -105,3 +105,36 @@ def test_beyond_its_limit_the_house_refuses_at_once_and_holds_its_limit_again_wh
     asyncio.run(five())
     assert dataplane.in_flight == 0
     assert [event.status for event in events(tmp_path)] == ["overloaded"] * 3 + ["ok"] * 3
+
+
+def test_beside_torchserve_a_stuck_model_leaves_threads_to_others_and_a_wait_counts_towards_the_deadline(
+    store: Store, tmp_path: Path, clock: Clock, row: dict[str, Any]
+) -> None:
+    registry, writer = Registry(store, []), Writer(tmp_path / "events")
+    registry.refresh()
+    settings = ServingSection(runtime="torchserve", max_concurrency=50)
+    made = Dataplane(registry, writer, settings, clock=clock)
+    assert made._pool._max_workers == 50
+    with pytest.raises(DeadlineExceeded, match=r"expected an answer within 30 s, got 31\.0 s"):
+        made.infer(request(row), arrived=clock() - 31)
+    made.infer(request(row), arrived=clock() - 29)
+    assert [event.status for event in events(tmp_path)] == ["deadline_exceeded", "ok"]
+    made.close()
+    registry.close()
+    writer.close()
+
+
+def test_what_is_no_request_is_unpacked_beside_the_loop_and_leaves_an_event(
+    dataplane: Dataplane, tmp_path: Path
+) -> None:
+    threads: list[str] = []
+
+    def broken() -> Request:
+        threads.append(threading.current_thread().name)
+        raise InvalidInput("message", "is none")
+
+    with pytest.raises(InvalidInput, match="is none"):
+        asyncio.run(dataplane.take("test", "", broken))
+    assert threads != [threading.current_thread().name]
+    assert [event.status for event in events(tmp_path)] == ["invalid_input"]
+    assert dataplane.in_flight == 0

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import re
 import threading
 import time
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -436,3 +438,28 @@ def test_a_place_that_is_taken_is_refused(house: House) -> None:
         reserved.listen()  # somebody was quicker between reserving and listening
         with pytest.raises(InvalidConfig, match="cannot be listened on; choose another with --grpc-port"):
             house.await_(Grpc(house.dataplane, house.settings).start(reserved))
+
+
+def test_a_refused_call_lets_go_of_its_request_at_once(house: House) -> None:
+    """Without a collection of garbage: a cycle through the error's traceback would hold the whole message till then."""
+
+    class Held:
+        """Stands for what a call holds."""
+
+    seen: list[weakref.ref[Held]] = []
+
+    async def refused(_: object, __: object) -> bytes:
+        held = Held()
+        seen.append(weakref.ref(held))
+        raise NotFound("model", "is not here")
+
+    class Context:
+        async def abort(self, *_: object) -> None:
+            """Say nothing."""
+
+    gc.disable()
+    try:
+        house.await_(house.server._guarded(refused)(b"", Context()))  # type: ignore[arg-type]
+        assert [ref() for ref in seen] == [None]
+    finally:
+        gc.enable()

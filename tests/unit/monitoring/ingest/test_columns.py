@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from monitoring.ingest import lake as lakes
+from monitoring.ingest.columns import wanted
 from monitoring.ingest.lake import Lake
 from staytrue.events import Event, Label, Tensor
 from staytrue.pictures import SUMMARIES, summarise
@@ -58,9 +61,7 @@ def lake(tmp_path: Path) -> Lake:
     return made
 
 
-@pytest.mark.parametrize("at_once", [1, 4, 4096])
-def test_pictures_become_their_numbers(lake: Lake, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lakes, "PICTURES_AT_ONCE", at_once)
+def test_pictures_become_their_numbers(lake: Lake) -> None:
     rows = lake.window("animals", SIGNATURE, 0.0, DAY)
     assert set(rows.columns) == {*(f"image.{name}" for name in SUMMARIES), "confidence"}
     for name, values in summarise(PICTURES).items():
@@ -88,11 +89,25 @@ def test_labels_name_classes_however_they_were_written(lake: Lake) -> None:
     assert rows.known[0] == known
 
 
-def test_a_picture_of_another_shape_has_no_numbers(lake: Lake) -> None:
-    lake.write_events("b", [event("g", 20.0, np.zeros((1, 1, 2, 2), dtype=np.uint8), ["cat"])])
-    rows = lake.window("animals", SIGNATURE, 0.0, DAY)
-    assert len(rows) == 7
-    assert np.isnan(rows.columns["image.brightness"]).tolist() == [False] * 6 + [True]
+def test_pictures_lie_in_the_lake_as_the_bytes_that_they_are_and_no_look_reads_them(lake: Lake) -> None:
+    [file] = lake.root.rglob("*.parquet")
+    schema = pq.read_schema(file)
+    assert schema.field("input_image").type.value_type == pa.uint8()
+    assert pq.read_table(file, columns=["input_image"]).column(0)[0].as_py() == PICTURES[0].ravel().tolist()
+    assert "input_image" not in wanted(SIGNATURE)
+
+
+def test_a_picture_that_holds_infinities_has_no_numbers_and_harms_no_other(lake: Lake) -> None:
+    signature = msgspec.structs.replace(
+        SIGNATURE, inputs=[TensorSpec(name="image", datatype="FP32", shape=[-1, 1, 4, 5])]
+    )
+    pictures = np.ones((2, 1, 4, 5), dtype=np.float32)
+    pictures[1, 0, 0, 0] = np.inf
+    made = event("g", 20.0, PICTURES[:2], ["cat", "dog"])
+    lake.write_events("b", [msgspec.structs.replace(made, inputs=[Tensor.of("image", "FP32", pictures)])])
+    found = lake.window("animals", signature, 19.0, DAY).columns["image.contrast"]
+    assert found[0] == 0.0
+    assert np.isnan(found[1])
 
 
 def test_an_empty_lake_has_the_columns_all_the_same(tmp_path: Path) -> None:
