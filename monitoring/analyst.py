@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 ATTEMPTS = 120
 """A look that fails as often, a second apart, is passed over, and its window says so: it costs none that follow."""
+DEATH = 40
+"""One that ends the whole process, for want of memory say, counts for so many: its restarts take longer and longer."""
 
 
 @dataclass(frozen=True)
@@ -81,22 +83,16 @@ class Analyst:
         self._unmatched = Unmatched(parts.lake, parts.vitals)
         self._alarms = Alarms(parts.state, policy, url)
         self._calibrated: dict[str, _Calibrated] = {}
-        self._attempts: dict[str, int] = {}
         self._considered: dict[str, tuple[object, ...]] = {}
         self._ending = threading.Event()
 
     def tick(self) -> int:
         """Do all that is due; how many looks were taken.
 
-        Events are read before labels: a label that was told before an event is then never missed by the look that the
-        event sets off.
-
         Raises:
             Exception: what a look failed with, after everything else was done; the next tick tries the look again.
         """
-        self._parts.events.collect()
-        self._parts.pairs.collect()
-        self._parts.labels.collect()
+        self._collect()
         looks, faults = 0, list[Exception]()
         for model in self._parts.vitals.newest:
             try:
@@ -138,18 +134,31 @@ class Analyst:
             until += step
             self._try(model, until)
             count += 1
+            self._collect()  # what comes meanwhile must not wait for a backlog of looks: heartbeats tell who lives
         return count
 
+    def _collect(self) -> None:
+        """Events before labels: a label told before an event is then never missed by the look that the event causes."""
+        self._parts.events.collect()
+        self._parts.pairs.collect()
+        self._parts.labels.collect()
+
     def _try(self, model: str, end: float) -> None:
-        try:
-            self._look(model, end)
-        except Exception as error:
-            self._attempts[model] = self._attempts.get(model, 0) + 1
-            if self._attempts[model] < ATTEMPTS:
-                raise
-            log.exception("%s: the look that ends at %s is passed over", model, utc(end))
-            self._pass_over(model, end, f"this look failed and was passed over: {type(error).__name__}: {error}"[:500])
-        self._attempts.pop(model, None)
+        """Take a look, unless it has failed too often: what it did to this process counts too."""
+        state = self._parts.state
+        if state.begin_look(model, end, DEATH) >= ATTEMPTS:
+            self._pass_over(model, end, f"this look ended the sidecar {ATTEMPTS // DEATH} times and was passed over")
+        else:
+            try:
+                self._look(model, end)
+            except Exception as error:
+                state.end_look(model, failed=True)
+                if state.attempts(model) < ATTEMPTS:
+                    raise
+                log.exception("%s: the look that ends at %s is passed over", model, utc(end))
+                told = f"this look failed and was passed over: {type(error).__name__}: {error}"
+                self._pass_over(model, end, told[:500])
+        state.end_look(model, failed=False)
 
     def _pass_over(self, model: str, end: float, note: str) -> None:
         """Keep a window without evidence, which neither raises nor resolves anything."""

@@ -58,6 +58,7 @@ class Api:
         """The ASGI application."""
         # FastAPI's own pages load their scripts from elsewhere, which a closed network does not let through.
         app = FastAPI(title="Staytrue sidecar", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+        app.add_api_route("/livez", self.live, response_class=Response)
         app.add_api_route("/healthz", self.health, response_class=Response)
         app.add_api_route("/metrics", self.metrics, response_class=Response)
         app.add_api_route("/v1/labels", self.labels, methods=["POST"])
@@ -75,6 +76,10 @@ class Api:
         app.add_exception_handler(RequestValidationError, wrong)
         app.add_exception_handler(Exception, failed)
         return app
+
+    async def live(self) -> Response:
+        """The process answers. A tick that fails is no reason to end it: it is tried again, and told of."""
+        return _json({"status": "ok"})
 
     async def health(self) -> Response:
         """Whether the last tick succeeded; what it failed with stands in the log."""

@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS watermarks (model TEXT PRIMARY KEY, event_time REAL);
 CREATE TABLE IF NOT EXISTS traffic (model TEXT PRIMARY KEY, seen REAL);
 CREATE TABLE IF NOT EXISTS answering (
     model TEXT, since REAL, version TEXT, PRIMARY KEY (model, since));
+CREATE TABLE IF NOT EXISTS attempts (model TEXT PRIMARY KEY, "end" REAL, count INTEGER, running INTEGER);
 CREATE TABLE IF NOT EXISTS looked (model TEXT PRIMARY KEY, until REAL);
 CREATE TABLE IF NOT EXISTS windows (
     model TEXT, "end" REAL, record BLOB, PRIMARY KEY (model, "end"));
@@ -165,6 +166,22 @@ class State:
         """End of the last look."""
         rows = self.execute("SELECT until FROM looked WHERE model = ?", model)
         return float(rows[0][0]) if rows else None
+
+    def begin_look(self, model: str, end: float, death: int) -> int:
+        """Note that a look begins; how many attempts at it there were. One that a kill ended counts for ``death``."""
+        rows = self.execute('SELECT "end", count, running FROM attempts WHERE model = ?', model)
+        before, running = (int(rows[0][1]), bool(rows[0][2])) if rows and rows[0][0] == end else (0, False)
+        count = before + (death if running else 0)
+        self.execute("INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, 1)", model, end, count)
+        return count
+
+    def attempts(self, model: str) -> int:
+        """How often the look that was begun last has failed."""
+        return int(self.execute("SELECT count FROM attempts WHERE model = ?", model)[0][0])
+
+    def end_look(self, model: str, *, failed: bool) -> None:
+        """Note that a look ended, by itself."""
+        self.execute("UPDATE attempts SET running = 0, count = count + ? WHERE model = ?", int(failed), model)
 
     def save_window(self, window: Window) -> None:
         """Keep what a look found, and that it was taken."""

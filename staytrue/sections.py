@@ -231,6 +231,9 @@ class MonitoringSection(Section):
         default=0, description="how long a look waits for events that arrive out of order"
     )
     false_alarms_per_30_days: Positive = Field(default=1, description="budget of the model as a whole, drift + quality")
+    traffic_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=1, description="share of the traffic that this sidecar sees: 1/2 beside one of two servers"
+    )
     for_looks: Count = Field(default=2, description="looks above the threshold before an alarm fires")
     resolve_looks: Count = Field(default=3, description="looks below it before the alarm resolves")
     vanished_seconds: Positive = Field(

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 S = TypeVar("S", bound=Section)
+GATEWAY = "STAYTRUE_GATEWAY"
+"""Variable of the secret by which a process that our server starts knows its requests; no setting for people."""
 
 
 def resolve(section: S, name: str, flags: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> S:
@@ -31,10 +33,10 @@ def resolve(section: S, name: str, flags: Mapping[str, Any], environment: Mappin
     Raises:
         InvalidConfig: an unknown variable of the section, or a value that does not fit; names its source.
     """
-    surroundings = os.environ if environment is None else environment  # noqa: TID251 - the one place that reads it
+    variables = os.environ if environment is None else environment  # noqa: TID251 - the one place that reads it
     kind, prefix = type(section), f"STAYTRUE_{name.upper()}_"
     given: dict[str, tuple[str, Any]] = {}
-    for variable, text in surroundings.items():
+    for variable, text in variables.items():
         if variable.startswith(prefix):
             key = variable.removeprefix(prefix).lower()
             given[key] = (f"environment {variable}", _parsed(text, annotation_at(kind, [key])))
@@ -55,6 +57,16 @@ def resolve(section: S, name: str, flags: Mapping[str, Any], environment: Mappin
         source = given[key][0] if key in given else f"staytrue.yaml {'.'.join([name, *fault.location[:1]])}"
         where = ".".join([source, *fault.location[1:]])
         raise InvalidConfig(where, fault.problem, expected=fault.expected, got=fault.got, hint=fault.hint) from error
+
+
+def gateway() -> str:
+    """Secret of the server that has started this process; empty where none has."""
+    return os.environ.get(GATEWAY, "")  # noqa: TID251 - as above
+
+
+def surroundings(added: Mapping[str, str]) -> dict[str, str]:
+    """Environment of a process that we start: ours, and what is added."""
+    return {**os.environ, **added}  # noqa: TID251 - as above
 
 
 def _values(section: Section) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import numpy as np
 from staytrue.errors import InvalidInput, TooLarge
 from staytrue.records import shown
 from staytrue.signature import MISSING_TEXT, NUMPY, check_shape
+from staytrue.texts import check_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,6 +75,7 @@ def parsed(request: Any, nan_policy: str) -> Parsed:
     name = request.get("id", "")
     if not isinstance(name, str):
         raise InvalidInput('body "id"', expected="a string", got=_kind(name))
+    check_text(name, 'body "id"')
     given = [_tensor(item, f"inputs[{place}]", nan_policy) for place, item in enumerate(inputs)]
     return Parsed(given, id=name, outputs=_outputs(request.get("outputs")), parameters=parameters)
 
@@ -156,6 +158,8 @@ def _outputs(said: Any) -> list[str] | None:
         return None
     if not isinstance(said, list) or not all(isinstance(o, dict) and isinstance(o.get("name"), str) for o in said):
         raise InvalidInput('body "outputs"', expected='a list of {"name": …}', got=_kind(said))
+    for item in said:
+        check_text(item["name"], 'body "outputs"')
     return [item["name"] for item in said] or None
 
 
@@ -165,6 +169,7 @@ def _tensor(item: Any, where: str, nan_policy: str) -> Given:
     name, datatype, shape = item.get("name"), item.get("datatype"), item.get("shape")
     if not isinstance(name, str) or not name:
         raise InvalidInput(f"{where}.name", expected="a string", got=_kind(name))
+    check_text(name, f"{where}.name")
     where = f'input "{name[:100]}"'
     if not isinstance(datatype, str) or datatype not in NUMPY:
         raise InvalidInput(f"{where} datatype", expected=f"one of {', '.join(NUMPY)}", got=_kind(datatype))
@@ -203,6 +208,8 @@ def _array(values: list[Any], datatype: str, shape: list[int], where: str, nan_p
     strange = set(map(type, values)) - _TYPES.get(datatype, {int})
     if strange:
         _refuse_type(values, strange, datatype, where)
+    if datatype == "BYTES":
+        check_text("".join(values), f"{where} data")
     try:
         return np.array(values, dtype=NUMPY[datatype]).reshape(shape)
     except OverflowError:

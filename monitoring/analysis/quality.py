@@ -48,7 +48,8 @@ class QualityBaseline:
         held &= weight >= COUNTS * weight[held].max(initial=0.0)
         time = np.array(profile.time)
         self._days, values = daily(time[held], error[held])
-        self._usual_rows, self._usual_hours = usual(time)
+        usual_rows, self._usual_hours = usual(time)
+        self._usual_rows = policy.traffic_share * usual_rows
         self._alpha = budget.level(policy, 1 - budget.DRIFT_SHARE)
         self._minimum_days = max(1.0, FULL * policy.window_days)
         self._mean = float(values.mean()) if len(values) else float("nan")

@@ -2,14 +2,17 @@
 
 With x of n labelled rows wrong, y = asin(sqrt((x + 3/8) / (n + 3/4))) has a variance of about 1/(4n), whatever the
 rate: a window is compared with the baseline on that scale, each pooled over its days. Rows of one day may go wrong
-together, so the variance is multiplied by the dispersion f of the baseline's days (Pearson's chi-square over its
-degrees of freedom, at least 1) and, since days in a row resemble each other, by d = (1 + r) / (1 - r) of their lag-one
-correlation:
+together: with rho their correlation within a day, a day of m rows adds to the variance as m (1 + (m - 1) rho) rows
+would. rho is estimated from the dispersion f of the baseline's days (Pearson's chi-square over its degrees of freedom)
+as (f - 1) / (m - 1), so that it holds for windows of any traffic. Since days in a row resemble each other, both sides
+are widened by d = (1 + r) / (1 - r) of their lag-one correlation:
 
-    t = (y_window - y_baseline) / sqrt(f d (1/(4 n_window) + 1/(4 n_baseline)))  ~  Student's t, days/d - 1 degrees.
+    t = (y_window - y_baseline) / sqrt(d (V_window + V_baseline)),  V = sum m (1 + (m - 1) rho) / (4 n^2) over the days,
 
-Source: Anscombe 1948, Biometrika 35:246, for the transformation; McCullagh and Nelder, Generalized Linear Models
-(1989), section 4.5, for the dispersion.
+compared with Student's t of days/d - 1 degrees of freedom.
+
+Source: Anscombe 1948, Biometrika 35:246, for the transformation; Williams 1982, Applied Statistics 31:144, for the
+variance of rows that go wrong together.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from staytrue.sections import MonitoringSection
 
 METRIC = "error_rate"
+CAUTION = 0.25
 
 
 class RateBaseline:
@@ -44,7 +48,8 @@ class RateBaseline:
         held = np.array(profile.split) == "validation"
         held &= weight >= COUNTS * weight[held].max(initial=0.0)
         time = np.array(profile.time)
-        self._usual_rows, self._usual_hours = usual(time)
+        usual_rows, self._usual_hours = usual(time)
+        self._usual_rows = policy.traffic_share * usual_rows
         self._alpha = budget.level(policy, 1 - budget.DRIFT_SHARE)
         self._minimum_days = max(1.0, FULL * policy.window_days)
         self._wrong, self._rows = float(wrong[held].sum()), int(held.sum())
@@ -54,7 +59,8 @@ class RateBaseline:
         errors = np.bincount(place, weights=wrong[held], minlength=len(days)).astype(np.float64)
         rates = scaled(errors, counts) if len(days) else np.empty(0)
         self._inflation = inflation(days, rates)
-        self._dispersion = dispersion(errors, counts)
+        self._together = together(errors, counts)
+        self._variance = variance(counts, self._together)
 
     @property
     def baseline(self) -> float:
@@ -68,9 +74,9 @@ class RateBaseline:
             return None
         wrong = (rows.prediction != rows.truth)[labelled].astype(np.float64)
         whole = whole_days(rows.time[labelled], 0.5 * self._usual_rows, 0.5 * self._usual_hours)
-        days = len(np.unique(np.floor(rows.time[labelled][whole] / DAY_SECONDS)))
-        enough = days >= self._minimum_days and self._days >= MINIMUM_BASELINE_DAYS
-        p_value = self._p_value(float(wrong[whole].sum()), float(whole.sum())) if enough else 1.0
+        _, counts = np.unique(np.floor(rows.time[labelled][whole] / DAY_SECONDS), return_counts=True)
+        enough = len(counts) >= self._minimum_days and self._days >= MINIMUM_BASELINE_DAYS
+        p_value = self._p_value(float(wrong[whole].sum()), counts.astype(np.float64)) if enough else 1.0
         return Quality(
             metric=METRIC,
             value=float(wrong.mean()),
@@ -82,9 +88,11 @@ class RateBaseline:
             sufficiency="sufficient" if enough else "insufficient",
         )
 
-    def _p_value(self, wrong: float, rows: float) -> float:
-        apart = scaled(np.array([wrong]), np.array([rows])) - scaled(np.array([self._wrong]), np.array([self._rows]))
-        scatter = np.sqrt(self._dispersion * self._inflation * (0.25 / rows + 0.25 / self._rows))
+    def _p_value(self, wrong: float, counts: NDArray[np.float64]) -> float:
+        """Of so many errors on days of so many rows."""
+        both = scaled(np.array([wrong, self._wrong]), np.array([counts.sum(), self._rows]))
+        apart = both[:1] - both[1:]
+        scatter = np.sqrt(self._inflation * (variance(counts, self._together) + self._variance))
         return float(stats.t.sf(apart[0] / scatter, max(1.0, self._days / self._inflation - 1)))
 
 
@@ -97,13 +105,24 @@ def scaled(wrong: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.
     return np.arcsin(np.sqrt((wrong + 0.375) / (rows + 0.75)))
 
 
-def dispersion(wrong: NDArray[np.float64], rows: NDArray[np.float64]) -> float:
-    """How much more days scatter than independent rows would; at least 1.
+def together(wrong: NDArray[np.float64], rows: NDArray[np.float64]) -> float:
+    """Correlation of the errors of one day, from how much more days scatter than independent rows would; at least 0.
 
-    >>> dispersion(np.array([0.0, 10.0]), np.array([10.0, 10.0]))
-    20.0
+    A few days tell their scatter badly, and under heavy traffic it is all that counts: it is taken from the upper side
+    of what they allow, ``CAUTION`` of the chances being that it is larger.
+
+    >>> together(np.array([0.0, 10.0]), np.array([10.0, 10.0]))
+    1.0
     """
     rate = float(wrong.sum() / rows.sum()) if len(rows) else 0.0
-    if len(rows) < 2 or not 0 < rate < 1:
-        return 1.0
-    return max(1.0, float(((wrong - rows * rate) ** 2 / (rows * rate * (1 - rate))).sum() / (len(rows) - 1)))
+    if len(rows) < 2 or not 0 < rate < 1 or rows.mean() <= 1:
+        return 0.0
+    pearson = float(((wrong - rows * rate) ** 2 / (rows * rate * (1 - rate))).sum())
+    dispersion = pearson / float(stats.chi2.ppf(CAUTION, len(rows) - 1))
+    return min(max(0.0, (dispersion - 1) / (float(rows.mean()) - 1)), 1.0)
+
+
+def variance(rows: NDArray[np.float64], correlation: float) -> float:
+    """Of the scaled rate of days with so many rows, pooled: 1/(4 n) where rows are independent."""
+    total = float(rows.sum())
+    return float((rows * (1 + (rows - 1) * correlation)).sum() / (4 * total**2)) if total else 0.0

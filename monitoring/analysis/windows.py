@@ -95,7 +95,8 @@ class Analysis:
         """
         served = rows.take((rows.time >= start) & (rows.time < end))
         own = served.take((served.time >= self.since) & (served.version == self.version))
-        checks = check(served, self._profile)
+        # A feature that only this version takes is not missing because others answered before.
+        checks = check(own if len(own) else served, self._profile)
         drift = self._drift.evidence(served, own, unfit(checks))
         return Window(
             model=self.model,

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 NAMES = {"drift": "StaytrueDrift", "quality": "StaytrueQuality", "data": "StaytrueData", "traffic": "StaytrueVanished"}
 RETRAINING_KINDS = ("drift", "quality")
 FEATURES = "features"
-"""Annotation of a drift alarm: each feature that moved, with the time at which the alarm named it, as JSON."""
+"""Annotation of a drift alarm: each feature that is above the threshold, with the time since which the alarm has
+named it, as JSON."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Alarms:
         if not active and above >= self._policy.for_looks:
             told = {"evidence": f"{finding.evidence:.2f}", "window": _span(window)}
             changed.append(self._fire(window.model, window.version, finding, window.end, told))
-        elif active and above >= self._policy.for_looks:
+        elif active and finding.features:
             changed += self._tell_more(window, finding, active[0])
         elif active and below >= self._policy.resolve_looks:
             changed.append(self._end(window.model, kind, active[0], window.end, "back under the threshold"))
@@ -87,16 +88,28 @@ class Alarms:
         return (str(rows[0][0]), int(rows[0][1]), int(rows[0][2])) if rows else ("", 0, 0)
 
     def _tell_more(self, window: Window, finding: Finding, alert: Alert) -> list[Alert]:
-        """Name what has moved since an alarm began: what comes second may be what people can mend."""
-        named = _named(alert)
-        new = [feature for feature in finding.features if feature not in named]
-        if not new:
-            return []
+        """Name what has moved since an alarm began: what comes second may be what people can mend.
+
+        A name is given for looks in a row, as the alarm was, and taken back by a look that is below the threshold:
+        so at each moment few of those named are steady ones. Only a new name is worth a message.
+        """
+        before = _named(alert)
+        named = {feature: since for feature, since in before.items() if feature in finding.features}
+        lasting = [feature for feature in finding.features if self._lasts(window, feature)]
+        new = [feature for feature in lasting if feature not in named]
         named |= dict.fromkeys(new, utc(window.end))
-        notes = {**alert.annotations, "summary": finding.summary, FEATURES: json.dumps(named)}
+        if named == before:
+            return []
+        notes = {**alert.annotations, FEATURES: json.dumps(named), **({"summary": finding.summary} if new else {})}
         more = msgspec.structs.replace(alert, annotations=notes)
         self._state.save_alert(window.model, finding.kind, more)
-        return [more]
+        return [more] if new else []
+
+    def _lasts(self, window: Window, feature: str) -> bool:
+        """Whether a feature was above the threshold at as many looks of the version as an alarm needs."""
+        looks = self._state.last_windows(window.model, self._policy.for_looks)
+        above = [_evidence(look, feature) >= 1 for look in looks if look.version == window.version]
+        return len(above) == self._policy.for_looks and all(above)
 
     def _fire(self, model: str, version: str, finding: Finding, at: float, told: dict[str, str]) -> Alert:
         labels = {"alertname": NAMES[finding.kind], "model": model, "severity": "warning"}
@@ -112,6 +125,11 @@ class Alarms:
         ended = msgspec.structs.replace(ended, annotations={**alert.annotations, "resolved_because": why})
         self._state.save_alert(model, kind, ended)
         return ended
+
+
+def _evidence(window: Window, feature: str) -> float:
+    found = [item.evidence for item in window.drift if item.feature == feature and item.sufficiency == "sufficient"]
+    return max(found, default=0.0)
 
 
 def _named(alert: Alert) -> dict[str, str]:

@@ -107,7 +107,8 @@ class BlockShift:
         time = np.array(profile.time)
         blocks = whole_blocks(time, policy.window_days * DAY_SECONDS)
         self._alpha = budget.level(policy, budget.DRIFT_SHARE)
-        self._enough = WHOLE_WINDOW * usual_extent(time, blocks)
+        # A sidecar that sees half of the traffic has half of the rows, in as many hours of as long a span.
+        self._enough = WHOLE_WINDOW * usual_extent(time, blocks) * np.array([policy.traffic_share, 1.0, 1.0])
         self._features: dict[str, Numeric | Category] = {
             column.name: Numeric(np.array(column.values, dtype=np.float64), blocks)
             if column.kind == "numeric"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from monitoring.analyst import ATTEMPTS
+from monitoring.analyst import ATTEMPTS, DEATH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,6 +133,40 @@ def test_a_look_that_always_fails_is_passed_over_and_says_so(rig: Rig) -> None:
     assert looked(rig) == [1, 2, 3]
     assert "passed over: ValueError: cannot be judged" in rig.parts.state.windows("toy")[1].note
     assert rig.parts.state.active() == []
+
+
+def test_a_look_that_kills_the_sidecar_again_and_again_is_passed_over(rig: Rig) -> None:
+    """As the kernel does when memory runs out: nothing of the process is left to count."""
+
+    class Killed(BaseException):
+        """Ends a process without a word."""
+
+    def fault(end: float) -> None:
+        if end == rig.start + 2 * DAY:
+            raise Killed
+
+    rig.script.fault = fault
+    rig.log(rig.event(rig.start), rig.event(rig.start + 3 * DAY))
+    for _ in range(ATTEMPTS // DEATH):
+        with pytest.raises(Killed):
+            rig.analyst.tick()
+    rig.analyst.tick()
+    assert looked(rig) == [1, 2, 3]
+    assert rig.parts.state.windows("toy")[1].note == "this look ended the sidecar 3 times and was passed over"
+
+
+def test_what_comes_during_a_backlog_of_looks_is_collected_between_them(rig: Rig) -> None:
+    rig.log(rig.event(rig.start), rig.event(rig.start + 3 * DAY))
+    seen: list[float] = []
+
+    def fault(_: float) -> None:
+        seen.append(rig.parts.vitals.newest["toy"])
+        if len(seen) == 1:
+            rig.log(rig.event(rig.start + 4 * DAY))
+
+    rig.script.fault = fault
+    assert rig.analyst.tick() == 4
+    assert seen == [rig.start + 3 * DAY, *[rig.start + 4 * DAY] * 3]
 
 
 def test_a_version_that_does_not_load_leaves_windows_that_say_so(rig: Rig) -> None:

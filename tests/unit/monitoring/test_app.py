@@ -280,3 +280,9 @@ def test_the_page_shows_how_things_stand_and_escapes_what_callers_sent(rig: Rig,
     for text in ("StaytrueDrift", "toy", "2.50", "requests<b>5</b>", "labels<b>5</b>", "&lt;q&gt;", "failed", "<svg"):
         assert text in page
     assert "<q>" not in page
+
+
+def test_the_process_is_alive_though_its_ticks_fail(rig: Rig, client: Client) -> None:
+    rig.parts.vitals.failing = "OSError: disk"
+    assert client.get("/healthz").status_code == 503
+    assert client.get("/livez").status_code == 200

@@ -78,6 +78,29 @@ def test_inputs_are_watched_over_all_versions_and_outputs_over_the_version_s_own
     assert window.quality.sufficiency == "insufficient"
 
 
+def test_a_sidecar_that_sees_half_of_the_traffic_judges_half_of_the_rows(week: WindowRows) -> None:
+    columns: dict[str, Any] = {"x": np.repeat(MEANS, 168), "sky": np.array(["a", "b"] * 840, dtype=object)}
+    held = np.arange(len(TIME)) // 168 % 2 == 0
+    time = np.repeat(TIME, 4)  # four rows an hour
+    quarter = {name: np.repeat(values, 4) for name, values in columns.items()}
+    truth = np.random.default_rng(1).normal(0, 10, len(time))
+    profile = profile_of(time, quarter, truth=truth, held=np.repeat(held, 4))
+    found = {}
+    for share in (1.0, 0.25):
+        policy = MonitoringSection(window_days=7, traffic_share=share)
+        window = Analysis(BUNDLE, profile, policy, since=START).look(week, START, END)
+        assert window.quality is not None
+        found[share] = ({item.sufficiency for item in window.drift}, window.quality.sufficiency)
+    assert found == {1.0: ({"insufficient"}, "insufficient"), 0.25: ({"sufficient"}, "sufficient")}
+
+
+def test_a_feature_that_only_the_new_version_takes_is_not_missing(analysis: Analysis, week: WindowRows) -> None:
+    version = np.where(LIVE < START + 6 * DAY_SECONDS, "0", "1").astype(object)
+    columns = {**week.columns, "x": np.where(version == "0", np.nan, 0.5)}
+    window = analysis.look(WindowRows(LIVE, columns, week.prediction, week.truth, week.known, version), START, END)
+    assert [check for check in window.checks if check.verdict == "fail"] == []
+
+
 def test_rows_outside_the_span_are_not_judged(analysis: Analysis, week: WindowRows) -> None:
     assert analysis.look(week, START, START + DAY_SECONDS).rows == 24
 
