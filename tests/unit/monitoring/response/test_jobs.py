@@ -174,6 +174,8 @@ def test_a_job_whose_number_another_process_has_now_is_not_taken_for_running(mak
     rig.live(0, 4)
     (job,) = jobs(rig)
     mine = psutil.Process()
+    if (child := rig.parts.jobs._child) is not None:
+        child.wait(30)
     rig.again()
     rig.parts.state.save_job(msgspec.structs.replace(job, state="running", pid=mine.pid, started=1.0))
     rig.parts.jobs.follow()
