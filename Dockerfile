@@ -22,10 +22,11 @@ FROM base AS build-serving
 RUN pip install --constraint requirements.lock '.[serving]'
 
 FROM base AS build-gpu
+# A version of its own, for onnxruntime-gpu is released apart and later. Its extras bring CUDA's libraries and cuDNN.
+ARG ONNXRUNTIME_GPU="onnxruntime-gpu[cuda,cudnn]==1.31.1"
 # onnxruntime and onnxruntime-gpu hold the same module: the one for GPUs must be alone.
 RUN pip install --constraint requirements.lock '.[serving]' \
-    && version="$(sed -n 's/^onnxruntime==//p' requirements.lock)" \
-    && pip uninstall --yes onnxruntime && pip install "onnxruntime-gpu==${version}"
+    && pip uninstall --yes onnxruntime && pip install --constraint requirements.lock "${ONNXRUNTIME_GPU}"
 
 FROM base AS build-torchserve
 RUN pip install --constraint requirements.lock ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} '.[serving,torchserve]'
@@ -70,7 +71,7 @@ EXPOSE 8080 8081
 HEALTHCHECK --interval=10s --timeout=5s --start-period=120s --retries=6 CMD ["staytrue", "ping", "http://127.0.0.1:8080"]
 CMD ["serve", "--runtime", "torchserve"]
 
-# CUDA comes with the host's container toolkit; its libraries for ONNX Runtime are in docs/gpu.md.
+# The host's container toolkit brings the driver and nothing else; CUDA's libraries and cuDNN are in the environment.
 FROM runtime AS gpu
 COPY --from=build-gpu /opt/staytrue /opt/staytrue
 ENV STAYTRUE_SERVING_PROVIDER=cuda

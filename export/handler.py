@@ -3,12 +3,13 @@
 It takes an inference request of the Open Inference Protocol in JSON, by ``POST /predictions/MODEL``, and answers in the
 same form. Of each such request it writes the event before it answers, into the log whose folder the worker's
 environment names (``STAYTRUE_SERVING_LOG``, an absolute path), so that a TorchServe that people call directly is
-watched as our own server is. Our server, as TorchServe's caller, marks its requests: for these, tensors come and go as
-MessagePack, and no event is written here, since our server writes it.
+watched as our own server is. Our server, as TorchServe's caller, marks its requests with a secret that it has given to
+the worker: for these, tensors come and go as MessagePack, and no event is written here, since our server writes it.
 """
 
 from __future__ import annotations
 
+import hmac
 import importlib
 import json
 import logging
@@ -29,9 +30,10 @@ from staytrue.eventlog import Writer
 from staytrue.events import Event, Tensor, encode
 from staytrue.records import Record, moment, read
 from staytrue.sections import ServingSection
-from staytrue.settings import resolve
+from staytrue.settings import gateway, resolve
 from staytrue.signature import Signature, rows_of
 from staytrue.tensors import Answer, Given, Parsed, accepted, coded, decoded, parsed, wanted, written
+from staytrue.texts import from_json, writable
 
 log = logging.getLogger(__name__)
 Arrays = dict[str, NDArray[Any]]
@@ -77,16 +79,17 @@ class Handler:
     Args:
         folder: where TorchServe has unpacked the archive.
         settings: of the section ``serving``, by the worker's environment.
+        secret: what our own server marks its requests with; empty where TorchServe runs by itself.
     """
 
-    def __init__(self, folder: Path, settings: ServingSection) -> None:
-        self._settings = settings
+    def __init__(self, folder: Path, settings: ServingSection, secret: str = "") -> None:
+        self._settings, self._secret = settings, secret.encode()
         self.contents = read(Contents, folder / CONTENTS)
         self.signature = self.contents.signature
         load = _torchscript if self.contents.kind == "torchscript" else _onnx
         self._model = load(folder / self.contents.file, self.signature, settings.threads)
         self._writer: Writer | None = None
-        if not settings.log.is_absolute():  # relative, it would lie in TorchServe's own temporary folder
+        if not secret and not settings.log.is_absolute():  # relative, it would lie in TorchServe's own temporary folder
             log.warning("direct calls are not watched: STAYTRUE_SERVING_LOG is no absolute path of an event log")
 
     def handle(self, data: list[dict[str, Any]], context: Any) -> list[bytes]:
@@ -99,20 +102,26 @@ class Handler:
         return [self._answer(call, context, place) for place, call in enumerate(calls)]
 
     def _read(self, item: dict[str, Any], context: Any, place: int) -> Call:
-        call = Call(_marked(context, place), time.time())
+        call = Call(self._marked(context, place), time.time())
         body = item.get("body", item.get("data")) or b""
         try:
             if call.marked:
                 tensors = msgspec.msgpack.decode(body, type=list[Tensor])
                 call.asked = Parsed([Given(each.name, each.datatype, each.array()) for each in tensors])
             else:
-                call.asked = parsed(_json(body), self._settings.nan_policy)
+                call.asked = parsed(from_json(body), self._settings.nan_policy)
             call.time = self._time(call)
             call.arrays = accepted(self.signature, self.contents.max_batch, call.asked.inputs)
             wanted(self.signature, call.asked.outputs)  # before it is run in vain
         except Exception as error:  # noqa: BLE001 - one request's fault is not another's
             _failed(call, error)
         return call
+
+    def _marked(self, context: Any, place: int) -> bool:
+        """Whether it is our own server that asks: anybody can send the header."""
+        headers = context.get_all_request_header(place)  # names come in the caller's own letters
+        given = next((value for name, value in headers.items() if name.lower() == MARK), "")
+        return bool(self._secret) and hmac.compare_digest(str(given).encode(errors="replace"), self._secret)
 
     def _time(self, call: Call) -> float:
         """When it happened, where requests are believed; 0 for now."""
@@ -152,30 +161,39 @@ class Handler:
         call.run_seconds = time.perf_counter() - began
 
     def _answer(self, call: Call, context: Any, place: int) -> bytes:
-        if call.marked and call.error is None:
-            context.set_response_content_type(place, "application/octet-stream")
-            return msgspec.msgpack.encode(self._tensors(call.outputs, output=True))
         name, body = uuid.uuid4().hex, b""
         try:
             if call.error is None:
                 body = self._body(call, name)
-        except StaytrueError as error:
+        except Exception as error:  # noqa: BLE001 - one request's fault is not another's
             _failed(call, error)
-        try:
-            if not call.marked:
-                self._log(call, name)
-        except StaytrueError as error:  # no prediction without its event
-            _failed(call, error)
+        if not call.marked:
+            self._watched(call, name)
         if call.error:
             body = _refusal(call, name)
             context.set_response_status(_STATUS.get(call.error.code, 500), "", place)
-        context.set_response_content_type(place, "application/json")
+        packed = call.marked and call.error is None
+        context.set_response_content_type(place, "application/octet-stream" if packed else "application/json")
         return body
 
     def _body(self, call: Call, name: str) -> bytes:
+        if call.marked:
+            return msgspec.msgpack.encode(self._tensors(call.outputs, output=True))
         outputs = [(spec, call.outputs[spec.name]) for spec in wanted(self.signature, call.asked.outputs)]
         answer = Answer(name, call.asked.id, self.contents.name, self.contents.version, outputs)
         return json.dumps(written(answer, self._settings.nan_policy)).encode()
+
+    def _watched(self, call: Call, name: str) -> None:
+        """Write the event, without what was sent where that is at fault: no prediction without its event."""
+        for _ in range(2):
+            try:
+                return self._log(call, name)
+            except StaytrueError as error:  # the log takes nothing
+                return _failed(call, error)
+            except Exception as error:  # noqa: BLE001 - as above
+                _failed(call, error)
+                call.asked, call.arrays = Parsed([]), {}
+        return None
 
     def _log(self, call: Call, name: str) -> None:
         """Write the event, or raise that it cannot be written."""
@@ -194,7 +212,7 @@ class Handler:
             version=self.contents.version,
             protocol=PROTOCOL,
             status=error.code.value if error else "ok",
-            error=str(error)[:500] if error else "",
+            error=writable(str(error)[:500]) if error else "",
             rows=rows_of(list(call.arrays.values())),
             run_seconds=call.run_seconds,
             inputs=self._tensors(call.arrays),
@@ -214,7 +232,7 @@ def handle(data: list[dict[str, Any]] | None, context: Any) -> list[bytes] | Non
     """What TorchServe calls: once without data to load the model, then for each batch."""
     if data is None:
         settings = resolve(ServingSection(), "serving", {})
-        _loaded[:] = [Handler(Path(context.system_properties["model_dir"]), settings)]
+        _loaded[:] = [Handler(Path(context.system_properties["model_dir"]), settings, gateway())]
         return None
     return _loaded[0].handle(data, context)
 
@@ -257,27 +275,6 @@ def _onnx(path: Path, signature: Signature, threads: int) -> Any:
             raise InvalidInput("model", f"could not run on this input: {str(error)[:300]}") from error
 
     return run
-
-
-def _marked(context: Any, place: int) -> bool:
-    headers = context.get_all_request_header(place)
-    return any(name.lower() == MARK for name in headers)  # names come in the caller's own letters
-
-
-def _json(body: Any) -> Any:
-    """What the body says; TorchServe itself reads it where the header says that it is JSON.
-
-    Raises:
-        InvalidInput: nothing, or no JSON.
-    """
-    if not isinstance(body, bytes | bytearray):
-        return body
-    if not body.strip():
-        raise InvalidInput("body", expected="an inference request in JSON", got="nothing")
-    try:
-        return json.loads(body)
-    except ValueError as error:
-        raise InvalidInput("body", f"is not JSON: {error}") from error
 
 
 def _failed(call: Call, error: Exception) -> None:

@@ -147,11 +147,12 @@ def _requests(policy: RulePolicy) -> list[Rule]:
         ),
         Rule(
             "StaytrueTrafficVanished",
-            f"sum without (status) (increase(staytrue_events_collected_total[{policy.silence}])) == 0"
-            " and sum without (status) (increase(staytrue_events_collected_total[1d])) > 0",
+            # Requests for models that there are not have an empty model: nobody's traffic. Nor are refused requests.
+            f'sum without (status) (increase(staytrue_events_collected_total{{model!=""}}[{policy.silence}])) == 0'
+            ' and sum without (status) (increase(staytrue_events_collected_total{model!="",status="ok"}[1d])) > 0',
             "warning",
             f"{{{{ $labels.model }}}} has had no request for {policy.silence}.",
-            "There were some within the last day. Other alarms of the model can neither fire nor resolve meanwhile.",
+            "Some were answered within the last day. Other alarms of the model can neither fire nor resolve meanwhile.",
         ),
     ]
 
@@ -261,6 +262,12 @@ def _model(policy: RulePolicy) -> list[Rule]:
 
 
 def _twice(expression: str, policy: RulePolicy) -> str:
-    """Now and a look ago, which, unlike ``for``, a failed scrape in between does not begin anew."""
+    """Now and a look ago, which, unlike ``for``, a failed scrape in between does not begin anew.
+
+    A gauge keeps its value until the next look, which comes late or, without traffic, never: what was the same look at
+    both times counts once.
+    """
     now, before = (expression.replace("{at}", at) for at in ("", f" offset {policy.evidence_after}"))
-    return f"{now} >= {policy.evidence:g} and {before} >= {policy.evidence:g}"
+    looked = "staytrue_looked_until_timestamp_seconds"
+    another = f"({looked} > ({looked} offset {policy.evidence_after}))"
+    return f"{now} >= {policy.evidence:g} and {before} >= {policy.evidence:g} and on (job, instance, model) {another}"

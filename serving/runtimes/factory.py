@@ -27,4 +27,4 @@ def maker(settings: ServingSection) -> RuntimeMaker:
         raise InvalidConfig(
             "serving.provider", expected="cpu with runtime torchserve", got=settings.provider, hint=hint
         )
-    return TorchServeMaker(settings.torchserve)
+    return TorchServeMaker(settings.torchserve, threads=settings.threads)

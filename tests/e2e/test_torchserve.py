@@ -97,10 +97,10 @@ def torchserve(tmp_path: Path) -> Iterator[str]:
         process.wait()
 
 
-def call(address: str, path: str, body: Any = None) -> tuple[int, Any]:
+def call(address: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
     """One request as anybody may send it."""
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(address + path, data, {"Content-Type": "application/json"})  # noqa: S310 - http, ours
+    request = urllib.request.Request(address + path, data, {"Content-Type": "application/json", **headers})  # noqa: S310 - http, ours
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - as above
             return answer.status, json.loads(answer.read())
@@ -138,7 +138,12 @@ def test_direct_calls_are_answered_in_the_protocols_form_and_reach_the_lake(torc
     status, refused = call(torchserve, "/predictions/houses", {"inputs": request(1.0)["inputs"][:1]})
     assert status == 400
     assert refused["error"].startswith('input "town": expected BYTES [-1,1], got nothing')
-    told = [answer["parameters"]["event_id"] for _, answer in (first, second)]
+    status, refused = call(torchserve, "/predictions/houses", {**request(1.0), "id": "\ud83d"})
+    assert status == 400
+    assert refused["error"].startswith('body "id": expected text that UTF-8 can write')
+    status, forged = call(torchserve, "/predictions/houses", request(4.0), **{"X-Staytrue-Gateway": "1"})
+    assert status == 200
+    told = [answer["parameters"]["event_id"] for answer in (first[1], second[1], forged)]
     assert second[1] == {
         "model_name": "houses",
         "model_version": "7",
@@ -150,18 +155,19 @@ def test_direct_calls_are_answered_in_the_protocols_form_and_reach_the_lake(torc
     state, lake = State(tmp_path / "state.sqlite"), Lake(tmp_path / "lake")
     vitals = Vitals(state, CollectorRegistry())
     collected = Collector(EVENTS, tmp_path / "events", lake, state, vitals).collect()
-    assert collected == 3  # answered = logged = collected
-    assert vitals.by_status() == {("houses", "ok"): 2, ("houses", "invalid_input"): 1}
+    assert collected == 5  # answered = logged = collected
+    assert vitals.by_status() == {("houses", "ok"): 3, ("houses", "invalid_input"): 2}
     files = f"{lake.root}/events/model=houses/*/*.parquet"
     rows = duckdb.sql(
-        "SELECT event_id, version, protocol, input_size, input_town, output_price "
-        f"FROM read_parquet('{files}', union_by_name = true) "  # noqa: S608 - ours; each worker has a file of its own
+        "SELECT event_id, version, protocol, input_size, input_town, output_price "  # noqa: S608 - ours
+        f"FROM read_parquet('{files}', union_by_name = true) "  # each worker has a file of its own
         "WHERE status = 'ok' ORDER BY input_size"
     ).fetchall()
     assert rows == [
         (told[0], "7", "torchserve", 1.0, "south", 21.0),
         (told[1], "7", "torchserve", 2.0, "south", 22.0),
         (told[1], "7", "torchserve", 3.0, "south", 23.0),
+        (told[2], "7", "torchserve", 4.0, "south", 24.0),
     ]
     window = lake.window("houses", SIGNATURE, time.time() - 3600, time.time() + 3600)
-    assert sorted(window.columns["size"].tolist()) == [1.0, 2.0, 3.0]
+    assert sorted(window.columns["size"].tolist()) == [1.0, 2.0, 3.0, 4.0]

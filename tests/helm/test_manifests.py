@@ -39,7 +39,7 @@ def test_every_object_is_labelled_as_the_release_s(name: str) -> None:
         if manifest["metadata"]["name"] != "rel-more":  # of extraObjects: as its author wrote it
             labels = manifest["metadata"]["labels"]
             assert labels["app.kubernetes.io/instance"] == "rel"
-            assert labels["app.kubernetes.io/name"] == "staytrue"
+            assert labels["app.kubernetes.io/name"] == ("staytrue-test" if manifest["kind"] == "Pod" else "staytrue")
 
 
 @pytest.mark.parametrize("name", VALUES)
@@ -76,13 +76,13 @@ def test_the_configuration_is_a_project_that_staytrue_reads(name: str) -> None:
     assert (project.name, str(project.store), str(project.retraining.runs)) == ("bikes", "/store", "/state/runs")
 
 
-def test_probes_differ_and_a_faulty_sidecar_takes_nothing_from_the_service() -> None:
+def test_probes_differ_and_a_failing_tick_of_the_sidecar_takes_nothing_from_the_service() -> None:
     server, sidecar = containers("minimal")
     assert server["readinessProbe"]["httpGet"]["path"] == "/v2/health/ready"
     assert server["livenessProbe"]["httpGet"]["path"] == "/v2/health/live"
     assert server["startupProbe"]["failureThreshold"] * server["startupProbe"]["periodSeconds"] >= 60
     assert sidecar["readinessProbe"]["tcpSocket"] == {"port": "sidecar"}
-    assert sidecar["livenessProbe"]["httpGet"]["path"] == "/healthz"
+    assert sidecar["livenessProbe"]["httpGet"]["path"] == "/livez"
 
 
 def test_the_pod_outlives_the_server_s_drain() -> None:
@@ -126,7 +126,40 @@ def test_an_image_is_named_by_digest_where_one_is_given() -> None:
 def test_a_gpu_is_asked_for_and_used() -> None:
     server = containers("full")[0]
     assert server["resources"]["limits"]["nvidia.com/gpu"] == "1"
-    assert {"name": "STAYTRUE_SERVING_PROVIDER", "value": "tensorrt"} in server["env"]
+    assert {"name": "STAYTRUE_SERVING_PROVIDER", "value": "cuda"} in server["env"]
+
+
+def test_what_retrains_in_the_pod_reads_the_data_and_cannot_change_them() -> None:
+    pod = one(manifests(values("full")), "StatefulSet")["spec"]["template"]["spec"]
+    assert {"name": "data", "mountPath": "/data", "readOnly": True} in pod["containers"][1]["volumeMounts"]
+    claim = {"claimName": "training-data", "readOnly": True}
+    assert {"name": "data", "persistentVolumeClaim": claim} in pod["volumes"]
+    small = one(manifests(values("minimal")), "StatefulSet")["spec"]["template"]["spec"]
+    assert "data" not in {volume["name"] for volume in small["volumes"]}
+
+
+def test_a_retraining_job_leaves_the_sealed_test_shut_and_ends() -> None:
+    job = one(manifests(values("full")), "CronJob")["spec"]["jobTemplate"]["spec"]
+    assert job["activeDeadlineSeconds"] == 21600
+    assert job["template"]["spec"]["initContainers"][0]["args"][-2:] == ["--test", "skip"]
+    longer = manifests(values("minimal", retraining={"enabled": True, "deadlineSeconds": 1_000_000}))
+    assert one(longer, "CronJob")["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"] == 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("changes", "share"),
+    [
+        ({}, "1.0000"),
+        ({"replicas": 0}, "1.0000"),
+        ({"replicas": 3, "models": {"existingClaim": "models"}}, "0.3333"),
+        ({"replicas": 3, "autoscaling": {"enabled": True}, "models": {"existingClaim": "models"}}, "0.2500"),
+    ],
+)
+def test_a_sidecar_knows_its_pod_s_share_of_the_traffic(changes: dict[str, Any], share: str) -> None:
+    pod = one(manifests(values("minimal", **changes)), "StatefulSet")["spec"]["template"]["spec"]
+    server, sidecar = pod["containers"]
+    assert {"name": "STAYTRUE_MONITORING_TRAFFIC_SHARE", "value": share} in sidecar["env"]
+    assert "STAYTRUE_MONITORING_TRAFFIC_SHARE" not in {item["name"] for item in server["env"]}
 
 
 def test_secrets_stay_secrets() -> None:
@@ -150,6 +183,19 @@ def test_the_policy_lets_in_whom_the_values_name() -> None:
     assert [port["port"] for port in ingress[0]["ports"]] == ["http", "grpc"]
     ours = one(manifests(values("minimal")), "NetworkPolicy")["spec"]["ingress"]
     assert ours[0]["from"] == [{"podSelector": {}}]
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_the_pod_of_helm_test_is_let_in_and_gets_no_traffic(name: str) -> None:
+    found = manifests(values(name))
+    labels = one(found, "Pod")["metadata"]["labels"]
+    selectors = [m["spec"]["selector"] for m in found if m["kind"] == "Service"]
+    selectors += [one(found, "StatefulSet")["spec"]["selector"]["matchLabels"]]
+    assert [selector for selector in selectors if selector.items() <= labels.items()] == []
+    rules = one(found, "NetworkPolicy")["spec"]["ingress"]
+    named = [(peer.get("podSelector", {}).get("matchLabels"), rule["ports"]) for rule in rules for peer in rule["from"]]
+    ports = next(ports for chosen, ports in named if chosen and chosen.items() <= labels.items())
+    assert [port["port"] for port in ports] == ["http", "grpc"]
 
 
 def test_the_notes_say_that_there_is_no_access_control() -> None:

@@ -33,6 +33,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "object store without address": ({"models": {"source": "object"}}, "models.object: expected the store's address"),
     "address that is none": ({"models": {"source": "object", "object": "bucket/store"}}, "object"),
     "retraining in many pods": ({"sidecar": {"retrainInPod": True}, "replicas": 2}, "expected one replica"),
+    "retraining in the pod without data": ({"sidecar": {"retrainInPod": True}}, "expected retraining.dataClaim"),
+    "many pods on a disk for one node": ({"replicas": 2}, "models.accessMode: expected ReadWriteMany"),
+    "an autoscaler on a disk for one node": ({"autoscaling": {"enabled": True}}, "models.accessMode: expected"),
+    "deadline": ({"retraining": {"deadlineSeconds": 0}}, "deadlineSeconds"),
     "retraining without a store": (
         {"retraining": {"enabled": True}, "models": {"source": "object", "object": "s3://a/b"}},
         "retraining.enabled: expected models.source claim",
@@ -51,6 +55,11 @@ def test_bad_values_are_refused_by_name(case: tuple[dict[str, Any], str]) -> Non
     changes, said = case
     with pytest.raises(HelmError, match=re.escape(said)):
         manifests(values("minimal", **changes))
+
+
+@pytest.mark.parametrize("models", [{"accessMode": "ReadWriteMany"}, {"existingClaim": "models"}])
+def test_many_pods_may_share_a_claim_of_many_nodes(models: dict[str, str]) -> None:
+    assert manifests(values("minimal", replicas=2, models=models))
 
 
 HOSTILE = ['"', "'", "a: b", "{{ .Release.Name }}", "${HOME}", "#", "&a", "*a", "true", "1e3", "- x", "\\n", "ä 漢"]

@@ -66,7 +66,21 @@ def test_versions_are_pinned() -> None:
     assert re.search(r"^ARG PYTHON=3\.\d+-slim-\w+$", DOCKERFILE, flags=re.MULTILINE)
     installs = [line for stage in STAGES for line in instructions(stage, "RUN") if "pip install" in line]
     assert all("--constraint requirements.lock" in line for line in installs)
+    assert all(line.count("pip install") == line.count("--constraint requirements.lock") for line in installs)
     assert "://" not in "".join(installs)
+
+
+def test_the_image_for_gpus_brings_cuda_s_libraries_in_a_release_that_there_is() -> None:
+    """The lock's version of onnxruntime need not be one of onnxruntime-gpu: that is released apart."""
+    [pinned] = re.findall(r'^ONNXRUNTIME_GPU="(.*)"$', "\n".join(instructions("build-gpu", "ARG")), flags=re.MULTILINE)
+    asked = Requirement(pinned)
+    assert (asked.name, asked.extras, str(asked.specifier)) == ("onnxruntime-gpu", {"cuda", "cudnn"}, "==1.31.1")
+    [install] = instructions("build-gpu", "RUN")
+    assert install.endswith('"${ONNXRUNTIME_GPU}"')
+    assert "sed" not in install
+    page = (ROOT / "docs" / "gpu.md").read_text(encoding="utf-8")
+    assert f"`{pinned}`" in page
+    assert "brings the driver and nothing else" in page
 
 
 @pytest.mark.parametrize("stage", PARTS)

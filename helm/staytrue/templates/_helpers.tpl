@@ -7,8 +7,18 @@ app.kubernetes.io/name: staytrue
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
+{{- /* Of the pod of `helm test`. */}}
+{{- define "staytrue.testSelector" -}}
+app.kubernetes.io/name: staytrue-test
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end }}
+
 {{- define "staytrue.labels" -}}
 {{ include "staytrue.selector" . }}
+{{ include "staytrue.versionLabels" . }}
+{{- end }}
+
+{{- define "staytrue.versionLabels" -}}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | quote }}
@@ -36,6 +46,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | quote }}
 {{- define "staytrue.project" -}}
 {{- $places := dict "store" "/store" "retraining" (dict "runs" "/state/runs") -}}
 {{- mergeOverwrite (deepCopy .Values.project) $places | toYaml -}}
+{{- end }}
+
+{{- /* Share of the traffic that one pod sees: while fewer pods run than may, each sees more than is said here. */}}
+{{- define "staytrue.trafficShare" -}}
+{{- $pods := ternary .Values.autoscaling.maxReplicas .Values.replicas .Values.autoscaling.enabled -}}
+{{- divf 1 (max 1 (int $pods)) | printf "%.4f" -}}
 {{- end }}
 
 {{- define "staytrue.containerSecurity" -}}
@@ -75,6 +91,12 @@ seccompProfile:
 {{- if ne .Values.models.source "claim" }}
 {{- fail "sidecar.retrainInPod: expected models.source claim, since a new version is published into the store" }}
 {{- end }}
+{{- if not .Values.retraining.dataClaim }}
+{{- fail "sidecar.retrainInPod: expected retraining.dataClaim, the claim with the data that project.data.source names, which is mounted at /data" }}
+{{- end }}
+{{- end }}
+{{- if and (or .Values.autoscaling.enabled (gt (int .Values.replicas) 1)) (eq .Values.models.source "claim") (not .Values.models.existingClaim) (hasPrefix "ReadWriteOnce" .Values.models.accessMode) }}
+{{- fail (printf "models.accessMode: expected ReadWriteMany or ReadOnlyMany for several pods, which may be on several nodes, got %s" .Values.models.accessMode) }}
 {{- end }}
 {{- if and .Values.retraining.enabled (ne .Values.models.source "claim") }}
 {{- fail "retraining.enabled: expected models.source claim, since a new version is published into the store" }}

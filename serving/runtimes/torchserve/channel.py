@@ -35,11 +35,12 @@ class Channel:
     Args:
         path: the socket.
         token: what the callee wants to see.
+        headers: of every call.
     """
 
-    def __init__(self, path: Path, token: str = "") -> None:
+    def __init__(self, path: Path, token: str, headers: Mapping[str, str] | None = None) -> None:
         self._path = path
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._headers = {"Authorization": f"Bearer {token}", **(headers or {})}
         self._idle: deque[Connection] = deque()
         self._closed = False
 
@@ -72,6 +73,10 @@ class Channel:
     def close(self) -> None:
         """Close what is idle, and whatever comes back."""
         self._closed = True
+        self.forget()
+
+    def forget(self) -> None:
+        """Close what is idle: the next call has a new connection."""
         while connection := self._kept():
             connection.close()
 

@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from staytrue.sections import TorchServeSection
     from staytrue.signature import Signature
 
-GATEWAY = {"Content-Type": "application/octet-stream", "X-Staytrue-Gateway": "1"}
-"""Says to the handler that tensors come as MessagePack, and that we write the event."""
+PACKED = {"Content-Type": "application/octet-stream"}
 CONTENTS = "staytrue.json"
 """What the archive says of itself."""
 WORKER_DIED = (500, 507)
@@ -93,7 +92,7 @@ class TorchServeRuntime:
         if name is None:
             raise Unavailable("model", "was closed")
         try:
-            return self._supervisor.predict(name, body, GATEWAY, left)
+            return self._supervisor.predict(name, body, PACKED, left)
         except DeadlineExceeded:
             hint = "send fewer rows, or raise serving.torchserve.timeout_seconds"
             raise DeadlineExceeded("TorchServe", f"gave no answer within {self._seconds:g} s", hint=hint) from None
@@ -101,6 +100,9 @@ class TorchServeRuntime:
 
 class TorchServeMaker:
     """Starts a TorchServe, and gives it the models.
+
+    Args:
+        threads: of each worker.
 
     Raises:
         InvalidConfig: Java or a package is missing, or TorchServe ends at once.
@@ -111,9 +113,9 @@ class TorchServeMaker:
     platform = "pytorch_torchserve"
     provider = "cpu"
 
-    def __init__(self, settings: TorchServeSection) -> None:
+    def __init__(self, settings: TorchServeSection, *, threads: int = 1) -> None:
         self._settings = settings
-        self.supervisor = Supervisor(settings)
+        self.supervisor = Supervisor(settings, threads=threads)
         self.description = f"{version()} CPU"
 
     def __call__(self, path: Path, signature: Signature) -> TorchServeRuntime:

@@ -7,6 +7,7 @@ import importlib.metadata
 import importlib.util
 import json
 import math
+import secrets
 import shutil
 import socket
 import subprocess
@@ -21,13 +22,20 @@ from urllib.parse import urlencode
 from serving.runtimes.torchserve import keeper
 from serving.runtimes.torchserve.channel import Channel
 from staytrue.errors import CorruptData, DeadlineExceeded, InvalidConfig, StaytrueError, Unavailable
+from staytrue.settings import GATEWAY, surroundings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from staytrue.sections import TorchServeSection
 
+MARK = "X-Staytrue-Gateway"
+"""Header that says to the handler, by a secret, that tensors come as MessagePack, and that we write the event."""
 POLL_SECONDS = 0.05
 QUICK_SECONDS = 2.0
 """How long the management API may take for what it answers at once when it is well."""
+LOOK_SECONDS = 1.0
+"""How long it may take to tell how a model is: a Java that hangs is known to within two seconds, the pause included."""
 LARGEST_BODY = 1024**3
 """The server in front holds the limit for callers; a body may grow on its way from JSON to bytes."""
 TAIL = 600
@@ -77,18 +85,21 @@ class Server:
 
     Args:
         ended: set by another thread, gives up the wait for the start.
+        threads: of each worker.
 
     Raises:
         InvalidConfig: Java or a package is missing, or TorchServe ended at once.
         Unavailable: it did not answer in its time.
     """
 
-    def __init__(self, settings: TorchServeSection, ended: threading.Event | None = None) -> None:
+    def __init__(self, settings: TorchServeSection, ended: threading.Event | None = None, *, threads: int = 1) -> None:
         java = installed(settings)
         self._settings = settings
+        secret = secrets.token_hex()
+        given = {GATEWAY: secret, "STAYTRUE_SERVING_THREADS": str(threads)}
         self._folder = Path(tempfile.mkdtemp(prefix="torchserve-"))  # short: the path of a socket has 107 bytes
         try:
-            self._process = _start(java, self._folder, settings)
+            self._process = _start(java, self._folder, settings, given)
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
@@ -98,7 +109,7 @@ class Server:
             self.close()
             raise
         self._management = Channel(self._folder / "management", tokens["management"]["key"])
-        self.inference = Channel(self._folder / "inference", tokens["inference"]["key"])
+        self.inference = Channel(self._folder / "inference", tokens["inference"]["key"], {MARK: secret})
 
     @property
     def alive(self) -> bool:
@@ -148,9 +159,10 @@ class Server:
         Raises:
             DeadlineExceeded: no answer. Unavailable: TorchServe is gone.
         """
-        status, body = self._management.ask("GET", f"/models/{name}", seconds=QUICK_SECONDS)
-        found: list[dict[str, Any]] = json.loads(body)[0]["workers"] if status == 200 else []
-        return found
+        try:
+            return self._workers(name, LOOK_SECONDS / 2)
+        except DeadlineExceeded:  # a model that loads holds one of TorchServe's threads: a new connection has another
+            return self._workers(name, LOOK_SECONDS / 2)
 
     def tail(self) -> str:
         """The end of what it has written, for the errors that it explains."""
@@ -180,6 +192,11 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _workers(self, name: str, seconds: float) -> list[dict[str, Any]]:
+        status, body = self._management.ask("GET", f"/models/{name}", seconds=seconds)
+        found: list[dict[str, Any]] = json.loads(body)[0]["workers"] if status == 200 else []
+        return found
 
     def _wait(self, ended: threading.Event) -> dict[str, Any]:
         """Until the management API answers; the tokens that TorchServe has drawn."""
@@ -232,7 +249,7 @@ def said(body: bytes) -> str:
         return body[:300].decode("utf-8", "replace")
 
 
-def _start(java: str, folder: Path, settings: TorchServeSection) -> subprocess.Popen[bytes]:
+def _start(java: str, folder: Path, settings: TorchServeSection, given: Mapping[str, str]) -> subprocess.Popen[bytes]:
     (folder / "models").mkdir()
     (folder / "tmp").mkdir()
     config, logging = folder / "config.properties", folder / "log4j2.xml"
@@ -257,6 +274,7 @@ def _start(java: str, folder: Path, settings: TorchServeSection) -> subprocess.P
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
+            env=surroundings(given),  # Java's workers have it too
             start_new_session=True,  # Ctrl-C in a terminal is for us: we drain, then end it
         )
 

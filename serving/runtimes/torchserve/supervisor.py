@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 WATCH_SECONDS = 0.25
 MISSES = 8
-"""A management API that gives no answer so often is taken for dead; each silence may last its own two seconds."""
+"""A management API that gives no answer so often is taken for dead; each silence may last its own second."""
 BACK_OFF_SECONDS = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Before the first, second … attempt to start another."""
 
@@ -41,14 +41,17 @@ class Model:
 class Supervisor:
     """A TorchServe that is there again when it was gone.
 
+    Args:
+        threads: of each worker.
+
     Raises:
         InvalidConfig: Java or a package is missing, or TorchServe ends at once.
         Unavailable: it does not start in its time.
     """
 
-    def __init__(self, settings: TorchServeSection) -> None:
-        self._settings = settings
-        self._server: Server | None = Server(settings)
+    def __init__(self, settings: TorchServeSection, *, threads: int = 1) -> None:
+        self._settings, self._threads = settings, threads
+        self._server: Server | None = Server(settings, threads=threads)
         self._models: dict[str, Model] = {}
         self._leaving: deque[str] = deque()
         self._turn = threading.Lock()
@@ -69,7 +72,12 @@ class Supervisor:
         with self._turn:
             self._numbers += 1
             name = f"m{self._numbers}"
-            self._there().register(name, archive)
+            server = self._there()
+            try:
+                server.register(name, archive)
+            except BaseException:
+                self._leaving.append(name)  # given up by us, it may still be loading there
+                raise
             self._models[name] = Model(archive, ready=True)
             return name
 
@@ -139,9 +147,16 @@ class Supervisor:
         with self._turn:
             if name in self._models:
                 log.error("TorchServe: %s is registered once more", model.archive)
-                server.unregister(name)
-                server.register(name, model.archive, wait=False)
                 model.since = time.monotonic()
+                server.unregister(name)
+                self._register(server, name, model)
+
+    def _register(self, server: Server, name: str, model: Model) -> None:
+        """As far as it goes: an archive that is gone must not take the other models with it; see _look."""
+        try:
+            server.register(name, model.archive, wait=False)
+        except (StaytrueError, OSError) as error:
+            log.error("TorchServe: %s", error)  # noqa: TRY400 - the text says it all
 
     def _all_unwell(self) -> None:
         for model in list(self._models.values()):
@@ -165,17 +180,14 @@ class Supervisor:
                 return
 
     def _start(self) -> None:
-        server = Server(self._settings, self._end)
+        server = Server(self._settings, self._end, threads=self._threads)
         with self._turn:
             if self._end.is_set():
                 server.close()
                 return
             for name, model in list(self._models.items()):  # each is ready when the watch sees a worker of it
                 model.since = time.monotonic()
-                try:
-                    server.register(name, model.archive, wait=False)
-                except StaytrueError as error:  # it is tried again later, see _again
-                    log.error("TorchServe: %s", error)  # noqa: TRY400 - the text says it all
+                self._register(server, name, model)
             self._server = server
             self.starts += 1
         log.info("TorchServe runs again, with %d models", len(self._models))

@@ -18,9 +18,11 @@ from export.archive import _FILES, to_archive
 from export.handler import CONTENTS, Handler
 from export.onnx import to_onnx
 from export.torchscript import to_torchscript
+from staytrue.errors import InvalidInput
 from staytrue.eventlog import Reader
 from staytrue.events import Event, Tensor, decode
 from staytrue.sections import ServingSection
+from staytrue.settings import GATEWAY
 from staytrue.signature import Signature, TensorSpec
 from tests.unit.export.conftest import SIGNATURE, Small
 
@@ -35,6 +37,7 @@ ROW: list[dict[str, Any]] = [
     {"name": "town", "datatype": "BYTES", "shape": [1, 1], "data": ["south"]},
 ]
 PRICE = 3 * 2 + 3 + 10 * 2
+KNOWN = "known to our own server"
 
 
 @dataclass
@@ -84,12 +87,12 @@ def unpacked(folder: Path, kind: Any, module: nn.Module, signature: Signature) -
 @pytest.fixture
 def made(folder: Path, tmp_path: Path) -> Handler:
     """The handler with an event log."""
-    return Handler(folder, ServingSection(log=tmp_path / "events"))
+    return Handler(folder, ServingSection(log=tmp_path / "events"), KNOWN)
 
 
-def ask(made: Handler, *bodies: Any, marked: bool = False) -> tuple[list[Any], Context]:
+def ask(made: Handler, *bodies: Any, marked: bool = False, secret: str = KNOWN) -> tuple[list[Any], Context]:
     """A batch of requests; what is answered, JSON read."""
-    context = Context([{"X-Staytrue-Gateway": "1"} if marked else {} for _ in bodies])
+    context = Context([{"X-Staytrue-Gateway": secret} if marked else {} for _ in bodies])
     answers = made.handle([{"body": body} for body in bodies], context)
     return [
         answer if context.types[place].endswith("stream") else json.loads(answer)
@@ -150,6 +153,19 @@ def test_our_own_server_gets_tensors_and_no_second_event(made: Handler, tmp_path
     assert not (tmp_path / "events").exists()
 
 
+@pytest.mark.parametrize(("known", "sent"), [(KNOWN, "1"), (KNOWN, ""), (KNOWN, "ü\ud800"), ("", "1"), ("", "")])
+def test_the_header_of_a_stranger_marks_nothing(folder: Path, tmp_path: Path, known: str, sent: str) -> None:
+    made = Handler(folder, ServingSection(log=tmp_path / "events"), known)
+    (answer, refused), context = ask(made, {"inputs": ROW}, row(2.0), marked=True, secret=sent)
+    assert answer["outputs"][0]["data"] == [PRICE]
+    assert refused["code"] == "invalid_input"
+    assert context.statuses == {1: 400}
+    assert [event.id for event in events(tmp_path / "events")] == [
+        answer["parameters"]["event_id"],
+        refused["event_id"],
+    ]
+
+
 def test_a_batch_runs_together_and_each_gets_its_own_rows(made: Handler) -> None:
     calls: list[int] = []
     run = made._model
@@ -201,6 +217,77 @@ def test_bad_input_is_a_4xx_that_says_what_is_wrong(folder: Path, body: Any, sta
     assert answer["error"].startswith(said)
 
 
+HALF = "\ud83d"
+"""Half of a character: JSON can say it, UTF-8 cannot."""
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"id": HALF, "inputs": ROW}, 'body "id": expected text that UTF-8 can write'),
+        ({"inputs": [{**ROW[0], "name": HALF}, *ROW[1:]]}, r"inputs[0].name: expected text that UTF-8 can write"),
+        ({"inputs": [*ROW[:2], {**ROW[2], "data": [HALF]}]}, 'input "town" data: expected text that UTF-8 can write'),
+        ({"inputs": ROW, "outputs": [{"name": HALF}]}, 'body "outputs": expected text that UTF-8 can write'),
+        ({"inputs": ROW, "parameters": {"event_time": HALF}}, 'parameter "event_time"'),
+        (b"[" * 100_000, "body: nests too deep"),
+    ],
+)
+def test_what_cannot_be_written_or_read_is_refused_alone_and_its_event_is_there(
+    folder: Path, tmp_path: Path, body: Any, said: str
+) -> None:
+    made = Handler(folder, ServingSection(log=tmp_path / "events", event_time="request"))
+    bodies = [body, json.dumps(body).encode()] if isinstance(body, dict) else [body] * 2
+    (good, *bad), context = ask(made, {"inputs": ROW}, *bodies)
+    assert good["outputs"][0]["data"] == [PRICE]
+    assert context.statuses == {1: 400, 2: 400}
+    assert all(answer["error"].startswith(said) for answer in bad)
+    assert [event.status for event in events(tmp_path / "events")] == ["ok", "invalid_input", "invalid_input"]
+
+
+def gives(made: Handler, outputs: dict[str, Any]) -> None:
+    """Have the model give such outputs where the size is above 2."""
+    run = made._model
+    made._model = lambda arrays: outputs if (arrays["size"] > 2).any() else run(arrays)
+
+
+def test_a_fault_in_an_answer_fails_it_alone_and_its_event_is_there(made: Handler, tmp_path: Path) -> None:
+    gives(made, {})
+    answers = [ask(made, {"inputs": [{**ROW[0], "data": [size]}, *ROW[1:]]}) for size in (3.0, 2.0)]
+    ((bad,), failed), ((good,), well) = answers
+    assert (failed.statuses, well.statuses) == ({0: 500}, {})
+    assert good["outputs"][0]["data"] == [PRICE]
+    event, other = events(tmp_path / "events")
+    assert (event.id, event.status, len(event.inputs), event.outputs) == (bad["event_id"], "internal", 3, [])
+    assert other.status == "ok"
+
+
+def test_a_fault_in_an_answer_to_our_own_server_is_told_to_it(made: Handler) -> None:
+    gives(made, {"price": np.array([["dear"]])})
+    (told,), context = ask(made, row(3.0), marked=True)
+    assert context.statuses == {0: 500}
+    assert told["code"] == "internal"
+    assert "dear" in told["error"]
+
+
+def test_an_event_that_cannot_be_written_is_written_without_what_was_sent(made: Handler, tmp_path: Path) -> None:
+    gives(made, {"price": np.array([["dear"]])})  # JSON can say it, the event's numbers cannot
+    (answer,), context = ask(made, {"inputs": [{**ROW[0], "data": [3.0]}, *ROW[1:]]})
+    assert context.statuses == {0: 500}
+    (event,) = events(tmp_path / "events")
+    assert (event.id, event.status, event.inputs, event.outputs) == (answer["event_id"], "internal", [], [])
+
+
+def test_an_error_that_quotes_half_a_character_has_its_event(made: Handler, tmp_path: Path) -> None:
+    def refuses(_: Any) -> Any:
+        raise InvalidInput("model", f"does not know {HALF}")
+
+    made._model = refuses
+    _, context = ask(made, {"inputs": ROW})
+    assert context.statuses == {0: 400}
+    (event,) = events(tmp_path / "events")
+    assert (event.status, event.error) == ("invalid_input", r"model: does not know \ud83d")
+
+
 def test_a_batch_that_fails_together_is_run_alone_and_a_fault_stays_hidden_from_strangers(
     made: Handler, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -244,6 +331,9 @@ def test_without_a_log_it_answers_and_says_that_nobody_watches(folder: Path, cap
     assert "direct calls are not watched" in caplog.text
     (answer,), _ = ask(made, {"inputs": ROW})
     assert answer["outputs"][0]["data"] == [PRICE]
+    caplog.clear()
+    Handler(folder, ServingSection(), KNOWN)  # behind our own server, which watches
+    assert "not watched" not in caplog.text
 
 
 def test_torchserve_loads_it_and_calls_it(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,6 +342,11 @@ def test_torchserve_loads_it_and_calls_it(folder: Path, tmp_path: Path, monkeypa
     (answer,) = handler.handle([{"data": json.dumps({"inputs": ROW}).encode()}], Context([{}])) or []
     assert json.loads(answer)["outputs"][0]["data"] == [PRICE]
     assert len(events(tmp_path / "events")) == 1
+    assert handler._loaded[0]._secret == b""
+    monkeypatch.setenv(GATEWAY, KNOWN)
+    handler.handle(None, Context([], {"model_dir": str(folder)}))
+    (answer,) = handler.handle([{"body": row(2.0)}], Context([{"x-staytrue-gateway": KNOWN}])) or []
+    assert msgspec.msgpack.decode(answer, type=list[Tensor])[0].array().tolist() == [[PRICE]]
 
 
 class Kinds(nn.Module):

@@ -17,10 +17,12 @@ import numpy as np
 import psutil
 import pytest
 
+from serving.runtimes import factory
 from serving.runtimes.torchserve import server as servers
 from serving.runtimes.torchserve.runtime import TorchServeMaker, TorchServeRuntime
 from staytrue.errors import CorruptData, DeadlineExceeded, InvalidConfig, StaytrueError, Unavailable
-from staytrue.sections import TorchServeSection
+from staytrue.sections import ServingSection, TorchServeSection
+from staytrue.settings import GATEWAY
 from staytrue.signature import Signature, TensorSpec
 from tests.needs import needs
 
@@ -35,6 +37,7 @@ SIGNATURE = Signature(inputs=[WORDS], outputs=[WORDS])
 OBEDIENT = """\
 import os, pathlib, time
 import msgspec
+import numpy as np
 from staytrue.events import Tensor
 
 DIED = pathlib.Path(__file__).with_name("died")
@@ -49,6 +52,8 @@ def handle(data, context):
     if order == "die" or (order == "die once" and not DIED.exists()):
         DIED.touch()
         os._exit(1)
+    if order.startswith("tell "):
+        return [msgspec.msgpack.encode([Tensor.of("order", "BYTES", np.array([os.environ[order[5:]]], dtype=object))])]
     if order == "raise":
         raise ValueError("nobody must see this")
     return [msgspec.msgpack.encode([tensor])]
@@ -60,7 +65,8 @@ def handle(data, context):
 def maker() -> Iterator[TorchServeMaker]:
     """One TorchServe for all these tests: each start takes seconds."""
     needs("java")
-    with TorchServeMaker(SETTINGS) as made:
+    with factory.maker(ServingSection(runtime="torchserve", threads=3, torchserve=SETTINGS)) as made:
+        assert isinstance(made, TorchServeMaker)
         yield made
 
 
@@ -133,6 +139,22 @@ def test_many_threads_get_each_its_own_answer(model: TorchServeRuntime) -> None:
         assert list(pool.map(lambda number: tell(model, str(number)), range(200))) == [str(n) for n in range(200)]
 
 
+def test_workers_have_the_threads_that_the_settings_say(model: TorchServeRuntime) -> None:
+    assert tell(model, "tell STAYTRUE_SERVING_THREADS") == "3"
+
+
+def test_workers_know_the_secret_of_their_own_java_alone(maker: TorchServeMaker, model: TorchServeRuntime) -> None:
+    before: Any = maker.supervisor._server
+    secret = tell(model, f"tell {GATEWAY}")
+    assert len(secret) == 64
+    assert before.inference._headers[servers.MARK] == secret
+    the(maker, "ModelServer").kill()
+    until(lambda: not model.ready())
+    until(model.ready)
+    after: Any = maker.supervisor._server
+    assert tell(model, f"tell {GATEWAY}") == after.inference._headers[servers.MARK] != secret
+
+
 def test_too_long_a_run_is_given_up_at_the_deadline_and_the_stuck_worker_replaced(
     model: TorchServeRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,6 +224,83 @@ def test_a_model_that_torchserve_has_given_up_is_registered_again(
         until(lambda: bool(running.workers(str(model._name))))
     until(model.ready)
     assert tell(model, "again") == "again"
+
+
+def test_an_archive_that_is_gone_does_not_take_the_other_models_with_it(
+    maker: TorchServeMaker,
+    model: TorchServeRuntime,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    supervisor, path = maker.supervisor, archive(tmp_path, OBEDIENT)
+    lost = maker(path, SIGNATURE)
+    path.unlink()
+    the(maker, "ModelServer").kill()
+    until(lambda: not model.ready())
+    until(model.ready)
+    starts = supervisor.starts
+    caplog.clear()
+    with monkeypatch.context() as patched:
+        patched.setattr(supervisor, "_settings", SETTINGS.model_copy(update={"start_seconds": 0.5}))
+        until(lambda: caplog.text.count(f"{path} is registered once more") > 1)
+    assert f"{path}: TorchServe does not load it" in caplog.text
+    assert "does not tell how its models are" not in caplog.text
+    assert model.ready()
+    assert not lost.ready()
+    assert supervisor.starts == starts
+    lost.close()
+
+
+def test_a_model_that_takes_too_long_to_load_leaves_no_worker_behind(
+    maker: TorchServeMaker, model: TorchServeRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    until(model.ready)
+    running: Any = maker.supervisor._server
+    ask, before = running._management.ask, len(family(keeper(maker)))
+
+    def hurried(method: str, url: str, *, seconds: float) -> Any:
+        return ask(method, url, seconds=1 if method == "POST" else seconds)
+
+    slow = archive(tmp_path, "import time\n\ndef handle(data, context):\n    time.sleep(600)\n")
+    with monkeypatch.context() as patched:
+        patched.setattr(running._management, "ask", hurried)
+        with pytest.raises(DeadlineExceeded):
+            maker(slow, SIGNATURE)
+    until(lambda: not maker.supervisor._leaving)
+    name = f"m{maker.supervisor._numbers}"
+    until(lambda: not running.workers(name))
+    until(lambda: len(family(keeper(maker))) == before)
+    assert model.ready()
+
+
+def test_others_are_looked_at_while_a_model_loads(
+    maker: TorchServeMaker, model: TorchServeRuntime, tmp_path: Path
+) -> None:
+    until(model.ready)
+    running: Any = maker.supervisor._server
+    before = len(family(keeper(maker)))
+    slow = archive(tmp_path, "import time\n\ndef handle(data, context):\n    time.sleep(5)\n")
+    with ThreadPoolExecutor(1) as pool:
+        loading = pool.submit(maker, slow, SIGNATURE)
+        until(lambda: len(family(keeper(maker))) > before)
+        for _ in range(2 * (os.cpu_count() or 1)):  # as many threads as TorchServe has; it holds one
+            running._management.forget()
+            assert running.workers(model._name)
+        loading.result().close()
+
+
+def test_a_java_that_hangs_is_known_to_hang_after_a_second(maker: TorchServeMaker, model: TorchServeRuntime) -> None:
+    java, running = the(maker, "ModelServer"), maker.supervisor._server
+    assert running is not None
+    java.suspend()
+    try:
+        with pytest.raises(DeadlineExceeded, match=r"within 0\.5 s"):
+            running.workers(str(model._name))
+        until(lambda: not model.ready())
+    finally:
+        java.resume()
+    until(model.ready)
 
 
 def test_an_archive_that_does_not_load_says_why(maker: TorchServeMaker, tmp_path: Path) -> None:

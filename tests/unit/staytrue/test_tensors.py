@@ -31,6 +31,21 @@ def test_a_whole_number_that_no_float_holds_is_refused() -> None:
         parsed({"inputs": [tensor]}, "null")
 
 
+def test_text_that_utf_8_cannot_write_is_refused_wherever_it_stands() -> None:
+    half = "\ud83d"
+    good: dict[str, Any] = {"name": "a", "datatype": "BYTES", "shape": [2], "data": ["Köln", "Łódź"]}
+    for request, said in [
+        ({"id": half, "inputs": [good]}, 'body "id"'),
+        ({"inputs": [{**good, "name": half}]}, r"inputs\[0\].name"),
+        ({"inputs": [{**good, "data": ["Köln", half]}]}, 'input "a" data'),
+        ({"inputs": [good], "outputs": [{"name": half}]}, 'body "outputs"'),
+    ]:
+        with pytest.raises(InvalidInput, match=f"^{said}: expected text that UTF-8 can write, got half a char") as told:
+            parsed(request, "reject")
+        str(told.value).encode()
+    assert parsed({"inputs": [good]}, "reject").inputs[0].array.tolist() == ["Köln", "Łódź"]
+
+
 @pytest.mark.parametrize(
     ("inputs", "said"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import subprocess
 from dataclasses import dataclass, field
@@ -70,6 +71,13 @@ def quality(values: str) -> dict[str, str]:
     return {f'staytrue_quality_evidence_ratio{{{AT}, model="bikes", version="3"}}': values}
 
 
+def looked(*minutes: int) -> dict[str, str]:
+    """Ends of looks, a day apart, of which the first is there from the start and others come at these minutes."""
+    times = [0, *minutes, 2880]
+    ends = [f"{(day + 1) * 86400}x{till - at - 1}" for day, (at, till) in enumerate(itertools.pairwise(times))]
+    return {f'staytrue_looked_until_timestamp_seconds{{{AT}, model="bikes"}}': " ".join(ends)}
+
+
 def one(metric: str, values: str, more: str = "") -> dict[str, str]:
     """A series of the sidecar."""
     return {f"{metric}{{{AT}{more}}}": values}
@@ -121,6 +129,18 @@ CASES = [
         100,
         events("ok", "0+5x50 255x100"),
         events("ok", "0+5x200") | events("ok", "7x200", "never asked"),
+        MODEL,
+        "bikes has had no request for 30m.",
+    ),
+    Case(  # requests for models that there are not, and requests that were all refused, are no traffic that can vanish
+        "StaytrueTrafficVanished",
+        100,
+        events("ok", "0+5x50 255x100") | events("invalid_input", "0+5x50 255x100"),
+        events("not_found", "0+5x50 255x100", "")
+        | events("ok", "0x200")
+        | events("invalid_input", "0+5x50 255x100")
+        | events("ok", "0+5x50 255x100", "refused since")
+        | events("invalid_input", "0+5x200", "refused since"),
         MODEL,
         "bikes has had no request for 30m.",
     ),
@@ -193,8 +213,8 @@ CASES = [
     Case(
         "StaytrueDriftEvidence",
         1500,
-        drift("temp", "1.2x1600") | drift("hum", "0.1x1600"),
-        drift("temp", "0.9x1600") | drift("hum", "0.9x1000 1.5x600"),
+        drift("temp", "1.2x1600") | drift("hum", "0.1x1600") | looked(1440),
+        drift("temp", "0.9x1600") | drift("hum", "0.9x1000 1.5x600") | looked(1440),
         VERSION,
         "The inputs of bikes version 3 have moved: evidence 1.2.",
         {"staytrue_retrain": "true"},
@@ -202,8 +222,44 @@ CASES = [
     Case(
         "StaytrueQualityEvidence",
         1500,
-        quality("1.5x1600"),
-        quality("0.9x1000 1.5x600"),
+        quality("1.5x1600") | looked(1440),
+        quality("0.9x1000 1.5x600") | looked(1440),
+        VERSION,
+        "The error of bikes version 3 has grown: evidence 1.5.",
+        {"staytrue_retrain": "true"},
+    ),
+    Case(  # the next look comes 20 minutes late, and there is no evidence in it
+        "StaytrueDriftEvidence",
+        1450,
+        drift("temp", "1.2x1600") | looked(1440),
+        drift("temp", "1.2x1459 0.3x140") | looked(1460),
+        VERSION,
+        "The inputs of bikes version 3 have moved: evidence 1.2.",
+        {"staytrue_retrain": "true"},
+    ),
+    Case(
+        "StaytrueQualityEvidence",
+        1450,
+        quality("1.5x1600") | looked(1440),
+        quality("1.5x1459 0.3x140") | looked(1460),
+        VERSION,
+        "The error of bikes version 3 has grown: evidence 1.5.",
+        {"staytrue_retrain": "true"},
+    ),
+    Case(  # traffic stops after one look, so that there is no other
+        "StaytrueDriftEvidence",
+        2000,
+        drift("temp", "1.2x2100") | looked(1460),
+        drift("temp", "1.2x2100") | looked(),
+        VERSION,
+        "The inputs of bikes version 3 have moved: evidence 1.2.",
+        {"staytrue_retrain": "true"},
+    ),
+    Case(
+        "StaytrueQualityEvidence",
+        2000,
+        quality("1.5x2100") | looked(1460),
+        quality("1.5x2100") | looked(),
         VERSION,
         "The error of bikes version 3 has grown: evidence 1.5.",
         {"staytrue_retrain": "true"},
