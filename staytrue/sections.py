@@ -186,7 +186,7 @@ class ServingSection(Section):
     event_time: Literal["arrival", "request"] = Field(
         default="arrival", description="request: believe the request parameter `event_time` (for replays)"
     )
-    threads: Count = Field(default=1, description="ONNX Runtime threads a run")
+    threads: Count = Field(default=1, description="processor threads a run")
     max_concurrency: Count = Field(default=256, description="requests in the house; more are answered 429")
     reload_seconds: Positive = Field(default=0.2, description="how often aliases are looked at")
     drain_seconds: Positive = Field(default=20, description="how long SIGTERM waits for requests in flight")

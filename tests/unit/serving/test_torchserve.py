@@ -265,6 +265,7 @@ def test_a_model_that_takes_too_long_to_load_leaves_no_worker_behind(
     slow = archive(tmp_path, "import time\n\ndef handle(data, context):\n    time.sleep(600)\n")
     with monkeypatch.context() as patched:
         patched.setattr(running._management, "ask", hurried)
+        patched.setattr(running, "_settings", SETTINGS.model_copy(update={"start_seconds": 600}))
         with pytest.raises(DeadlineExceeded):
             maker(slow, SIGNATURE)
     until(lambda: not maker.supervisor._leaving)
