@@ -28,7 +28,7 @@ class Serve:
         parser.add_argument("--log", type=Path, help="folder of the event log")
         parser.add_argument("--runtime", help="onnx, or torchserve: a TorchServe that is started and watched")
         parser.add_argument("--provider", help="where ONNX Runtime runs: cpu, cuda or tensorrt")
-        parser.add_argument("--threads", type=int, help="ONNX Runtime threads a run")
+        parser.add_argument("--threads", type=int, help="processor threads a run")
         parser.add_argument("--nan-policy", help="reject, null or string")
         parser.add_argument("--insecure", action="store_const", const=True, help="allow an address beyond loopback")
 
