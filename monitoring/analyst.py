@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from monitoring.analysis.windows import WindowRows
+    from monitoring.analysis.rows import WindowRows
     from monitoring.display.vitals import Vitals
     from monitoring.ingest.collector import Collector
     from monitoring.ingest.lake import Lake

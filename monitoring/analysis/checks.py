@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from monitoring.analysis.windows import WindowRows
+    from monitoring.analysis.rows import WindowRows
     from staytrue.profile import ReferenceColumn, ReferenceProfile
 
 MISSING_MORE = 0.05

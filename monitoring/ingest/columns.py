@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from monitoring.analysis.drift.shift import CONFIDENCE
-from monitoring.analysis.windows import WindowRows
+from monitoring.analysis.rows import WindowRows
 from staytrue.pictures import SUMMARIES
 from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from monitoring.analysis.windows import WindowRows
+    from monitoring.analysis.rows import WindowRows
     from staytrue.events import Event, Label
     from staytrue.signature import Signature
 

@@ -15,7 +15,7 @@ from staytrue.records import utc, write_atomically
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from monitoring.analysis.windows import WindowRows
+    from monitoring.analysis.rows import WindowRows
     from staytrue.profile import ReferenceProfile
     from staytrue.windows import Window
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from monitoring.analysis.windows import WindowRows
+    from monitoring.analysis.rows import WindowRows
     from staytrue.windows import Evidence
 
 

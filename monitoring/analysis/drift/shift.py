@@ -27,7 +27,7 @@ from staytrue.windows import Evidence
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from monitoring.analysis.windows import WindowRows
+    from monitoring.analysis.rows import WindowRows
     from staytrue.profile import ReferenceProfile
     from staytrue.sections import MonitoringSection
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from monitoring.analysis.windows import WindowRows
+from monitoring.analysis.rows import WindowRows
 from staytrue.profile import ReferenceColumn, ReferenceProfile
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from monitoring.analysis.windows import Analysis, WindowRows
+from monitoring.analysis.rows import WindowRows
+from monitoring.analysis.windows import Analysis
 from staytrue.profile import ReferenceColumn, ReferenceProfile
 from staytrue.records import DAY_SECONDS
 from staytrue.sections import MonitoringSection

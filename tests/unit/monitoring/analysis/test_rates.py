@@ -10,7 +10,8 @@ from scipy import stats
 
 from monitoring.analysis.drift import budget
 from monitoring.analysis.rates import RateBaseline, scaled, together, variance
-from monitoring.analysis.windows import Analysis, WindowRows
+from monitoring.analysis.rows import WindowRows
+from monitoring.analysis.windows import Analysis
 from staytrue.profile import ReferenceProfile
 from staytrue.records import DAY_SECONDS
 from staytrue.sections import MonitoringSection

@@ -17,7 +17,7 @@ from scipy import signal, stats
 from monitoring.analysis.drift import budget
 from monitoring.analysis.drift.shift import TOLERANCE, BlockShift
 from monitoring.analysis.quality import CORRELATION_LIMIT, QualityBaseline
-from monitoring.analysis.windows import WindowRows
+from monitoring.analysis.rows import WindowRows
 from staytrue.profile import ReferenceColumn, ReferenceProfile
 from staytrue.records import DAY_SECONDS
 from staytrue.sections import MonitoringSection

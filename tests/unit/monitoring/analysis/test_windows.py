@@ -8,7 +8,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from monitoring.analysis.windows import Analysis, WindowRows
+from monitoring.analysis.rows import WindowRows
+from monitoring.analysis.windows import Analysis
 from staytrue.records import DAY_SECONDS
 from staytrue.sections import MonitoringSection
 from staytrue.windows import Window

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from monitoring.analysis.windows import WindowRows
+from monitoring.analysis.rows import WindowRows
 from monitoring.response.reports import Reports
 from staytrue.profile import ReferenceColumn, ReferenceProfile
 from staytrue.windows import Check, Window

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from monitoring.analysis.drift.base import Detector
-    from monitoring.analysis.windows import WindowRows
+    from monitoring.analysis.rows import WindowRows
     from staytrue.windows import Evidence
 
 POLICY = MonitoringSection(window_days=7)
