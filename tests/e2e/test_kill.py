@@ -31,10 +31,11 @@ def rows(count: int) -> list[Row]:
     return [row for row in read() if row.values["mnth"] == "May"][:count]
 
 
-def send(address: str, some: list[Row]) -> list[str]:
+def send(address: str, some: list[Row], begun: Callable[[], None] = lambda: None) -> list[str]:
     """Ask for predictions; ids of those that were answered. Stops at the first request that is not."""
     connection, answered = Connection(address), list[str]()
     _, metadata = connection.call("GET", "/v2/models/bikes")
+    begun()
     try:
         for row in some:
             status, body = connection.call("POST", "/v2/models/bikes/infer", infer_body(row, metadata["inputs"]))
@@ -72,8 +73,7 @@ def test_server_killed_in_the_middle_loses_no_answered_request(project: Path, st
     first = start("serve", project, "--port", port)
     answered = send(first.address, rows(150))
     killer = threading.Timer(0.15, first.process.kill)  # falls anywhere within a request
-    killer.start()
-    answered += send(first.address, rows(700))
+    answered += send(first.address, rows(700), killer.start)
     killer.join()
     first.process.wait(10)
     assert 150 < len(answered) < 850
