@@ -52,8 +52,8 @@ chart: setup ## write the chart's rules, dashboards and table of values from the
 cover: setup ## branch coverage of the kernel
 	$(BIN)/python -m pytest --cov --cov-report=term-missing staytrue $(wildcard tests/unit/staytrue tests/golden tests/property)
 
-bench: setup ## what serving costs, beside bare ONNX Runtime
-	$(BIN)/python -m benchmarks.serving
+bench: setup ## what serving costs, beside bare ONNX Runtime and other servers; ARGS="--models T --peers fastapi"
+	$(BIN)/python -m benchmarks $(ARGS)
 
 lock: setup ## write requirements.lock anew from pyproject.toml
 	rm -rf $(LOCKING) && $(BIN)/python -m venv $(LOCKING)

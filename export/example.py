@@ -70,7 +70,7 @@ def _edges(spec: TensorSpec) -> list[Any]:
     if spec.datatype == "BOOL":
         return [False, True]
     kind = NUMPY[spec.datatype]
-    if spec.datatype.startswith("FP"):
+    if kind.kind == "f":
         top = float(np.finfo(kind).max)
         return [np.nan, 0.0, -0.0, 1.0, -1.0, 1e3, -1e3, min(1e30, top), -min(1e30, top)]
     if spec.datatype == "UINT8" and len(spec.shape) > 2:  # pictures: black, white, noise

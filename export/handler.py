@@ -25,14 +25,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from staytrue.bodies import parsed, written
 from staytrue.errors import ErrorCode, InternalError, InvalidInput, StaytrueError
 from staytrue.eventlog import Writer
 from staytrue.events import Event, Tensor, encode
 from staytrue.records import Record, moment, read
-from staytrue.sections import ServingSection
+from staytrue.server import ServingSection
 from staytrue.settings import gateway, resolve
 from staytrue.signature import Signature, rows_of
-from staytrue.tensors import Answer, Given, Parsed, accepted, coded, decoded, parsed, wanted, written
+from staytrue.tensors import Answer, Given, Parsed, accepted, coded, decoded, wanted
 from staytrue.texts import from_json, writable
 
 log = logging.getLogger(__name__)
@@ -112,7 +113,7 @@ class Handler:
                 call.asked = parsed(from_json(body), self._settings.nan_policy)
             call.time = self._time(call)
             call.arrays = accepted(self.signature, self.contents.max_batch, call.asked.inputs)
-            wanted(self.signature, call.asked.outputs)  # before it is run in vain
+            wanted(self.signature, call.asked)  # before it is run in vain
         except Exception as error:  # noqa: BLE001 - one request's fault is not another's
             _failed(call, error)
         return call
@@ -179,7 +180,7 @@ class Handler:
     def _body(self, call: Call, name: str) -> bytes:
         if call.marked:
             return msgspec.msgpack.encode(self._tensors(call.outputs, output=True))
-        outputs = [(spec, call.outputs[spec.name]) for spec in wanted(self.signature, call.asked.outputs)]
+        outputs = [(asked, call.outputs[asked.spec.name]) for asked in wanted(self.signature, call.asked)]
         answer = Answer(name, call.asked.id, self.contents.name, self.contents.version, outputs)
         return json.dumps(written(answer, self._settings.nan_policy)).encode()
 

@@ -14,7 +14,7 @@ from serving.runtimes.onnx import OnnxMaker
 from serving.runtimes.torchserve.runtime import TorchServeMaker
 from staytrue.bundle import REQUIRED_BATCHES, Parity, digest
 from staytrue.errors import CorruptData, InvalidInput
-from staytrue.sections import ServingSection
+from staytrue.server import ServingSection
 from staytrue.settings import resolve
 from staytrue.signature import NUMPY
 from staytrue.tensors import coded, decoded

@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 STATUS = {
     ErrorCode.INVALID_INPUT: 400,
     ErrorCode.INVALID_CONFIG: 500,
+    ErrorCode.UNAUTHENTICATED: 401,
+    ErrorCode.PERMISSION_DENIED: 403,
     ErrorCode.NOT_FOUND: 404,
     ErrorCode.TOO_LARGE: 413,
     ErrorCode.UNSUPPORTED: 405,
@@ -41,6 +43,7 @@ STATUS = {
     ErrorCode.DEADLINE_EXCEEDED: 504,
     ErrorCode.UNAVAILABLE: 503,
     ErrorCode.CORRUPT_DATA: 500,
+    ErrorCode.CANCELLED: 499,
     ErrorCode.INTERNAL: 500,
 }
 LARGEST_BODY = 16 * 1024 * 1024

@@ -1,125 +1,149 @@
-"""Puts the server together and runs it until SIGTERM."""
+"""Puts one process of the server together and runs it until SIGTERM."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
+import ssl
 from typing import TYPE_CHECKING
 
-import uvicorn
+import uvloop
 
+from serving.access import Access
 from serving.dataplane import Dataplane
 from serving.grpc.server import Grpc
 from serving.heartbeat import Pulse
+from serving.http.server import Limits, Server
 from serving.registry import Registry
 from serving.rest.server import Rest
 from serving.runtimes.factory import maker
+from staytrue.errors import InvalidConfig
 from staytrue.eventlog import Writer
-from staytrue.listening import address, ended_by, listen
+from staytrue.listening import address, ended_by
 from staytrue.store import Store
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
-    from staytrue.sections import ServingSection
+    from serving.loading import Lane
+    from serving.ports import Ports
+    from serving.runtimes.base import Runtime
+    from staytrue.bundle import Bundle
+    from staytrue.server import ServingSection
 
 log = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 1.0
 
 
-def run(settings: ServingSection, store: Path) -> int:
+def run(settings: ServingSection, store: Path, ports: Ports, open_writer: Callable[..., Writer] = Writer) -> int:
     """Serve until SIGTERM or SIGINT; the exit code.
 
     Raises:
-        InvalidConfig: the address cannot be listened on, or what is to run the models is not here.
+        InvalidConfig: what is to run the models is not here, or a file of keys or certificates is wrong.
     """
-    bound = listen(settings.host, settings.port, insecure=settings.insecure)
-    reserved = None
-    if settings.grpc_port is not None:
-        reserved = listen(settings.host, settings.grpc_port, insecure=settings.insecure, flag="--grpc-port")
+    access, context = Access(settings.keys), tls(settings)
     with maker(settings) as make:
         log.info("models run in %s", make.description)
-        _run(settings, Registry(Store(store), settings.models, make), (bound, reserved))
+        writer = open_writer(settings.log, durability=settings.durability, max_bytes=settings.log_max_bytes)
+
+        def attach(bundle: Bundle, runtime: Runtime) -> Lane:
+            return dataplane.attach(bundle, runtime)
+
+        registry = Registry(Store(store), settings.models, make, attach=attach)
+        dataplane = Dataplane(registry, writer, settings)
+        try:
+            registry.refresh()
+            uvloop.run(_serve(dataplane, settings, access, ports, context, writer.name))
+        finally:
+            dataplane.close()
+            registry.close()
+            writer.close()
     return 0
 
 
-def _run(settings: ServingSection, registry: Registry, sockets: tuple[socket.socket, socket.socket | None]) -> None:
-    writer = Writer(settings.log, durability=settings.durability, max_bytes=settings.log_max_bytes)
-    registry.refresh()
-    dataplane = Dataplane(registry, writer, settings)
+def tls(settings: ServingSection) -> ssl.SSLContext | None:
+    """What HTTP speaks TLS with; None without a certificate.
+
+    Raises:
+        InvalidConfig: a file cannot be read or does not fit.
+    """
+    if settings.tls_certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        asyncio.run(_serve(dataplane, settings, sockets, writer.name))
-    finally:
-        dataplane.close()
-        registry.close()
-        writer.close()
+        context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+        if settings.tls_client_ca is not None:
+            context.load_verify_locations(settings.tls_client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except (OSError, ssl.SSLError) as error:
+        where = "serving.tls_certificate, tls_key or tls_client_ca"
+        raise InvalidConfig(where, f"cannot be used: {error.strerror or error}") from error
+    return context
 
 
 async def _serve(
-    dataplane: Dataplane, settings: ServingSection, bound: tuple[socket.socket, socket.socket | None], worker: str
+    dataplane: Dataplane,
+    settings: ServingSection,
+    access: Access,
+    ports: Ports,
+    context: ssl.SSLContext | None,
+    worker: str,
 ) -> None:
-    @contextlib.asynccontextmanager
-    async def lifespan(_: object) -> AsyncIterator[None]:
-        tasks = [
-            asyncio.create_task(_follow(dataplane.registry, settings.reload_seconds)),
-            asyncio.create_task(_beat(dataplane, Pulse(dataplane, worker))),
-        ]
-        yield
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
 
-    config = uvicorn.Config(
-        Rest(dataplane, settings).app(lifespan),
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        timeout_graceful_shutdown=int(settings.drain_seconds) or 1,
+    def stop(*_: object) -> None:
+        dataplane.draining = True
+        loop.call_soon_threadsafe(ended.set)
+
+    rpc = Grpc(dataplane, settings, access)
+    servers = [Server(Rest(dataplane, settings, access).handle, limits_of(settings))]
+    await servers[0].start(ports.rest, context)
+    if ports.admin is not None:
+        servers.append(Server(Rest(dataplane, settings, access, admin=True).handle, limits_of(settings)))
+        await servers[1].start(ports.admin, context)
+    if ports.grpc is not None:
+        rpc.start(ports.grpc, reuse_port=settings.workers > 1, tells=ports.tells)
+    tasks = [
+        asyncio.create_task(_follow(dataplane.registry, settings.reload_seconds)),
+        asyncio.create_task(_beat(dataplane, Pulse(dataplane, worker))),
+    ]
+    with ended_by(stop):
+        _tell(ports, secure=context is not None)
+        await ended.wait()
+        log.info("draining")
+        await asyncio.gather(
+            *(server.drain(settings.drain_seconds) for server in servers),
+            asyncio.to_thread(rpc.stop, settings.drain_seconds),
+        )
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def limits_of(settings: ServingSection) -> Limits:
+    """What callers over HTTP may take, by the settings."""
+    return Limits(
+        body_bytes=settings.max_body_bytes,
+        held_bytes=settings.max_inflight_bytes,
+        connections=settings.max_connections,
+        idle_seconds=settings.idle_seconds,
+        body_seconds=settings.read_seconds,
+        write_seconds=settings.write_seconds,
     )
-    for_rest, for_grpc = bound
-    rpc = Grpc(dataplane, settings)
-    if for_grpc is not None:
-        await rpc.start(for_grpc)
-    try:
-        await Server(config, dataplane, rpc).serve(sockets=[for_rest])
-    finally:
-        await rpc.stop()
 
 
-class Server(uvicorn.Server):
-    """uvicorn, with the words that callers wait for, readiness that ends first, and exit code 0 after SIGTERM."""
-
-    def __init__(self, config: uvicorn.Config, dataplane: Dataplane, rpc: Grpc) -> None:
-        super().__init__(config)
-        self._dataplane, self._rpc = dataplane, rpc
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then say where."""
-        await super().startup(sockets)
-        for bound in sockets or []:
-            print(f"staytrue serve: listening on {address(bound)}", flush=True)  # noqa: T201 - callers wait for it
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let requests in flight end, of both protocols at once."""
-        await asyncio.gather(super().shutdown(sockets), self._rpc.stop())
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Drain on a signal. uvicorn's own raises it again afterwards, which ends a clean shutdown with an error."""
-
-        def stop(number: int, frame: object) -> None:
-            del frame
-            self._dataplane.draining = True
-            self.handle_exit(number, None)
-
-        with ended_by(stop):
-            yield
+def _tell(ports: Ports, *, secure: bool) -> None:
+    """Say where: callers wait for these words."""
+    if not ports.tells:
+        return
+    names: list[tuple[str, socket.socket | None]] = [("admin ", ports.admin), ("", ports.rest)]
+    for name, bound in names:
+        if bound is not None:
+            said = address(bound).replace("http:", "https:") if secure else address(bound)
+            print(f"staytrue serve: {name}listening on {said}", flush=True)  # noqa: T201 - callers wait for it
 
 
 async def _follow(registry: Registry, seconds: float) -> None:

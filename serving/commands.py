@@ -12,7 +12,12 @@ from staytrue.settings import resolve
 if TYPE_CHECKING:
     import argparse
 
-_FLAGS = ("host", "port", "grpc_port", "log", "insecure", "threads", "nan_policy", "runtime", "provider")
+    from serving.ports import Ports
+
+_FLAGS = (
+    "host", "port", "grpc_port", "admin_port", "keys", "workers", "log", "insecure", "threads", "nan_policy",
+    "runtime", "provider",
+)  # fmt: skip
 
 
 class Serve:
@@ -25,21 +30,37 @@ class Serve:
         parser.add_argument("--host", help="address to listen on")
         parser.add_argument("--port", type=int, help="port; 0 for any free one, which is printed")
         parser.add_argument("--grpc-port", type=int, help="port of gRPC; 0 for any free one, which is printed")
+        parser.add_argument("--admin-port", type=int, help="port for loading and unloading; none by default")
+        parser.add_argument("--keys", type=Path, help="file of API keys, as `staytrue keys new` writes it")
+        parser.add_argument("--workers", type=int, help="processes that share the ports")
         parser.add_argument("--log", type=Path, help="folder of the event log")
         parser.add_argument("--runtime", help="onnx, or torchserve: a TorchServe that is started and watched")
-        parser.add_argument("--provider", help="where ONNX Runtime runs: cpu, cuda or tensorrt")
+        parser.add_argument("--provider", help="where ONNX Runtime runs: cpu, cuda, tensorrt or openvino")
         parser.add_argument("--threads", type=int, help="processor threads a run")
         parser.add_argument("--nan-policy", help="reject, null or string")
         parser.add_argument("--insecure", action="store_const", const=True, help="allow an address beyond loopback")
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Serve until SIGTERM."""
-        from serving.app import run
+        from serving.ports import reserve
 
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         project = projects.load(arguments.project)
         flags = {name: getattr(arguments, name) for name in _FLAGS}
-        return run(resolve(project.serving, "serving", flags), arguments.store or project.store)
+        settings, store = resolve(project.serving, "serving", flags), arguments.store or project.store
+        ports = reserve(settings)
+        if settings.workers == 1:
+            from serving.app import run
+
+            return run(settings, store, ports)
+        from serving.workers import Workers
+
+        def serve(own: Ports) -> int:
+            from serving.app import run  # after the fork: threads of what is imported would not survive it
+
+            return run(settings, store, own)
+
+        return Workers(settings.workers, ports, serve, settings.drain_seconds + 5.0).run()
 
 
 serve = Serve()

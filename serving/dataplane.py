@@ -1,99 +1,41 @@
-"""The only logic of serving: admit, route, run, write the event, then answer. Protocols translate to it and from it."""
+"""The only logic of serving: admit, route, queue, run, write the event, then answer. Protocols translate for it."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import os
 import threading
 import time
-import uuid
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from staytrue.errors import DeadlineExceeded, InternalError, Overloaded, StaytrueError
-from staytrue.events import Event, Tensor, encode
+from serving.batching import Lane
+from serving.calls import Call, Request, Written
+from serving.description import Description
+from serving.endings import Endings, nothing
+from serving.loading import example
+from serving.statistics import Statistics
+from serving.tickets import Ticket, limits_of
+from staytrue.errors import DeadlineExceeded, Overloaded, StaytrueError
+from staytrue.events import encode
 from staytrue.records import moment
 from staytrue.signature import rows_of
-from staytrue.tensors import Answer, Parsed, accepted, wanted
+from staytrue.tensors import accepted, wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from serving.registry import Loaded, Registry
+    from serving.calls import Done
+    from serving.registry import Registry
+    from serving.runtimes.base import Runtime
     from staytrue.bundle import Bundle
     from staytrue.eventlog import Writer
-    from staytrue.events import Heartbeat, Role
-    from staytrue.sections import ServingSection
+    from staytrue.events import Heartbeat
+    from staytrue.server import ServingSection
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Request:
-    """An inference request, whatever it came by. ``read`` gives the inputs once the model's signature is known."""
-
-    model: str
-    version: str | None
-    protocol: str
-    read: Callable[[Bundle], Parsed]
-    write: Callable[[Answer], bytes]
-    """Writes the answer in the protocol's form; what cannot be written fails the request, and its event says so."""
-    trace_id: str = ""
-
-
-@dataclass(frozen=True)
-class Written:
-    """An answer ready to be sent."""
-
-    event_id: str
-    version: str
-    body: bytes
-
-
-@dataclass(frozen=True)
-class Description:
-    """A version as it is told to callers."""
-
-    bundle: Bundle
-    versions: list[str]
-    """Those that are loaded."""
-    platform: str
-    provider: str
-    runtime: str
-    refused: dict[str, str]
-    """Version → why it did not load."""
-    ready: bool
-
-    def more(self) -> dict[str, Any]:
-        """What the protocol's metadata has no place for."""
-        specs = [*self.bundle.signature.inputs, *self.bundle.signature.outputs]
-        return {
-            "version": self.bundle.version,
-            "runtime": self.runtime,
-            "provider": self.provider,
-            "max_batch": self.bundle.max_batch,
-            "categories": {spec.name: spec.categories for spec in specs if spec.categories},
-            "refused_versions": self.refused,
-        }
-
-
-@dataclass
-class _Draft:
-    """An event in the making."""
-
-    id: str
-    arrived: float
-    model: str = ""
-    version: str = ""
-    role: Role = "champion"
-    request_id: str = ""
-    time: float = 0.0
-    rows: int = 0
-    run_seconds: float = 0.0
-    inputs: list[Tensor] = field(default_factory=list)
-    outputs: list[Tensor] = field(default_factory=list)
+WATCH_SECONDS = 0.1
+HELPERS = 4
+"""Threads for what would hold up the event loop: large bodies, versions that have to be loaded first."""
 
 
 class Dataplane:
@@ -103,15 +45,30 @@ class Dataplane:
         self, registry: Registry, writer: Writer, settings: ServingSection, clock: Callable[[], float] = time.time
     ) -> None:
         self.registry, self._writer, self._settings, self._clock = registry, writer, settings, clock
-        self._counting = threading.Lock()
-        # Beside TorchServe a thread only waits for a socket: one for each request, or a model that is stuck stops all.
-        waiting = settings.runtime == "torchserve"
-        threads = settings.max_concurrency if waiting else max(4, os.cpu_count() or 1)
-        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="infer")
-        self._patience = settings.torchserve.timeout_seconds if waiting else None
-        self.in_flight = 0
-        self.answered = 0
+        self._turn = threading.Lock()
+        self.helpers = ThreadPoolExecutor(max_workers=HELPERS, thread_name_prefix="help")
+        self.statistics = Statistics()
+        self._ends = Endings(
+            registry,
+            writer,
+            self.statistics,
+            clock,
+            slow_seconds=settings.slow_seconds,
+            all_lines=settings.access_log,
+        )
         self.draining = False
+        self._lanes: set[Lane] = set()
+        self._watching = threading.Event()
+        threading.Thread(target=self._watch, name="watch", daemon=True).start()
+
+    def attach(self, bundle: Bundle, runtime: Runtime) -> Lane:
+        """The queue of a version that has just been loaded; for the registry."""
+        limits = limits_of(self._settings)
+        lane = Lane(bundle.name, runtime, bundle.signature, bundle.max_batch, limits, self._ends.settled)
+        lane.warm(example(bundle.signature), 1)
+        with self._turn:
+            self._lanes = {other for other in self._lanes if not other.closed} | {lane}
+        return lane
 
     def ready(self) -> bool:
         """Whether requests are welcome and every model has answered a real inference in this process."""
@@ -131,104 +88,161 @@ class Dataplane:
                 platform=self.registry.make.platform,
                 provider=self.registry.make.provider,
                 runtime=loaded.runtime.description,
-                refused=model.refused,
-                ready=not self.draining and loaded.runtime.ready(),
+                refused=dict(model.refused),
+                ready=not self.draining and loaded.ready(),
             )
 
-    async def submit(self, request: Request) -> Written:
-        """Answer one request without holding up the event loop; see :meth:`infer`.
+    @property
+    def in_flight(self) -> int:
+        """Requests in the house."""
+        return self._ends.in_flight
 
-        Raises:
-            Overloaded: too many requests are in the house already.
+    @property
+    def answered(self) -> int:
+        """Requests answered since the start, refusals included."""
+        return self._ends.answered
+
+    def submit(self, request: Request, done: Done, *, beside: bool = False, wake: bool = True) -> Call:
+        """Answer a request. Never raises; ``done`` is called once, by any thread, perhaps before this returns.
+
+        ``beside`` reads the request in a thread of its own: for those so large that reading would hold up the caller.
+        Without ``wake`` the request waits in its lane (``call.lane``) for somebody to wake it.
         """
-        return await self.take(request.protocol, request.model, lambda: request)
+        call = self._ends.begin(request, done)
+        if self._ends.in_flight > self._settings.max_concurrency:
+            got = f"has {self._settings.max_concurrency} requests in the house, its limit"
+            self._fail(call, Overloaded("server", got, hint="try again"))
+        elif beside:
+            self.helpers.submit(self._begin, call, wake=True)
+        else:
+            self._begin(call, wake=wake)
+        return call
 
-    async def take(self, protocol: str, model: str, make: Callable[[], Request]) -> Written:
-        """Answer what is first to be made a request, beside the event loop too: unpacking may take long, and much room.
-
-        Raises:
-            Overloaded: too many requests are in the house already.
-            StaytrueError: it is no request; the event says so.
-        """
-        if self.in_flight >= self._settings.max_concurrency:
-            full = Overloaded("server", f"has {self.in_flight} requests in the house, its limit", hint="try again")
-            self.refuse(protocol, model, full)
-            raise full
-        self.in_flight += 1
-        try:
-            arrived = self._clock()  # here, so that a wait for a free thread counts as time in the queue
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._pool, self._made, protocol, model, make, arrived)
-        finally:
-            self.in_flight -= 1
-
-    def _made(self, protocol: str, model: str, make: Callable[[], Request], arrived: float) -> Written:
-        try:
-            request = make()
-        except StaytrueError as error:
-            self.refuse(protocol, model, error)
-            raise
-        return self.infer(request, arrived)
-
-    def infer(self, request: Request, arrived: float | None = None) -> Written:
-        """Answer one request, which arrived just now where nothing else is said.
+    def infer(self, request: Request) -> Written:
+        """Answer a request and wait for it.
 
         Raises:
             StaytrueError: it was refused or failed, and the event says so; for an unexpected fault an InternalError
                 that carries the event's id.
             Unavailable: the event could not be written; no prediction is given then.
         """
-        draft = _Draft(id=uuid.uuid4().hex, arrived=self._clock() if arrived is None else arrived)
-        try:
-            written = self._answer(request, draft)
-        except StaytrueError as error:
-            self._log(request.protocol, request.trace_id, draft, error)
-            raise
-        except Exception as error:
-            log.exception("request %s failed", draft.id)
-            hidden = InternalError("server", f"failed; request {draft.id} in its log tells why")
-            self._log(request.protocol, request.trace_id, draft, hidden)
-            raise hidden from error
-        else:
-            self._log(request.protocol, request.trace_id, draft, None)
-            return written
+        outcome: list[Written | StaytrueError] = []
+        ended = threading.Lock()
+        ended.acquire()
 
-    def close(self) -> None:
-        """Wait for requests that run."""
-        self._pool.shutdown(wait=True)
+        def done(told: Written | StaytrueError) -> None:
+            outcome.append(told)
+            ended.release()
+
+        self.submit(request, done)
+        ended.acquire()
+        (told,) = outcome
+        if isinstance(told, StaytrueError):
+            raise told
+        return told
+
+    def cancel(self, call: Call, error: StaytrueError) -> None:
+        """The caller wants it no more: what still waits is not run."""
+        if call.ticket is not None and call.lane is not None:
+            call.lane.cancel(call.ticket, error)
+        else:
+            call.request_cancelled = error
 
     def refuse(self, protocol: str, model: str, error: StaytrueError) -> None:
         """Write the event of a request that never became one (no body, too large …)."""
-        draft = _Draft(id=uuid.uuid4().hex, arrived=self._clock(), model=self._known(model))
-        self._log(protocol, "", draft, error)
+        empty = Request(model=model, version=None, protocol=protocol, read=nothing, write=nothing)
+        call = self._ends.begin(empty, nothing)
+        call.model = self._known(model)
+        self._fail(call, error)
 
-    def _answer(self, request: Request, draft: _Draft) -> Written:
-        draft.model = self._known(request.model)
-        waited = self._clock() - draft.arrived
-        if self._patience is not None and waited >= self._patience:
-            raise DeadlineExceeded("server", expected=f"an answer within {self._patience:g} s", got=f"{waited:.1f} s")
-        with self.registry.version(request.model, request.version) as loaded:
-            draft.version = loaded.bundle.version
-            if request.version is not None:
-                draft.role = "pinned"
-            parsed = request.read(loaded.bundle)
-            draft.request_id = parsed.id
-            draft.time = self._event_time(parsed.parameters)
-            answer = self._run(loaded, parsed, draft)
-            return Written(draft.id, answer.version, request.write(answer))
+    def beat(self, heartbeat: Heartbeat) -> None:
+        """Write a heartbeat into the log."""
+        self._writer.append([encode(heartbeat)])
 
-    def _run(self, loaded: Loaded, parsed: Parsed, draft: _Draft) -> Answer:
-        bundle = loaded.bundle
+    def queued_rows(self) -> int:
+        """Rows that wait in all lanes."""
+        return sum(lane.rows for lane in list(self._lanes))
+
+    def runs(self) -> tuple[int, int]:
+        """Runs and their rows since the start, of lanes that are open."""
+        lanes = list(self._lanes)
+        return sum(lane.counts.runs for lane in lanes), sum(lane.counts.rows for lane in lanes)
+
+    def close(self) -> None:
+        """Wait for requests that run."""
+        self.helpers.shutdown(wait=True)
+        until = time.monotonic() + 5.0
+        while self.in_flight and time.monotonic() < until:
+            time.sleep(0.01)
+        self._watching.set()
+
+    def _begin(self, call: Call, *, wake: bool) -> None:
+        """Lease a version, read the request, queue it."""
+        try:
+            if not self._leased(call):
+                return
+            ticket = self._read(call)
+            if call.request_cancelled is not None:
+                self._fail(call, call.request_cancelled)
+                return
+            lane: Lane = call.lease.loaded.lane
+            call.lane, call.ticket = lane, ticket
+            lane.put(ticket, wake=wake)
+        except StaytrueError as error:
+            self._fail(call, error)
+        except Exception as error:  # noqa: BLE001 - hidden and logged
+            self._fail(call, self._ends.hidden(call, error))
+
+    def _leased(self, call: Call) -> bool:
+        request = call.request
+        call.model = self._known(request.model)
+        lease = self.registry.lease(request.model, request.version, request.sticky or request.request_id)
+        if lease is None:
+            self.helpers.submit(self._pinned, call)
+            return False
+        call.lease, call.version, call.role = lease, lease.loaded.bundle.version, lease.role
+        return True
+
+    def _pinned(self, call: Call) -> None:
+        """Load the version that was named, then go on; in a thread that may wait."""
+        try:
+            self.registry.pin(call.request.model, call.request.version or "")
+        except StaytrueError as error:
+            self._fail(call, error)
+        except Exception as error:  # noqa: BLE001 - hidden and logged
+            self._fail(call, self._ends.hidden(call, error))
+        else:
+            self._begin(call, wake=True)
+
+    def _read(self, call: Call) -> Ticket:
+        bundle, request = call.lease.loaded.bundle, call.request
+        if request.deadline <= time.monotonic():
+            raise DeadlineExceeded("request", expected="time left to answer", got="none")
+        parsed = request.read(bundle)
+        call.request_id = parsed.id or request.request_id
+        call.echo = parsed.id
+        if parsed.parameters:
+            call.time = self._event_time(parsed.parameters)
         arrays = accepted(bundle.signature, bundle.max_batch, parsed.inputs)
-        asked = wanted(bundle.signature, parsed.outputs)
-        draft.inputs = [Tensor.of(spec.name, spec.datatype, arrays[spec.name]) for spec in bundle.signature.inputs]
-        draft.rows = rows_of(list(arrays.values()))
-        began = time.perf_counter()
-        results = loaded.runtime.run(arrays)
-        draft.run_seconds = time.perf_counter() - began
-        draft.outputs = [Tensor.of(spec.name, spec.datatype, results[spec.name]) for spec in bundle.signature.outputs]
-        outputs = [(spec, results[spec.name]) for spec in asked]
-        return Answer(draft.id, parsed.id, bundle.name, bundle.version, outputs)
+        call.asked = wanted(bundle.signature, parsed)
+        ticket = Ticket(arrays, rows_of(list(arrays.values())), self._deadline(request))
+        ticket.call = call
+        return ticket
+
+    def _deadline(self, request: Request) -> float:
+        longest = self._settings.timeout_seconds
+        return min(request.deadline, time.monotonic() + longest) if longest is not None else request.deadline
+
+    def _fail(self, call: Call, error: StaytrueError) -> None:
+        self._ends.failed(call, error)
+        if self._settings.durability == "sync":  # the disk is waited for, and whoever asks may be the event loop
+            self.helpers.submit(self._ends.end, [call])
+        else:
+            self._ends.end([call])
+
+    def _known(self, model: str) -> str:
+        """The model's name, or "" for one that is not here: names of strangers must not become labels of metrics."""
+        return model if self.registry.knows(model) else ""
 
     def _event_time(self, parameters: dict[str, Any]) -> float:
         """When it happened, where the server is told to believe the request; otherwise 0, for arrival.
@@ -241,34 +255,10 @@ class Dataplane:
             return 0.0
         return moment(said, 'parameter "event_time"')
 
-    def _log(self, protocol: str, trace_id: str, draft: _Draft, error: StaytrueError | None) -> None:
-        now = self._clock()
-        event = Event(
-            id=draft.id,
-            time=draft.time or draft.arrived,
-            recorded=now,
-            request_id=draft.request_id,
-            trace_id=trace_id,
-            model=draft.model,
-            version=draft.version,
-            role=draft.role,
-            protocol=protocol,
-            status=error.code.value if error else "ok",
-            error=str(error)[:500] if error else "",
-            rows=draft.rows,
-            queue_seconds=max(0.0, now - draft.arrived - draft.run_seconds),
-            run_seconds=draft.run_seconds,
-            inputs=draft.inputs,
-            outputs=draft.outputs,
-        )
-        self._writer.append([encode(event)])
-        with self._counting:
-            self.answered += 1
-
-    def beat(self, heartbeat: Heartbeat) -> None:
-        """Write a heartbeat into the log."""
-        self._writer.append([encode(heartbeat)])
-
-    def _known(self, model: str) -> str:
-        """The model's name, or "" for one that is not here: names of strangers must not become labels of metrics."""
-        return model if model in self.registry.names() else ""
+    def _watch(self) -> None:
+        while not self._watching.wait(WATCH_SECONDS):
+            for lane in list(self._lanes):
+                try:
+                    lane.watch()
+                except Exception:
+                    log.exception("a queue could not be looked after")

@@ -18,15 +18,21 @@ class Pulse:
 
     def __init__(self, dataplane: Dataplane, worker: str) -> None:
         self._dataplane, self._worker, self._process = dataplane, worker, psutil.Process()
+        self._before = (0, 0)
 
     def beat(self) -> Heartbeat:
         """The state now."""
         times = self._process.cpu_times()
+        runs, rows = self._dataplane.runs()
+        new_runs, new_rows = runs - self._before[0], rows - self._before[1]
+        self._before = (runs, rows)
         return Heartbeat(
             worker=self._worker,
             time=time.time(),
             ready=self._dataplane.ready(),
             in_flight=self._dataplane.in_flight,
+            queue_depth=self._dataplane.queued_rows(),
+            batch_rows=new_rows / new_runs if new_runs > 0 else 0.0,
             answered=self._dataplane.answered,
             cpu_seconds=times.user + times.system,
             resident_bytes=self._process.memory_info().rss,

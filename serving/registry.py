@@ -6,25 +6,25 @@ import contextlib
 import logging
 import threading
 import time
-from collections import OrderedDict
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
+from serving.holdings import Holdings
+from serving.index import Entry, Index
+from serving.loading import Lane, Loaded, Loader, example
+from serving.model import ALIASES, Lease, Model
+from serving.routing import Route
 from serving.runtimes.onnx import OnnxMaker
-from staytrue.errors import CorruptData, NotFound, Overloaded, StaytrueError, Unavailable
-from staytrue.signature import NUMPY
+from staytrue.errors import NotFound, Overloaded, StaytrueError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from numpy.typing import NDArray
-
     from serving.runtimes.base import Runtime, RuntimeMaker
+    from staytrue.aliases import Aliases
     from staytrue.bundle import Bundle
-    from staytrue.signature import Signature
     from staytrue.store import Store
+
+__all__ = ["Entry", "Lane", "Lease", "Loaded", "Model", "Registry", "example"]
 
 log = logging.getLogger(__name__)
 RETRY_SECONDS = 5.0
@@ -32,40 +32,7 @@ PINNED_KEPT = 3
 """Older versions that callers name are loaded on demand; this many stay loaded a model."""
 
 
-@dataclass
-class Loaded:
-    """A version in memory, proven and warmed up. Closed when it was replaced and its last call has ended."""
-
-    bundle: Bundle
-    runtime: Runtime
-    calls: int = 0
-    retired: bool = False
-
-
-@dataclass
-class Model:
-    """One model: its champion, pinned versions, and why the newest champion is not answering, if it is not."""
-
-    name: str
-    champion: Loaded | None = None
-    pinned: OrderedDict[str, Loaded] = field(default_factory=OrderedDict)
-    refused: dict[str, str] = field(default_factory=dict)
-    """Version → why it did not load."""
-    revision: int = -1
-    failed: float = 0.0
-    """When the champion last failed to load, by a clock that never runs backwards."""
-
-    @property
-    def answering(self) -> str | None:
-        """The champion's version, once one has loaded."""
-        return self.champion.bundle.version if self.champion else None
-
-    def holds(self, version: str | None) -> bool:
-        """Whether a version, or the champion where none is named, is in memory."""
-        return version in (None, self.answering) or version in self.pinned
-
-
-class Registry:
+class Registry(Holdings):
     """The models that this process serves.
 
     Args:
@@ -73,6 +40,8 @@ class Registry:
         names: models to serve; empty for all of the store.
         make: turns artefacts into runtimes, and says which of a bundle's it takes; ONNX Runtime where none is given.
             Whoever made it closes it.
+        clock: seconds that never run backwards.
+        attach: gives a version that was warmed up what stands before its runtime.
     """
 
     def __init__(
@@ -81,185 +50,204 @@ class Registry:
         names: list[str],
         make: RuntimeMaker | None = None,
         clock: Callable[[], float] = time.monotonic,
+        attach: Callable[[Bundle, Runtime], Lane] | None = None,
     ) -> None:
+        super().__init__()
         self._store, self._names, self._clock = store, names, clock
         self.make = make or OnnxMaker()
-        self._models: dict[str, Model] = {}
-        self._lock = threading.Lock()
+        self._loader = Loader(store, self.make, attach)
+        self._changing = threading.Lock()
+        """Held through a whole look at the aliases."""
         self._pinning = threading.Lock()
 
     def refresh(self) -> None:
         """Look at the aliases; load and warm up beside the old version, then swap. Never raises for a bad version."""
-        for name in self._names or self._store.models():
-            model = self._models.setdefault(name, Model(name))
-            try:
-                aliases = self._store.aliases(name)
-            except StaytrueError as error:
-                if str(error) != model.refused.get("aliases"):
-                    log.warning("%s: %s", name, error)
-                model.refused["aliases"] = str(error)
-                continue
-            model.refused.pop("aliases", None)
-            if aliases.revision != model.revision or (model.answering != aliases.champion and self._due(model)):
-                model.revision = aliases.revision
-                self._swap(model, aliases.champion)
+        with self._changing:
+            for name in [] if self._closed else self._ours():
+                if not self._known(name).unloaded:
+                    self._follow(name)
 
-    def _due(self, model: Model) -> bool:
-        """Whether to try a champion that did not load once more: somebody may have repaired it."""
-        return self._clock() - model.failed >= RETRY_SECONDS
-
-    def names(self) -> list[str]:
-        """Models known, loaded or not."""
-        return sorted(self._models)
-
-    def model(self, name: str) -> Model:
-        """A model that has a version answering.
+    def load(self, name: str) -> None:
+        """Load what a model's aliases name, anew where it is in memory; also undoes :meth:`unload`.
 
         Raises:
-            NotFound: no such model here.
-            Unavailable: it is known, but no version of it has loaded.
+            NotFound: no such model.
+            StaytrueError: why its champion does not load; what answered before goes on.
         """
-        model = self._models.get(name)
-        if model is None:
-            there = ", ".join(self.names()) or "none"
-            raise NotFound(f'model "{name[:200]}"', "is not served here", hint=f"models: {there}")
-        if model.champion is None:
-            raise Unavailable(f'model "{name}"', "has no version that loads", hint="; ".join(model.refused.values()))
-        return model
+        with self._changing:
+            self._must_be_ours(name)
+            self._known(name)
+            if error := self._follow(name, anew=True):
+                raise error
+
+    def unload(self, name: str) -> None:
+        """Free a model once its calls have ended; from now on requests for it are refused, until :meth:`load`.
+
+        Raises:
+            NotFound: no such model.
+        """
+        with self._changing:
+            self._must_be_ours(name)
+            with self._lock:
+                self._put(Model(name, unloaded=True))
+        log.info("%s was unloaded", name)
+
+    def index(self) -> list[Entry]:
+        """Every version of the models served here, its state, and why. Reads the disk."""
+        with self._lock:
+            leaving = {(loaded.bundle.name, loaded.bundle.version) for loaded in self._leaving}
+            index = Index(self._store, dict(self._models), set(self._loading), leaving)
+        return index.entries({*self._ours(), *self._models})
 
     @contextlib.contextmanager
     def version(self, name: str, version: str | None) -> Iterator[Loaded]:
-        """Hold a version for a call: the champion, or the one that was named.
+        """Hold a version for a block: the champion, or the one that was named, which may have to be loaded first.
 
         Raises:
             NotFound: no such model or version.
             CorruptData: the version named does not load.
             Overloaded: another version that was named is being loaded.
         """
-        self._pin(name, version)
-        with self._lock:
-            loaded = self._find(name, version)
-            loaded.calls += 1
+        if version is None:
+            lease: Lease | None = self._lease_champion(name)
+        elif (lease := self.lease(name, version)) is None:
+            self.pin(name, version)
+            lease = self.lease(name, version)
+        if lease is None:  # others were named meanwhile, and it had to go
+            raise Overloaded(f'model "{name}"', f"version {version} was put out by others", hint="try again")
         try:
-            yield loaded
+            yield lease.loaded
         finally:
-            with self._lock:
-                loaded.calls -= 1
-                self._close_if_done(loaded)
+            self.release(lease)
 
-    def ready(self) -> bool:
-        """Whether a real inference of each model succeeded in this process, and what runs it is still there."""
-        models = list(self._models.values())
-        return bool(models) and all(model.champion and model.champion.runtime.ready() for model in models)
+    def pin(self, name: str, version: str) -> None:
+        """Load a version that was named, one at a time; blocks while it loads.
 
-    def versions(self) -> dict[str, list[str]]:
-        """Loaded versions by model."""
-        return {
-            name: sorted({*filter(None, [model.answering]), *list(model.pinned)}, key=int)
-            for name, model in list(self._models.items())  # another thread may add one meanwhile
-        }
+        Calls of others do not wait for it, nor may they wait for a thread: who names a version while one is being
+        loaded is told to come again, so that many such requests hold one of the threads that answer, not all of them.
 
-    def close(self) -> None:
-        """Free everything."""
-        for model in self._models.values():
-            for loaded in (model.champion, *model.pinned.values()):
-                if loaded:
-                    loaded.runtime.close()
-        self._models.clear()
-
-    def _pin(self, name: str, version: str | None) -> None:
-        """Load a version that was named, one at a time and beside the lock: calls of others must not wait for it.
-
-        Nor may they wait for a thread: who names a version while one is being loaded is told to come again, so that
-        many such requests hold one of the threads that answer, not all of them.
+        Raises:
+            NotFound: no such model or version.
+            CorruptData: it does not load.
+            Overloaded: another version that was named is being loaded.
+            Unavailable: the model was unloaded, or no version of it has loaded.
         """
-        model = self.model(name)
-        if model.holds(version):
+        if self.model(name).held(version):
             return
-        wanted = version or ""
         if not self._pinning.acquire(blocking=False):
             raise Overloaded(f'model "{name}"', "another version that was named is being loaded", hint="try again")
         try:
-            if model.holds(version):
-                return
-            fresh = self._load(name, wanted)
-            with self._lock:
-                model.pinned[wanted] = fresh
-                while len(model.pinned) > PINNED_KEPT:
-                    _, oldest = model.pinned.popitem(last=False)
-                    self._retire(oldest)
+            with self._being_loaded(name, version):
+                if self.model(name).held(version) is None:
+                    self._keep(name, version, self._loader.load(name, version), "pinned")
         finally:
             self._pinning.release()
 
-    def _find(self, name: str, version: str | None) -> Loaded:
-        model = self.model(name)
-        champion = model.champion
-        if champion is not None and version in (None, champion.bundle.version):
-            return champion
-        wanted = version or ""
-        if wanted not in model.pinned:  # others were named meanwhile, and it had to go
-            raise Overloaded(f'model "{name}"', f"version {wanted} was put out by others", hint="try again")
-        model.pinned.move_to_end(wanted)
-        return model.pinned[wanted]
+    def close(self) -> None:
+        """Free everything, also what is still held; a look at the aliases ends first."""
+        with self._changing:
+            super().close()
 
-    def _swap(self, model: Model, version: str) -> None:
-        try:
-            fresh = self._load(model.name, version)
-        except StaytrueError as error:
-            model.refused = {version: str(error)}
-            still = model.answering or "nothing"
-            log.error("%s version %s does not load, %s keeps serving: %s", model.name, version, still, error)  # noqa: TRY400 - the text says it all
-            model.failed = self._clock()
-            return
+    def _ours(self) -> list[str]:
+        return self._names or self._store.models()
+
+    def _must_be_ours(self, name: str) -> None:
+        if self._closed or (name not in self._models and name not in self._ours()):
+            there = ", ".join(sorted({*self._ours(), *self._models})) or "none"
+            raise NotFound(f'model "{name[:200]}"', "is not served here", hint=f"models: {there}")
+
+    def _known(self, name: str) -> Model:
         with self._lock:
-            old, model.champion, model.refused = model.champion, fresh, {}
-            if old:
-                self._retire(old)
-        log.info("%s version %s answers (%s)", model.name, version, fresh.runtime.description)
+            return self._models.setdefault(name, Model(name))
 
-    def _load(self, name: str, version: str) -> Loaded:
-        bundle = self._store.load(name, version)
-        artefact = bundle.artefacts.get(self.make.format)
-        if artefact is None:
-            there = sorted(bundle.artefacts)
-            raise CorruptData(
-                f"{name} version {version}",
-                f"has no artefact {self.make.format}, which {self.make.description} runs, but {', '.join(there)}",
-                hint=f"export it again with export.formats: [{', '.join([*there, self.make.format])}]",
-            )
-        runtime = self.make(self._store.path(name, version) / artefact, bundle.signature)
+    def _follow(self, name: str, *, anew: bool = False) -> StaytrueError | None:
+        """Bring what the aliases name into its place; why the champion is not in its, if it is not."""
+        model = self._models[name]
         try:
-            _check_outputs(bundle, runtime.run(example(bundle.signature)))
-        except Exception as error:
-            runtime.close()
-            if isinstance(error, StaytrueError):
-                raise
-            raise CorruptData(f"{name} version {version}", f"fails its first run: {error!r}"[:500]) from error
-        return Loaded(bundle, runtime)
+            aliases = self._store.aliases(name)
+            route = Route.of(name, aliases)
+        except StaytrueError as error:
+            if str(error) != model.refused.get(ALIASES):
+                log.warning("%s: %s", name, error)
+            self._refuse_aliases(name, str(error))
+            return error
+        if not anew and aliases == model.aliases and (model.complete() or not self._due(model)):
+            if ALIASES in model.refused:
+                self._refuse_aliases(name, None)
+            return None
+        failed: dict[str, StaytrueError] = {}
+        for version in route.wanted:
+            try:
+                self._fetch(name, version, anew=anew)
+            except StaytrueError as error:
+                failed[version] = error
+        self._swap(name, aliases, route, failed)
+        return failed.get(route.champion)
 
-    def _retire(self, loaded: Loaded) -> None:
-        loaded.retired = True
-        self._close_if_done(loaded)
+    def _refuse_aliases(self, name: str, why: str | None) -> None:
+        with self._lock:
+            refused = {key: said for key, said in self._models[name].refused.items() if key != ALIASES}
+            self._change(name, refused=refused if why is None else refused | {ALIASES: why})
 
-    @staticmethod
-    def _close_if_done(loaded: Loaded) -> None:
-        if loaded.retired and loaded.calls == 0:
-            loaded.runtime.close()
+    def _due(self, model: Model) -> bool:
+        """Whether to try a version that did not load once more: somebody may have repaired it."""
+        return self._clock() - model.failed >= RETRY_SECONDS
+
+    def _fetch(self, name: str, version: str, *, anew: bool) -> None:
+        """Have a version in memory, whatever place it is to have."""
+        with self._being_loaded(name, version):
+            if anew or self._models[name].held(version) is None:
+                self._keep(name, version, self._loader.load(name, version), "coming")
+
+    def _keep(self, name: str, version: str, fresh: Loaded, where: Literal["pinned", "coming"]) -> None:
+        with self._lock:
+            model = self._models.get(name)
+            if self._closed or model is None or (where == "pinned" and model.unloaded):
+                self._retire(fresh)  # it came too late
+                raise Unavailable(f'model "{name}"', "was unloaded")
+            if where == "coming":
+                self._change(name, coming=model.coming | {version: fresh})
+                return
+            self._named += 1
+            fresh.used = self._named
+            others = sorted(model.pinned.items(), key=lambda item: -item[1].used)[: PINNED_KEPT - 1]
+            self._change(name, pinned=dict(others) | {version: fresh})
+
+    def _swap(self, name: str, aliases: Aliases, route: Route, failed: dict[str, StaytrueError]) -> None:
+        """Give each version its place in one step; whatever has none any more is retired."""
+        refused = {version: str(error) for version, error in failed.items()}
+        with self._lock:
+            old = self._models[name]
+            champion = old.newest(route.champion) or old.champion
+            if champion is None and old.unloaded:  # it stays what somebody wanted it to be
+                self._put(Model(name, unloaded=True, refused=refused))
+                return
+            challengers = {version: found for version in route.challengers if (found := old.newest(version))}
+            shadow = old.newest(route.shadow)
+            placed = {loaded.bundle.version for loaded in (champion, shadow, *challengers.values()) if loaded}
+            new = Model(
+                name,
+                champion=champion,
+                challengers=challengers,
+                shadow=shadow,
+                pinned={version: loaded for version, loaded in old.pinned.items() if version not in placed},
+                refused=refused,
+                aliases=aliases,
+                route=route,
+                failed=self._clock() if failed else old.failed,
+            )
+            self._put(new)
+        _tell(old, new)
 
 
-def example(signature: Signature) -> dict[str, NDArray[Any]]:
-    """One row of zeros, or of the first category: what warms a model up."""
-    values: dict[str, NDArray[Any]] = {}
-    for spec in signature.inputs:
-        shape = [1 if size < 0 else size for size in spec.shape]
-        fill: Any = (spec.categories[0] if spec.categories else "") if spec.datatype == "BYTES" else 0
-        values[spec.name] = np.full(shape, fill, dtype=NUMPY[spec.datatype])
-    return values
-
-
-def _check_outputs(bundle: Bundle, outputs: dict[str, NDArray[Any]]) -> None:
-    for spec in bundle.signature.outputs:
-        array = outputs[spec.name]
-        if array.dtype != NUMPY[spec.datatype] or array.ndim != len(spec.shape):
-            got = f"{array.dtype} {list(array.shape)}"
-            raise CorruptData(f'{bundle.name} output "{spec.name}"', expected=spec.label(), got=got)
+def _tell(old: Model, new: Model) -> None:
+    """Log what changed for callers, and what is new of what does not load."""
+    still = new.answering or "nothing"
+    for version, why in new.refused.items():
+        if old.refused.get(version) != why:
+            log.error("%s version %s does not load, %s keeps serving: %s", new.name, version, still, why)
+    if new.champion is not None and new.champion is not old.champion:
+        log.info("%s version %s answers (%s)", new.name, new.answering, new.champion.runtime.description)
+    if new.route and (old.route is None or (old.route.spans, old.route.shadow) != (new.route.spans, new.route.shadow)):
+        shares = ", ".join(f"{end - start:.4g} to version {version}" for start, end, version in new.route.spans)
+        log.info("%s shares its traffic: %s; shadow: %s", new.name, shares or "no", new.route.shadow or "none")

@@ -1,4 +1,4 @@
-"""The kernel's own commands: ``init``, ``promote``, ``rollback``, ``models``, ``verify``, ``fetch``, ``schema``."""
+"""The kernel's own commands: ``init``, ``schema``, and those that read and change a store."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from staytrue.store import Store
 if TYPE_CHECKING:
     import argparse
 
+    from staytrue.aliases import Aliases
+
 
 def _add_project(parser: argparse.ArgumentParser) -> None:
     projects.add_flag(parser)
@@ -22,6 +24,27 @@ def _add_project(parser: argparse.ArgumentParser) -> None:
 
 def _store(arguments: argparse.Namespace) -> Store:
     return Store(arguments.store or projects.load(arguments.project).store)
+
+
+def _known(store: Store, name: str) -> str:
+    return f"versions: {', '.join(store.versions(name)) or 'none'}"
+
+
+def _role(aliases: Aliases, version: str) -> str:
+    """What a version does, in brackets; nothing for one that is only there."""
+    roles = ["champion"] if version == aliases.champion else []
+    roles += [f"canary at {aliases.traffic[version]:.4g}"] if version in aliases.traffic else []
+    roles += ["shadow"] if version == aliases.shadow else []
+    return f" ({', '.join(roles)})" if roles else ""
+
+
+def _traffic(aliases: Aliases) -> str:
+    """Who answers, and who answers unseen."""
+    shares = "".join(
+        f", version {version} takes {share:.4g} of the traffic" for version, share in aliases.traffic.items()
+    )
+    shadow = f", version {aliases.shadow} is its shadow" if aliases.shadow else ""
+    return f"version {aliases.champion} is champion{shares}{shadow}"
 
 
 class Init:
@@ -89,6 +112,57 @@ class Rollback:
         return 0
 
 
+class Canary:
+    """``staytrue canary``."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's arguments."""
+        parser.add_argument("model", help="name of the model")
+        parser.add_argument("version", nargs="?", help="version that takes a share; with --end by default all that do")
+        how = parser.add_mutually_exclusive_group(required=True)
+        how.add_argument("--share", type=float, help="of the traffic, above 0 and below 1; 0.1 is a tenth")
+        how.add_argument("--end", action="store_true", help="give its share back to the champion")
+        parser.add_argument("--reason", required=True, help="why, for the journal")
+        _add_project(parser)
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Begin a canary, change its share, or end it."""
+        store, name, version = _store(arguments), arguments.model, arguments.version
+        if arguments.end:
+            aliases = store.clear_canary(name, version, reason=arguments.reason)
+        elif version is None:
+            raise InvalidConfig("staytrue canary --share", expected="a version", got="none", hint=_known(store, name))
+        else:
+            aliases = store.set_canary(name, version, arguments.share, reason=arguments.reason)
+        print(f"{name}: {_traffic(aliases)}")
+        return 0
+
+
+class Shadow:
+    """``staytrue shadow``."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's arguments."""
+        parser.add_argument("model", help="name of the model")
+        parser.add_argument("version", nargs="?", help="version that is asked what the champion is asked")
+        parser.add_argument("--end", action="store_true", help="ask it no more")
+        parser.add_argument("--reason", required=True, help="why, for the journal")
+        _add_project(parser)
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Set up a shadow, or end it."""
+        store, name, version = _store(arguments), arguments.model, arguments.version
+        if arguments.end == (version is not None):
+            got = f"version {version} and --end" if arguments.end else "none"
+            raise InvalidConfig("staytrue shadow", expected="a version, or --end", got=got, hint=_known(store, name))
+        if arguments.end:
+            aliases = store.clear_shadow(name, reason=arguments.reason)
+        else:
+            aliases = store.set_shadow(name, version, reason=arguments.reason)
+        print(f"{name}: {_traffic(aliases)}")
+        return 0
+
+
 class Models:
     """``staytrue models``."""
 
@@ -102,11 +176,12 @@ class Models:
         if not store.models():
             print(f"no model in {store.root} yet: `staytrue train`, then `staytrue export`")
         for name in store.models():
-            champion = store.aliases(name).champion
-            versions = [f"{version} (champion)" if version == champion else version for version in store.versions(name)]
+            aliases = store.aliases(name)
+            versions = [version + _role(aliases, version) for version in store.versions(name)]
             print(f"{name}: versions {', '.join(versions)}")
             for change in store.journal(name):
-                print(f"  {change.time[:19]}  {change.action} {change.champion}: {change.reason}")
+                share = f" at {change.share:.4g}" if change.share else ""
+                print(f"  {change.time[:19]}  {change.action} {change.about}{share}: {change.reason}")
         return 0
 
 
@@ -166,5 +241,6 @@ class Schema:
         return 0
 
 
-init, promote, rollback, models, verify = Init(), Promote(), Rollback(), Models(), Verify()
-fetch, schema = Fetch(), Schema()
+init, schema = Init(), Schema()
+promote, rollback, canary, shadow = Promote(), Rollback(), Canary(), Shadow()
+models, verify, fetch = Models(), Verify(), Fetch()

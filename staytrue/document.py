@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import SecretStr
 
 from staytrue.project import Project
-from staytrue.sections import Section
+from staytrue.section import Section
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,6 +3,8 @@
 StaytrueError
 ├── InvalidInput        the caller sent something that cannot be served as it is
 ├── InvalidConfig       a setting, a flag or staytrue.yaml is wrong
+├── Unauthenticated     no key was sent, or one that is not known here
+├── PermissionDenied    the key is known and lacks the scope
 ├── NotFound            no such model, version, event, file
 ├── TooLarge            a body, a batch or a file beyond its limit
 ├── Unsupported         a method, a media type or a feature that is not there
@@ -11,6 +13,7 @@ StaytrueError
 ├── DeadlineExceeded    the time allowed ran out; the work was dropped
 ├── Unavailable         not ready, shutting down, a disk bound reached
 ├── CorruptData         stored bytes fail their digest, checksum, schema or proof
+├── Cancelled           the caller hung up; nobody is told
 └── InternalError       ours; carries an id, never the text of what happened
 """
 
@@ -25,6 +28,8 @@ class ErrorCode(StrEnum):
 
     INVALID_INPUT = "invalid_input"
     INVALID_CONFIG = "invalid_config"
+    UNAUTHENTICATED = "unauthenticated"
+    PERMISSION_DENIED = "permission_denied"
     NOT_FOUND = "not_found"
     TOO_LARGE = "too_large"
     UNSUPPORTED = "unsupported"
@@ -33,6 +38,7 @@ class ErrorCode(StrEnum):
     DEADLINE_EXCEEDED = "deadline_exceeded"
     UNAVAILABLE = "unavailable"
     CORRUPT_DATA = "corrupt_data"
+    CANCELLED = "cancelled"
     INTERNAL = "internal"
 
 
@@ -43,12 +49,24 @@ class StaytrueError(Exception):
     'input "pixels": expected FP32 [-1,28,28], got FP64 [2,28]'
     >>> str(StaytrueError("staytrue.yaml:3", "unknown key 'modle'", hint="did you mean 'model'?"))
     "staytrue.yaml:3: unknown key 'modle'; did you mean 'model'?"
+
+    Units: ``retry_seconds`` from now, where it is known when the same would succeed; protocols tell it.
     """
 
     code: ClassVar[ErrorCode] = ErrorCode.INTERNAL
 
-    def __init__(self, where: str, problem: str = "", *, expected: str = "", got: str = "", hint: str = "") -> None:
+    def __init__(
+        self,
+        where: str,
+        problem: str = "",
+        *,
+        expected: str = "",
+        got: str = "",
+        hint: str = "",
+        retry_seconds: float | None = None,
+    ) -> None:
         self.where, self.problem, self.expected, self.got, self.hint = where, problem, expected, got, hint
+        self.retry_seconds = retry_seconds
         super().__init__(self._text())
 
     def _text(self) -> str:
@@ -71,6 +89,18 @@ class InvalidConfig(StaytrueError):
     """A setting, a flag or ``staytrue.yaml`` is wrong."""
 
     code = ErrorCode.INVALID_CONFIG
+
+
+class Unauthenticated(StaytrueError):
+    """No key was sent, or one that is not known here. Never says the key, nor a part of it."""
+
+    code = ErrorCode.UNAUTHENTICATED
+
+
+class PermissionDenied(StaytrueError):
+    """The key is known and lacks the scope."""
+
+    code = ErrorCode.PERMISSION_DENIED
 
 
 class NotFound(StaytrueError):
@@ -119,6 +149,12 @@ class CorruptData(StaytrueError):
     """Stored bytes fail their digest, checksum, schema or proof."""
 
     code = ErrorCode.CORRUPT_DATA
+
+
+class Cancelled(StaytrueError):
+    """The caller hung up before there was an answer."""
+
+    code = ErrorCode.CANCELLED
 
 
 class InternalError(StaytrueError):

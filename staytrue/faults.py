@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import SecretStr
 
-from staytrue.sections import Section
+from staytrue.section import Section
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

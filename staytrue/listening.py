@@ -15,18 +15,22 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
-def listen(host: str, port: int, *, insecure: bool, flag: str = "--port") -> socket.socket:
+def listen(host: str, port: int, *, insecure: bool, flag: str = "--port", shared: bool = False) -> socket.socket:
     """A bound TCP socket. Loopback by default: other addresses need a deliberate word. ``flag`` sets the port.
+
+    A ``shared`` one may be bound by other processes of this user too; the kernel shares callers out among them.
 
     Raises:
         InvalidConfig: the address is not loopback and ``insecure`` is not set, is taken, or is none of this machine.
     """
-    if not insecure and not _loopback(host):
+    if not insecure and not loopback(host):
         hint = "set insecure: true only where nothing untrusted can reach the port"
         raise InvalidConfig(f"host {host}", expected="a loopback address such as 127.0.0.1", got=host, hint=hint)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     # Accepted connections inherit it: without, a small answer waits 40 ms for the caller's delayed acknowledgement.
     bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
@@ -60,7 +64,8 @@ def ended_by(stop: Callable[[int, FrameType | None], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _loopback(host: str) -> bool:
+def loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
     if host == "localhost":
         return True
     try:

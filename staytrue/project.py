@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 
 from staytrue.errors import InvalidConfig
 from staytrue.faults import first_fault
+from staytrue.section import Section
 from staytrue.sections import (
     CleaningSection,
     DataSection,
@@ -19,11 +20,10 @@ from staytrue.sections import (
     ModelSection,
     MonitoringSection,
     RetrainingSection,
-    Section,
-    ServingSection,
     SplitSection,
     TrainingSection,
 )
+from staytrue.server import ServingSection
 
 if TYPE_CHECKING:
     import argparse
@@ -86,7 +86,9 @@ def schema() -> dict[str, Any]:
 
 
 def _absolute(project: Project, base: Path) -> Project:
-    serving = project.serving.model_copy(update={"log": base / project.serving.log})
+    files = {key: getattr(project.serving, key) for key in ("keys", "tls_certificate", "tls_key", "tls_client_ca")}
+    placed = {key: base / path for key, path in files.items() if path is not None}
+    serving = project.serving.model_copy(update={"log": base / project.serving.log, **placed})
     monitoring = project.monitoring.model_copy(update={"data": base / project.monitoring.data})
     retraining = project.retraining.model_copy(update={"runs": base / project.retraining.runs})
     data = project.data.model_copy(update={"source": base / project.data.source})

@@ -5,20 +5,11 @@ from __future__ import annotations
 import base64
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
-Positive = Annotated[float, Field(gt=0)]
-Share = Annotated[float, Field(gt=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
-
-
-class Section(BaseModel):
-    """Base of all sections."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
-
+from staytrue.section import Count, Positive, Section, Share
 
 _SENT: dict[str, tuple[Literal["FP32", "INT64", "UINT8", "BYTES"], ...]] = {
     "numeric": ("FP32", "INT64"),
@@ -143,59 +134,6 @@ class ExportSection(Section):
     max_batch: Count = Field(default=1024, description="rows of the largest request served")
     absolute_tolerance: Positive = Field(default=1e-4, description="in units of the target's standard deviation")
     relative_tolerance: Positive = Field(default=1e-4)
-
-
-class TorchServeSection(Section):
-    """TorchServe as the runtime."""
-
-    java: str = Field(default="java", description="Java 17 or newer, by name or path")
-    workers: Count = Field(default=1, description="processes of each model version")
-    start_seconds: Positive = Field(default=120, description="how long TorchServe, or a model in it, may take to start")
-    timeout_seconds: Positive = Field(default=30, description="a prediction that takes longer is answered 504")
-    heap_megabytes: Count = Field(default=512, description="Java's largest heap")
-
-
-class ServingSection(Section):
-    """The inference server."""
-
-    host: str = Field(default="127.0.0.1", description="address to listen on; anything but loopback needs `insecure`")
-    insecure: bool = Field(default=False, description="listen beyond loopback without access control")
-    port: Annotated[int, Field(ge=0, le=65535)] = Field(default=8080, description="0: any free port, printed")
-    grpc_port: Annotated[int, Field(ge=0, le=65535)] | None = Field(
-        default=8081, description="of gRPC, on the same host; 0: any free port, printed; null: no gRPC"
-    )
-    runtime: Literal["onnx", "torchserve"] = Field(
-        default="onnx", description="what runs the models: ONNX Runtime in this process, or a TorchServe that it starts"
-    )
-    provider: Literal["cpu", "cuda", "tensorrt"] = Field(
-        default="cpu", description="where ONNX Runtime runs; without such a device the server does not start"
-    )
-    device_id: Annotated[int, Field(ge=0)] = Field(default=0, description="which GPU, for cuda and tensorrt")
-    torchserve: TorchServeSection = TorchServeSection()
-    models: list[str] = Field(default=[], description="names to serve; empty: all in the store")
-    log: Path = Field(default=Path(".staytrue/events"), description="folder of the event log")
-    durability: Literal["durable", "sync"] = Field(
-        default="durable", description="durable outlives kill -9, sync a power cut too"
-    )
-    log_max_bytes: Count = Field(default=4 * 1024**3, description="a full log refuses requests rather than lose events")
-    max_body_bytes: Count = Field(default=16 * 1024**2, description="larger request bodies are refused with 413")
-    nan_policy: Literal["reject", "null", "string"] = Field(
-        default="reject", description="NaN and infinities in JSON: refuse, write and read null, or write and read text"
-    )
-
-    event_time: Literal["arrival", "request"] = Field(
-        default="arrival", description="request: believe the request parameter `event_time` (for replays)"
-    )
-    threads: Count = Field(default=1, description="processor threads a run")
-    max_concurrency: Count = Field(default=256, description="requests in the house; more are answered 429")
-    reload_seconds: Positive = Field(default=0.2, description="how often aliases are looked at")
-    drain_seconds: Positive = Field(default=20, description="how long SIGTERM waits for requests in flight")
-
-    @field_validator("nan_policy", mode="before")
-    @classmethod
-    def _null_is_a_word(cls, value: Any) -> Any:
-        """YAML reads ``nan_policy: null`` as nothing; what is meant is the policy of that name."""
-        return "null" if value is None else value
 
 
 class WebhookTarget(Section):

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from staytrue.errors import InvalidConfig
 from staytrue.faults import allows_none, annotation_at, first_fault
-from staytrue.sections import Section
+from staytrue.section import Section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,7 @@ def resolve(section: S, name: str, flags: Mapping[str, Any], environment: Mappin
     ``STAYTRUE_SERVING_PORT=9000`` sets ``port`` of section ``serving``; a list or mapping is given as JSON, nothing as
     ``null``. A flag that is None was not given.
 
-    >>> from staytrue.sections import ServingSection
+    >>> from staytrue.server import ServingSection
     >>> resolve(ServingSection(), "serving", {"port": None}, {"STAYTRUE_SERVING_PORT": "9000"}).port
     9000
 

@@ -16,7 +16,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Datatype = Literal[
-    "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES"
+    "BOOL",
+    "UINT8",
+    "UINT16",
+    "UINT32",
+    "UINT64",
+    "INT8",
+    "INT16",
+    "INT32",
+    "INT64",
+    "FP16",
+    "BF16",
+    "FP32",
+    "FP64",
+    "BYTES",
 ]
 """Datatypes of the Open Inference Protocol that a signature may name."""
 
@@ -31,12 +44,15 @@ NUMPY: dict[str, np.dtype[Any]] = {
     "INT32": np.dtype(np.int32),
     "INT64": np.dtype(np.int64),
     "FP16": np.dtype(np.float16),
+    "BF16": np.dtype(np.float32),  # before FP32, which is what a float32 is called where nothing else is said
     "FP32": np.dtype(np.float32),
     "FP64": np.dtype(np.float64),
     "BYTES": np.dtype(object),
 }
-"""The numpy type that holds each datatype; BYTES elements are ``str``."""
+"""The numpy type that holds each datatype. BYTES elements are ``str``.
 
+numpy knows no bfloat16: BF16 is held as those float32 whose lower 16 bits are zero.
+"""
 
 MISSING_INTEGER = int(np.iinfo(np.int64).min)
 """How a caller, or a file, says that a whole number is missing: INT64 has no NaN."""
@@ -94,7 +110,9 @@ def check_shape(shape: Sequence[int], where: str) -> None:
     Raises:
         InvalidInput: a negative size, too many axes, or a huge one beside an empty one.
     """
-    if any(size < 0 for size in shape):
+    if not shape:
+        return
+    if min(shape) < 0:
         raise InvalidInput(f"{where} shape", expected="whole numbers, none negative", got=_bracket(shape)[:80])
     if len(shape) > MOST_AXES or (0 in shape and max(shape) > LARGEST_EMPTY):
         expected = f"at most {MOST_AXES} axes, none huge beside an empty one"

@@ -2,7 +2,7 @@
 
 On disk ``STORE/NAME/VERSION/`` (bundles), ``STORE/NAME/aliases.json``, ``STORE/NAME/journal.jsonl``. The journal is
 written ahead of the aliases: an entry whose revision is above that of ``aliases.json`` never took effect, and of two
-with one revision only the later did. ``STORE/NAME/.making-VERSION-…`` is a version in the making.
+with one revision only the later did.
 """
 
 from __future__ import annotations
@@ -10,54 +10,30 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import math
-import os
 import re
-import shutil
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from staytrue import aliases as states
 from staytrue import bundle as bundles
+from staytrue.aliases import Aliases, Change
 from staytrue.errors import Conflict, CorruptData, InvalidInput, NotFound
-from staytrue.records import Record, append_line, fsync_folder, read, to_json, utc, write_atomically
+from staytrue.making import Making, in_the_making
+from staytrue.records import append_line, read, to_json, utc, write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from staytrue.bundle import Bundle
 
+__all__ = ["Aliases", "Change", "Store"]
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")
-_MAKING = re.compile(r"\.making-([0-9]+)-.*")
-ROLL_BACK = "roll back"
-
-
-class Aliases(Record, frozen=True, kw_only=True):
-    """Who answers for a model."""
-
-    schema: int = 1
-    revision: int = 0
-    champion: str = ""
-    challenger: str = ""
-    traffic: dict[str, float] = msgspec.field(default_factory=dict)
-    """Share of requests by version; what is left goes to the champion."""
-    shadow: str = ""
-
-
-class Change(Record, frozen=True, kw_only=True):
-    """One line of the journal."""
-
-    revision: int
-    time: str
-    action: str
-    """``promote`` or ``roll back``."""
-    champion: str
-    before: str
-    reason: str
-    figures: dict[str, float] = msgspec.field(default_factory=dict)
 
 
 class Store:
@@ -132,23 +108,15 @@ class Store:
         folder = self._folder(name)
         folder.mkdir(parents=True, exist_ok=True)
         with self._locked(name):
-            taken = _in_the_making(folder)  # asked first: one that is done in between is then a version
+            taken = in_the_making(folder)  # asked first: one that is done in between is then a version
             taken += map(int, self.versions(name))
             version = str(max(taken, default=0) + 1)
-            making = folder / f".making-{version}-{os.getpid()}"
-            making.mkdir()
-            claim = os.open(making, os.O_RDONLY | os.O_DIRECTORY)
-            fcntl.flock(claim, fcntl.LOCK_EX)  # let go by the end of this process, however it ends
+            making = Making.begin(folder, version)
         try:
-            yield version, making
-            for path in making.rglob("*"):
-                _fsync(path)
-            fsync_folder(making)
-            making.rename(folder / version)
-            fsync_folder(folder)
+            yield version, making.folder
+            making.appear(folder / version)
         finally:
-            shutil.rmtree(making, ignore_errors=True)
-            os.close(claim)
+            making.end()
 
     def promote(
         self,
@@ -174,10 +142,15 @@ class Store:
             CorruptData: the version does not load, and the champion stays what it was.
             Conflict: the version is the champion already, or the champion is not the one expected.
         """
-        return self._change_champion(name, version, "promote", reason=reason, figures=figures or {}, expected=expected)
+        crowned = partial(states.crowned, name=name, version=version)
+        return self._change(
+            name, states.PROMOTE, crowned, reason=reason, load=version, figures=figures, expected=expected
+        )
 
     def roll_back(self, name: str, *, reason: str) -> Aliases:
         """Make the champion before this one the champion again; once more, and it is the one before that.
+
+        Canaries and the shadow end.
 
         Raises:
             InvalidInput: no reason given.
@@ -185,43 +158,123 @@ class Store:
             CorruptData: the version does not load, and the champion stays what it was.
         """
         current = self.aliases(name).champion
-        line: list[str] = []  # of succession: promoting adds to it, rolling back takes away
-        for change in self.journal(name):
-            if change.action == ROLL_BACK:
-                del line[-1:]
-            else:
-                line.append(change.champion)
+        line = states.succession(self.journal(name))
         if len(line) < 2:
             raise NotFound(f'model "{name}"', f"version {current} had no champion before it to go back to")
-        return self._change_champion(name, line[-2], ROLL_BACK, reason=reason, figures={}, expected=current)
+        rolled = partial(states.rolled_back, name=name, version=line[-2])
+        return self._change(name, states.ROLL_BACK, rolled, reason=reason, load=line[-2], expected=current)
 
-    def _change_champion(
-        self, name: str, version: str, action: str, *, reason: str, figures: dict[str, float], expected: str | None
+    def set_canary(
+        self,
+        name: str,
+        version: str,
+        share: float,
+        *,
+        reason: str,
+        figures: dict[str, float] | None = None,
+        expected: str | None = None,
     ) -> Aliases:
+        """Give a version a share of the traffic, or another share, after checking its every byte.
+
+        Args:
+            name: of the model.
+            version: that takes the share; at most two do.
+            share: above 0; all shares together stay below 1, and the champion takes what is left.
+            reason: for the journal.
+            figures: what it was decided on, for the journal.
+            expected: the champion that the decision was made against.
+
+        Raises:
+            InvalidInput: no reason given, or a share out of range.
+            NotFound: no such model or version.
+            CorruptData: the version does not load, and nothing changes.
+            Conflict: the version is the champion or takes this share already; or two others take one; or the champion
+                is not the one expected.
+        """
+        if not 0 < share < 1:
+            raise InvalidInput("share of a canary", expected="above 0 and below 1", got=f"{share:.4g}")
+        started = partial(states.with_canary, name=name, version=version, share=share)
+        return self._change(
+            name, states.CANARY, started, reason=reason, load=version, about=version, figures=figures, expected=expected
+        )
+
+    def clear_canary(
+        self, name: str, version: str | None = None, *, reason: str, figures: dict[str, float] | None = None
+    ) -> Aliases:
+        """Give a canary's share back to the champion; all shares where no version is named.
+
+        Raises:
+            InvalidInput: no reason given.
+            NotFound: no such model.
+            Conflict: it takes no share.
+        """
+        ended = version or ", ".join(self.aliases(name).traffic)
+        cleared = partial(states.without_canary, name=name, version=version)
+        return self._change(name, states.END_CANARY, cleared, reason=reason, about=ended, figures=figures)
+
+    def set_shadow(self, name: str, version: str, *, reason: str, expected: str | None = None) -> Aliases:
+        """Have a version asked all that the champion is asked, its answers logged and given to nobody.
+
+        Raises:
+            InvalidInput: no reason given.
+            NotFound: no such model or version.
+            CorruptData: the version does not load, and nothing changes.
+            Conflict: the version is the champion or the shadow already, or the champion is not the one expected.
+        """
+        set_up = partial(states.with_shadow, name=name, version=version)
+        return self._change(name, states.SHADOW, set_up, reason=reason, load=version, about=version, expected=expected)
+
+    def clear_shadow(self, name: str, *, reason: str) -> Aliases:
+        """Ask the shadow no more.
+
+        Raises:
+            InvalidInput: no reason given.
+            NotFound: no such model.
+            Conflict: there is none.
+        """
+        ended = self.aliases(name).shadow
+        cleared = partial(states.without_shadow, name=name)
+        return self._change(name, states.END_SHADOW, cleared, reason=reason, about=ended)
+
+    def _change(
+        self,
+        name: str,
+        action: str,
+        alter: Callable[[Aliases], Aliases],
+        *,
+        reason: str,
+        load: str | None = None,
+        expected: str | None = None,
+        figures: dict[str, float] | None = None,
+        about: str = "",
+    ) -> Aliases:
+        """Journal a change, then let it take effect; ``load`` is a version that has to be whole for it."""
         if not reason.strip():
             raise InvalidInput(action, "needs a reason for the journal")
+        figures = figures or {}
         infinite = next((key for key, value in figures.items() if not math.isfinite(value)), None)
         if infinite:
             raise InvalidInput(f'{action}: figure "{infinite}"', expected="a finite number", got=str(figures[infinite]))
-        self.load(name, version)
+        if load is not None:
+            self.load(name, load)
         path = self._folder(name) / "aliases.json"
         with self._locked(name):
             old = read(Aliases, path) if path.exists() else Aliases()
             if expected is not None and old.champion != expected:
                 raise Conflict(f'model "{name}"', "champion", expected=expected or "none", got=old.champion or "none")
-            if old.champion == version:
-                raise Conflict(f'model "{name}"', f"version {version} is the champion already")
+            new = msgspec.structs.replace(alter(old), revision=old.revision + 1)
             change = Change(
-                revision=old.revision + 1,
+                revision=new.revision,
                 time=utc(time.time()),
                 action=action,
-                champion=version,
+                champion=new.champion,
                 before=old.champion,
                 reason=reason,
                 figures=figures,
+                version=about,
+                share=new.traffic.get(about, 0.0),
             )
             append_line(self._folder(name) / "journal.jsonl", msgspec.to_builtins(change))
-            new = Aliases(revision=change.revision, champion=version)
             write_atomically(path, to_json(new))
             return new
 
@@ -243,31 +296,3 @@ def _change(line: bytes) -> Change | None:
         return msgspec.json.decode(line, type=Change)
     except msgspec.MsgspecError:
         return None
-
-
-def _in_the_making(folder: Path) -> list[int]:
-    """Versions that living processes are making; what dead ones left is deleted."""
-    numbers = []
-    for path in folder.glob(".making-*"):
-        if (found := _MAKING.fullmatch(path.name)) is None:
-            continue
-        try:
-            claim = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        except FileNotFoundError:  # done this moment
-            continue
-        try:
-            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(path, ignore_errors=True)
-        except BlockingIOError:
-            numbers.append(int(found[1]))
-        finally:
-            os.close(claim)
-    return numbers
-
-
-def _fsync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from staytrue.aliases import PROMOTE, ROLL_BACK
 from staytrue.records import moment, utc
 
 if TYPE_CHECKING:
@@ -173,5 +174,9 @@ def _marks(windows: Sequence[Window], scale: Scale, changes: Sequence[Change], a
 
 
 def _reason(changes: Sequence[Change], version: str) -> str:
-    told = [change.reason[:200] for change in changes if change.champion == version]
+    told = [
+        change.reason[:200]
+        for change in changes
+        if change.champion == version and change.action in (PROMOTE, ROLL_BACK)
+    ]
     return told[-1] if told else "not in the journal"

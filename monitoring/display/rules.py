@@ -15,7 +15,7 @@ from pydantic import Field
 from monitoring.display.metrics import FAULTS
 from monitoring.response.hooks import RETRAIN
 from staytrue.errors import NotFound
-from staytrue.sections import Count, Positive, Section, Share
+from staytrue.section import Count, Positive, Section, Share
 
 Duration = Annotated[str, Field(pattern=r"^[1-9][0-9]*(s|m|h|d|w)$")]
 Severity = Literal["critical", "warning"]

@@ -177,7 +177,8 @@ class PairDesk:
         if given.rows != made.rows:
             hint = "are both halves of one call?"
             raise InvalidInput("response", expected=f"{given.rows} rows", got=f"{made.rows} rows", hint=hint)
-        role: Role = "challenger" if asked.canary or version == aliases.challenger else "champion"
+        shares = asked.canary or version == aliases.challenger or version in aliases.traffic
+        role: Role = "challenger" if shares else "champion"
         took = answered.time - asked.time if answered.time is not None and asked.time is not None else 0.0
         inputs = [Tensor.of(s.name, s.datatype, given.tensors[s.name]) for s in signature.inputs]
         named = [spec for spec in signature.outputs if spec.name in made.tensors]

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from staytrue.bodies import parsed
 from staytrue.errors import InvalidInput
 from staytrue.records import shown
 from staytrue.signature import rows_of
-from staytrue.tensors import accepted, parsed
+from staytrue.tensors import accepted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,23 +7,24 @@ from __future__ import annotations
 
 import json
 import math
-import struct
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from google.protobuf.message import DecodeError, Message
 
 from serving.proto.open_inference_grpc_pb2 import ModelInferResponse, ModelMetadataResponse
+from staytrue.bodies import wish
+from staytrue.classification import ranked
 from staytrue.errors import InvalidInput
+from staytrue.raw import decoded, from_raw, plain, texts, to_raw
 from staytrue.signature import NUMPY, check_shape
-from staytrue.tensors import Given, Parsed
+from staytrue.tensors import Given, Parsed, Wish
+from staytrue.texts import check_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
-    from serving.dataplane import Description
+    from serving.description import Description
     from serving.proto.open_inference_grpc_pb2 import InferTensorContents, ModelInferRequest
     from staytrue.tensors import Answer
 
@@ -42,10 +43,10 @@ _FIELDS = {
     "FP64": "fp64_contents",
     "BYTES": "bytes_contents",
 }
-"""Where the typed contents of a datatype stand. FP16 has no such place: it can only be sent raw."""
+"""Where the typed contents of a datatype stand. FP16 and BF16 have no such place: they can only be sent raw."""
 _NARROW = ("INT8", "INT16", "UINT8", "UINT16")
 """Datatypes whose place holds larger numbers too."""
-_LENGTH = struct.Struct("<I")
+_FEW = 64
 
 
 def message(kind: type[M], data: bytes) -> M:
@@ -67,30 +68,34 @@ def parse(request: ModelInferRequest) -> Parsed:
     Raises:
         InvalidInput: what it says of a tensor is not what it holds; says where.
     """
-    if not request.inputs:
+    inputs, raw = request.inputs, request.raw_input_contents
+    if not inputs:
         raise InvalidInput("message inputs", expected="a list of tensors", got="nothing")
-    raw = request.raw_input_contents
-    if raw and len(raw) != len(request.inputs):
-        expected = f"{len(request.inputs)}, one for each input"
+    if raw and len(raw) != len(inputs):
+        expected = f"{len(inputs)}, one for each input"
         raise InvalidInput("message raw_input_contents", expected=expected, got=str(len(raw)))
-    given = [_tensor(item, raw[place] if raw else None, place) for place, item in enumerate(request.inputs)]
-    parameters = {name: _value(parameter) for name, parameter in request.parameters.items()}
-    outputs = [item.name for item in request.outputs] or None
-    return Parsed(given, id=request.id, outputs=outputs, parameters=parameters)
+    given = [_tensor(item, raw[place] if raw else None, place) for place, item in enumerate(inputs)]
+    name, outputs, parameters = request.id, request.outputs, request.parameters
+    if name:
+        check_name(name, "message id")
+    return Parsed(given, name, _outputs(outputs) if outputs else None, _values(parameters) if parameters else {})
 
 
 def write(answer: Answer, *, raw: bool) -> bytes:
     """Write the answer's message: tensors raw, or typed where every datatype has a typed form."""
     told = ModelInferResponse(model_name=answer.model, model_version=answer.version, id=answer.id)
     told.parameters["event_id"].string_param = answer.event_id
-    raw = raw or any(spec.datatype not in _FIELDS for spec, _ in answer.outputs)
-    for spec, array in answer.outputs:
-        output = told.outputs.add(name=spec.name, datatype=spec.datatype, shape=array.shape)
+    raw = raw or any(asked.spec.datatype not in _FIELDS and not asked.classes for asked, _ in answer.outputs)
+    for asked, given in answer.outputs:
+        datatype, array = asked.spec.datatype, given
+        if asked.classes:
+            datatype, array = "BYTES", ranked(asked, given, answer.labels)
+        output = told.outputs.add(name=asked.spec.name, datatype=datatype, shape=array.shape)
         if raw:
-            told.raw_output_contents.append(_to_raw(array, spec.datatype))
+            told.raw_output_contents.append(to_raw(array, datatype))
         else:
-            values = _texts(array) if spec.datatype == "BYTES" else array.ravel().tolist()
-            getattr(output.contents, _FIELDS[spec.datatype]).extend(values)
+            values = texts(array) if datatype == "BYTES" else array.ravel().tolist()
+            getattr(output.contents, _FIELDS[datatype]).extend(values)
     return told.SerializeToString()
 
 
@@ -107,28 +112,45 @@ def metadata(model: Description) -> ModelMetadataResponse:
     return told
 
 
-def _value(parameter: Any) -> Any:
-    """The one value of a parameter; None where it has none."""
-    chosen = parameter.WhichOneof("parameter_choice")
-    return getattr(parameter, chosen) if chosen else None
+def _values(parameters: Any) -> dict[str, Any]:
+    """Parameters by name, each with its one value; None where it has none."""
+    chosen = {name: parameter.WhichOneof("parameter_choice") for name, parameter in parameters.items()}
+    return {name: getattr(parameters[name], field) if field else None for name, field in chosen.items()}
+
+
+def _outputs(said: Any) -> list[Wish]:
+    """Outputs asked for; over gRPC all are raw or none is."""
+    wishes = []
+    for item in said:
+        check_name(item.name, "message outputs")
+        parameters = _values(item.parameters)
+        parameters.pop("binary_data", None)
+        wishes.append(wish(item.name, parameters, binary=False))
+    return wishes
 
 
 def _tensor(item: ModelInferRequest.InferInputTensor, raw: bytes | None, place: int) -> Given:
-    if not item.name:
+    name, datatype = item.name, item.datatype
+    if not name:
         raise InvalidInput(f"inputs[{place}].name", expected="a string", got="nothing")
-    where = f'input "{item.name[:100]}"'
-    if item.datatype not in NUMPY:
-        got = repr(item.datatype[:40])
-        raise InvalidInput(f"{where} datatype", expected=f"one of {', '.join(NUMPY)}", got=got)
-    shape = list(item.shape)
+    if "\0" in name:
+        check_name(name, f"inputs[{place}].name")
+    shape = item.shape[:]
+    if raw is not None and not item.HasField("contents"):
+        array = plain(raw, datatype, shape)
+        if array is not None:
+            return Given(name, datatype, array)
+    where = f'input "{name[:100]}"'
+    if datatype not in NUMPY:
+        raise InvalidInput(f"{where} datatype", expected=f"one of {', '.join(NUMPY)}", got=repr(datatype[:40]))
     check_shape(shape, where)
     if raw is None:
-        flat = _from_typed(item.contents, item.datatype, math.prod(shape), where)
+        array = _from_typed(item.contents, datatype, math.prod(shape), where).reshape(shape)
     elif item.HasField("contents"):
         raise InvalidInput(f"{where} contents", expected="nothing beside raw_input_contents", got="contents")
     else:
-        flat = _from_raw(raw, item.datatype, math.prod(shape), where)
-    return Given(item.name, item.datatype, flat.reshape(shape))
+        array = from_raw(raw, datatype, shape, f"{where} raw_input_contents")
+    return Given(name, datatype, array)
 
 
 def _from_typed(contents: InferTensorContents, datatype: str, count: int, where: str) -> NDArray[Any]:
@@ -142,66 +164,14 @@ def _from_typed(contents: InferTensorContents, datatype: str, count: int, where:
     if len(values) != count:
         raise InvalidInput(f"{where} contents", expected=f"{count} values in {field}", got=str(len(values)))
     if datatype == "BYTES":
-        return _decoded(values, f"{where} contents")
+        return decoded(values, f"{where} contents")
     if datatype in _NARROW:
         limits = np.iinfo(NUMPY[datatype])
         strange = next((value for value in values if not limits.min <= value <= limits.max), None)
         if strange is not None:
             expected = f"{datatype} from {limits.min} to {limits.max}"
             raise InvalidInput(f"{where} contents", expected=expected, got=str(strange))
+    # numpy takes many from the message's own memory, which takes a while to begin.
+    if count < _FEW:
+        return np.fromiter(values, NUMPY[datatype], count)
     return np.array(values, dtype=NUMPY[datatype])
-
-
-def _from_raw(raw: bytes, datatype: str, count: int, where: str) -> NDArray[Any]:
-    where = f"{where} raw_input_contents"
-    if datatype == "BYTES":
-        return _decoded(_split(raw, count, where), where)
-    kind = NUMPY[datatype]
-    if len(raw) != count * kind.itemsize:
-        expected = f"{count * kind.itemsize} bytes for {count} values of {datatype}"
-        raise InvalidInput(where, expected=expected, got=str(len(raw)))
-    if datatype == "BOOL":
-        truth: NDArray[Any] = np.frombuffer(raw, np.uint8) != 0  # a byte of 2 would be neither true nor false
-        return truth
-    return np.frombuffer(raw, kind.newbyteorder("<")).astype(kind, copy=False)
-
-
-def _split(raw: bytes, count: int, where: str) -> list[bytes]:
-    """Elements behind their lengths, each in four little-endian bytes."""
-    parts: list[bytes] = []
-    place = 0
-    while place < len(raw):
-        begin = place + _LENGTH.size
-        length = _LENGTH.unpack_from(raw, place)[0] if begin <= len(raw) else 0
-        if begin + length > len(raw):
-            left = max(0, len(raw) - begin)
-            raise InvalidInput(f"{where}, element {len(parts)}", expected=f"4 and {length} bytes", got=f"{left} left")
-        parts.append(raw[begin : begin + length])
-        place = begin + length
-        if len(parts) > count:
-            break
-    if len(parts) != count:
-        got = "more" if len(parts) > count else str(len(parts))
-        raise InvalidInput(where, expected=f"{count} elements, each behind its length in 4 bytes", got=got)
-    return parts
-
-
-def _decoded(values: Sequence[bytes], where: str) -> NDArray[Any]:
-    array: NDArray[Any] = np.empty(len(values), dtype=object)
-    for place, value in enumerate(values):
-        try:
-            array[place] = value.decode()
-        except UnicodeDecodeError as error:
-            got = f"byte {value[error.start]:#04x} at place {error.start}"
-            raise InvalidInput(f"{where}, element {place}", expected="UTF-8", got=got) from None
-    return array
-
-
-def _texts(array: NDArray[Any]) -> list[bytes]:
-    return [str(value).encode() for value in array.ravel()]
-
-
-def _to_raw(array: NDArray[Any], datatype: str) -> bytes:
-    if datatype == "BYTES":
-        return b"".join(_LENGTH.pack(len(text)) + text for text in _texts(array))
-    return array.astype(NUMPY[datatype].newbyteorder("<"), copy=False).tobytes()

@@ -5,31 +5,37 @@ Source: GRPC Health Checking Protocol, grpc.health.v1.
 
 from __future__ import annotations
 
-import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 import grpc
-import grpc.aio
 from grpc_health.v1 import health_pb2
 
+from serving.grpc.guard import Bounded, abort, guarded, refusal_of
 from staytrue.errors import NotFound, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import Iterator
 
     from serving.dataplane import Dataplane
-
-    Context = grpc.aio.ServicerContext[Any, Any]
+    from serving.grpc.guard import Context
 
 SERVICE: str = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 WATCH_SECONDS = 0.2
+MOST_WATCHERS = 32
 
 
 class Health:
-    """Asks the dataplane at each call: what is told is never older than the question."""
+    """Asks the dataplane at each call: what is told is never older than the question. Open to everybody.
 
-    def __init__(self, dataplane: Dataplane, inference: str) -> None:
-        self._dataplane, self._inference = dataplane, inference
+    Args:
+        dataplane: that is asked.
+        services: names that stand for the whole server.
+    """
+
+    def __init__(self, dataplane: Dataplane, services: tuple[str, ...]) -> None:
+        self._dataplane, self._services = dataplane, services
+        self._watchers = Bounded("Watch", MOST_WATCHERS)
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
         """The service's methods by name."""
@@ -43,9 +49,9 @@ class Health:
         }
 
     def status(self, name: str) -> Any:
-        """Whether the server (""), the inference service or a model serves; SERVICE_UNKNOWN for anything else."""
+        """Whether the server (""), a service or a model serves; SERVICE_UNKNOWN for anything else."""
         answer = health_pb2.HealthCheckResponse
-        if name in ("", self._inference):
+        if name == "" or name in self._services:
             return answer.SERVING if self._dataplane.ready() else answer.NOT_SERVING
         try:
             ready = self._dataplane.describe(name, None).ready
@@ -55,22 +61,25 @@ class Health:
             return answer.NOT_SERVING
         return answer.SERVING if ready else answer.NOT_SERVING
 
-    async def check(self, request: Any, context: Context) -> Any:
+    def check(self, request: Any, context: Context) -> Any:
         """The status now."""
         status = self.status(request.service)
         if status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN:
-            missing = NotFound(f'service "{request.service[:100]}"', "is not served here")
-            await context.abort(grpc.StatusCode.NOT_FOUND, str(missing))
+            abort(context, refusal_of(NotFound(f'service "{request.service[:100]}"', "is not served here")))
         return health_pb2.HealthCheckResponse(status=status)
 
-    async def watch(self, request: Any, _: Context) -> AsyncIterator[Any]:
+    def watch(self, request: Any, context: Context) -> Iterator[Any]:
         """The status now and at each change; ends with the server: a watcher must not hold up its drain."""
+        return guarded(lambda: self._changes(request.service, context), context)
+
+    def _changes(self, service: str, context: Context) -> Iterator[Any]:
         told = None
-        while True:
-            draining, status = self._dataplane.draining, self.status(request.service)
-            if status != told:
-                told = status
-                yield health_pb2.HealthCheckResponse(status=status)
-            if draining:
-                return
-            await asyncio.sleep(WATCH_SECONDS)
+        with self._watchers:
+            while context.is_active():
+                draining, status = self._dataplane.draining, self.status(service)
+                if status != told:
+                    told = status
+                    yield health_pb2.HealthCheckResponse(status=status)
+                if draining:
+                    return
+                time.sleep(WATCH_SECONDS)

@@ -7,23 +7,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import grpc
 from google.protobuf import descriptor_pool
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from serving.proto import open_inference_grpc_pb2 as proto
+from serving.grpc.streams import Streams
+from serving.proto import open_inference_grpc_pb2, tensorflow_serving_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    import grpc
     from google.protobuf.descriptor import FileDescriptor
 
 
+SERVICE: str = reflection.SERVICE_NAME
+MOST_STREAMS = 8
+
+
 class Pool:
-    """Two pools as one: the protocol's messages stand in one of their own (see ``serving/proto``)."""
+    """Several pools as one: the protocols' messages stand each in one of their own (see ``serving/proto``)."""
 
     def __init__(self) -> None:
-        self._pools = (proto.DESCRIPTOR.pool, descriptor_pool.Default())
+        self._pools = (
+            open_inference_grpc_pb2.DESCRIPTOR.pool,
+            tensorflow_serving_pb2.DESCRIPTOR.pool,
+            descriptor_pool.Default(),
+        )
 
     def FindFileContainingSymbol(self, symbol: str) -> FileDescriptor:  # noqa: N802 - protobuf's name
         """The file of a message, a service or, which protobuf's own pool does not find, of a service's method."""
@@ -47,13 +56,19 @@ class Pool:
         return find
 
 
-def handler(services: Sequence[str]) -> grpc.GenericRpcHandler:
-    """The reflection service, which tells of these services and of itself."""
-    names = [*services, reflection.SERVICE_NAME]
-    servicer = reflection.aio.ReflectionServicer(names, pool=Pool())
-    method = grpc.stream_stream_rpc_method_handler(
-        servicer.ServerReflectionInfo,
-        request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
-        response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
-    )
-    return grpc.method_handlers_generic_handler(reflection.SERVICE_NAME, {"ServerReflectionInfo": method})
+class Reflection:
+    """The reflection service, which tells of these services and of itself. Open to everybody."""
+
+    def __init__(self, services: Sequence[str]) -> None:
+        self._servicer = reflection.ReflectionServicer([*services, SERVICE], pool=Pool())
+        self.streams = Streams("ServerReflectionInfo", MOST_STREAMS)
+
+    def handlers(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
+        """The service's methods by name."""
+        return {"ServerReflectionInfo": self.streams.handler(self.answer)}
+
+    def answer(self, data: bytes, context: Any) -> Iterator[bytes]:
+        """The answer to one question."""
+        asked = reflection_pb2.ServerReflectionRequest.FromString(data)
+        for told in self._servicer.ServerReflectionInfo(iter([asked]), context):
+            yield told.SerializeToString()

@@ -1,4 +1,4 @@
-"""Writes the Python of the pinned .proto: ``python -m serving.proto.generate [FOLDER]``. Needs grpcio-tools."""
+"""Writes the Python of the pinned .proto files: ``python -m serving.proto.generate [FOLDER]``. Needs grpcio-tools."""
 
 from __future__ import annotations
 
@@ -9,7 +9,22 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PROTO = "serving/proto/open_inference_grpc.proto"
 SERVICE = "GRPCInferenceService"
-METHODS = ("ServerLive", "ServerReady", "ModelReady", "ServerMetadata", "ModelMetadata", "ModelInfer")
+METHODS = (
+    "ServerLive",
+    "ServerReady",
+    "ModelReady",
+    "ServerMetadata",
+    "ModelMetadata",
+    "ModelInfer",
+    "ModelStreamInfer",
+    "ModelStatistics",
+    "RepositoryIndex",
+    "RepositoryModelLoad",
+    "RepositoryModelUnload",
+)
+STREAM = "ModelStreamInfer"
+OTHER = "serving/proto/tensorflow_serving.proto"
+"""Of it only the messages are needed."""
 
 
 def generate(folder: Path) -> list[Path]:
@@ -19,14 +34,17 @@ def generate(folder: Path) -> list[Path]:
         subprocess.CalledProcessError: protoc refuses the file, or is not installed.
     """
     folder = folder.resolve()
-    out = [f"--{kind}_out={folder}" for kind in ("python", "pyi", "grpc_python")]
-    subprocess.run([sys.executable, "-m", "grpc_tools.protoc", f"-I{ROOT}", *out, PROTO], cwd=ROOT, check=True)
-    stem = (folder / PROTO).with_suffix("")
-    messages, stubs = Path(f"{stem}_pb2.py"), Path(f"{stem}_pb2_grpc.py")
-    _own_pool(messages)
-    types = Path(f"{stem}_pb2_grpc.pyi")
+    made: list[Path] = []
+    for proto, kinds in ((PROTO, ("python", "pyi", "grpc_python")), (OTHER, ("python", "pyi"))):
+        out = [f"--{kind}_out={folder}" for kind in kinds]
+        subprocess.run([sys.executable, "-m", "grpc_tools.protoc", f"-I{ROOT}", *out, proto], cwd=ROOT, check=True)
+        messages = Path(f"{(folder / proto).with_suffix('')}_pb2.py")
+        _own_pool(messages)
+        made += [messages, messages.with_suffix(".pyi")]
+    stubs = Path(f"{(folder / PROTO).with_suffix('')}_pb2_grpc.py")
+    types = stubs.with_suffix(".pyi")
     types.write_text(_stub_types(), encoding="utf-8")
-    return [messages, messages.with_suffix(".pyi"), stubs, types]
+    return [*made, stubs, types]
 
 
 def _own_pool(path: Path) -> None:
@@ -46,9 +64,13 @@ def _stub_types() -> str:
     calls = "".join(
         f"    {name}: _Call[open_inference_grpc_pb2.{name}Request, open_inference_grpc_pb2.{name}Response]\n"
         for name in METHODS
+        if name != STREAM
     )
+    requests = "open_inference_grpc_pb2.ModelInferRequest"
+    responses = f"open_inference_grpc_pb2.{STREAM}Response"
+    calls += f"    {STREAM}: Callable[[Iterator[{requests}]], Iterator[{responses}]]\n"
     return (
-        "from typing import Generic, Protocol, Sequence, TypeVar\n\n"
+        "from typing import Callable, Generic, Iterator, Protocol, Sequence, TypeVar\n\n"
         "import grpc\n\n"
         "from serving.proto import open_inference_grpc_pb2\n\n"
         '_Request = TypeVar("_Request", contravariant=True)\n'

@@ -1,4 +1,4 @@
-from typing import Generic, Protocol, Sequence, TypeVar
+from typing import Callable, Generic, Iterator, Protocol, Sequence, TypeVar
 
 import grpc
 
@@ -26,3 +26,8 @@ class GRPCInferenceServiceStub:
     ServerMetadata: _Call[open_inference_grpc_pb2.ServerMetadataRequest, open_inference_grpc_pb2.ServerMetadataResponse]
     ModelMetadata: _Call[open_inference_grpc_pb2.ModelMetadataRequest, open_inference_grpc_pb2.ModelMetadataResponse]
     ModelInfer: _Call[open_inference_grpc_pb2.ModelInferRequest, open_inference_grpc_pb2.ModelInferResponse]
+    ModelStatistics: _Call[open_inference_grpc_pb2.ModelStatisticsRequest, open_inference_grpc_pb2.ModelStatisticsResponse]
+    RepositoryIndex: _Call[open_inference_grpc_pb2.RepositoryIndexRequest, open_inference_grpc_pb2.RepositoryIndexResponse]
+    RepositoryModelLoad: _Call[open_inference_grpc_pb2.RepositoryModelLoadRequest, open_inference_grpc_pb2.RepositoryModelLoadResponse]
+    RepositoryModelUnload: _Call[open_inference_grpc_pb2.RepositoryModelUnloadRequest, open_inference_grpc_pb2.RepositoryModelUnloadResponse]
+    ModelStreamInfer: Callable[[Iterator[open_inference_grpc_pb2.ModelInferRequest]], Iterator[open_inference_grpc_pb2.ModelStreamInferResponse]]

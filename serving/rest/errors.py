@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import orjson
 
 from staytrue.errors import ErrorCode, StaytrueError
@@ -9,6 +11,8 @@ from staytrue.errors import ErrorCode, StaytrueError
 STATUS: dict[ErrorCode, int] = {
     ErrorCode.INVALID_INPUT: 400,
     ErrorCode.INVALID_CONFIG: 500,
+    ErrorCode.UNAUTHENTICATED: 401,
+    ErrorCode.PERMISSION_DENIED: 403,
     ErrorCode.NOT_FOUND: 404,
     ErrorCode.TOO_LARGE: 413,
     ErrorCode.UNSUPPORTED: 405,
@@ -17,17 +21,24 @@ STATUS: dict[ErrorCode, int] = {
     ErrorCode.DEADLINE_EXCEEDED: 504,
     ErrorCode.UNAVAILABLE: 503,
     ErrorCode.CORRUPT_DATA: 503,
+    ErrorCode.CANCELLED: 499,
     ErrorCode.INTERNAL: 500,
 }
-RETRY_AFTER_SECONDS = 1
+RETRY_AFTER_SECONDS: dict[ErrorCode, float] = {ErrorCode.OVERLOADED: 1.0, ErrorCode.UNAVAILABLE: 1.0}
+"""When to come again where the error does not know better; other codes do not invite to."""
 
 
-def body(error: StaytrueError) -> bytes:
+def body(error: StaytrueError, code: str = "") -> bytes:
     """``{"error": "where: expected …, got …; what to do", "code": "invalid_input"}``."""
-    return orjson.dumps({"error": str(error), "code": error.code.value})
+    return orjson.dumps({"error": str(error), "code": code or error.code.value})
 
 
 def headers(error: StaytrueError) -> dict[str, str]:
-    """What a caller needs besides the status."""
-    retry = error.code in (ErrorCode.OVERLOADED, ErrorCode.UNAVAILABLE)
-    return {"Retry-After": str(RETRY_AFTER_SECONDS)} if retry else {}
+    """What a caller needs besides the status: when to come again, or how to say who it is.
+
+    Source: RFC 9110, 10.2.3 (Retry-After, whole seconds) and 11.6.1 (WWW-Authenticate); RFC 6750, 3.
+    """
+    if error.code is ErrorCode.UNAUTHENTICATED:
+        return {"WWW-Authenticate": "Bearer"}
+    seconds = RETRY_AFTER_SECONDS.get(error.code) if error.retry_seconds is None else error.retry_seconds
+    return {} if seconds is None else {"Retry-After": str(max(1, math.ceil(seconds)))}

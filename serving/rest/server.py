@@ -1,169 +1,241 @@
-"""Addresses of the Open Inference Protocol over REST.
+"""Requests over HTTP to the dataplane, and what it tells back: who may ask, in which words, within what time.
 
-Source: Open Inference Protocol, REST specification (kserve/open-inference-protocol).
+Source: Open Inference Protocol, REST specification (kserve/open-inference-protocol); W3C Trace Context.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import re
+import threading
+import time
 import uuid
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
-import orjson
-from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
-from starlette.responses import Response
-from starlette.routing import Route
-
-from serving.dataplane import Request
-from serving.rest import codec, errors
-from staytrue import __version__
-from staytrue.errors import InternalError, InvalidInput, NotFound, StaytrueError, TooLarge, Unsupported
+from serving.access import secret_of
+from serving.calls import Request, Written
+from serving.rest import bodies, errors
+from serving.rest.routes import Routes
+from staytrue.errors import (
+    Cancelled,
+    ErrorCode,
+    InternalError,
+    InvalidInput,
+    StaytrueError,
+    TooLarge,
+    Unsupported,
+)
 
 if TYPE_CHECKING:
-    from starlette.requests import Request as Http
-    from starlette.types import Lifespan
+    from collections.abc import Callable
 
+    from serving.access import Access
+    from serving.batching import Lane
     from serving.dataplane import Dataplane
-    from staytrue.sections import ServingSection
+    from serving.http.exchange import Exchange, Fault
+    from serving.rest.dialects import Dialect
+    from staytrue.server import ServingSection
 
 log = logging.getLogger(__name__)
-_JSON = "application/json"
 PROTOCOL = "rest"
+BESIDE_BYTES = 64 * 1024
+"""A longer body of JSON is read in a thread: reading it would hold up every other caller."""
+_TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 class Rest:
-    """Translates HTTP to the dataplane and back."""
+    """Translates HTTP to the dataplane and back. Made in the thread of the event loop, and used there.
 
-    def __init__(self, dataplane: Dataplane, settings: ServingSection) -> None:
-        self._dataplane, self._settings = dataplane, settings
+    Args:
+        dataplane: that answers.
+        settings: of serving.
+        access: who may ask.
+        admin: whether this is the port for loading and unloading.
+    """
 
-    def app(self, lifespan: Lifespan[Starlette] | None = None) -> Starlette:
-        """The ASGI application."""
-        models = ("/v2/models/{model}", "/v2/models/{model}/versions/{version}")
-        routes = [
-            Route("/v2", self.server),
-            Route("/v2/health/live", self.live),
-            Route("/v2/health/ready", self.ready),
-        ]
-        for path in models:
-            routes += [
-                Route(path, self.model),
-                Route(f"{path}/ready", self.model_ready),
-                Route(f"{path}/infer", self.infer, methods=["POST"]),
-            ]
-        handlers: dict[Any, Any] = {StaytrueError: refused, HTTPException: lost, Exception: broken}
-        return Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
+    def __init__(self, dataplane: Dataplane, settings: ServingSection, access: Access, *, admin: bool = False) -> None:
+        self.dataplane, self.settings, self.access = dataplane, settings, access
+        self._routes = Routes(self, admin=admin)
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._told: deque[tuple[Callable[[Any], None], Any]] = deque()
+        self._telling = False
+        self._touched: dict[Lane, None] = {}
 
-    async def server(self, _: Http) -> Response:
-        """Server metadata."""
-        return _json({"name": "staytrue", "version": __version__, "extensions": []})
-
-    async def live(self, _: Http) -> Response:
-        """The loop runs."""
-        return _json({"live": True})
-
-    async def ready(self, _: Http) -> Response:
-        """Each model has answered a real inference in this process, and the server is not shutting down."""
-        ready = self._dataplane.ready()
-        return _json({"ready": ready}, 200 if ready else 503)
-
-    async def model(self, http: Http) -> Response:
-        """Model metadata."""
-        name, version = http.path_params["model"], http.path_params.get("version")
-        return _json(codec.metadata(await run_in_threadpool(self._dataplane.describe, name, version)))
-
-    async def model_ready(self, http: Http) -> Response:
-        """Whether a model, or a version of it, answers."""
-        name, version = http.path_params["model"], http.path_params.get("version")
-        model = await run_in_threadpool(self._dataplane.describe, name, version)
-        told = {"name": name, "version": model.bundle.version, "ready": model.ready}
-        return _json(told, 200 if model.ready else 503)
-
-    async def infer(self, http: Http) -> Response:
-        """Inference."""
-        name, policy = http.path_params["model"], self._settings.nan_policy
+    def handle(self, exchange: Exchange) -> None:
+        """Answer a request, now or later."""
         try:
-            body = await limited_body(http, self._settings.max_body_bytes)
-        except StaytrueError as error:
-            self._dataplane.refuse(PROTOCOL, name, error)
-            raise
-        request = Request(
-            model=name,
-            version=http.path_params.get("version"),
-            protocol=PROTOCOL,
-            read=lambda _: codec.parse(body, policy),
-            write=lambda answer: codec.write(answer, policy),
-            trace_id=http.headers.get("traceparent", "")[:55],
+            if exchange.fault is not None:
+                self._faulty(exchange, exchange.fault)
+            else:
+                self._routes.follow(exchange)
+        except Exception as error:  # noqa: BLE001 - told by a number, its text is in the log
+            self.refuse(exchange, error)
+
+    def admit(self, exchange: Exchange, scope: Any) -> None:
+        """Let a caller in.
+
+        Raises:
+            StaytrueError: no key, one that is unknown, lacks the scope, or asks too often.
+        """
+        headers = exchange.headers
+        authorization, key = headers.get(b"authorization"), headers.get(b"x-api-key")
+        secret = secret_of(
+            None if authorization is None else authorization.decode("latin-1"),
+            None if key is None else key.decode("latin-1"),
         )
-        written = await self._dataplane.submit(request)
-        return Response(written.body, media_type=_JSON, headers={"X-Event-Id": written.event_id})
+        self.access.admit(secret, scope, time.monotonic())
+
+    def infer(self, exchange: Exchange, model: str, version: str | None, dialect: Dialect) -> None:
+        """Submit an inference; its answer is sent when it is there."""
+        headers = exchange.headers
+        try:
+            request = self._request(exchange, model, version, dialect)
+        except StaytrueError as error:
+            self.dataplane.refuse(PROTOCOL, model, error)
+            raise
+
+        def done(outcome: Written | StaytrueError) -> None:
+            if threading.get_ident() == self._thread:
+                tell(outcome)
+            else:
+                self._later(tell, outcome)
+
+        def tell(outcome: Written | StaytrueError) -> None:
+            exchange.on_cancel = None
+            if isinstance(outcome, Written):
+                body, kind, more = outcome.body
+                exchange.answer(200, body, kind=kind, headers=more + _carried(request, outcome.event_id))
+            else:
+                self.refuse(exchange, outcome, _carried(request, ""))
+
+        beside = len(exchange.body) > BESIDE_BYTES and bodies.HEADER_LENGTH not in headers
+        beside = beside or b"content-encoding" in headers
+        call = self.dataplane.submit(request, done, beside=beside, wake=False)
+        if call.outcome is None:
+            exchange.on_cancel = lambda: self.dataplane.cancel(call, Cancelled("request", "the caller hung up"))
+            if call.lane is not None:
+                self._touch(call.lane)
+
+    def refuse(self, exchange: Exchange, error: Exception, headers: bytes = b"") -> None:
+        """Answer with an error by the table; a fault of ours with an id, its text only in the log."""
+        if not isinstance(error, StaytrueError):
+            name = uuid.uuid4().hex
+            log.error("request %s failed", name, exc_info=error)
+            error = InternalError("server", f"failed; request {name} in its log tells why")
+        told = b"".join(f"{name}: {value}\r\n".encode("latin-1") for name, value in errors.headers(error).items())
+        exchange.answer(errors.STATUS[error.code], errors.body(error), headers=headers + told)
+
+    def aside(self, exchange: Exchange, work: Callable[[], tuple[int, bytes]]) -> None:
+        """Answer with what a function gives that may take long: in a thread."""
+
+        def tell(outcome: Any) -> None:
+            if isinstance(outcome, Exception):
+                self.refuse(exchange, outcome)
+            else:
+                exchange.answer(*outcome)
+
+        def run() -> None:
+            try:
+                outcome: Any = work()
+            except Exception as error:  # noqa: BLE001 - told by refuse
+                outcome = error
+            self._later(tell, outcome)
+
+        self.dataplane.helpers.submit(run)
+
+    def _request(self, exchange: Exchange, model: str, version: str | None, dialect: Dialect) -> Request:
+        headers, settings = exchange.headers, self.settings
+        trace, name = exchange.text(b"traceparent"), exchange.text(b"x-request-id")
+        if name and not _ID.fullmatch(name):
+            raise InvalidInput("header X-Request-Id", expected="1 to 128 visible ASCII characters", got="others")
+        body, limit = exchange.body, settings.max_body_bytes
+        kind = headers.get(b"content-encoding")
+        return Request(
+            model=model,
+            version=version,
+            protocol=PROTOCOL,
+            read=(
+                (lambda bundle: dialect.read(bundle, body))
+                if kind is None
+                else (lambda bundle: dialect.read(bundle, bodies.unpacked(body, kind, limit)))
+            ),
+            write=dialect.write,
+            request_id=name,
+            trace_id=trace if _TRACE.fullmatch(trace) else "",
+            sticky=exchange.text(b"x-sticky-id"),
+            deadline=_deadline(headers.get(b"request-timeout")),
+        )
+
+    def _touch(self, lane: Lane) -> None:
+        """Run the lane once all that has arrived in this turn of the loop is in it: a batch that nobody waited for."""
+        if not self._touched:
+            self._loop.call_soon(self._run)
+        self._touched[lane] = None
+
+    def _run(self) -> None:
+        lanes, self._touched = self._touched, {}
+        for lane in lanes:
+            if not lane.run_here():
+                lane.wake()
+
+    def _later(self, tell: Callable[[Any], None], outcome: Any) -> None:
+        """From another thread: tell it in the loop's, all that has come together in one go."""
+        self._told.append((tell, outcome))
+        if not self._telling:
+            self._telling = True
+            try:
+                self._loop.call_soon_threadsafe(self._flush)
+            except RuntimeError:  # the loop is closed: nobody is there to be told
+                log.debug("an answer came after the end")
+
+    def _flush(self) -> None:
+        self._telling = False
+        told = self._told
+        while told:
+            tell, outcome = told.popleft()
+            try:
+                tell(outcome)
+            except Exception:
+                log.exception("an answer could not be sent")
+
+    def _faulty(self, exchange: Exchange, fault: Fault) -> None:
+        """A request that the connection refused; an inference leaves its event."""
+        kinds: dict[int, type[StaytrueError]] = {413: TooLarge, 414: TooLarge, 431: TooLarge, 417: Unsupported}
+        kind = kinds.get(fault.status, InvalidInput)
+        error = kind(fault.where, fault.problem, expected=fault.expected, got=fault.got, hint=fault.hint)
+        if (model := self._routes.inference(exchange)) is not None:
+            self.dataplane.refuse(PROTOCOL, model, error)
+        code = ErrorCode.OVERLOADED.value if fault.status == 429 else error.code.value
+        exchange.answer(fault.status, errors.body(error, code), headers=b"Retry-After: 1\r\n" * (fault.status == 429))
 
 
-async def limited_body(http: Http, limit: int) -> bytes:
-    """The whole body, keeping no more than the limit.
+def _carried(request: Request, event_id: str) -> bytes:
+    """What comes back with an answer: the event, the caller's id and trace."""
+    lines = f"X-Event-Id: {event_id}\r\n" if event_id else ""
+    if request.request_id:
+        lines += f"X-Request-Id: {request.request_id}\r\n"
+    if request.trace_id:
+        lines += f"traceparent: {request.trace_id}\r\n"
+    return lines.encode("ascii")
 
-    Of a body that is longer up to as much again is read and thrown away: a caller that writes all before it reads
-    would meet a reset connection instead of the answer.
+
+def _deadline(said: bytes | None) -> float:
+    """By ``time.monotonic``, from the header Request-Timeout in seconds.
 
     Raises:
-        TooLarge: it is longer, by its header or in fact.
-        InvalidInput: it is compressed or broken off.
+        InvalidInput: no number of seconds above zero.
     """
-    if http.headers.get("content-encoding", "identity") != "identity":
-        raise InvalidInput("header Content-Encoding", expected="identity", got=http.headers["content-encoding"][:40])
-    said = http.headers.get("content-length", "")
-    announced = int(said) if said.isdecimal() else 0
-    hint = "send fewer rows, or raise serving.max_body_bytes"
-    longer = TooLarge("body", expected=f"at most {limit} bytes", got=said or "more", hint=hint)
-    if announced > 2 * limit or (announced > limit and "expect" in http.headers):  # it waits for leave to send
-        raise longer
-    parts, size = [], 0
+    if said is None:
+        return float("inf")
     try:
-        async for part in http.stream():
-            size += len(part)
-            if max(size, announced) <= limit:
-                parts.append(part)
-            elif size > 2 * limit:
-                break
-    except ClientDisconnect:
-        raise InvalidInput("body", f"broke off after {size} bytes: the caller hung up") from None
-    if max(size, announced) > limit:
-        raise longer
-    return b"".join(parts)
-
-
-async def refused(_: Http, error: Exception) -> Response:
-    """A domain error by the table."""
-    assert isinstance(error, StaytrueError)  # noqa: S101 - registered for no other
-    status = errors.STATUS[error.code]
-    headers = errors.headers(error)
-    if status == 413:
-        headers["Connection"] = "close"  # the rest of the body may not have been read
-    return Response(errors.body(error), status, headers=headers, media_type=_JSON)
-
-
-async def lost(http: Http, error: Exception) -> Response:
-    """An address or a method that is not there."""
-    assert isinstance(error, HTTPException)  # noqa: S101 - registered for no other
-    path = http.url.path[:200]
-    if error.status_code == 405:
-        allowed = ", ".join(sorted((error.headers or {}).get("Allow", "").split(", ")))  # a set's order changes
-        wrong: StaytrueError = Unsupported(path, expected=allowed or "another method", got=http.method[:20])
-        return Response(errors.body(wrong), 405, headers={"Allow": allowed} if allowed else {}, media_type=_JSON)
-    missing = NotFound(path, "is no address of this server", hint="try /v2/models/NAME/infer or /v2/health/ready")
-    return Response(errors.body(missing), error.status_code, media_type=_JSON)
-
-
-async def broken(http: Http, error: Exception) -> Response:
-    """A fault of ours: an id and nothing more. Its text is in the log, never in an answer."""
-    name = uuid.uuid4().hex
-    log.error("request %s to %s failed", name, http.url.path[:200], exc_info=error)
-    hidden = InternalError("server", f"failed; request {name} in its log tells why")
-    return Response(errors.body(hidden), 500, media_type=_JSON)
-
-
-def _json(value: Any, status: int = 200) -> Response:
-    return Response(orjson.dumps(value), status, media_type=_JSON)
+        seconds = float(said)
+    except ValueError:
+        seconds = -1.0
+    if not seconds > 0:
+        got = said[:40].decode("latin-1")
+        raise InvalidInput("header Request-Timeout", expected="seconds, above 0", got=got)
+    return time.monotonic() + seconds

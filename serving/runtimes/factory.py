@@ -10,7 +10,7 @@ from staytrue.errors import InvalidConfig
 
 if TYPE_CHECKING:
     from serving.runtimes.base import RuntimeMaker
-    from staytrue.sections import ServingSection
+    from staytrue.server import ServingSection
 
 
 def maker(settings: ServingSection) -> RuntimeMaker:

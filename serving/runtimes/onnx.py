@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import onnxruntime as ort
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
+from serving.runtimes import bfloats
 from serving.runtimes.providers import arguments, check, demand, describe, first_line
 from staytrue.errors import CorruptData, InvalidInput, Unavailable
 
@@ -47,6 +48,10 @@ class OnnxRuntime:
         except Exception as error:  # ONNX Runtime raises a class of its own for every status
             raise CorruptData(str(path), f"ONNX Runtime cannot load it: {first_line(error)}") from error
         demand(provider, self._session.get_providers())
+        sides = [*self._session.get_inputs(), *self._session.get_outputs()]
+        self._brain = {side.name for side in sides if side.type == bfloats.TYPE}
+        if self._brain and any(side.type == "tensor(string)" for side in sides):
+            raise CorruptData(str(path), "has texts and bfloat16, which ONNX Runtime's Python cannot take together")
         self._outputs = [spec.name for spec in signature.outputs]
         self._match(
             "input", [spec.name for spec in signature.inputs], [i.name for i in self._session.get_inputs()], path
@@ -64,6 +69,8 @@ class OnnxRuntime:
         if session is None:
             raise Unavailable("model", "was closed")
         try:
+            if self._brain:
+                return bfloats.run(session, self._outputs, inputs, self._brain)
             values = session.run(self._outputs, dict(inputs))
         except InvalidArgument as error:  # any other failure, memory that ran out for example, is not the caller's
             raise InvalidInput("model", f"could not run on this input: {first_line(error)}") from error

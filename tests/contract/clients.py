@@ -93,7 +93,7 @@ class Client:
 
     def _input(self, sent: Sent) -> Any:
         made = self._module.InferInput(sent.name, list(sent.array.shape), sent.datatype)
-        made.set_data_from_numpy(sent.array, **self._how)
+        made.set_data_from_numpy(sent.array, **(self._how if sent.datatype != "BF16" else {}))  # has no JSON there
         if sent.shape is not None:
             made.set_shape(sent.shape)
         return made
@@ -123,6 +123,12 @@ class Rest(Client):
         ]
         event = told["parameters"]["event_id"]
         return Answered(outputs, told["model_name"], told["model_version"], told.get("id", ""), event)
+
+
+class RestBinary(Rest):
+    """HTTP, tensors as bytes behind the JSON."""
+
+    _how: ClassVar[dict[str, Any]] = {"binary_data": True}
 
 
 class Grpc(Client):

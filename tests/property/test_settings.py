@@ -6,7 +6,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from staytrue.sections import ServingSection
+from staytrue.server import ServingSection
 from staytrue.settings import resolve
 from staytrue.starter import _comment, _yaml
 

@@ -23,7 +23,10 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "ex
 LONG_FILES = {"serving/proto/open_inference_grpc_pb2_grpc.py": "generated"}
 """Files that may exceed 300 lines, each with its reason."""
 
-LONG_FUNCTIONS: dict[str, str] = {}
+LONG_FUNCTIONS: dict[str, str] = {
+    "serving/proto/open_inference_grpc_pb2_grpc.py:__init__": "generated",
+    "serving/proto/open_inference_grpc_pb2_grpc.py:add_GRPCInferenceServiceServicer_to_server": "generated",
+}
 """``file:function`` that may exceed 40 lines without its docstring, each with its reason."""
 
 HEAVY = {

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from staytrue.bundle import Format
-    from staytrue.sections import TorchServeSection
+    from staytrue.server import TorchServeSection
     from staytrue.signature import Signature
 
 PACKED = {"Content-Type": "application/octet-stream"}

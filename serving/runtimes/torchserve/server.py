@@ -27,7 +27,7 @@ from staytrue.settings import GATEWAY, surroundings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from staytrue.sections import TorchServeSection
+    from staytrue.server import TorchServeSection
 
 MARK = "X-Staytrue-Gateway"
 """Header that says to the handler, by a secret, that tensors come as MessagePack, and that we write the event."""

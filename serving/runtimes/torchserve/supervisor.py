@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from staytrue.sections import TorchServeSection
+    from staytrue.server import TorchServeSection
 
 log = logging.getLogger(__name__)
 WATCH_SECONDS = 0.25

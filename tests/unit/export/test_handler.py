@@ -21,7 +21,7 @@ from export.torchscript import to_torchscript
 from staytrue.errors import InvalidInput
 from staytrue.eventlog import Reader
 from staytrue.events import Event, Tensor, decode
-from staytrue.sections import ServingSection
+from staytrue.server import ServingSection
 from staytrue.settings import GATEWAY
 from staytrue.signature import Signature, TensorSpec
 from tests.unit.export.conftest import SIGNATURE, Small

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.rest import codec
+from staytrue.bodies import written
 from staytrue.errors import InvalidInput
+from staytrue.raw import from_raw
 from staytrue.signature import NUMPY, TensorSpec
-from staytrue.tensors import Answer
+from staytrue.tensors import Answer, Asked, Wish
 
 
 def body(**tensor: Any) -> bytes:
     """A request of one tensor."""
     base = {"name": "x", "datatype": "FP32", "shape": [2, 1], "data": [1.0, 2.0]}
     return json.dumps({"inputs": [{**base, **tensor}]}).encode()
+
+
+def wishing(parameters: Any) -> bytes:
+    """A request that asks for output y so."""
+    outputs = json.dumps([{"name": "y", "parameters": parameters}]).encode()
+    return b'{"outputs": ' + outputs + b", " + body()[1:]
 
 
 def test_flat_and_nested_data_are_the_same_tensor() -> None:
@@ -35,7 +44,15 @@ REFUSED: list[tuple[str, bytes, str]] = [
     ("empty", b"", r"body: expected an inference request in JSON, got nothing"),
     ("blank", b"  \n", r"body: expected an inference request"),
     ("broken", b'{"inputs": [', r"body, line 1 column \d+: is not JSON"),
-    ("truncated utf-8", b'{"inputs": "\xff"}', "is not JSON"),
+    ("invalid utf-8", b'{"inputs": "\xff"}', "is not JSON"),
+    ("something behind the end", body() + b"x", r"body, line 1 column \d+: is not JSON: .*trailing"),
+    ("infinite number", body(data=[7, 1]).replace(b"7", b"1e999"), "is not JSON: Number out of range"),
+    ("bare Infinity", body(data=[7, 1]).replace(b"7", b"-Infinity"), "is not JSON"),
+    ("key given twice", body().replace(b'"data"', b'"data": [3], "data"'), '^body: key "data" is given twice$'),
+    ("id given twice", b'{"id": "a", "id": "a", ' + body()[1:], '^body: key "id" is given twice$'),
+    ("key given twice, escaped", body().replace(b'"data"', b'"d\\u0061ta": [3], "data"'), 'key "data" is given twice'),
+    ("NUL in a name", body(name="a\0b"), r"inputs\[0\].name: expected text without NUL"),
+    ("NUL in an id", b'{"id": "\\u0000", ' + body()[1:], 'body "id": expected text without NUL'),
     ("no object", b"[1]", "body: expected an object, got a list"),
     ("no inputs", b"{}", r'body "inputs": expected a list of tensors'),
     ("inputs empty", b'{"inputs": []}', r'body "inputs"'),
@@ -53,7 +70,7 @@ REFUSED: list[tuple[str, bytes, str]] = [
     (
         "shape nested deep",
         b'{"inputs": [{"name":"x","datatype":"FP32","shape":' + b"[" * 1000 + b"]" * 1000 + b"}]}",
-        "is not JSON|shape: expected",
+        "nests too deep",
     ),
     ("no data", json.dumps({"inputs": [{"name": "x", "datatype": "FP32", "shape": [1]}]}).encode(), "got nothing"),
     ("data no list", body(data="1,2"), r'input "x" data: expected a list, got a string'),
@@ -66,6 +83,12 @@ REFUSED: list[tuple[str, bytes, str]] = [
     ("integer out of range", body(datatype="INT8", data=[1, 300]), "expected INT8 from -128 to 127, got 300"),
     ("negative unsigned", body(datatype="UINT8", data=[1, -1]), "expected UINT8 from 0 to 255, got -1"),
     ("huge integer", body(datatype="INT64", data=[1, 2**63]), "got 9223372036854775808"),
+    (
+        "huger integer",
+        body(datatype="UINT64", data=[1, 2**64]),
+        "UINT64 from 0 to 18446744073709551615, got 18446744073709",
+    ),
+    ("beyond bfloat16", body(datatype="BF16", data=[3.4e38, 1]), "expected finite BF16"),
     ("float beyond range", body(data=[1e300, 0]), "expected finite FP32"),
     ("number in text", body(datatype="BYTES", data=["a", 1]), r"data\[1\]: expected BYTES, got a number"),
     ("null", body(data=[None, 1]), r"data\[0\]: expected FP32, got nothing \(null\); for missing values .*nan_policy"),
@@ -77,7 +100,24 @@ REFUSED: list[tuple[str, bytes, str]] = [
         "outputs",
     ),
     ("bare NaN", b'{"inputs": [{"name":"x","datatype":"FP32","shape":[1],"data":[NaN]}]}', "is not JSON"),
-    ("deep", b"[" * 100_000, "is not JSON"),
+    ("deep", b"[" * 100_000, "body: nests too deep"),
+    (
+        "binary no flag",
+        b'{"parameters": {"binary_data_output": 1}, ' + body()[1:],
+        'parameter "binary_data_output": expected true',
+    ),
+    (
+        "output binary no flag",
+        wishing({"binary_data": "yes"}),
+        'output "y" parameter "binary_data": expected true or false',
+    ),
+    (
+        "no classes",
+        wishing({"classification": 0}),
+        'output "y" parameter "classification": expected a whole number, at least',
+    ),
+    ("classes true", wishing({"classification": True}), 'parameter "classification"'),
+    ("output parameters no object", wishing([1]), 'output "y" parameters: expected an object'),
 ]
 
 
@@ -108,24 +148,102 @@ def test_words_are_numbers_where_the_policy_says_so() -> None:
         codec.parse(body(data=["nan", 1]), "string")
 
 
-def answer(array: Any) -> Answer:
+def answer(array: Any, *, datatype: str = "FP32", **asked: Any) -> Answer:
     """An answer of one output."""
-    return Answer("e", "id", "m", "1", [(TensorSpec(name="y", datatype="FP32", shape=[-1, 1]), array)])
+    spec = TensorSpec(name="y", datatype=datatype, shape=[-1, *array.shape[1:]])  # type: ignore[arg-type]
+    return Answer("e", "id", "m", "1", [(Asked(spec, **asked), array)], ["a", "b"])
+
+
+def told(array: Any, policy: str = "reject", **asked: Any) -> dict[str, Any]:
+    """The one output as JSON tells it."""
+    output: dict[str, Any] = json.loads(codec.write(answer(array, **asked), policy).data)["outputs"][0]
+    return output
 
 
 def test_nan_never_appears_bare() -> None:
     array = np.array([[np.nan], [np.inf], [1.0]], dtype=np.float32)
     with pytest.raises(InvalidInput, match=r'output "y".*nan_policy'):
         codec.write(answer(array), "reject")
-    assert json.loads(codec.write(answer(array), "null"))["outputs"][0]["data"] == [None, None, 1.0]
-    assert json.loads(codec.write(answer(array), "string"))["outputs"][0]["data"] == ["NaN", "Infinity", 1.0]
+    assert told(array, "null")["data"] == [None, None, 1.0]
+    assert told(array, "string")["data"] == ["NaN", "Infinity", 1.0]
 
 
 def test_answer_carries_id_event_and_version() -> None:
-    told = json.loads(codec.write(answer(np.zeros((1, 1), dtype=np.float32)), "reject"))
-    assert (told["id"], told["model_name"], told["model_version"]) == ("id", "m", "1")
-    assert told["parameters"] == {"event_id": "e"}
-    assert told["outputs"][0] == {"name": "y", "datatype": "FP32", "shape": [1, 1], "data": [0.0]}
+    written = codec.write(answer(np.zeros((1, 1), dtype=np.float32)), "reject")
+    assert written.header_length is None
+    said = json.loads(written.data)
+    assert (said["id"], said["model_name"], said["model_version"]) == ("id", "m", "1")
+    assert said["parameters"] == {"event_id": "e"}
+    assert said["outputs"] == [{"name": "y", "datatype": "FP32", "shape": [1, 1], "data": [0.0]}]
+
+
+def test_numbers_are_written_as_the_thorough_way_writes_them() -> None:
+    rows = [[0.1, -0.0, 3.4e38], [1e-45, 1 / 3, 65504.0]]
+    for array in (
+        np.array(rows, np.float32),
+        np.array(rows),
+        np.array([[1, 2**63]], np.uint64),
+        np.array([["ü", "n"]]),
+    ):
+        kept = answer(array)
+        assert json.loads(codec.write(kept, "reject").data) == written(kept, "reject")
+
+
+def test_outputs_asked_for_as_bytes_stand_behind_the_json_in_their_order() -> None:
+    first, second = np.array([[1.5, -2.0]], np.float32), np.array([["ü"]], dtype=object)
+    specs = [
+        TensorSpec(name="a", datatype="FP32", shape=[-1, 2]),
+        TensorSpec(name="b", datatype="BYTES", shape=[-1, 1]),
+    ]
+    third = (Asked(TensorSpec(name="c", datatype="INT64", shape=[-1, 1])), np.array([[7]]))
+    made = codec.write(
+        Answer(
+            "e", "", "m", "1", [(Asked(specs[0], binary=True), first), third, (Asked(specs[1], binary=True), second)]
+        ),
+        "reject",
+    )
+    assert made.header_length is not None
+    head, tail = json.loads(made.data[: made.header_length]), made.data[made.header_length :]
+    assert [output["parameters"] for output in head["outputs"] if "data" not in output] == [
+        {"binary_data_size": 8},
+        {"binary_data_size": 6},
+    ]
+    assert head["outputs"][1] == {"name": "c", "datatype": "INT64", "shape": [1, 1], "data": [7]}
+    assert from_raw(tail[:8], "FP32", [1, 2], "a").tolist() == first.tolist()
+    assert from_raw(tail[8:], "BYTES", [1, 1], "b").tolist() == [["ü"]]
+
+
+def test_bytes_say_nan_whatever_the_policy() -> None:
+    made = codec.write(answer(np.array([[np.nan]], np.float32), binary=True), "reject")
+    assert np.isnan(np.frombuffer(made.data[made.header_length :], np.float32)).all()
+
+
+def test_an_output_asked_for_as_classes_is_told_by_value_place_and_name() -> None:
+    array = np.array([[0.25, 0.75], [0.5, 0.5]], np.float32)
+    expected = {"name": "y", "datatype": "BYTES", "shape": [2, 1], "data": ["0.75:1:b", "0.5:0:a"]}
+    assert told(array, classes=1) == expected
+    assert written(answer(array, classes=1), "reject")["outputs"] == [expected]
+
+
+def test_outputs_are_asked_for_with_their_form() -> None:
+    assert codec.parse(body(), "reject").outputs is None
+    assert codec.parse(b'{"outputs": [], ' + body()[1:], "reject").outputs is None
+    assert codec.parse(wishing({"binary_data": True}), "reject").outputs == [Wish("y", binary=True)]
+    assert codec.parse(wishing({"classification": 3}), "reject").outputs == [Wish("y", classes=3)]
+    all_binary = b'{"parameters": {"binary_data_output": true}, "outputs": [{"name": "y"}], ' + body()[1:]
+    assert codec.parse(all_binary, "reject").outputs == [Wish("y", binary=True)]
+    but_one = b'{"parameters": {"binary_data_output": true}, ' + wishing({"binary_data": False})[1:]
+    assert codec.parse(but_one, "reject").outputs == [Wish("y", binary=False)]
+
+
+def test_threads_read_large_bodies_at_once() -> None:
+    def read(seed: int) -> bool:
+        array = np.random.default_rng(seed).random((2, 3000), dtype=np.float32)
+        data = json.dumps({"inputs": [{"name": "x", "datatype": "FP32", "shape": [2, 3000], "data": array.tolist()}]})
+        return all(np.array_equal(codec.parse(data.encode(), "reject").inputs[0].array, array) for _ in range(20))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(read, range(8)))
 
 
 @given(st.data())
@@ -138,6 +256,8 @@ def test_every_datatype_survives_the_way_through_json(data: st.DataObject) -> No
         values = st.booleans()
     elif kind.kind in "iu":
         values = st.integers(int(np.iinfo(kind).min), int(np.iinfo(kind).max))
+    elif datatype == "BF16":
+        values = st.integers(0, 0x7F7F).map(lambda bits: float(np.uint32(bits << 16).view(np.float32)))
     else:
         values = st.floats(width=kind.itemsize * 8, allow_nan=False, allow_infinity=False)  # type: ignore[arg-type]
     drawn = data.draw(st.lists(values, min_size=1, max_size=5))

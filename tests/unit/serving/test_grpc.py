@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import json
 import re
 import threading
-import time
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,22 +17,22 @@ from google.protobuf import descriptor_pb2
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
-from serving.dataplane import Dataplane
+from serving.access import Access
+from serving.grpc import health as healths
+from serving.grpc import shortcut
 from serving.grpc.errors import CODE_KEY, LONGEST_DETAILS, STATUS, details
+from serving.grpc.guard import Guard
+from serving.grpc.inference import SMALL_BYTES
 from serving.grpc.server import SERVICE, Grpc
 from serving.proto import open_inference_grpc_pb2 as proto
 from serving.proto.open_inference_grpc_pb2_grpc import GRPCInferenceServiceStub
-from serving.registry import Registry
 from serving.rest.errors import STATUS as REST_STATUS
-from serving.runtimes.fake import FakeRuntime
 from staytrue.errors import ErrorCode, InvalidConfig, NotFound
-from staytrue.eventlog import Reader, Writer
-from staytrue.events import Event, decode
-from staytrue.listening import listen, place
-from staytrue.sections import ServingSection
+from staytrue.listening import listen
+from tests.unit.serving.grpc_house import LIMIT, House, fails, refused, request, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Iterator
 
     from staytrue.store import Store
 
@@ -43,60 +41,8 @@ if TYPE_CHECKING:
 CHECK, WATCH = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 REFLECT = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
-LIMIT = 10_000
+TRACE = f"00-{'a' * 32}-{'b' * 16}-01"
 PAGE = Path(__file__).parents[3] / "docs/grpc.md"
-
-
-class House:
-    """A server on a port of its own, its loop in a thread, a caller, and what the log holds."""
-
-    def __init__(self, store: Store, folder: Path, **settings: Any) -> None:
-        self.log = folder / "events"
-        self.settings = ServingSection(**{"max_body_bytes": LIMIT, **settings})
-        self.writer = Writer(self.log)
-        self.registry = Registry(store, [])
-        self.registry.refresh()
-        self.dataplane = Dataplane(self.registry, self.writer, self.settings, clock=lambda: 1000.0)
-        self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self.loop.run_forever)
-        self._thread.start()
-        self.server = Grpc(self.dataplane, self.settings)
-        reserved = listen("127.0.0.1", 0, insecure=False)
-        self.address = place(reserved)
-        self.await_(self.server.start(reserved))
-        self.channel = grpc.insecure_channel(self.address)
-        self.stub = GRPCInferenceServiceStub(self.channel)
-
-    def await_(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """Run something in the server's loop."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
-
-    def events(self) -> list[Event]:
-        """Everything logged so far."""
-        reader, found = Reader(self.log, "test"), list[Event]()
-        for batch in reader.batches():
-            found += [entry for entry in map(decode, batch.payloads) if isinstance(entry, Event)]
-        return found
-
-    def health(self, service: str) -> int:
-        """What a health check says."""
-        ask = self.channel.unary_unary(
-            CHECK,
-            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
-            response_deserializer=health_pb2.HealthCheckResponse.FromString,
-        )
-        return int(ask(health_pb2.HealthCheckRequest(service=service), timeout=20).status)
-
-    def close(self) -> None:
-        """End it."""
-        self.channel.close()
-        self.await_(self.server.stop())
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join()
-        self.loop.close()
-        self.dataplane.close()
-        self.registry.close()
-        self.writer.close()
 
 
 @pytest.fixture
@@ -107,45 +53,14 @@ def house(store: Store, tmp_path: Path) -> Iterator[House]:
     made.close()
 
 
-def request(rows: int = 1, *, raw: bool = False, **more: Any) -> proto.ModelInferRequest:
-    """A good request."""
-    made = proto.ModelInferRequest(**{"model_name": "tiny", **more})
-    numbers = np.arange(rows, dtype=np.float32)
-    for name, datatype in (("number", "FP32"), ("kind", "BYTES"), ("count", "INT64")):
-        made.inputs.add(name=name, datatype=datatype, shape=[rows, 1])
-    if raw:
-        counts = np.full(rows, 10, np.int64).tobytes()
-        made.raw_input_contents.extend([numbers.tobytes(), b"\1\0\0\0a" * rows, counts])
-    else:
-        made.inputs[0].contents.fp32_contents.extend(numbers.tolist())
-        made.inputs[1].contents.bytes_contents.extend([b"a"] * rows)
-        made.inputs[2].contents.int64_contents.extend([10] * rows)
-    return made
-
-
-def refused(call: Callable[[], Any]) -> tuple[grpc.StatusCode, str, dict[str, Any]]:
-    """How a call fails: status, details, trailing metadata."""
-    with pytest.raises(grpc.RpcError) as caught:
-        call()
-    error: Any = caught.value
-    return error.code(), error.details(), dict(error.trailing_metadata() or ())
-
-
-def until(true: Callable[[], bool]) -> None:
-    """Wait for something that is bound to happen."""
-    end = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
-def fails(call: Callable[[], Any]) -> bool:
-    """Whether a call is not answered."""
-    try:
-        call()
-    except grpc.RpcError:
-        return True
-    return False
+def health(house: House, service: str) -> int:
+    """What a health check says."""
+    ask = house.channel.unary_unary(
+        CHECK,
+        request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+        response_deserializer=health_pb2.HealthCheckResponse.FromString,
+    )
+    return int(ask(health_pb2.HealthCheckRequest(service=service), timeout=20).status)
 
 
 def test_every_code_has_a_status() -> None:
@@ -166,7 +81,7 @@ def test_details_fit_into_the_trailing_metadata_that_clients_take() -> None:
 
 
 def test_every_method_of_the_service_is_there(house: House) -> None:
-    assert set(house.server.handlers()) == {
+    assert set(house.server._methods.handlers()) == {
         method.name for method in proto.DESCRIPTOR.services_by_name["GRPCInferenceService"].methods
     }
 
@@ -175,7 +90,9 @@ def test_every_method_of_the_service_is_there(house: House) -> None:
 def test_an_answer_says_who_gave_it_in_the_form_of_the_question_and_its_event_is_logged(
     house: House, raw: bool
 ) -> None:
-    answer = house.stub.ModelInfer(request(2, raw=raw, id="mine"), metadata=[("traceparent", "00-abc")])
+    answer = house.stub.ModelInfer(
+        request(2, raw=raw, id="mine"), metadata=[("traceparent", TRACE), ("x-request-id", "header")]
+    )
     assert (answer.model_name, answer.model_version, answer.id) == ("tiny", "1", "mine")
     (output,) = answer.outputs
     assert (output.name, output.datatype, list(output.shape)) == ("total", "FP32", [2, 1])
@@ -191,7 +108,7 @@ def test_an_answer_says_who_gave_it_in_the_form_of_the_question_and_its_event_is
         "ok",
         "grpc",
     )
-    assert (event.request_id, event.trace_id, event.rows, event.time) == ("mine", "00-abc", 2, 1000.0)
+    assert (event.request_id, event.trace_id, event.rows, event.time) == ("mine", TRACE, 2, 1000.0)
     assert event.inputs[0].array().tolist() == [[0.0], [1.0]]
     assert event.inputs[1].array().tolist() == [["a"], ["a"]]
     assert event.outputs[0].array().tolist() == [[11.0], [13.0]]
@@ -221,31 +138,29 @@ def test_bytes_that_are_no_message_are_refused_and_leave_an_event(house: House) 
     ("size", "compression", "said"),
     [
         (LIMIT + 1, None, f"message: expected at most {LIMIT} bytes, got {LIMIT + 1}; send fewer rows, or raise"),
+        (2 * LIMIT, grpc.Compression.Gzip, f"message: expected at most {LIMIT} bytes, got {2 * LIMIT}"),
         (2 * LIMIT + 1, None, "larger than max"),
         (50_000_000, None, "larger than max"),
         (5_000_000, grpc.Compression.Gzip, "larger than max"),
     ],
 )
-def test_a_message_beyond_the_limit_is_refused_leaves_an_event_and_the_next_is_answered(
+def test_a_message_beyond_the_limit_is_refused_in_our_words_with_an_event_or_by_grpc_without(
     house: House, size: int, compression: grpc.Compression | None, said: str
 ) -> None:
     call: Bytes = house.channel.unary_unary(f"/{SERVICE}/ModelInfer")
     status, told, _ = refused(lambda: call(b"x" * size, compression=compression))
     assert (status, said in told) == (grpc.StatusCode.RESOURCE_EXHAUSTED, True), told
     assert house.stub.ModelInfer(request()).model_version == "1"
-    first, second = sorted(house.events(), key=lambda event: event.status != "too_large")
-    assert (first.status, second.status) == ("too_large", "ok")
-    assert f"message: expected at most {LIMIT} bytes" in first.error
+    statuses = [event.status for event in house.events()]
+    assert statuses == (["too_large", "ok"] if size <= 2 * LIMIT else ["ok"])
 
 
 def test_a_fault_of_ours_gives_an_id_and_never_its_text(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = house.registry.model("tiny")
-    assert model.champion
 
     def fail(*_: Any) -> Any:
         raise RuntimeError("the secret is 1234")
 
-    model.champion.runtime = FakeRuntime(fail)
+    house.runs_by(fail)
     status, said, more = refused(lambda: house.stub.ModelInfer(request()))
     (event,) = house.events()
     assert (status, more[CODE_KEY]) == (grpc.StatusCode.INTERNAL, "internal")
@@ -265,11 +180,23 @@ def test_no_prediction_is_given_that_cannot_be_logged(house: House) -> None:
 
 def test_more_requests_than_the_house_holds_are_told_to_come_again(store: Store, tmp_path: Path) -> None:
     house = House(store, tmp_path, max_concurrency=1)
-    house.dataplane.in_flight = 1
+    began, go_on = threading.Event(), threading.Event()
+
+    def slowly(run: Any, inputs: Any) -> Any:
+        began.set()
+        go_on.wait(20)
+        return run(inputs)
+
+    house.runs_by(slowly)
+    first = threading.Thread(target=house.stub.ModelInfer, args=(request(),))
+    first.start()
+    assert began.wait(20)
     status, _, more = refused(lambda: house.stub.ModelInfer(request()))
-    assert (status, more[CODE_KEY]) == (grpc.StatusCode.UNAVAILABLE, "overloaded")
+    assert (status, more[CODE_KEY]) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "overloaded")
     assert more["grpc-retry-pushback-ms"] == "1000"
-    assert house.events()[0].status == "overloaded"
+    go_on.set()
+    first.join(20)
+    assert [event.status for event in house.events()] == ["overloaded", "ok"]
     house.close()
 
 
@@ -323,23 +250,23 @@ def test_readiness_and_health_end_when_draining_begins_and_requests_are_still_an
     assert house.stub.ServerLive(proto.ServerLiveRequest()).live
     assert house.stub.ServerReady(proto.ServerReadyRequest()).ready
     assert house.stub.ModelReady(ready).ready
-    assert [house.health(service) for service in ("", SERVICE, "tiny")] == [SERVING] * 3
+    assert [health(house, service) for service in ("", SERVICE, "tiny")] == [SERVING] * 3
     house.dataplane.draining = True
     assert house.stub.ServerLive(proto.ServerLiveRequest()).live
     assert not house.stub.ServerReady(proto.ServerReadyRequest()).ready
     assert not house.stub.ModelReady(ready).ready
-    assert [house.health(service) for service in ("", SERVICE, "tiny")] == [NOT_SERVING] * 3
+    assert [health(house, service) for service in ("", SERVICE, "tiny")] == [NOT_SERVING] * 3
     assert house.stub.ModelInfer(request()).model_version == "1"
 
 
 def test_a_model_without_a_version_that_loads_is_not_ready_and_a_stranger_not_found(house: House) -> None:
     champion, house.registry.model("tiny").champion = house.registry.model("tiny").champion, None
     assert not house.stub.ModelReady(proto.ModelReadyRequest(name="tiny")).ready
-    assert house.health("tiny") == house.health("") == NOT_SERVING
+    assert health(house, "tiny") == health(house, "") == NOT_SERVING
     for call in (
         lambda: house.stub.ModelReady(proto.ModelReadyRequest(name="large")),
         lambda: house.stub.ModelMetadata(proto.ModelMetadataRequest(name="large")),
-        lambda: house.health("large"),
+        lambda: health(house, "large"),
     ):
         assert refused(call)[0] == grpc.StatusCode.NOT_FOUND
     house.registry._models["tiny"].champion = champion
@@ -371,8 +298,9 @@ def test_reflection_tells_services_and_their_messages(house: House) -> None:
         return next(ask(iter([reflection_pb2.ServerReflectionRequest(**what)]), timeout=20))
 
     services = [service.name for service in asked(list_services="").list_services_response.service]
-    assert services == ["grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection", SERVICE]
-    for service, method in ((SERVICE, "ModelInfer"), ("grpc.health.v1.Health", "Check")):
+    tensorflow = "tensorflow.serving.PredictionService"
+    assert services == ["grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection", SERVICE, tensorflow]
+    for service, method in ((SERVICE, "ModelInfer"), ("grpc.health.v1.Health", "Check"), (tensorflow, "Predict")):
         for symbol in (service, f"{service}.{method}"):
             (file,) = asked(file_containing_symbol=symbol).file_descriptor_response.file_descriptor_proto
             found = descriptor_pb2.FileDescriptorProto.FromString(file)
@@ -382,52 +310,173 @@ def test_reflection_tells_services_and_their_messages(house: House) -> None:
 
 
 def test_a_call_in_flight_ends_before_the_server_does(house: House) -> None:
-    model = house.registry.model("tiny")
-    assert model.champion
-    began, go_on, real = threading.Event(), threading.Event(), model.champion.runtime
+    began, go_on = threading.Event(), threading.Event()
 
-    def slowly(inputs: Any) -> Any:
+    def slowly(run: Any, inputs: Any) -> Any:
         began.set()
         go_on.wait(20)
-        return real.run(inputs)
+        return run(inputs)
 
-    model.champion.runtime = FakeRuntime(slowly)
+    house.runs_by(slowly)
     answers: list[Any] = []
     caller = threading.Thread(target=lambda: answers.append(house.stub.ModelInfer(request())))
     caller.start()
     assert began.wait(20)
-    ending = asyncio.run_coroutine_threadsafe(house.server.stop(), house.loop)
+    ending = threading.Thread(target=house.server.stop, args=(20.0,))
+    ending.start()
     with grpc.insecure_channel(house.address, options=[("grpc.use_local_subchannel_pool", 1)]) as late:
         stub = GRPCInferenceServiceStub(late)
         until(lambda: fails(lambda: stub.ServerLive(proto.ServerLiveRequest(), timeout=20)))
-    assert not ending.done()
+    assert ending.is_alive()
     go_on.set()
-    ending.result(20)
+    ending.join(20)
     caller.join(20)
+    assert not ending.is_alive()
     assert answers[0].model_version == "1"
 
 
-def test_who_gives_up_leaves_the_queue(house: House) -> None:
-    model, threads = house.registry.model("tiny"), house.dataplane._pool._max_workers
-    assert model.champion
-    go_on, real = threading.Event(), model.champion.runtime
+def test_no_call_of_callers_that_wait_for_answers_fails_when_the_server_ends(house: House) -> None:
+    failed: list[str] = []
+    answered = [0] * 8
 
-    def slowly(inputs: Any) -> Any:
-        go_on.wait(20)
-        return real.run(inputs)
+    def call_on(number: int) -> None:
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        with grpc.insecure_channel(house.address, options=options) as channel:
+            stub = GRPCInferenceServiceStub(channel)
+            while not failed:
+                try:
+                    stub.ModelInfer(request())
+                except grpc.RpcError as error:
+                    told: Any = error
+                    if "onnect" not in told.details():  # once it has gone, nobody is there to connect to
+                        failed.append(told.details())
+                    return
+                answered[number] += 1
 
-    fake = model.champion.runtime = FakeRuntime(slowly)
-    callers = [threading.Thread(target=house.stub.ModelInfer, args=(request(),)) for _ in range(threads)]
+    callers = [threading.Thread(target=call_on, args=(number,)) for number in range(len(answered))]
     for caller in callers:
         caller.start()
-    until(lambda: fake.runs == threads)
-    assert refused(lambda: house.stub.ModelInfer(request(), timeout=0.2))[0] == grpc.StatusCode.DEADLINE_EXCEEDED
-    until(lambda: house.dataplane.in_flight == threads)
-    go_on.set()
+    until(lambda: min(answered) > 5)
+    house.server.stop(20.0)
     for caller in callers:
         caller.join(20)
+    assert failed == []
+    assert [event.status for event in house.events()] == ["ok"] * sum(answered)
+
+
+def test_who_hangs_up_or_has_no_time_left_leaves_the_queue(store: Store, tmp_path: Path) -> None:
+    house, go_on = House(store, tmp_path, stall_seconds=60), threading.Event()
+
+    def slowly(run: Any, inputs: Any) -> Any:
+        go_on.wait(20)
+        return run(inputs)
+
+    fake = house.runs_by(slowly)
+    first = threading.Thread(target=house.stub.ModelInfer, args=(request(),))
+    first.start()
+    until(lambda: fake.runs == 1)
+    gone: Any = house.stub.ModelInfer.future(request())  # type: ignore[attr-defined]
+    until(lambda: house.dataplane.queued_rows() == 1)
+    gone.cancel()
+    until(lambda: house.dataplane.queued_rows() == 0)
+    assert refused(lambda: house.stub.ModelInfer(request(), timeout=0.2))[0] == grpc.StatusCode.DEADLINE_EXCEEDED
+    until(lambda: house.dataplane.queued_rows() == 0)
+    go_on.set()
+    first.join(20)
+    assert fake.runs == 1
+    assert [event.status for event in house.events()] == ["cancelled", "deadline_exceeded", "ok"]
+    house.close()
+
+
+def test_calls_take_the_usual_way_where_grpcio_is_another_than_expected(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert shortcut.fits()
+    monkeypatch.delattr("grpc._server._unary_response_in_pool")
+    assert not shortcut.fits()
+    monkeypatch.undo()
+    monkeypatch.setattr(shortcut, "fits", lambda: False)
+    house = House(store, tmp_path)
+    assert "is another than expected: small calls cost more" in caplog.text
     assert house.stub.ModelInfer(request()).model_version == "1"
-    assert fake.runs == len(house.events()) == threads + 1
+    assert refused(lambda: house.stub.ModelInfer(request(model_name="large")))[0] == grpc.StatusCode.NOT_FOUND
+    assert [event.status for event in house.events()] == ["ok", "not_found"]
+    house.close()
+
+
+def test_a_large_message_is_answered_and_refused_as_a_small_one(store: Store, tmp_path: Path) -> None:
+    house = House(store, tmp_path, max_body_bytes=1_000_000)
+    house.dataplane.registry.model("tiny")
+    large = request(16, raw=True)
+    large.raw_input_contents[1] = b"".join(b"\0\x20\0\0" + b"a" * 8192 for _ in range(16))
+    assert large.ByteSize() > SMALL_BYTES
+    answer = house.stub.ModelInfer(large)
+    assert np.frombuffer(answer.raw_output_contents[0], "<f4").tolist() == [2.0 * row + 10.0 for row in range(16)]
+    large.model_name = "large"
+    assert refused(lambda: house.stub.ModelInfer(large))[2][CODE_KEY] == "not_found"
+    assert [event.status for event in house.events()] == ["ok", "not_found"]
+    house.close()
+
+
+def test_a_call_without_a_message_is_refused(house: House) -> None:
+    call: Any = house.channel.stream_unary(f"/{SERVICE}/ModelInfer")
+    status, said, _ = refused(lambda: call(iter([])))
+    assert (status, "exactly one request message" in said) == (grpc.StatusCode.UNIMPLEMENTED, True)
+    assert house.stub.ModelInfer(request()).model_version == "1"
+
+
+def test_many_callers_at_once_each_get_their_own_rows(house: House) -> None:
+    wrong: list[Any] = []
+
+    def call_on(number: int) -> None:
+        asked = request(raw=True)
+        asked.raw_input_contents[0] = np.array([number], "<f4").tobytes()
+        for _ in range(50):
+            answer = np.frombuffer(house.stub.ModelInfer(asked).raw_output_contents[0], "<f4").tolist()
+            if answer != [2.0 * number + 11.0]:
+                wrong.append(answer)
+
+    callers = [threading.Thread(target=call_on, args=(number,)) for number in range(8)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join(60)
+    assert wrong == []
+    assert [event.status for event in house.events()] == ["ok"] * 400
+    assert house.dataplane.in_flight == 0
+
+
+def test_messages_that_would_fill_the_memory_are_told_to_come_again(store: Store, tmp_path: Path) -> None:
+    house = House(store, tmp_path, max_body_bytes=200_000, max_inflight_bytes=150_000)
+    call: Bytes = house.channel.unary_unary(f"/{SERVICE}/ModelInfer")
+    status, said, more = refused(lambda: call(b"x" * 160_000))
+    assert (status, more[CODE_KEY]) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "overloaded")
+    assert "150000 at most" in said
+    assert refused(lambda: call(b"x" * 140_000))[2][CODE_KEY] == "not_found"
+    assert [event.status for event in house.events()] == ["overloaded", "not_found"]
+    house.close()
+
+
+def test_a_request_id_that_no_log_should_hold_is_refused(house: House) -> None:
+    house.stub.ModelInfer(request(), metadata=[("x-request-id", "order-17")])
+    wrong = refused(lambda: house.stub.ModelInfer(request(), metadata=[("x-request-id", "a b")]))
+    assert wrong[1] == "metadata x-request-id: expected 1 to 128 visible ASCII characters, got others"
+    assert [event.request_id for event in house.events()] == ["order-17", ""]
+
+
+def test_watchers_are_few_and_each_that_goes_makes_room(house: House) -> None:
+    watch = house.channel.unary_stream(
+        WATCH,
+        request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+        response_deserializer=health_pb2.HealthCheckResponse.FromString,
+    )
+    watching = [watch(health_pb2.HealthCheckRequest()) for _ in range(healths.MOST_WATCHERS)]
+    assert [next(told).status for told in watching] == [SERVING] * healths.MOST_WATCHERS
+    status, said, _ = refused(lambda: next(watch(health_pb2.HealthCheckRequest())))
+    assert (status, said.startswith("Watch: 32 are open")) == (grpc.StatusCode.RESOURCE_EXHAUSTED, True)
+    assert house.stub.ModelInfer(request()).model_version == "1"
+    watching[0].cancel()
+    until(lambda: not fails(lambda: next(watch(health_pb2.HealthCheckRequest(), timeout=1))))
 
 
 def test_a_place_that_is_taken_is_refused(house: House) -> None:
@@ -437,10 +486,10 @@ def test_a_place_that_is_taken_is_refused(house: House) -> None:
     with listen("127.0.0.1", 0, insecure=False) as reserved:
         reserved.listen()  # somebody was quicker between reserving and listening
         with pytest.raises(InvalidConfig, match="cannot be listened on; choose another with --grpc-port"):
-            house.await_(Grpc(house.dataplane, house.settings).start(reserved))
+            Grpc(house.dataplane, house.settings, Access.open()).start(reserved)
 
 
-def test_a_refused_call_lets_go_of_its_request_at_once(house: House) -> None:
+def test_a_refused_call_lets_go_of_its_request_at_once() -> None:
     """Without a collection of garbage: a cycle through the error's traceback would hold the whole message till then."""
 
     class Held:
@@ -448,18 +497,25 @@ def test_a_refused_call_lets_go_of_its_request_at_once(house: House) -> None:
 
     seen: list[weakref.ref[Held]] = []
 
-    async def refused(_: object, __: object) -> bytes:
+    def refuse(_: object, __: object) -> bytes:
         held = Held()
         seen.append(weakref.ref(held))
-        raise NotFound("model", "is not here")
+        error = NotFound("model", "is not here")
+        kept.append(error)
+        raise error
 
     class Context:
-        async def abort(self, *_: object) -> None:
+        def set_trailing_metadata(self, _: object) -> None:
+            """Take it."""
+
+        def abort(self, *_: object) -> None:
             """Say nothing."""
 
+    kept: list[NotFound] = []
+    handler: Any = Guard(Access.open()).unary(refuse)
     gc.disable()
     try:
-        house.await_(house.server._guarded(refused)(b"", Context()))  # type: ignore[arg-type]
+        handler.unary_unary(b"", Context())
         assert [ref() for ref in seen] == [None]
     finally:
         gc.enable()

@@ -19,7 +19,8 @@ from serving.proto import open_inference_grpc_pb2 as proto
 from serving.proto.generate import METHODS, PROTO, ROOT, SERVICE, generate
 from staytrue.errors import InvalidInput
 from staytrue.signature import NUMPY, TensorSpec
-from staytrue.tensors import Answer
+from staytrue.tensors import Answer, Asked, Wish
+from staytrue.values import narrowed
 from tests.needs import missing
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-TYPED = sorted(set(NUMPY) - {"FP16"})
+TYPED = sorted(set(NUMPY) - {"FP16", "BF16"})
 
 
 def request(*inputs: dict[str, Any], raw: list[bytes] | None = None) -> proto.ModelInferRequest:
@@ -78,6 +79,8 @@ REFUSED: list[tuple[str, proto.ModelInferRequest, str]] = [
         request({"datatype": "UINT16", "contents": {"uint_contents": [1, 65536]}}),
         "expected UINT16 from 0 to 65535, got 65536",
     ),
+    ("BF16 typed", request({"datatype": "BF16", "contents": TWO}), "expected raw_input_contents for BF16, got typed"),
+    ("NUL in a name", request({"name": "a\0b", "contents": TWO}), r"inputs\[0\].name: expected text without NUL"),
     ("FP16 typed", request({"datatype": "FP16", "contents": TWO}), "expected raw_input_contents for FP16, got typed"),
     (
         "no UTF-8",
@@ -123,7 +126,7 @@ def test_a_request_tells_id_outputs_and_parameters() -> None:
     made.parameters["truth"].bool_param = False
     made.parameters["nothing"].SetInParent()
     parsed = codec.parse(made)
-    assert (parsed.id, parsed.outputs) == ("mine", ["y"])
+    assert (parsed.id, parsed.outputs) == ("mine", [Wish("y")])
     assert parsed.parameters == {
         "text": "t",
         "whole": -3,
@@ -148,6 +151,8 @@ def drawn(data: st.DataObject, datatype: str) -> NDArray[Any]:
         values = st.floats(width=kind.itemsize * 8)  # type: ignore[arg-type]
     shape = data.draw(st.lists(st.integers(0, 3), min_size=1, max_size=3))
     flat = data.draw(st.lists(values, min_size=math.prod(shape), max_size=math.prod(shape)))
+    if datatype == "BF16":
+        return narrowed(np.array(flat, dtype=np.float64), datatype).reshape(shape)
     return np.array(flat, dtype=kind).reshape(shape)
 
 
@@ -165,7 +170,9 @@ def same(left: NDArray[Any], right: NDArray[Any]) -> bool:
 def test_every_datatype_survives_the_way_through_a_message(datatype: str, raw: bool, data: st.DataObject) -> None:
     array = drawn(data, datatype)
     spec = TensorSpec(name="x", datatype=datatype, shape=list(array.shape))  # type: ignore[arg-type]
-    written = codec.message(proto.ModelInferResponse, codec.write(Answer("e", "i", "m", "1", [(spec, array)]), raw=raw))
+    written = codec.message(
+        proto.ModelInferResponse, codec.write(Answer("e", "i", "m", "1", [(Asked(spec), array)]), raw=raw)
+    )
     (output,) = written.outputs
     assert (output.name, output.datatype, list(output.shape)) == ("x", datatype, list(array.shape))
     assert (len(written.raw_output_contents), output.HasField("contents")) == (int(raw), not raw)
@@ -178,20 +185,51 @@ def test_every_datatype_survives_the_way_through_a_message(datatype: str, raw: b
     assert same(given_back.array, array)
 
 
-def test_one_output_of_sixteen_bits_makes_all_raw() -> None:
-    outputs: list[tuple[TensorSpec, NDArray[Any]]] = [
-        (TensorSpec(name="y", datatype="FP32", shape=[-1, 1]), np.array([[1.0]], np.float32)),
-        (TensorSpec(name="z", datatype="FP16", shape=[-1, 1]), np.array([[1.0]], np.float16)),
+@pytest.mark.parametrize(("datatype", "one"), [("FP16", b"\0<"), ("BF16", b"\x80?")])
+def test_one_output_of_sixteen_bits_makes_all_raw(datatype: str, one: bytes) -> None:
+    spec = TensorSpec(name="z", datatype=datatype, shape=[-1, 1])  # type: ignore[arg-type]
+    outputs: list[tuple[Asked, NDArray[Any]]] = [
+        (Asked(TensorSpec(name="y", datatype="FP32", shape=[-1, 1])), np.array([[1.0]], np.float32)),
+        (Asked(spec), np.array([[1.0]], NUMPY[datatype])),
     ]
     answer = Answer("e", "", "m", "1", outputs)
     written = codec.message(proto.ModelInferResponse, codec.write(answer, raw=False))
-    assert list(written.raw_output_contents) == [b"\0\0\x80?", b"\0<"]
+    assert list(written.raw_output_contents) == [b"\0\0\x80?", one]
+
+
+@pytest.mark.parametrize("raw", [True, False])
+def test_an_output_asked_for_as_classes_is_told_as_texts(raw: bool) -> None:
+    made = request({"contents": TWO})
+    made.outputs.add(name="y").parameters["classification"].int64_param = 2
+    made.outputs.add(name="z").parameters["binary_data"].bool_param = True
+    wishes = codec.parse(made).outputs
+    assert wishes == [Wish("y", classes=2), Wish("z")]
+    spec = TensorSpec(name="y", datatype="FP16", shape=[-1, 3])
+    array = np.array([[0.25, 0.5, 0.125]], np.float16)
+    answer = Answer("e", "", "m", "1", [(Asked(spec, classes=2), array)], ["a", "b", "c"])
+    written = codec.message(proto.ModelInferResponse, codec.write(answer, raw=raw))
+    (output,) = written.outputs
+    assert (output.datatype, list(output.shape)) == ("BYTES", [1, 2])
+    expected = [b"0.5:1:b", b"0.25:0:a"]
+    told = list(written.raw_output_contents) if raw else list(output.contents.bytes_contents)
+    assert told == ([texts(*expected)] if raw else expected)
+
+
+def test_classes_must_be_at_least_one() -> None:
+    made = request({"contents": TWO})
+    made.outputs.add(name="y").parameters["classification"].int64_param = 0
+    with pytest.raises(
+        InvalidInput, match='output "y" parameter "classification": expected a whole number, at least 1'
+    ):
+        codec.parse(made)
 
 
 def test_names_of_classes_stand_behind_their_lengths() -> None:
     spec = TensorSpec(name="kind", datatype="BYTES", shape=[-1, 1], categories=["rot", "süß"])
     array = np.array([["süß"], ["rot"]], dtype=object)
-    written = codec.message(proto.ModelInferResponse, codec.write(Answer("e", "", "m", "1", [(spec, array)]), raw=True))
+    written = codec.message(
+        proto.ModelInferResponse, codec.write(Answer("e", "", "m", "1", [(Asked(spec), array)]), raw=True)
+    )
     assert list(written.raw_output_contents) == [texts("süß".encode(), b"rot")]
 
 
@@ -205,7 +243,7 @@ def test_any_number_but_zero_is_true() -> None:
 def test_any_bytes_are_read_or_refused_never_more(data: bytes) -> None:
     with contextlib.suppress(InvalidInput):
         codec.parse(codec.message(proto.ModelInferRequest, data))
-    for datatype in ("BYTES", "FP16", "BOOL"):
+    for datatype in ("BYTES", "FP16", "BF16", "BOOL", "INT64"):
         with contextlib.suppress(InvalidInput):
             codec.parse(request({"datatype": datatype}, raw=[data]))
 
@@ -214,7 +252,7 @@ def test_the_generated_python_is_what_the_pinned_proto_gives(tmp_path: Path) -> 
     if find_spec("grpc_tools") is None:
         missing("grpcio-tools is not installed")
     made = generate(tmp_path)
-    assert len(made) == 4
+    assert {path.relative_to(tmp_path).as_posix() for path in made} >= {PROTO.replace(".proto", "_pb2.py")}
     for path in made:
         assert path.read_text() == (ROOT / path.relative_to(tmp_path)).read_text(), "run `make proto`"
 

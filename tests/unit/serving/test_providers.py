@@ -13,7 +13,7 @@ from serving.runtimes import providers
 from serving.runtimes.factory import maker
 from serving.runtimes.onnx import OnnxMaker, OnnxRuntime
 from staytrue.errors import InvalidConfig
-from staytrue.sections import ServingSection
+from staytrue.server import ServingSection
 
 if TYPE_CHECKING:
     from pathlib import Path

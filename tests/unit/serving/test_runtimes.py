@@ -110,3 +110,30 @@ def test_the_fake_counts_and_closes() -> None:
     assert fake.runs == 1
     with pytest.raises(Unavailable):
         fake.run({})
+
+
+def bfloat_graph(path: Path, *, texts: bool = False) -> Signature:
+    """Bfloat16 passes, and perhaps a text beside it."""
+    pairs = [("x", "y", TensorProto.BFLOAT16, "BF16")]
+    nodes = [helper.make_node("Identity", ["x"], ["y"])]
+    if texts:
+        pairs.append(("s", "t", TensorProto.STRING, "BYTES"))
+        nodes.append(helper.make_node("Identity", ["s"], ["t"]))
+    sides = [[helper.make_tensor_value_info(pair[at], pair[2], ["rows", 2]) for pair in pairs] for at in (0, 1)]
+    graph = helper.make_graph(nodes, "half", *sides)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
+    specs: list[list[Any]] = [
+        [TensorSpec(name=pair[at], datatype=pair[3], shape=[-1, 2]) for pair in pairs]  # type: ignore[arg-type]
+        for at in (0, 1)
+    ]
+    return Signature(inputs=specs[0], outputs=specs[1])
+
+
+def test_bfloat16_passes_as_floats_to_the_bit_and_texts_beside_it_are_refused_at_loading(tmp_path: Path) -> None:
+    runtime = OnnxRuntime(tmp_path / "half.onnx", bfloat_graph(tmp_path / "half.onnx"))
+    values = np.array([[1.5, -3.140625], [np.inf, 1.1754943508222875e-38]], np.float32)
+    (told,) = runtime.run({"x": values}).values()
+    assert told.dtype == np.float32
+    assert told.tolist() == values.tolist()
+    with pytest.raises(CorruptData, match="has texts and bfloat16"):
+        OnnxRuntime(tmp_path / "both.onnx", bfloat_graph(tmp_path / "both.onnx", texts=True))

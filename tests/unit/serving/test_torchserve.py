@@ -21,7 +21,7 @@ from serving.runtimes import factory
 from serving.runtimes.torchserve import server as servers
 from serving.runtimes.torchserve.runtime import TorchServeMaker, TorchServeRuntime
 from staytrue.errors import CorruptData, DeadlineExceeded, InvalidConfig, StaytrueError, Unavailable
-from staytrue.sections import ServingSection, TorchServeSection
+from staytrue.server import ServingSection, TorchServeSection
 from staytrue.settings import GATEWAY
 from staytrue.signature import Signature, TensorSpec
 from tests.needs import needs
@@ -329,7 +329,7 @@ def test_a_closed_model_is_let_go_of(maker: TorchServeMaker, tmp_path: Path) -> 
 STARTED = """\
 import time
 from serving.runtimes.torchserve.server import Server
-from staytrue.sections import TorchServeSection
+from staytrue.server import TorchServeSection
 print(Server(TorchServeSection()).pid, flush=True)
 time.sleep(600)
 """

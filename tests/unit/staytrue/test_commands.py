@@ -47,6 +47,38 @@ def test_promote_roll_back_and_list(store: Store, capsys: pytest.CaptureFixture[
     assert "roll back 1: worse" in text
 
 
+def test_a_canary_and_a_shadow_begin_are_listed_and_end(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    publish(store, 3.0)
+    where = ["--store", str(store.root)]
+    code, text = said(capsys, "canary", "tiny", "2", "--share", "0.1", "--reason", "try it", *where)
+    assert (code, text) == (0, "tiny: version 1 is champion, version 2 takes 0.1 of the traffic\n")
+    code, text = said(capsys, "shadow", "tiny", "3", "--reason", "listen", *where)
+    assert (code, text.endswith("of the traffic, version 3 is its shadow\n")) == (0, True)
+    text = said(capsys, "models", *where)[1]
+    assert "tiny: versions 1 (champion), 2 (canary at 0.1), 3 (shadow)" in text
+    assert "canary 2 at 0.1: try it" in text
+    assert "shadow 3: listen" in text
+    assert said(capsys, "canary", "tiny", "--end", "--reason", "enough", *where)[0] == 0
+    code, text = said(capsys, "shadow", "tiny", "--end", "--reason", "heard enough", *where)
+    assert (code, text) == (0, "tiny: version 1 is champion\n")
+    assert "end canary 2: enough" in said(capsys, "models", *where)[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["canary", "tiny", "--share", "0.1"], "expected a version, got none; versions: 1, 2"),
+        (["shadow", "tiny"], "expected a version, or --end, got none; versions: 1, 2"),
+        (["shadow", "tiny", "2", "--end"], "got version 2 and --end"),
+    ],
+)
+def test_a_canary_or_shadow_without_a_version_is_wrong_usage(
+    store: Store, capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+) -> None:
+    code, text = said(capsys, *arguments, "--reason", "x", "--store", str(store.root))
+    assert (code, told in text) == (2, True), text
+
+
 def test_models_of_an_empty_store_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "no model in" in said(capsys, "models", "--store", str(tmp_path))[1]
 
@@ -67,6 +99,11 @@ def test_verify_tells_of_a_changed_byte(store: Store, capsys: pytest.CaptureFixt
         (["promote", "tiny", "9", "--reason", "x"], 'has no version "9"; versions: 1, 2'),
         (["promote", "tinny", "1", "--reason", "x"], 'has no version "1"; versions: none'),
         (["rollback", "tiny", "--reason", "x"], "no champion before"),
+        (["canary", "tiny", "2", "--share", "1", "--reason", "x"], "above 0 and below 1, got 1"),
+        (["canary", "tiny", "1", "--share", "0.1", "--reason", "x"], "version 1 is the champion"),
+        (["canary", "tiny", "--end", "--reason", "x"], "has no canary; canaries: none"),
+        (["shadow", "tiny", "9", "--reason", "x"], 'has no version "9"; versions: 1, 2'),
+        (["shadow", "tiny", "--end", "--reason", "x"], "has no shadow"),
         (["verify", "tinny"], "models: tiny"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from staytrue import document
-from staytrue.sections import ServingSection
+from staytrue.server import ServingSection
 
 ROOT = Path(__file__).parents[3]
 

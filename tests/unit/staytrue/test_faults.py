@@ -11,7 +11,8 @@ from staytrue import project as projects
 from staytrue.errors import InvalidConfig
 from staytrue.faults import annotation_at, first_fault, known_keys
 from staytrue.project import Project
-from staytrue.sections import Feature, GateSection, MonitoringSection, RetrainingSection, Section
+from staytrue.section import Section
+from staytrue.sections import Feature, GateSection, MonitoringSection, RetrainingSection
 from staytrue.settings import resolve
 
 if TYPE_CHECKING:

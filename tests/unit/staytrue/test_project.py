@@ -9,7 +9,8 @@ import pytest
 
 from staytrue import project as projects
 from staytrue.errors import InvalidConfig
-from staytrue.sections import MonitoringSection, ServingSection
+from staytrue.sections import MonitoringSection
+from staytrue.server import ServingSection
 from staytrue.settings import resolve
 
 GOOD = """\

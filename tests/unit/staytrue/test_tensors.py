@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from staytrue.bodies import parsed
 from staytrue.errors import InvalidInput, TooLarge
 from staytrue.signature import Signature, TensorSpec
-from staytrue.tensors import Given, accepted, coded, decoded, parsed, wanted
+from staytrue.tensors import Asked, Given, Parsed, Wish, accepted, coded, decoded, wanted
 
 SIGNATURE = Signature(
     inputs=[
@@ -68,9 +69,24 @@ def test_as_many_rows_as_were_proven_are_accepted_and_one_more_is_not() -> None:
 
 
 def test_outputs_are_all_or_those_that_were_asked_for() -> None:
-    assert wanted(SIGNATURE, None) == wanted(SIGNATURE, ["y"]) == SIGNATURE.outputs
+    (spec,) = SIGNATURE.outputs
+    assert wanted(SIGNATURE, Parsed([])) == wanted(SIGNATURE, Parsed([], outputs=[Wish("y")])) == [Asked(spec)]
     with pytest.raises(InvalidInput, match='output "z": is not an output'):
-        wanted(SIGNATURE, ["z"])
+        wanted(SIGNATURE, Parsed([], outputs=[Wish("z")]))
+
+
+def test_outputs_keep_the_form_in_which_they_were_asked_for() -> None:
+    (spec,) = SIGNATURE.outputs
+    wish = Wish("y", binary=True, classes=2)
+    assert wanted(SIGNATURE, Parsed([], outputs=[wish])) == [Asked(spec, binary=True, classes=2)]
+    assert wanted(SIGNATURE, Parsed([], parameters={"binary_data_output": True})) == [Asked(spec, binary=True)]
+    assert wanted(SIGNATURE, Parsed([], parameters={"other": 1})) == [Asked(spec)]
+
+
+def test_texts_are_not_told_as_classes() -> None:
+    texts = Signature(inputs=[], outputs=[TensorSpec(name="kind", datatype="BYTES", shape=[-1, 1])])
+    with pytest.raises(InvalidInput, match='output "kind": holds texts'):
+        wanted(texts, Parsed([], outputs=[Wish("kind", classes=1)]))
 
 
 def test_codes_and_texts_are_each_others_inverse_and_keep_their_shape() -> None:

@@ -1,0 +1,45 @@
+"""Environments of the peers whose packages fight ours: each its own, made at first use from its pinned list."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+PLACE = Path("build/bench")
+LISTS = Path(__file__).parent / "peers"
+INSTALL = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r")
+PATIENCE_SECONDS = 400
+
+
+class NotMeasured(Exception):
+    """Why there are no figures of a server."""
+
+
+def python(name: str) -> str:
+    """The interpreter that has a peer's packages.
+
+    Raises:
+        NotMeasured: they could not be installed; says why.
+    """
+    pins, folder = (LISTS / f"{name}.txt").read_text(), PLACE / name
+    stamp, program = folder / "installed.txt", folder / "bin" / "python"
+    if stamp.exists() and stamp.read_text() == pins:
+        return str(program)
+    print(f"installing {name} into {folder}, once", file=sys.stderr, flush=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    _call(name, sys.executable, "-m", "venv", str(folder))
+    _call(name, str(program), *INSTALL, LISTS / f"{name}.txt")
+    stamp.write_text(pins)
+    return str(program)
+
+
+def _call(name: str, *command: str | Path) -> None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise NotMeasured(f"{name} was not installed within {PATIENCE_SECONDS} s") from error
+    if done.returncode:
+        said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()[-1:]
+        raise NotMeasured(f"{name} could not be installed: {' '.join(said)[:300]}")

@@ -1,0 +1,298 @@
+"""The queue before a model version: bounded, in order of arrival, merged into batches; each gets its own rows."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from serving.tickets import DONE, QUEUED, RUNNING, Counts, Limits, Ticket, expired, merged
+from staytrue.errors import DeadlineExceeded, InternalError, Overloaded, StaytrueError, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from serving.runtimes.base import Runtime
+    from staytrue.signature import Signature
+
+log = logging.getLogger(__name__)
+SLOWER = 8.0
+"""A run counts as stalled once it takes so many times longer, by row, than the slowest that ever ended."""
+BRIEF_SECONDS = 0.0005
+"""Runs that usually take no longer may be made by whoever brings the requests; see :meth:`Lane.run_here`."""
+WARM_RUNS, SLOW_SECONDS = 3, 0.05
+MOST_HERE = 16
+"""Batches that whoever brings requests runs in one go; others wait for it meanwhile."""
+
+
+class Lane:
+    """Queue and threads of one model version.
+
+    Args:
+        name: for messages and threads.
+        runtime: what runs the model.
+        signature: tells whether requests can be merged: all inputs and outputs must begin with an axis of any size.
+        max_batch: rows that the model was proven for; a model proven for one row is never merged.
+        limits: see :class:`Limits`.
+        settle: is given each ticket once, done, in groups as they ended, by the thread that ended them, under no lock.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        runtime: Runtime,
+        signature: Signature,
+        max_batch: int,
+        limits: Limits,
+        settle: Callable[[Sequence[Ticket]], None],
+    ) -> None:
+        self._name, self._runtime, self._limits, self._settle = name, runtime, limits, settle
+        specs = [*signature.inputs, *signature.outputs]
+        batched = all(spec.shape[:1] == [-1] for spec in specs)
+        self._most = min(limits.batch_rows, max_batch) if batched else 1
+        self._free = [spec.name for spec in signature.inputs if -1 in spec.shape[1:]]
+        self._queue: OrderedDict[Ticket, None] = OrderedDict()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._runs: dict[int, tuple[float, list[Ticket]]] = {}
+        self._threads = self._idle = 0
+        self._stalled = self.closed = False
+        self._slowest_row, self._usual = 0.0, math.inf
+        self.rows = self.bytes = 0
+        """In the queue now."""
+        self.counts = Counts()
+
+    def warm(self, arrays: Mapping[str, NDArray[Any]], rows: int) -> None:
+        """Take the time of one run, by which later ones are judged stalled, or brief.
+
+        Raises:
+            StaytrueError: it failed.
+        """
+        for _ in range(WARM_RUNS):
+            began = time.monotonic()
+            self._runtime.run(arrays)
+            self._usual = math.inf  # what counts is the last: the first ones still allocate
+            self._learn(time.monotonic() - began, rows)
+            if self._usual > SLOW_SECONDS:
+                return
+
+    def put(self, ticket: Ticket, *, wake: bool = True) -> None:
+        """Queue a ticket; without ``wake`` it lies there until :meth:`wake`.
+
+        Raises:
+            Overloaded: the queue is full.
+            Unavailable: the model is stalled or closed.
+        """
+        ticket.queued = time.monotonic()
+        if self._free:
+            ticket.key = tuple([ticket.arrays[name].shape[1:] for name in self._free])
+        with self._lock:
+            if self.closed or self._stalled:
+                ticket.state = DONE  # it was never in the queue: whoever cancels it now finds it ended
+                raise self._unavailable()
+            if self._queue and (
+                self.rows + ticket.rows > self._limits.queue_rows or self.bytes + ticket.size > self._limits.queue_bytes
+            ):
+                ticket.state = DONE
+                got = f"{self.rows} rows, {self.bytes} bytes"
+                raise Overloaded(f'model "{self._name}"', "its queue is full", got=got, hint="try again")
+            self._queue[ticket] = None
+            self.rows += ticket.rows
+            self.bytes += ticket.size
+            if wake:
+                self._wake()
+
+    def wake(self) -> None:
+        """Let what is queued be run."""
+        with self._lock:
+            if self._queue:
+                self._wake()
+
+    def run_here(self) -> bool:
+        """Run what is queued in this thread if that is brief and nothing else runs; whether all of it was.
+
+        A hop to another thread costs several times what a small model does.
+        """
+        for _ in range(MOST_HERE):
+            batch = self._taken()
+            if batch is None:
+                return False
+            if not batch:
+                return True
+            self._run(batch)
+        return False
+
+    def _taken(self) -> list[Ticket] | None:
+        """A batch for the calling thread; empty where nothing is queued, None where threads are to run it."""
+        if not self._limits.here or self._usual > BRIEF_SECONDS or not self._lock.acquire(blocking=False):
+            return None
+        try:
+            if self._runs or self._idle < self._threads:
+                return None
+            batch = self._next()
+            if batch:
+                self._begin(batch)
+            return batch
+        finally:
+            self._lock.release()
+
+    def cancel(self, ticket: Ticket, error: StaytrueError) -> None:
+        """End a ticket with an error, wherever it is; nothing where it is done already."""
+        with self._lock:
+            if ticket.state == DONE:
+                return
+            self._drop(ticket, error)
+        self._settle([ticket])
+
+    def watch(self) -> None:
+        """End what is past its deadline, and everything once a run is stalled. To be called several times a second."""
+        now = time.monotonic()
+        with self._lock:
+            running = [ticket for _, batch in self._runs.values() for ticket in batch if ticket.state == RUNNING]
+            stalled = any(now - began > self._patience(batch) for began, batch in self._runs.values())
+            if stalled != self._stalled:
+                log.error("%s %s", self._name, "does not come back from a run" if stalled else "runs again")
+            self._stalled = stalled
+            ended = [ticket for ticket in [*self._queue, *running] if stalled or ticket.deadline <= now]
+            for ticket in ended:
+                self._drop(ticket, expired(ticket) if ticket.deadline <= now else self._unavailable())
+        if ended:
+            self._settle(ended)
+
+    def ready(self) -> bool:
+        """Whether it takes requests: not closed, and no run is stalled."""
+        return not (self.closed or self._stalled)
+
+    def close(self) -> None:
+        """Take nothing more; what is queued is still run by the threads, which then end."""
+        with self._lock:
+            self.closed = True
+            self._changed.notify_all()
+
+    def _wake(self) -> None:
+        if self._idle:
+            self._changed.notify()
+        elif self._threads < self._limits.instances:
+            self._threads += 1
+            threading.Thread(target=self._work, name=f"run {self._name}", daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                if not self._wait():
+                    self._threads -= 1
+                    return
+                batch = self._next()
+                self._begin(batch)
+            self._run(batch)
+
+    def _wait(self) -> bool:
+        """Under the lock: wait for something to run; False once there will be none."""
+        while not self._queue or len(self._runs) >= self._limits.instances or (patience := self._company()) > 0:
+            if self.closed and not self._queue:
+                return False
+            self._idle += 1
+            self._changed.wait(patience if self._queue and len(self._runs) < self._limits.instances else None)
+            self._idle -= 1
+        return True
+
+    def _company(self) -> float:
+        """Seconds for which the first in the queue may wait for others; none while nothing else runs."""
+        if not self._runs or self._limits.delay_seconds <= 0 or self.rows >= self._most:
+            return 0.0
+        return next(iter(self._queue)).queued + self._limits.delay_seconds - time.monotonic()
+
+    def _next(self) -> list[Ticket]:
+        """Under the lock: the first of the queue and those behind it that can be merged with it."""
+        batch: list[Ticket] = []
+        rows = 0
+        while self._queue:
+            ticket = next(iter(self._queue))
+            if batch and (rows + ticket.rows > self._most or ticket.key != batch[0].key):
+                break
+            del self._queue[ticket]
+            self.rows -= ticket.rows
+            self.bytes -= ticket.size
+            rows += ticket.rows
+            batch.append(ticket)
+        return batch
+
+    def _begin(self, batch: list[Ticket]) -> None:
+        now = time.monotonic()
+        for ticket in batch:
+            ticket.state, ticket.began = RUNNING, now
+        self._runs[threading.get_ident()] = (now, batch)
+
+    def _run(self, batch: list[Ticket]) -> None:
+        """Run a batch and end its tickets; where it fails as a whole, each alone: a bad row harms no other."""
+        live = [ticket for ticket in batch if ticket.deadline > ticket.began]
+        groups = [live] if live else []
+        while groups:
+            group = groups.pop(0)
+            try:
+                self._give(group, self._runtime.run(merged(group)))
+            except Exception as error:  # noqa: BLE001 - whatever it is, its tickets carry it
+                if len(group) > 1 and not isinstance(error, Unavailable | DeadlineExceeded | Overloaded):
+                    groups += [[ticket] for ticket in group]
+                    continue
+                for ticket in group:
+                    ticket.error = error
+        self._end(batch)
+
+    def _give(self, group: list[Ticket], outputs: dict[str, NDArray[Any]]) -> None:
+        if len(group) == 1:
+            group[0].outputs = outputs
+            return
+        rows = sum([ticket.rows for ticket in group])
+        if any(array.shape[:1] != (rows,) for array in outputs.values()):
+            self._most = 1
+            log.warning("%s gives other than a row for a row: its requests are not merged any more", self._name)
+            raise InternalError(f'model "{self._name}"', "gives other than a row for a row")
+        at = 0
+        for ticket in group:
+            ticket.outputs = {name: array[at : at + ticket.rows] for name, array in outputs.items()}
+            at += ticket.rows
+
+    def _end(self, batch: list[Ticket]) -> None:
+        now, rows = time.monotonic(), sum([ticket.rows for ticket in batch])
+        with self._lock:
+            began, _ = self._runs.pop(threading.get_ident())
+            ended = [ticket for ticket in batch if ticket.state == RUNNING]
+            for ticket in ended:
+                ticket.state, ticket.ended = DONE, now
+                if ticket.outputs is None and ticket.error is None:
+                    ticket.error = expired(ticket)
+            self._learn(now - began, rows)
+            self.counts.runs += 1
+            self.counts.rows += rows
+            self.counts.run_seconds += now - began
+            if self._queue and self._idle:
+                self._wake()  # a thread that found this run under way and went to wait
+        if ended:
+            self._settle(ended)
+
+    def _learn(self, seconds: float, rows: int) -> None:
+        usual = self._usual
+        self._usual = seconds if usual == math.inf else usual + 0.1 * (min(seconds, 4.0 * usual) - usual)
+        self._slowest_row = max(self._slowest_row, seconds / max(rows, 1))
+
+    def _patience(self, batch: list[Ticket]) -> float:
+        rows = sum([ticket.rows for ticket in batch])
+        return max(self._limits.stall_seconds, SLOWER * self._slowest_row * rows)
+
+    def _drop(self, ticket: Ticket, error: StaytrueError) -> None:
+        """Under the lock: end a ticket that is queued or runs."""
+        if ticket.state == QUEUED and ticket in self._queue:
+            del self._queue[ticket]
+            self.rows -= ticket.rows
+            self.bytes -= ticket.size
+        ticket.state, ticket.error, ticket.ended = DONE, error, time.monotonic()
+
+    def _unavailable(self) -> Unavailable:
+        problem = "was closed" if self.closed else "does not come back from a run"
+        return Unavailable(f'model "{self._name}"', problem, hint="try again")

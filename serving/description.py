@@ -1,0 +1,40 @@
+"""A version as it is told to callers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from staytrue.bundle import Bundle
+
+
+EXTENSIONS = ["binary_tensor_data", "classification", "model_repository", "statistics", "parameters"]
+"""Of the Open Inference Protocol, that every protocol here has."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What metadata tells."""
+
+    bundle: Bundle
+    versions: list[str]
+    """Those that are loaded."""
+    platform: str
+    provider: str
+    runtime: str
+    refused: dict[str, str]
+    """Version → why it did not load."""
+    ready: bool
+
+    def more(self) -> dict[str, Any]:
+        """What the protocol's metadata has no place for."""
+        specs = [*self.bundle.signature.inputs, *self.bundle.signature.outputs]
+        return {
+            "version": self.bundle.version,
+            "runtime": self.runtime,
+            "provider": self.provider,
+            "max_batch": self.bundle.max_batch,
+            "categories": {spec.name: spec.categories for spec in specs if spec.categories},
+            "refused_versions": self.refused,
+        }

@@ -1,0 +1,181 @@
+"""How requests end: the answer is made, the event is written, then the caller is told; and the shadow is asked."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from serving.calls import Call, Written, event_of
+from serving.model import Lease
+from serving.tickets import Ticket
+from staytrue.errors import InternalError, StaytrueError
+from staytrue.events import encode
+from staytrue.tensors import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from serving.calls import Done, Request
+    from serving.loading import Loaded
+    from serving.registry import Registry
+    from serving.statistics import Statistics
+    from staytrue.eventlog import Writer
+
+log = logging.getLogger(__name__)
+SHADOW_ROWS = 256
+"""Rows that may wait for a shadow; what comes on top it does not see."""
+
+
+class Endings:
+    """Begins the count of a request and ends it; for all threads.
+
+    Args:
+        registry: versions are given back to.
+        writer: of the event log.
+        statistics: figures by version.
+        clock: Unix seconds.
+        slow_seconds: requests that take longer have a line in the log.
+        all_lines: whether every request has one.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        writer: Writer,
+        statistics: Statistics,
+        clock: Callable[[], float],
+        *,
+        slow_seconds: float,
+        all_lines: bool,
+    ) -> None:
+        self._registry, self._writer, self._statistics, self._clock = registry, writer, statistics, clock
+        self._slow, self._all = slow_seconds, all_lines
+        self._turn = threading.Lock()
+        self._numbers, self._mark = itertools.count(1), uuid.uuid4().hex[:20]
+        self.in_flight = self.answered = self.shadows = self.shadows_dropped = 0
+
+    def begin(self, request: Request, done: Done) -> Call:
+        """A request has come: it has an id from now on, unlike any other of any process."""
+        call = Call(f"{self._mark}{next(self._numbers):012x}", self._clock(), request, done)
+        with self._turn:
+            self.in_flight += 1
+        return call
+
+    def settled(self, tickets: Sequence[Ticket]) -> None:
+        """End tickets that were run, or failed, together."""
+        calls = [ticket.call for ticket in tickets]
+        for call, ticket in zip(calls, tickets, strict=True):
+            if ticket.error is None:
+                call.outcome = self._answer(call, ticket)
+            elif isinstance(ticket.error, StaytrueError):
+                call.outcome = ticket.error
+            else:
+                call.outcome = self.hidden(call, ticket.error)
+        self._statistics.record(calls[0].model, calls[0].version, tickets)
+        self.end(calls)
+
+    def failed(self, call: Call, error: StaytrueError) -> None:
+        """A request that never came to a queue: what is to be told. :meth:`end` tells it."""
+        call.outcome = error
+        if call.model:
+            self._statistics.failed(call.model, call.version, self._clock() - call.arrived)
+
+    def end(self, calls: Sequence[Call]) -> None:
+        """Write the events, then tell the callers."""
+        now = self._clock()
+        try:
+            self._writer.append([encode(event_of(call, now)) for call in calls])
+        except StaytrueError as error:
+            for call in calls:
+                call.outcome = error
+        except Exception as error:  # noqa: BLE001 - hidden and logged: each caller is told in any case
+            for call in calls:
+                call.outcome = self.hidden(call, error)
+        shadows = sum([call.role == "shadow" for call in calls])
+        with self._turn:
+            self.in_flight -= len(calls) - shadows
+            self.answered += len(calls) - shadows
+            self.shadows -= shadows
+        for call in calls:
+            if self._all or now - call.arrived > self._slow or not isinstance(call.outcome, Written):
+                self._line(call, now)
+            try:
+                call.done(call.outcome or self.hidden(call, RuntimeError("no outcome")))
+            except Exception:
+                log.exception("an answer could not be told")
+            if call.lease is not None:
+                self._let_go(call)
+            if call.ticket is not None:
+                call.ticket.call = None  # the two hold each other, and with them the request's body
+
+    @staticmethod
+    def hidden(call: Call, error: BaseException) -> InternalError:
+        """A fault of ours, as callers see it: the id of its event. The rest is in the log."""
+        log.error("request %s failed", call.id, exc_info=error)
+        return InternalError("server", f"failed; request {call.id} in its log tells why")
+
+    def _answer(self, call: Call, ticket: Ticket) -> Written | StaytrueError:
+        outputs = ticket.outputs or {}
+        bundle = call.lease.loaded.bundle
+        if call.role == "shadow":
+            return Written(call.id, bundle.version, None)
+        asked = [(one, outputs[one.spec.name]) for one in call.asked]
+        try:
+            answer = Answer(call.id, call.echo, bundle.name, bundle.version, asked, bundle.classes)
+            return Written(call.id, bundle.version, call.request.write(answer))
+        except StaytrueError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - hidden and logged
+            return self.hidden(call, error)
+
+    def _let_go(self, call: Call) -> None:
+        shadow = call.lease.shadow
+        if shadow is not None and call.ticket is not None and isinstance(call.outcome, Written):
+            self._cast(call, call.ticket, shadow)
+        self._registry.release(call.lease)
+
+    def _cast(self, call: Call, ticket: Ticket, shadow: Loaded) -> None:
+        """Let a shadow answer the same, unseen: after the caller has its answer, and not if the shadow falls behind."""
+        lane: Any = shadow.lane
+        if lane.rows >= SHADOW_ROWS or not lane.ready():
+            self.shadows_dropped += 1
+            return
+        self._registry.hold(shadow)
+        cast = Call(f"{self._mark}{next(self._numbers):012x}", self._clock(), call.request, nothing)
+        cast.lease, cast.role = Lease(shadow, "shadow"), "shadow"
+        cast.model, cast.version, cast.request_id = call.model, shadow.bundle.version, call.request_id
+        cast.time = call.time or call.arrived
+        copy = Ticket(ticket.arrays, ticket.rows)
+        copy.call, cast.ticket, cast.lane = cast, copy, lane
+        with self._turn:
+            self.shadows += 1
+        try:
+            lane.put(copy)
+        except StaytrueError:
+            with self._turn:
+                self.shadows -= 1
+                self.shadows_dropped += 1
+            self._registry.release(cast.lease)
+
+    def _line(self, call: Call, now: float) -> None:
+        """One line of a request: never what it held."""
+        code = call.outcome.code.value if isinstance(call.outcome, StaytrueError) else "ok"
+        log.info(
+            "request event=%s id=%r trace=%s model=%s version=%s role=%s protocol=%s status=%s ms=%.1f",
+            call.id,
+            call.request_id[:128],
+            call.request.trace_id,
+            call.model,
+            call.version,
+            call.role,
+            call.request.protocol,
+            code,
+            (now - call.arrived) * 1e3,
+        )
+
+
+def nothing(*_: Any) -> Any:
+    """Nobody waits for it."""

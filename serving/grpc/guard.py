@@ -1,0 +1,176 @@
+"""What every call passes: who may ask, in which words it is refused, and when its answer may be sent."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import grpc
+
+from serving.access import secret_of
+from serving.grpc import codec, errors
+from staytrue.errors import InternalError, Overloaded, StaytrueError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from google.protobuf.message import Message
+
+    from serving.access import Access
+    from serving.keyring import Scope
+
+    Context = grpc.ServicerContext
+    Headers = dict[str, str]
+    Send = Callable[[bytes | None], None]
+
+log = logging.getLogger(__name__)
+_READ = ("authorization", "x-api-key", "traceparent", "x-request-id", "x-sticky-id")
+
+
+class Refusal(NamedTuple):
+    """How a call is refused."""
+
+    status: grpc.StatusCode
+    details: str
+    trailing: tuple[tuple[str, str], ...]
+
+
+class Guard:
+    """Stands before all methods.
+
+    Args:
+        access: who may ask.
+    """
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._answering = threading.Event()
+        self._answering.set()
+        self._turn = threading.Lock()
+        self._waiting: list[Callable[[], None]] = []
+
+    def admit(self, headers: Headers, scope: Scope) -> None:
+        """Let a caller in.
+
+        Raises:
+            StaytrueError: no key, one that is unknown, lacks the scope, or asks too often.
+        """
+        self._access.admit(secret_of(headers.get("authorization"), headers.get("x-api-key")), scope, time.monotonic())
+
+    def hold(self) -> None:
+        """Hold back answers, until :meth:`release`."""
+        self._answering.clear()
+
+    def release(self) -> None:
+        """Send answers again."""
+        with self._turn:
+            self._answering.set()
+            waiting, self._waiting = self._waiting, []
+        for send in waiting:
+            send()
+
+    def send(self, send: Callable[[], None]) -> None:
+        """Have an answer sent by a function, now or once it may be; does not wait."""
+        if not self._answering.is_set():
+            with self._turn:
+                if not self._answering.is_set():
+                    self._waiting.append(send)
+                    return
+        send()
+
+    def unary(self, call: Callable[[bytes, Context], bytes]) -> grpc.RpcMethodHandler[Any, Any]:
+        """A method of one message and one answer, both as bytes: none is read before its size and caller are known.
+
+        A domain error is told by the table; a fault of ours by an id, its text only in the log.
+        """
+        answering = self._answering
+
+        def handle(data: bytes, context: Context) -> bytes:
+            answer, refusal = b"", None
+            try:
+                answer = call(data, context)
+            except Exception as error:  # noqa: BLE001 - told by refusal_of
+                refusal = refusal_of(error)
+            if not answering.is_set():
+                answering.wait()
+            if refusal is not None:
+                abort(context, refusal)
+            return answer
+
+        return grpc.unary_unary_rpc_method_handler(handle)
+
+    def method(
+        self, kind: type[Message], call: Callable[[Any], Message], scope: Scope | None
+    ) -> grpc.RpcMethodHandler[Any, Any]:
+        """A method that takes and gives messages; without a scope it is open to everybody."""
+
+        def translate(data: bytes, context: Context) -> bytes:
+            if scope is not None:
+                self.admit(headers_of(context), scope)
+            return call(codec.message(kind, data)).SerializeToString()
+
+        return self.unary(translate)
+
+
+class Bounded:
+    """Long calls of one kind, each of which holds a thread: so many at once.
+
+    Args:
+        name: for messages.
+        most: how many.
+    """
+
+    def __init__(self, name: str, most: int) -> None:
+        self._name, self._most = name, most
+        self._free = threading.BoundedSemaphore(most)
+
+    def __enter__(self) -> None:
+        """Take a place.
+
+        Raises:
+            Overloaded: there is none.
+        """
+        if not self._free.acquire(blocking=False):
+            raise Overloaded(self._name, f"{self._most} are open, the limit", hint="close one, or try again later")
+
+    def __exit__(self, *_: object) -> None:
+        self._free.release()
+
+
+def headers_of(context: Context) -> Headers:
+    """The metadata that means something here."""
+    return {key: str(value) for key, value in context.invocation_metadata() or () if key in _READ}
+
+
+def refusal_of(error: Exception) -> Refusal:
+    """What is told of an error, which lets go of its traceback: that, in a cycle, would keep the whole request."""
+    if isinstance(error, StaytrueError):
+        told: StaytrueError = error
+    else:
+        name = uuid.uuid4().hex
+        log.error("request %s failed", name, exc_info=error)
+        told = InternalError("server", f"failed; request {name} in its log tells why")
+    error.__traceback__ = None
+    return Refusal(errors.STATUS[told.code], errors.details(told), errors.trailing(told))
+
+
+def abort(context: Context, refusal: Refusal) -> None:
+    """End a call with its refusal; raises what gRPC ends it by."""
+    context.set_trailing_metadata(refusal.trailing)
+    context.abort(refusal.status, refusal.details)
+
+
+def guarded(answers: Callable[[], Iterator[Any]], context: Context) -> Iterator[Any]:
+    """Answers of a stream; an error ends it by the table."""
+    refusal = None
+    try:
+        yield from answers()
+    except grpc.RpcError:  # the caller has gone
+        return
+    except Exception as error:  # noqa: BLE001 - told by refusal_of
+        refusal = refusal_of(error)
+    if refusal is not None:
+        abort(context, refusal)

@@ -1,0 +1,88 @@
+"""One request and its answer, as the connection hands them to whoever answers."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from serving.http.connection import Connection
+
+log = logging.getLogger(__name__)
+JSON = b"application/json"
+
+
+class Fault(NamedTuple):
+    """Why a connection itself refuses a request: by its framing, before anything reads it."""
+
+    status: int
+    where: str
+    problem: str = ""
+    expected: str = ""
+    got: str = ""
+    hint: str = ""
+
+
+class Exchange:
+    """A request that has come whole. It is answered once, by :meth:`answer`, in the thread of the event loop.
+
+    Args:
+        to: the connection it came by.
+        method: as it was sent.
+        path: as it was sent, without the query; of a whole URL, what follows its authority.
+        query: what follows the question mark.
+        headers: names in small letters; what came twice is joined by commas.
+        keep_alive: whether the connection goes on after the answer.
+    """
+
+    __slots__ = (
+        "body", "cancelled", "fault", "headers", "held", "keep_alive", "method", "on_cancel", "path", "query", "to",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        to: Connection,
+        method: bytes = b"",
+        path: bytes = b"",
+        query: bytes = b"",
+        headers: dict[bytes, bytes] | None = None,
+        keep_alive: bool = False,
+    ) -> None:
+        self.to = to
+        self.method, self.path, self.query = method, path, query
+        self.headers: dict[bytes, bytes] = {} if headers is None else headers
+        self.keep_alive = keep_alive
+        self.body = b""
+        self.held = 0
+        """Bytes of the body, counted among those of all requests until the answer."""
+        self.fault: Fault | None = None
+        """Set where the request is to be refused, whatever it asks for."""
+        self.cancelled = False
+        """The caller has hung up: an answer goes nowhere."""
+        self.on_cancel: Callable[[], None] | None = None
+        """Called once when the caller hangs up before the answer."""
+
+    def text(self, name: bytes, default: str = "") -> str:
+        """A header as text."""
+        value = self.headers.get(name)
+        return default if value is None else value.decode("latin-1")
+
+    def cancel(self) -> None:
+        """The caller has hung up; whoever works on its answer is told, once."""
+        self.cancelled = True
+        told, self.on_cancel = self.on_cancel, None
+        if told is not None:
+            try:
+                told()
+            except Exception:
+                log.exception("a request could not be cancelled")
+
+    def answer(
+        self, status: int, body: bytes, *, kind: bytes = JSON, headers: bytes = b"", close: bool = False
+    ) -> None:
+        """Send the answer; ``headers`` are whole lines, each with its line end."""
+        if close:
+            self.keep_alive = False
+        self.to.send(self, status, body, kind, headers)

@@ -1,0 +1,165 @@
+"""From a bundle on disk to a version in memory, warmed up; and back, beside those who answer."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from staytrue.errors import CorruptData, StaytrueError
+from staytrue.signature import NUMPY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from serving.runtimes.base import Runtime, RuntimeMaker
+    from staytrue.bundle import Bundle
+    from staytrue.signature import Signature
+    from staytrue.store import Store
+
+log = logging.getLogger(__name__)
+WARM_ROWS = 8
+"""Rows of the second warm-up run: what is allocated for a batch is there before the first one comes."""
+
+
+class Lane(Protocol):
+    """What stands before a version's runtime: a queue that makes batches, for example."""
+
+    def ready(self) -> bool:
+        """Whether it takes requests now; does not wait."""
+
+    def close(self) -> None:
+        """End it; the runtime is closed after it."""
+
+
+@dataclass(slots=True, eq=False)
+class Loaded:
+    """A version in memory, proven and warmed up. Freed when it was replaced and its last call has ended."""
+
+    bundle: Bundle
+    runtime: Runtime
+    lane: Lane | None = None
+    calls: int = 0
+    retired: bool = False
+    used: int = 0
+    """When callers last named it, as a count of such calls: the one named longest ago goes first."""
+
+    def ready(self) -> bool:
+        """Whether what runs it is still there."""
+        return self.runtime.ready() and (self.lane is None or self.lane.ready())
+
+
+class Loader:
+    """Loads versions of a store with one maker of runtimes."""
+
+    def __init__(self, store: Store, make: RuntimeMaker, attach: Callable[[Bundle, Runtime], Lane] | None) -> None:
+        self._store, self._make, self._attach = store, make, attach
+
+    def load(self, name: str, version: str) -> Loaded:
+        """Check every byte and proof, load the artefact, run it, and attach its lane.
+
+        Raises:
+            NotFound: no such version.
+            CorruptData: it is not whole, has no artefact for this runtime, or fails its first runs.
+            StaytrueError: what would run it is not there.
+        """
+        where = f"{name} version {version}"
+        try:
+            bundle = self._store.load(name, version)
+            path = self._store.path(name, version) / self._artefact(bundle, where)
+            runtime = self._make(path, bundle.signature)
+        except StaytrueError:
+            raise
+        except Exception as error:
+            raise CorruptData(where, f"does not load: {error!r}"[:500]) from error
+        try:
+            warm_up(bundle, runtime)
+            return Loaded(bundle, runtime, self._attach(bundle, runtime) if self._attach else None)
+        except Exception as error:
+            runtime.close()
+            if isinstance(error, StaytrueError):
+                raise
+            raise CorruptData(where, f"fails its first run: {error!r}"[:500]) from error
+
+    def _artefact(self, bundle: Bundle, where: str) -> str:
+        artefact = bundle.artefacts.get(self._make.format)
+        if artefact is None:
+            there = sorted(bundle.artefacts)
+            raise CorruptData(
+                where,
+                f"has no artefact {self._make.format}, which {self._make.description} runs, but {', '.join(there)}",
+                hint=f"export it again with export.formats: [{', '.join([*there, self._make.format])}]",
+            )
+        return artefact
+
+
+class Closer:
+    """Frees versions in a thread of its own: it may take long, and whoever ends the last call answers requests."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="closing")
+
+    def close_soon(self, loaded: Loaded, then: Callable[[Loaded], None]) -> None:
+        """Free a version, then tell that it is done."""
+        self._thread.submit(self._close, loaded, then)
+
+    def end(self) -> None:
+        """Wait until all is freed."""
+        self._thread.shutdown(wait=True)
+
+    @staticmethod
+    def _close(loaded: Loaded, then: Callable[[Loaded], None]) -> None:
+        try:
+            free(loaded)
+        finally:
+            then(loaded)
+
+
+def free(loaded: Loaded) -> None:
+    """Close a version's lane, then its runtime; what fails is logged, as nobody waits for it."""
+    for part in (loaded.lane, loaded.runtime):
+        try:
+            if part is not None:
+                part.close()
+        except Exception:
+            log.exception("%s version %s could not be freed whole", loaded.bundle.name, loaded.bundle.version)
+
+
+def warm_up(bundle: Bundle, runtime: Runtime) -> None:
+    """Run one row, and a few at once where the model takes several.
+
+    Raises:
+        CorruptData: outputs are not the signature's.
+    """
+    signature = bundle.signature
+    several = min(bundle.max_batch, WARM_ROWS) if all(spec.shape[:1] == [-1] for spec in signature.inputs) else 1
+    for rows in dict.fromkeys((1, several)):
+        _check_outputs(bundle, runtime.run(example(signature, rows)))
+
+
+def example(signature: Signature, rows: int = 1) -> dict[str, NDArray[Any]]:
+    """Rows of zeros, or of the first category.
+
+    Shapes: ``rows`` along a first axis that is free, 1 along the other free ones.
+    """
+    values: dict[str, NDArray[Any]] = {}
+    for spec in signature.inputs:
+        shape = [1 if size < 0 else size for size in spec.shape]
+        if spec.shape[:1] == [-1]:
+            shape[0] = rows
+        fill: Any = (spec.categories[0] if spec.categories else "") if spec.datatype == "BYTES" else 0
+        values[spec.name] = np.full(shape, fill, dtype=NUMPY[spec.datatype])
+    return values
+
+
+def _check_outputs(bundle: Bundle, outputs: dict[str, NDArray[Any]]) -> None:
+    for spec in bundle.signature.outputs:
+        array = outputs[spec.name]
+        if array.dtype != NUMPY[spec.datatype] or array.ndim != len(spec.shape):
+            got = f"{array.dtype} {list(array.shape)}"
+            raise CorruptData(f'{bundle.name} output "{spec.name}"', expected=spec.label(), got=got)

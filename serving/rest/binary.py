@@ -1,0 +1,119 @@
+"""Requests whose tensors stand as bytes behind their JSON, or without any JSON.
+
+Sources: Open Inference Protocol, REST, "Binary Tensor Data Extension" and, as Triton Inference Server has it, its "Raw
+Binary Request".
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from serving.rest import fast
+from serving.rest.spans import Unusual
+from staytrue.bodies import Tail, parsed
+from staytrue.errors import InvalidInput
+from staytrue.raw import WIDTHS, decoded, from_raw, plain
+from staytrue.signature import check_shape
+from staytrue.tensors import Given, Parsed
+from staytrue.texts import from_json
+
+if TYPE_CHECKING:
+    from staytrue.signature import Signature, TensorSpec
+
+HEADER = "Inference-Header-Content-Length"
+"""Says how many bytes of a body, of the request or of the answer, are JSON."""
+
+
+class _Place(msgspec.Struct, forbid_unknown_fields=True):
+    binary_data_size: int
+
+
+class _Input(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    datatype: str
+    shape: list[int]
+    parameters: _Place
+
+
+class _Request(fast.Head, forbid_unknown_fields=True, kw_only=True):
+    inputs: list[_Input]
+
+
+_decode = msgspec.json.Decoder(_Request).decode
+
+
+def parse(body: bytes, header_length: str, nan_policy: str, signature: Signature) -> Parsed:
+    """Read a body that begins with so many bytes of JSON.
+
+    Args:
+        body: JSON, then the tensors in the order of the inputs.
+        header_length: what the header said.
+        nan_policy: for inputs in JSON; bytes are taken as they are.
+        signature: says the input, its datatype and shape where there is no JSON.
+
+    Raises:
+        InvalidInput: no such length, or not an inference request; says which input.
+    """
+    length = int(header_length) if header_length.isascii() and header_length.isdecimal() else -1
+    if not 0 <= length <= len(body):
+        expected = f"a whole number up to the body's length, {len(body)}"
+        raise InvalidInput(f"header {HEADER}", expected=expected, got=repr(header_length)[:40])
+    if length == 0:
+        return _alone(body, signature)
+    head, tail = body[:length], memoryview(body)[length:]
+    return _quick(head, tail) or parsed(from_json(head, spot=True), nan_policy, Tail(tail))
+
+
+def _quick(head: bytes, data: memoryview) -> Parsed | None:
+    """Inputs that are bytes, all of them; None for a request to be read the other way."""
+    try:
+        told = _decode(head)
+        tail, inputs = Tail(data), []
+        for item in told.inputs:
+            if not item.name or "\0" in item.name:
+                return None
+            taken = tail.take(item.parameters.binary_data_size, item.name)
+            array = plain(taken, item.datatype, item.shape)
+            if array is None:
+                check_shape(item.shape, item.name)
+                array = from_raw(taken, item.datatype, item.shape, item.name)
+            inputs.append(Given(item.name, item.datatype, array))
+        tail.end()
+        # One key for all, and of each input: five keys and two texts.
+        return fast.parsed(told, inputs, 1 + 7 * len(inputs), head.count(b'"'))
+    except (msgspec.MsgspecError, InvalidInput, KeyError, ValueError, RecursionError, Unusual):
+        return None
+
+
+def _alone(body: bytes, signature: Signature) -> Parsed:
+    """The one input of a model as the whole body."""
+    if len(signature.inputs) != 1:
+        names = ", ".join(f'"{spec.name}"' for spec in signature.inputs)
+        hint = f"the model takes {names}: say in JSON which bytes are whose"
+        raise InvalidInput("body", expected="JSON, as the model has several inputs", got=f"{HEADER} 0", hint=hint)
+    spec = signature.inputs[0]
+    where = f'input "{spec.name}"'
+    if spec.datatype == "BYTES":  # one text, without its length
+        array = decoded([body], where).reshape(_sizes(spec, 1, where))
+        return Parsed([Given(spec.name, spec.datatype, array)])
+    row = math.prod(spec.shape[1:]) * WIDTHS[spec.datatype]
+    rows, rest = divmod(len(body), row) if spec.shape[:1] == [-1] and row > 0 else (1, 0)
+    if rest or not body:
+        expected = f"rows of {row} bytes each for {spec.label()}"
+        raise InvalidInput(where, expected=expected, got=f"{len(body)} bytes")
+    return Parsed([Given(spec.name, spec.datatype, from_raw(body, spec.datatype, _sizes(spec, rows, where), where))])
+
+
+def _sizes(spec: TensorSpec, rows: int, where: str) -> list[int]:
+    """The shape of so many rows.
+
+    Raises:
+        InvalidInput: bytes alone do not tell it.
+    """
+    sizes = [rows, *spec.shape[1:]] if spec.shape[:1] == [-1] else list(spec.shape)
+    if -1 in sizes:
+        raise InvalidInput(where, expected=f"JSON that says the shape of {spec.label()}", got=f"{HEADER} 0")
+    return sizes

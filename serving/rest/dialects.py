@@ -1,0 +1,84 @@
+"""The forms in which predictions are asked for over HTTP: how each body is read, how each answer is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from serving.rest import binary, codec, legacy
+from serving.rest import invocations as tables
+from serving.rest.bodies import HEADER_LENGTH
+from staytrue.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from serving.http.exchange import Exchange
+    from staytrue.bundle import Bundle
+    from staytrue.tensors import Answer, Parsed
+
+Sent = tuple[bytes, bytes, bytes]
+"""Body, media type, further header lines."""
+JSON = b"application/json"
+CSV = b"text/csv"
+BYTES = b"application/octet-stream"
+
+
+class Dialect(NamedTuple):
+    """Reads a body by the model's bundle; writes an answer."""
+
+    read: Callable[[Bundle, bytes], Parsed]
+    write: Callable[[Answer], Sent]
+
+
+def v2(exchange: Exchange, policy: str) -> Dialect:
+    """The Open Inference Protocol, with tensors in JSON or as bytes behind it."""
+
+    def write(answer: Answer) -> Sent:
+        body = codec.write(answer, policy)
+        if body.header_length is None:
+            return body.data, JSON, b""
+        return body.data, BYTES, b"Inference-Header-Content-Length: %d\r\n" % body.header_length
+
+    length = exchange.headers.get(HEADER_LENGTH)
+    if length is None:
+        return Dialect(lambda _, body: codec.parse(body, policy), write)
+    said = length.decode("latin-1")
+    return Dialect(lambda bundle, body: binary.parse(body, said, policy, bundle.signature), write)
+
+
+def v1(_: Exchange, policy: str) -> Dialect:
+    """KServe's V1 and TensorFlow Serving's REST: rows as ``instances``, columns as ``inputs``."""
+    columns = False
+
+    def read(bundle: Bundle, body: bytes) -> Parsed:
+        nonlocal columns
+        parsed, columns = legacy.parse(body, bundle.signature, policy)
+        return parsed
+
+    return Dialect(read, lambda answer: (legacy.write(answer, policy, columns=columns), JSON, b""))
+
+
+def predictions(_: Exchange, policy: str) -> Dialect:
+    """TorchServe's address."""
+    return Dialect(
+        lambda bundle, body: legacy.parse_torchserve(body, bundle.signature, policy),
+        lambda answer: (legacy.write_torchserve(answer, policy), JSON, b""),
+    )
+
+
+def invocations(exchange: Exchange, policy: str) -> Dialect:
+    """SageMaker's and MLflow's address: JSON or CSV, and an answer in CSV where that is accepted alone.
+
+    Raises:
+        InvalidInput: the body is neither.
+    """
+    kind = exchange.text(b"content-type", "application/json").partition(";")[0].strip().lower()
+    if kind not in ("application/json", "text/csv"):
+        raise InvalidInput("header Content-Type", expected="application/json or text/csv", got=kind[:80])
+    read = tables.parse_csv if kind == "text/csv" else tables.parse_json
+    as_csv = "text/csv" in exchange.text(b"accept")
+
+    def write(answer: Answer) -> Sent:
+        return (tables.write_csv(answer, policy), CSV, b"") if as_csv else (tables.write(answer, policy), JSON, b"")
+
+    return Dialect(lambda bundle, body: read(body, bundle.signature, policy), write)

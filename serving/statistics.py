@@ -1,0 +1,112 @@
+"""What each version has done since this process started, as the statistics extension tells it.
+
+Source: Triton Inference Server, protocol extension "statistics" (protocol/extension_statistics.md).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from serving.tickets import Ticket
+
+
+@dataclass
+class Spans:
+    """How often something happened, and how long it took together."""
+
+    count: int = 0
+    seconds: float = 0.0
+
+    def add(self, seconds: float, count: int = 1) -> None:
+        """Once more."""
+        self.count += count
+        self.seconds += seconds
+
+    def told(self) -> dict[str, int]:
+        """As the extension writes it: nanoseconds."""
+        return {"count": self.count, "ns": int(self.seconds * 1e9)}
+
+
+@dataclass
+class Version:
+    """Figures of one version."""
+
+    last: float = 0.0
+    rows: int = 0
+    runs: int = 0
+    success: Spans = field(default_factory=Spans)
+    fail: Spans = field(default_factory=Spans)
+    queue: Spans = field(default_factory=Spans)
+    infer: Spans = field(default_factory=Spans)
+    batches: dict[int, Spans] = field(default_factory=dict)
+
+
+class Statistics:
+    """Figures by model and version; for all threads."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._versions: dict[tuple[str, str], Version] = {}
+
+    def record(self, model: str, version: str, tickets: Sequence[Ticket]) -> None:
+        """Tickets that ended together: one run, or the failures of one moment."""
+        with self._turn:
+            found = self._versions.get((model, version))
+            if found is None:
+                found = self._versions[model, version] = Version()
+            ran, rows = 0.0, 0
+            for ticket in tickets:
+                if ticket.outputs is None:
+                    found.fail.add(ticket.ended - ticket.queued)
+                    continue
+                ran = ticket.ended - ticket.began
+                rows += ticket.rows
+                found.success.add(ticket.ended - ticket.queued)
+                found.queue.add(ticket.began - ticket.queued)
+                found.infer.add(ran)
+            if rows:
+                found.last, found.rows, found.runs = time.time(), found.rows + rows, found.runs + 1
+                found.batches.setdefault(rows, Spans()).add(ran)
+
+    def failed(self, model: str, version: str, seconds: float) -> None:
+        """A request that never came to a queue."""
+        with self._turn:
+            self._versions.setdefault((model, version), Version()).fail.add(seconds)
+
+    def told(self, model: str | None = None, version: str | None = None) -> list[dict[str, Any]]:
+        """``model_stats`` of all versions, or of those that are named."""
+        with self._turn:
+            return [
+                _told(name, number, figures)
+                for (name, number), figures in sorted(self._versions.items())
+                if model in (None, name) and version in (None, number)
+            ]
+
+
+def _told(name: str, version: str, figures: Version) -> dict[str, Any]:
+    nothing = Spans().told()
+    return {
+        "name": name,
+        "version": version,
+        "last_inference": int(figures.last * 1000),
+        "inference_count": figures.rows,
+        "execution_count": figures.runs,
+        "inference_stats": {
+            "success": figures.success.told(),
+            "fail": figures.fail.told(),
+            "queue": figures.queue.told(),
+            "compute_input": nothing,
+            "compute_infer": figures.infer.told(),
+            "compute_output": nothing,
+        },
+        "batch_stats": [
+            {"batch_size": rows, "compute_input": nothing, "compute_infer": spans.told(), "compute_output": nothing}
+            for rows, spans in sorted(figures.batches.items())
+        ],
+    }

@@ -1,0 +1,113 @@
+"""What stands in a lane: a request's tensors; and the bounds of lanes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from staytrue.errors import DeadlineExceeded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from staytrue.server import ServingSection
+
+QUEUED, RUNNING, DONE = range(3)
+
+
+class Ticket:
+    """One request's tensors in a queue, and then its outputs or the error.
+
+    Args:
+        arrays: inputs by name, as the signature has accepted them.
+        rows: of the request.
+        deadline: by ``time.monotonic``; it does not run any more then. Infinite for none.
+    """
+
+    __slots__ = (
+        "arrays",
+        "began",
+        "call",
+        "deadline",
+        "ended",
+        "error",
+        "key",
+        "outputs",
+        "queued",
+        "rows",
+        "size",
+        "state",
+    )
+
+    def __init__(self, arrays: Mapping[str, NDArray[Any]], rows: int, deadline: float = float("inf")) -> None:
+        self.arrays, self.rows, self.deadline = arrays, rows, deadline
+        self.size = sum([array.nbytes for array in arrays.values()])
+        self.state = QUEUED
+        self.call: Any = None
+        """What it belongs to; for whoever settles it."""
+        self.key: tuple[Any, ...] = ()
+        self.outputs: dict[str, NDArray[Any]] | None = None
+        self.error: Exception | None = None
+        self.queued = self.began = self.ended = 0.0
+        """By ``time.monotonic``; 0 for what did not come to pass."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How a lane queues and merges."""
+
+    batch_rows: int = 64
+    """Most rows of a merged run; 1: nothing is merged."""
+    delay_seconds: float = 0.0
+    """How long a request may wait for company, from its arrival, while another run of the model is under way."""
+    queue_rows: int = 4096
+    queue_bytes: int = 256 * 1024**2
+    instances: int = 1
+    """Runs of the model at once."""
+    stall_seconds: float = 1.5
+    """A run that takes longer makes the model not ready, if it also is far slower than any before."""
+    here: bool = False
+    """Whether brief models may run in the thread that brings requests."""
+
+
+@dataclass
+class Counts:
+    """What a lane has done since it was made; changed under its lock."""
+
+    runs: int = 0
+    rows: int = 0
+    run_seconds: float = 0.0
+
+
+def limits_of(settings: ServingSection) -> Limits:
+    """How lanes queue and merge, by the settings."""
+    remote = settings.runtime == "torchserve"
+    return Limits(
+        batch_rows=settings.max_batch_rows,
+        delay_seconds=settings.batch_delay_seconds,
+        queue_rows=settings.queue_rows,
+        queue_bytes=settings.queue_bytes,
+        # Beside TorchServe a thread only waits for a socket: one for each request, or a model that is stuck stops all.
+        instances=settings.max_concurrency if remote else settings.instances,
+        stall_seconds=settings.torchserve.timeout_seconds + settings.stall_seconds
+        if remote
+        else settings.stall_seconds,
+        here=not remote and settings.durability == "durable",
+    )
+
+
+def merged(group: list[Ticket]) -> Mapping[str, NDArray[Any]]:
+    """Inputs of several requests as those of one."""
+    if len(group) == 1:
+        return group[0].arrays
+    return {name: np.concatenate([ticket.arrays[name] for ticket in group]) for name in group[0].arrays}
+
+
+def expired(ticket: Ticket) -> DeadlineExceeded:
+    """What is told of a ticket past its deadline."""
+    allowed = f"an answer within {ticket.deadline - ticket.queued:.3g} s"
+    return DeadlineExceeded("request", expected=allowed, got="none yet: it was dropped")

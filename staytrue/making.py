@@ -1,0 +1,76 @@
+"""A version in the making, ``STORE/NAME/.making-VERSION-…``: claimed by a lock that ends with its process."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from staytrue.records import fsync_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_MAKING = re.compile(r"\.making-([0-9]+)-.*")
+
+
+@dataclass(frozen=True)
+class Making:
+    """A folder that one process fills; nobody else reads it."""
+
+    folder: Path
+    claim: int
+    """The folder's open descriptor: holds the lock, let go by the end of this process, however it ends."""
+
+    @classmethod
+    def begin(cls, model: Path, version: str) -> Making:
+        """Make and claim the folder; the caller holds the model's lock."""
+        folder = model / f".making-{version}-{os.getpid()}"
+        folder.mkdir()
+        claim = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(claim, fcntl.LOCK_EX)
+        return cls(folder, claim)
+
+    def appear(self, target: Path) -> None:
+        """Sync all of it, then give it its name in one step."""
+        for path in self.folder.rglob("*"):
+            _fsync(path)
+        fsync_folder(self.folder)
+        self.folder.rename(target)
+        fsync_folder(target.parent)
+
+    def end(self) -> None:
+        """Let go of the claim; what did not appear is deleted."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        os.close(self.claim)
+
+
+def in_the_making(model: Path) -> list[int]:
+    """Versions that living processes are making; what dead ones left is deleted."""
+    numbers = []
+    for path in model.glob(".making-*"):
+        if (found := _MAKING.fullmatch(path.name)) is None:
+            continue
+        try:
+            claim = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:  # done this moment
+            continue
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(path, ignore_errors=True)
+        except BlockingIOError:
+            numbers.append(int(found[1]))
+        finally:
+            os.close(claim)
+    return numbers
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,50 @@
+"""The figures that are printed: their ratios, and what they say of what was not measured."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.figures import FIGURES
+from benchmarks.peers import PEERS
+from benchmarks.plan import Result, names
+from benchmarks.windows import Point
+
+BY_NAME = {figure.what: figure for figure in FIGURES}
+MORE = BY_NAME["T JSON, requests/s at 32 connections, to MLServer"]
+LESS = BY_NAME["T JSON, processor time a request, to a bare call"]
+
+
+def point(**values: float) -> Point:
+    """Medians, of which only some matter."""
+    return Point(
+        **{"rate": 1.0, "cpu_seconds": 1.0, "p50_seconds": 1.0, "p99_seconds": 1.0, "busy": 0.0, "others": 0.0} | values
+    )
+
+
+def test_a_ratio_is_ours_to_theirs() -> None:
+    servers = {"staytrue": point(rate=90.0, cpu_seconds=3e-5), "mlserver": point(rate=6.0)}
+    results = {"T": Result(bare={"1": 1e-5}, points={"json 32": servers})}
+    assert MORE.measured(results) == pytest.approx(15)
+    assert LESS.measured(results) == pytest.approx(3)
+
+
+def test_what_was_not_measured_is_said_so() -> None:
+    assert LESS.measured({}) is None
+    assert LESS.verdict(None) == "not measured"
+
+
+@pytest.mark.parametrize(("value", "verdict"), [(30, "aim"), (23, "aim"), (22.9, "must"), (15, "must"), (14, "MISSED")])
+def test_more_is_better_where_the_aim_is_above(value: float, verdict: str) -> None:
+    assert MORE.verdict(value) == verdict
+
+
+@pytest.mark.parametrize(("value", "verdict"), [(2.0, "aim"), (2.5, "aim"), (4, "must"), (4.1, "MISSED")])
+def test_less_is_better_where_the_aim_is_below(value: float, verdict: str) -> None:
+    assert LESS.verdict(value) == verdict
+
+
+def test_servers_are_chosen_by_name() -> None:
+    assert names("", "grpc") == ["staytrue", "unbatched", "unlogged", "grpc"]
+    assert names("staytrue,kserve", ",".join(PEERS)) == ["staytrue", "kserve"]
+    with pytest.raises(ValueError, match="got triton"):
+        names("", "triton")
