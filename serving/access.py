@@ -87,6 +87,11 @@ class Access:
         """Everybody is let in: for loopback, or by a deliberate ``insecure``."""
         return cls(None)
 
+    @property
+    def everybody(self) -> bool:
+        """Whether no key is needed."""
+        return self._path is None
+
     def __repr__(self) -> str:
         return f"Access(keys={str(self._path) if self._path else None!r}, known={len(self._known)})"
 

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from staytrue.bundle import Bundle
 from staytrue.errors import StaytrueError
 from staytrue.events import Event, Tensor
+from staytrue.tensors import Answer, Parsed
 
 if TYPE_CHECKING:
     from serving.batching import Lane
     from serving.tickets import Ticket
-    from staytrue.bundle import Bundle
     from staytrue.events import Role
-    from staytrue.tensors import Answer, Asked, Parsed
+    from staytrue.tensors import Asked
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """An inference request, whatever it came by. ``read`` gives the inputs once the model's signature is known."""
 
     model: str
@@ -36,8 +37,7 @@ class Request:
     """By ``time.monotonic``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(msgspec.Struct, frozen=True):
     """An answer ready to be sent."""
 
     event_id: str

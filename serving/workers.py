@@ -55,7 +55,7 @@ class Workers:
                 os.kill(process, signal.SIGTERM)
             until = time.monotonic() + self._grace
             while self._started:
-                failed += self._reap() != 0
+                failed += self._reap() not in (0, -signal.SIGTERM)
                 if time.monotonic() > until:
                     for process in self._started:
                         os.kill(process, signal.SIGKILL)
@@ -68,6 +68,8 @@ class Workers:
             self._started[process] = (place, time.monotonic())
             return
         code = 1
+        for number in (signal.SIGTERM, signal.SIGINT):  # of the parent; a worker that is still starting just ends
+            signal.signal(number, signal.SIG_DFL)
         try:
             code = self._serve(again(self._ports, tells=place == 0))
         except BaseException:

@@ -18,8 +18,14 @@ Role = Literal["champion", "challenger", "shadow", "pinned"]
 """Why a version answered: it holds the alias, took a share of traffic, answered unseen, or the caller named it."""
 
 
+_WRITTEN = {datatype: kind.newbyteorder("<") for datatype, kind in NUMPY.items()}
+
+
 class Tensor(Record, frozen=True, kw_only=True):
-    """A tensor as it stands in an event: numbers as little-endian row-major bytes, strings as a list."""
+    """A tensor as it stands in an event: numbers as little-endian row-major bytes, strings as a list.
+
+    BF16 stands as the float32 that it is in process.
+    """
 
     name: str
     datatype: str
@@ -31,8 +37,9 @@ class Tensor(Record, frozen=True, kw_only=True):
         """Take a copy of an array's content."""
         if datatype == "BYTES":
             return cls(name=name, datatype=datatype, shape=list(array.shape), data=[str(v) for v in array.ravel()])
-        wanted = NUMPY[datatype].newbyteorder("<")
-        return cls(name=name, datatype=datatype, shape=list(array.shape), data=array.astype(wanted).tobytes())
+        wanted = _WRITTEN[datatype]
+        same = array if array.dtype == wanted else array.astype(wanted)
+        return cls(name=name, datatype=datatype, shape=list(array.shape), data=same.tobytes())
 
     def array(self) -> NDArray[Any]:
         """The content as an array.
@@ -44,7 +51,7 @@ class Tensor(Record, frozen=True, kw_only=True):
             if isinstance(self.data, list):
                 flat: NDArray[Any] = np.array(self.data, dtype=object)
                 return flat.reshape([_size(size) for size in self.shape])
-            flat = np.frombuffer(self.data, NUMPY[self.datatype].newbyteorder("<"))
+            flat = np.frombuffer(self.data, _WRITTEN[self.datatype])
             return flat.reshape([_size(size) for size in self.shape]).astype(NUMPY[self.datatype], copy=False)
         except (KeyError, ValueError) as error:
             raise CorruptData(f'tensor "{self.name}"', f"content does not fit {self.datatype} {self.shape}") from error

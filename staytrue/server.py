@@ -91,9 +91,11 @@ class ServingSection(Section):
     drain_seconds: Positive = Field(default=20, description="how long SIGTERM waits for requests in flight")
 
     @model_validator(mode="after")
-    def _certificate_has_its_key(self) -> Self:
+    def _goes_together(self) -> Self:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key come together")
+        if self.admin_port is not None and self.workers > 1:
+            raise ValueError("admin_port reaches one process: models cannot be loaded by hand with several workers")
         if self.tls_client_ca is not None and self.tls_certificate is None:
             raise ValueError("tls_client_ca needs tls_certificate and tls_key")
         return self

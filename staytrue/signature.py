@@ -83,11 +83,12 @@ class TensorSpec(Record, frozen=True, kw_only=True):
         Raises:
             InvalidInput: another datatype, rank or size; says both sides.
         """
-        fits = (
-            datatype == self.datatype
-            and array.ndim == len(self.shape)
-            and all(want in (-1, got) for want, got in zip(self.shape, array.shape, strict=True))
-        )
+        shape = array.shape
+        fits = datatype == self.datatype and len(shape) == len(self.shape)
+        if fits:
+            for want, size in zip(self.shape, shape, strict=True):
+                if want not in (-1, size):
+                    fits = False
         if not fits:
             got = f"{datatype} {_bracket(array.shape)}"
             raise InvalidInput(f'{side} "{self.name}"', expected=self.label(), got=got)
@@ -101,7 +102,10 @@ class Signature(Record, frozen=True, kw_only=True):
 
     def input(self, name: str) -> TensorSpec | None:
         """The input of that name, or None."""
-        return next((spec for spec in self.inputs if spec.name == name), None)
+        for spec in self.inputs:
+            if spec.name == name:
+                return spec
+        return None
 
 
 def check_shape(shape: Sequence[int], where: str) -> None:

@@ -114,10 +114,14 @@ def wanted(signature: Signature, parsed: Parsed) -> list[Asked]:
 
 
 def _check_rows(signature: Signature, max_batch: int, arrays: dict[str, NDArray[Any]]) -> None:
-    batched = {spec.name: arrays[spec.name].shape[0] for spec in signature.inputs if spec.shape[:1] == [-1]}
-    if len(set(batched.values())) > 1:
-        raise InvalidInput("inputs", expected="the same number of rows in each", got=str(batched)[:300])
-    rows = next(iter(batched.values()), 1)
+    rows = -1
+    for spec in signature.inputs:
+        if spec.shape and spec.shape[0] == -1:
+            size = arrays[spec.name].shape[0]
+            if rows not in (-1, size):
+                batched = {one.name: arrays[one.name].shape[0] for one in signature.inputs if one.shape[:1] == [-1]}
+                raise InvalidInput("inputs", expected="the same number of rows in each", got=str(batched)[:300])
+            rows = size
     if rows > max_batch:
         raise TooLarge("inputs", expected=f"at most {max_batch} rows", got=str(rows), hint="send several requests")
     if rows == 0:

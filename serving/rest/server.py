@@ -42,8 +42,9 @@ log = logging.getLogger(__name__)
 PROTOCOL = "rest"
 BESIDE_BYTES = 64 * 1024
 """A longer body of JSON is read in a thread: reading it would hold up every other caller."""
-_TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_TRACE = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_FOREVER = float("inf")
+_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
 class Rest:
@@ -81,6 +82,8 @@ class Rest:
         Raises:
             StaytrueError: no key, one that is unknown, lacks the scope, or asks too often.
         """
+        if self.access.everybody:
+            return
         headers = exchange.headers
         authorization, key = headers.get(b"authorization"), headers.get(b"x-api-key")
         secret = secret_of(
@@ -148,26 +151,25 @@ class Rest:
         self.dataplane.helpers.submit(run)
 
     def _request(self, exchange: Exchange, model: str, version: str | None, dialect: Dialect) -> Request:
-        headers, settings = exchange.headers, self.settings
-        trace, name = exchange.text(b"traceparent"), exchange.text(b"x-request-id")
-        if name and not _ID.fullmatch(name):
+        headers, body, limit = exchange.headers, exchange.body, self.settings.max_body_bytes
+        named, traced = headers.get(b"x-request-id"), headers.get(b"traceparent")
+        if named is not None and not _ID.fullmatch(named):
             raise InvalidInput("header X-Request-Id", expected="1 to 128 visible ASCII characters", got="others")
-        body, limit = exchange.body, settings.max_body_bytes
-        kind = headers.get(b"content-encoding")
+        packed, said = headers.get(b"content-encoding"), headers.get(b"request-timeout")
         return Request(
             model=model,
             version=version,
             protocol=PROTOCOL,
             read=(
                 (lambda bundle: dialect.read(bundle, body))
-                if kind is None
-                else (lambda bundle: dialect.read(bundle, bodies.unpacked(body, kind, limit)))
+                if packed is None
+                else (lambda bundle: dialect.read(bundle, bodies.unpacked(body, packed, limit)))
             ),
             write=dialect.write,
-            request_id=name,
-            trace_id=trace if _TRACE.fullmatch(trace) else "",
-            sticky=exchange.text(b"x-sticky-id"),
-            deadline=_deadline(headers.get(b"request-timeout")),
+            request_id="" if named is None else named.decode(),
+            trace_id=traced.decode() if traced is not None and _TRACE.fullmatch(traced) else "",
+            sticky=exchange.text(b"x-sticky-id") if b"x-sticky-id" in headers else "",
+            deadline=_FOREVER if said is None else _deadline(said),
         )
 
     def _touch(self, lane: Lane) -> None:
@@ -215,22 +217,20 @@ class Rest:
 
 def _carried(request: Request, event_id: str) -> bytes:
     """What comes back with an answer: the event, the caller's id and trace."""
-    lines = f"X-Event-Id: {event_id}\r\n" if event_id else ""
+    lines = b"X-Event-Id: %b\r\n" % event_id.encode() if event_id else b""
     if request.request_id:
-        lines += f"X-Request-Id: {request.request_id}\r\n"
+        lines += b"X-Request-Id: %b\r\n" % request.request_id.encode()
     if request.trace_id:
-        lines += f"traceparent: {request.trace_id}\r\n"
-    return lines.encode("ascii")
+        lines += b"traceparent: %b\r\n" % request.trace_id.encode()
+    return lines
 
 
-def _deadline(said: bytes | None) -> float:
+def _deadline(said: bytes) -> float:
     """By ``time.monotonic``, from the header Request-Timeout in seconds.
 
     Raises:
         InvalidInput: no number of seconds above zero.
     """
-    if said is None:
-        return float("inf")
     try:
         seconds = float(said)
     except ValueError:
