@@ -3,7 +3,7 @@ BIN := .venv/bin
 EXTRAS := serving,training,monitoring,torchserve,dev
 LOCKING := build/locking
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt fmt-check lint types imports docs docs-check test cover check bench demo lock clean
+.PHONY: help setup fmt fmt-check lint types imports docs docs-check test cover check bench fuzz demo lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -54,6 +54,14 @@ cover: setup ## branch coverage of the kernel
 
 bench: setup ## what serving costs, beside bare ONNX Runtime and other servers; ARGS="--models T --peers fastapi"
 	$(BIN)/python -m benchmarks $(ARGS)
+
+fuzz: setup ## made-up bytes and requests for a few minutes; SECONDS=600 for longer
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps atheris==3.0.0
+	test -x build/fuzz/venv/bin/schemathesis || { $(BIN)/python -m venv build/fuzz/venv && \
+	  build/fuzz/venv/bin/python -m pip install --quiet --disable-pip-version-check schemathesis==4.32.5; }
+	$(BIN)/python -m tests.fuzz.codecs $(or $(SECONDS),60)
+	$(BIN)/python -m tests.fuzz.addresses build/fuzz/venv/bin/schemathesis
+	$(BIN)/python -m pytest -q tests/property
 
 lock: setup ## write requirements.lock anew from pyproject.toml
 	rm -rf $(LOCKING) && $(BIN)/python -m venv $(LOCKING)
