@@ -42,8 +42,11 @@ class ServingSection(Section):
     runtime: Literal["onnx", "torchserve"] = Field(
         default="onnx", description="what runs the models: ONNX Runtime in this process, or a TorchServe that it starts"
     )
-    provider: Literal["cpu", "cuda", "tensorrt"] = Field(
+    provider: Literal["cpu", "cuda", "tensorrt", "openvino"] = Field(
         default="cpu", description="where ONNX Runtime runs; without such a device the server does not start"
+    )
+    provider_fallback: bool = Field(
+        default=False, description="run on the processor, and say so, where the provider or its device is not there"
     )
     device_id: Annotated[int, Field(ge=0)] = Field(default=0, description="which GPU, for cuda and tensorrt")
     torchserve: TorchServeSection = TorchServeSection()

@@ -21,7 +21,9 @@ def maker(settings: ServingSection) -> RuntimeMaker:
         Unavailable: TorchServe did not start in its time.
     """
     if settings.runtime == "onnx":
-        return OnnxMaker(settings.provider, settings.device_id, threads=settings.threads)
+        return OnnxMaker(
+            settings.provider, settings.device_id, threads=settings.threads, fallback=settings.provider_fallback
+        )
     if settings.provider != "cpu":
         hint = "GPUs are ONNX Runtime's: set serving.runtime: onnx"
         raise InvalidConfig(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Self
 
 import onnxruntime as ort
@@ -9,7 +10,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
 from serving.runtimes import bfloats
 from serving.runtimes.providers import arguments, check, demand, describe, first_line
-from staytrue.errors import CorruptData, InvalidInput, Unavailable
+from staytrue.errors import CorruptData, InvalidConfig, InvalidInput, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from staytrue.bundle import Format
     from staytrue.signature import Signature
 
+log = logging.getLogger(__name__)
 _LOG_ERRORS_ONLY = 3
 
 
@@ -93,6 +95,12 @@ class OnnxRuntime:
 class OnnxMaker:
     """Makes sessions on one device.
 
+    Args:
+        provider: where models run.
+        device_id: which of its devices.
+        threads: of one run.
+        fallback: whether to run on the processor where the provider is not there; that is said, and told in metadata.
+
     Raises:
         InvalidConfig: this ONNX Runtime lacks the provider, or the provider finds no device: before any model is there.
     """
@@ -100,12 +108,20 @@ class OnnxMaker:
     format: Format = "onnx"
     platform = "onnx_onnxv1"
 
-    def __init__(self, provider: Provider = "cpu", device_id: int = 0, *, threads: int = 1) -> None:
+    def __init__(
+        self, provider: Provider = "cpu", device_id: int = 0, *, threads: int = 1, fallback: bool = False
+    ) -> None:
+        try:
+            check(provider, device_id)
+        except InvalidConfig as error:
+            if not fallback:
+                raise
+            log.warning("models run on the processor, as serving.provider_fallback allows: %s", error)
+            provider = "cpu"
         self.provider: str = provider
         self._provider: Provider = provider
         self._device_id, self._threads = device_id, threads
         self.description = describe(provider, device_id)
-        check(provider, device_id)
 
     def __call__(self, path: Path, signature: Signature) -> OnnxRuntime:
         """Load a graph."""

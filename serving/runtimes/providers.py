@@ -13,15 +13,22 @@ from staytrue.errors import InvalidConfig
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Provider = Literal["cpu", "cuda", "tensorrt"]
+Provider = Literal["cpu", "cuda", "tensorrt", "openvino"]
 _NAMES: dict[Provider, list[str]] = {
     "cpu": ["CPUExecutionProvider"],
     # The processor stays behind a device for operators that it does not have, those of text above all.
     "cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"],
     "tensorrt": ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"],
+    "openvino": ["OpenVINOExecutionProvider", "CPUExecutionProvider"],
 }
-_SHOWN: dict[Provider, str] = {"cpu": "CPU", "cuda": "CUDA", "tensorrt": "TensorRT"}
-_INSTALL = "needs an NVIDIA GPU and the extra [gpu], see docs/gpu.md; or set serving.provider: cpu"
+_SHOWN: dict[Provider, str] = {"cpu": "CPU", "cuda": "CUDA", "tensorrt": "TensorRT", "openvino": "OpenVINO"}
+_NUMBERED = ("cuda", "tensorrt")
+"""Providers that choose among devices by number; OpenVINO takes the processor, or what its own settings say."""
+_INSTALL: dict[Provider, str] = {
+    "cuda": "needs an NVIDIA GPU and the extra [gpu], see docs/gpu.md; or set serving.provider: cpu",
+    "tensorrt": "needs an NVIDIA GPU and the extra [gpu], see docs/gpu.md; or set serving.provider: cpu",
+    "openvino": "needs the package onnxruntime-openvino, see docs/gpu.md; or set serving.provider: cpu",
+}
 _SILENT = 4
 _SMALLEST = (
     b'\x08\x08:3\n\x0c\n\x01x\x12\x01y"\x04Relu\x12\x01gZ\x0f\n\x01x\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01'
@@ -32,13 +39,13 @@ _SMALLEST = (
 
 def describe(provider: Provider, device_id: int) -> str:
     """For people: ``onnxruntime 1.32.0 CPU``, ``onnxruntime 1.32.0 CUDA device 0``."""
-    device = "" if provider == "cpu" else f" device {device_id}"
+    device = f" device {device_id}" if provider in _NUMBERED else ""
     return f"onnxruntime {ort.__version__} {_SHOWN[provider]}{device}"
 
 
 def arguments(provider: Provider, device_id: int) -> list[tuple[str, dict[str, Any]]]:
     """Providers of a session with their options, in the order in which operators are given to them."""
-    on_device = {"device_id": str(device_id)}
+    on_device = {"device_id": str(device_id)} if provider in _NUMBERED else {}
     return [(name, {} if name.startswith("CPU") else on_device) for name in _NAMES[provider]]
 
 
@@ -51,7 +58,7 @@ def demand(provider: Provider, got: Sequence[str], why: str = "") -> None:
     wanted = _NAMES[provider][0]
     if wanted not in got:
         where = f"serving.provider {provider}"
-        raise InvalidConfig(where, why, expected=wanted, got=", ".join(got) or "none", hint=_INSTALL)
+        raise InvalidConfig(where, why, expected=wanted, got=", ".join(got) or "none", hint=_INSTALL.get(provider, ""))
 
 
 def check(provider: Provider, device_id: int) -> None:
@@ -61,7 +68,7 @@ def check(provider: Provider, device_id: int) -> None:
         InvalidConfig: ONNX Runtime was built without the provider, or finds no such device.
     """
     demand(provider, ort.get_available_providers(), "is not in this ONNX Runtime")
-    if provider != "cpu" and hasattr(ort, "preload_dlls"):
+    if provider in _NUMBERED and hasattr(ort, "preload_dlls"):
         with contextlib.redirect_stdout(sys.stderr):
             ort.preload_dlls()  # CUDA and cuDNN that pip has installed, which the loader would not find by itself
     options = ort.SessionOptions()
@@ -70,7 +77,9 @@ def check(provider: Provider, device_id: int) -> None:
         session = ort.InferenceSession(_SMALLEST, options, providers=arguments(provider, device_id), enable_fallback=0)
     except Exception as error:
         where, said = f"serving.provider {provider}", first_line(error)
-        raise InvalidConfig(where, f"device {device_id} cannot be used: {said}", hint=_INSTALL) from error
+        raise InvalidConfig(
+            where, f"device {device_id} cannot be used: {said}", hint=_INSTALL.get(provider, "")
+        ) from error
     demand(provider, session.get_providers(), f"device {device_id} was not found")
 
 

@@ -40,7 +40,7 @@ def test_the_processor_is_there_and_said() -> None:
 
 
 @without_gpu
-@pytest.mark.parametrize(("provider", "name"), [("cuda", "CUDA"), ("tensorrt", "Tensorrt")])
+@pytest.mark.parametrize(("provider", "name"), [("cuda", "CUDA"), ("tensorrt", "Tensorrt"), ("openvino", "OpenVINO")])
 def test_a_device_that_this_onnx_runtime_lacks_is_refused_and_named(provider: Any, name: str) -> None:
     with pytest.raises(InvalidConfig) as caught:
         maker(ServingSection(provider=provider))
@@ -48,7 +48,7 @@ def test_a_device_that_this_onnx_runtime_lacks_is_refused_and_named(provider: An
     assert f"serving.provider {provider}: " in said
     assert f"expected {name}ExecutionProvider" in said
     assert "CPUExecutionProvider" in said  # what there is
-    assert "[gpu]" in said
+    assert ("onnxruntime-openvino" if provider == "openvino" else "[gpu]") in said
 
 
 @without_gpu
@@ -98,6 +98,17 @@ def test_devices_go_to_onnx_runtime_with_their_number_and_the_processor_behind_t
         "CUDAExecutionProvider",
     ]
     assert providers.describe("cuda", 1) == f"onnxruntime {ort.__version__} CUDA device 1"
+
+
+def test_openvino_has_no_number_and_the_processor_behind_it() -> None:
+    assert providers.arguments("openvino", 1) == [("OpenVINOExecutionProvider", {}), ("CPUExecutionProvider", {})]
+    assert providers.describe("openvino", 1) == f"onnxruntime {ort.__version__} OpenVINO"
+
+
+def test_falling_back_is_done_only_where_it_is_allowed_and_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    made = maker(ServingSection(provider="openvino", provider_fallback=True))
+    assert (made.provider, made.description) == ("cpu", f"onnxruntime {ort.__version__} CPU")
+    assert "models run on the processor, as serving.provider_fallback allows: serving.provider openvino" in caplog.text
 
 
 def test_torchserve_takes_no_gpu() -> None:
