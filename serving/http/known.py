@@ -21,6 +21,9 @@ Known = tuple[bytes, bytes, bytes, dict[bytes, bytes], int]
 """Method, path, query, headers, and the length of the body."""
 
 
+_SECRET = frozenset((b"authorization", b"proxy-authorization", b"x-api-key", b"cookie"))
+
+
 class Heads:
     """Remembers heads by their bytes, down to the empty line.
 
@@ -39,6 +42,8 @@ class Heads:
         if end > _LONGEST or end + len(body) != len(data) or not exchange.keep_alive or exchange.fault is not None:
             return
         if int(headers.get(b"content-length", b"0")) != len(body) or not _OTHER_FRAMING.isdisjoint(headers):
+            return
+        if not _SECRET.isdisjoint(headers):  # no key is kept longer than its request
             return
         if len(self.known) >= _MOST:
             self.known.clear()

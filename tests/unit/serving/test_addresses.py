@@ -236,6 +236,8 @@ def test_a_key_opens_what_its_scopes_say(store: Store, tmp_path: Path) -> None:
     assert house.client.get("/v2/models/stats", headers=bearer).status_code == 403
     assert house.client.post("/v2/repository/models/tiny/unload", headers=bearer).status_code == 403
     assert house.client.post(INFER, content=BODY, headers=bearer).status_code == 200
+    assert house.server.known.known  # health's head is
+    assert not any(b"st_shop" in head for head in house.server.known.known)
     house.close()
 
 
