@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from typing import TYPE_CHECKING
 
 import uvloop
@@ -17,13 +16,14 @@ from serving.http.server import Limits, Server
 from serving.registry import Registry
 from serving.rest.server import Rest
 from serving.runtimes.factory import maker
-from staytrue.errors import InvalidConfig
+from serving.tls import context_of
 from staytrue.eventlog import Writer
 from staytrue.listening import address, ended_by
 from staytrue.store import Store
 
 if TYPE_CHECKING:
     import socket
+    import ssl
     from collections.abc import Callable
     from pathlib import Path
 
@@ -43,7 +43,7 @@ def run(settings: ServingSection, store: Path, ports: Ports, open_writer: Callab
     Raises:
         InvalidConfig: what is to run the models is not here, or a file of keys or certificates is wrong.
     """
-    access, context = Access(settings.keys), tls(settings)
+    access, context = Access(settings.keys), context_of(settings)
     with maker(settings) as make:
         log.info("models run in %s", make.description)
         writer = open_writer(settings.log, durability=settings.durability, max_bytes=settings.log_max_bytes)
@@ -61,26 +61,6 @@ def run(settings: ServingSection, store: Path, ports: Ports, open_writer: Callab
             registry.close()
             writer.close()
     return 0
-
-
-def tls(settings: ServingSection) -> ssl.SSLContext | None:
-    """What HTTP speaks TLS with; None without a certificate.
-
-    Raises:
-        InvalidConfig: a file cannot be read or does not fit.
-    """
-    if settings.tls_certificate is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(settings.tls_certificate, settings.tls_key)
-        if settings.tls_client_ca is not None:
-            context.load_verify_locations(settings.tls_client_ca)
-            context.verify_mode = ssl.CERT_REQUIRED
-    except (OSError, ssl.SSLError) as error:
-        where = "serving.tls_certificate, tls_key or tls_client_ca"
-        raise InvalidConfig(where, f"cannot be used: {error.strerror or error}") from error
-    return context
 
 
 async def _serve(

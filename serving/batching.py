@@ -270,7 +270,6 @@ class Lane:
             self._learn(now - began, rows)
             self.counts.runs += 1
             self.counts.rows += rows
-            self.counts.run_seconds += now - began
             if self._queue and self._idle:
                 self._wake()  # a thread that found this run under way and went to wait
         if ended:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import re
+import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from staytrue.bundle import Bundle
-from staytrue.errors import StaytrueError
+from staytrue.errors import InternalError, InvalidInput, StaytrueError
 from staytrue.events import Event, Tensor
 from staytrue.tensors import Answer, Parsed
 
@@ -17,6 +20,11 @@ if TYPE_CHECKING:
     from serving.tickets import Ticket
     from staytrue.events import Role
     from staytrue.tensors import Asked
+
+
+log = logging.getLogger(__name__)
+_TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -47,6 +55,32 @@ class Written(msgspec.Struct, frozen=True):
 
 
 Done = Callable[[Written | StaytrueError], None]
+
+
+def request_id_of(said: str, where: str) -> str:
+    """The caller's own id of a request, which goes into logs and answers; empty for none.
+
+    Raises:
+        InvalidInput: it holds what has no place there; ``where`` opens the message.
+    """
+    if said and not _ID.fullmatch(said):
+        raise InvalidInput(where, expected="1 to 128 visible ASCII characters", got="others")
+    return said
+
+
+def trace_id_of(said: str) -> str:
+    """What a caller gave as its trace, or nothing where it is none: whoever gets a broken one begins anew.
+
+    Source: W3C Trace Context, section 3.2 (traceparent).
+    """
+    return said if _TRACE.fullmatch(said) else ""
+
+
+def hidden(error: BaseException, name: str = "") -> InternalError:
+    """A fault of ours as callers see it: the id of its event, or one made for it. What happened is in the log."""
+    name = name or uuid.uuid4().hex
+    log.error("request %s failed", name, exc_info=error)
+    return InternalError("server", f"failed; request {name} in its log tells why")
 
 
 class Call:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from serving.batching import Lane
-from serving.calls import Call, Request, Written
+from serving.calls import Call, Request, hidden
 from serving.description import Description
 from serving.endings import Endings, nothing
 from serving.loading import example
@@ -118,29 +118,6 @@ class Dataplane:
             self._begin(call, wake=wake)
         return call
 
-    def infer(self, request: Request) -> Written:
-        """Answer a request and wait for it.
-
-        Raises:
-            StaytrueError: it was refused or failed, and the event says so; for an unexpected fault an InternalError
-                that carries the event's id.
-            Unavailable: the event could not be written; no prediction is given then.
-        """
-        outcome: list[Written | StaytrueError] = []
-        ended = threading.Lock()
-        ended.acquire()
-
-        def done(told: Written | StaytrueError) -> None:
-            outcome.append(told)
-            ended.release()
-
-        self.submit(request, done)
-        ended.acquire()
-        (told,) = outcome
-        if isinstance(told, StaytrueError):
-            raise told
-        return told
-
     def cancel(self, call: Call, error: StaytrueError) -> None:
         """The caller wants it no more: what still waits is not run."""
         if call.ticket is not None and call.lane is not None:
@@ -191,7 +168,7 @@ class Dataplane:
         except StaytrueError as error:
             self._fail(call, error)
         except Exception as error:  # noqa: BLE001 - hidden and logged
-            self._fail(call, self._ends.hidden(call, error))
+            self._fail(call, hidden(error, call.id))
 
     def _leased(self, call: Call) -> bool:
         request = call.request
@@ -210,7 +187,7 @@ class Dataplane:
         except StaytrueError as error:
             self._fail(call, error)
         except Exception as error:  # noqa: BLE001 - hidden and logged
-            self._fail(call, self._ends.hidden(call, error))
+            self._fail(call, hidden(error, call.id))
         else:
             self._begin(call, wake=True)
 

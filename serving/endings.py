@@ -8,10 +8,10 @@ import threading
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from serving.calls import Call, Written, event_of
+from serving.calls import Call, Written, event_of, hidden
 from serving.model import Lease
 from serving.tickets import Ticket
-from staytrue.errors import InternalError, StaytrueError
+from staytrue.errors import StaytrueError
 from staytrue.events import encode
 from staytrue.tensors import Answer
 
@@ -55,7 +55,7 @@ class Endings:
         self._slow, self._all = slow_seconds, all_lines
         self._turn = threading.Lock()
         self._numbers, self._mark = itertools.count(1), uuid.uuid4().hex[:20]
-        self.in_flight = self.answered = self.shadows = self.shadows_dropped = 0
+        self.in_flight = self.answered = self.shadows_dropped = 0
 
     def begin(self, request: Request, done: Done) -> Call:
         """A request has come: it has an id from now on, unlike any other of any process."""
@@ -73,7 +73,7 @@ class Endings:
             elif isinstance(ticket.error, StaytrueError):
                 call.outcome = ticket.error
             else:
-                call.outcome = self.hidden(call, ticket.error)
+                call.outcome = hidden(ticket.error, call.id)
         self._statistics.record(calls[0].model, calls[0].version, tickets)
         self.end(calls)
 
@@ -93,29 +93,22 @@ class Endings:
                 call.outcome = error
         except Exception as error:  # noqa: BLE001 - hidden and logged: each caller is told in any case
             for call in calls:
-                call.outcome = self.hidden(call, error)
+                call.outcome = hidden(error, call.id)
         shadows = sum([call.role == "shadow" for call in calls])
         with self._turn:
             self.in_flight -= len(calls) - shadows
             self.answered += len(calls) - shadows
-            self.shadows -= shadows
         for call in calls:
             if self._all or now - call.arrived > self._slow or not isinstance(call.outcome, Written):
                 self._line(call, now)
             try:
-                call.done(call.outcome or self.hidden(call, RuntimeError("no outcome")))
+                call.done(call.outcome or hidden(RuntimeError("no outcome"), call.id))
             except Exception:
                 log.exception("an answer could not be told")
             if call.lease is not None:
                 self._let_go(call)
             if call.ticket is not None:
                 call.ticket.call = None  # the two hold each other, and with them the request's body
-
-    @staticmethod
-    def hidden(call: Call, error: BaseException) -> InternalError:
-        """A fault of ours, as callers see it: the id of its event. The rest is in the log."""
-        log.error("request %s failed", call.id, exc_info=error)
-        return InternalError("server", f"failed; request {call.id} in its log tells why")
 
     def _answer(self, call: Call, ticket: Ticket) -> Written | StaytrueError:
         outputs = ticket.outputs or {}
@@ -129,7 +122,7 @@ class Endings:
         except StaytrueError as error:
             return error
         except Exception as error:  # noqa: BLE001 - hidden and logged
-            return self.hidden(call, error)
+            return hidden(error, call.id)
 
     def _let_go(self, call: Call) -> None:
         shadow = call.lease.shadow
@@ -150,14 +143,10 @@ class Endings:
         cast.time = call.time or call.arrived
         copy = Ticket(ticket.arrays, ticket.rows)
         copy.call, cast.ticket, cast.lane = cast, copy, lane
-        with self._turn:
-            self.shadows += 1
         try:
             lane.put(copy)
         except StaytrueError:
-            with self._turn:
-                self.shadows -= 1
-                self.shadows_dropped += 1
+            self.shadows_dropped += 1
             self._registry.release(cast.lease)
 
     def _line(self, call: Call, now: float) -> None:

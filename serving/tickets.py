@@ -80,7 +80,6 @@ class Counts:
 
     runs: int = 0
     rows: int = 0
-    run_seconds: float = 0.0
 
 
 def limits_of(settings: ServingSection) -> Limits:

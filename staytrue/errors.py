@@ -54,6 +54,8 @@ class StaytrueError(Exception):
     """
 
     code: ClassVar[ErrorCode] = ErrorCode.INTERNAL
+    usual_retry_seconds: ClassVar[float | None] = None
+    """When to come again where nothing better is known; None where the same would fail again."""
 
     def __init__(
         self,
@@ -66,7 +68,7 @@ class StaytrueError(Exception):
         retry_seconds: float | None = None,
     ) -> None:
         self.where, self.problem, self.expected, self.got, self.hint = where, problem, expected, got, hint
-        self.retry_seconds = retry_seconds
+        self.retry_seconds = self.usual_retry_seconds if retry_seconds is None else retry_seconds
         super().__init__(self._text())
 
     def _text(self) -> str:
@@ -131,6 +133,7 @@ class Overloaded(StaytrueError):
     """A bounded queue is full; try again later."""
 
     code = ErrorCode.OVERLOADED
+    usual_retry_seconds = 1.0
 
 
 class DeadlineExceeded(StaytrueError):
@@ -143,6 +146,7 @@ class Unavailable(StaytrueError):
     """Not ready, shutting down, or a disk bound was reached."""
 
     code = ErrorCode.UNAVAILABLE
+    usual_retry_seconds = 1.0
 
 
 class CorruptData(StaytrueError):

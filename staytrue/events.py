@@ -9,16 +9,13 @@ import numpy as np
 
 from staytrue.errors import CorruptData
 from staytrue.records import Record
-from staytrue.signature import NUMPY
+from staytrue.signature import LITTLE_ENDIAN, NUMPY
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Role = Literal["champion", "challenger", "shadow", "pinned"]
 """Why a version answered: it holds the alias, took a share of traffic, answered unseen, or the caller named it."""
-
-
-_WRITTEN = {datatype: kind.newbyteorder("<") for datatype, kind in NUMPY.items()}
 
 
 class Tensor(Record, frozen=True, kw_only=True):
@@ -37,7 +34,7 @@ class Tensor(Record, frozen=True, kw_only=True):
         """Take a copy of an array's content."""
         if datatype == "BYTES":
             return cls(name=name, datatype=datatype, shape=list(array.shape), data=[str(v) for v in array.ravel()])
-        wanted = _WRITTEN[datatype]
+        wanted = LITTLE_ENDIAN[datatype]
         same = array if array.dtype == wanted else array.astype(wanted)
         return cls(name=name, datatype=datatype, shape=list(array.shape), data=same.tobytes())
 
@@ -51,7 +48,7 @@ class Tensor(Record, frozen=True, kw_only=True):
             if isinstance(self.data, list):
                 flat: NDArray[Any] = np.array(self.data, dtype=object)
                 return flat.reshape([_size(size) for size in self.shape])
-            flat = np.frombuffer(self.data, _WRITTEN[self.datatype])
+            flat = np.frombuffer(self.data, LITTLE_ENDIAN[self.datatype])
             return flat.reshape([_size(size) for size in self.shape]).astype(NUMPY[self.datatype], copy=False)
         except (KeyError, ValueError) as error:
             raise CorruptData(f'tensor "{self.name}"', f"content does not fit {self.datatype} {self.shape}") from error

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from staytrue.errors import InvalidInput
-from staytrue.signature import MOST_AXES, NUMPY
+from staytrue.signature import LITTLE_ENDIAN, MOST_AXES, NUMPY
 from staytrue.values import narrowed
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ WIDTHS = {name: 2 if name == "BF16" else kind.itemsize for name, kind in NUMPY.i
 """Bytes of one value in this form."""
 _LENGTH = struct.Struct("<I")
 _LITTLE = sys.byteorder == "little"
-_PLAIN = {name: kind.newbyteorder("<") for name, kind in NUMPY.items() if name not in ("BOOL", "BF16", "BYTES")}
+_PLAIN = {name: kind for name, kind in LITTLE_ENDIAN.items() if name not in ("BOOL", "BF16", "BYTES")}
 """What stands in a buffer as numpy holds it."""
 
 

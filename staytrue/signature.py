@@ -53,6 +53,8 @@ NUMPY: dict[str, np.dtype[Any]] = {
 
 numpy knows no bfloat16: BF16 is held as those float32 whose lower 16 bits are zero.
 """
+LITTLE_ENDIAN = {datatype: kind.newbyteorder("<") for datatype, kind in NUMPY.items()}
+"""The same as they are written to files and wires, on any machine."""
 
 MISSING_INTEGER = int(np.iinfo(np.int64).min)
 """How a caller, or a file, says that a whole number is missing: INT64 has no NaN."""

@@ -13,7 +13,7 @@ from staytrue.signature import NUMPY
 from staytrue.texts import check_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
@@ -57,10 +57,21 @@ def array_of(
     try:
         return np.array(values, dtype=NUMPY[datatype]).reshape(shape)
     except OverflowError:
-        limits = np.iinfo(NUMPY[datatype])
-        got = next(value for value in values if not limits.min <= value <= limits.max)
-        expected = f"{datatype} from {limits.min} to {limits.max}"
-        raise InvalidInput(where.all, expected=expected, got=shown(got)[:40]) from None
+        check_range(values, NUMPY[datatype], datatype, where.all)
+        raise
+
+
+def check_range(values: Iterable[int], kind_of: np.dtype[Any], datatype: str, where: str) -> None:
+    """Refuse whole numbers that a type cannot hold.
+
+    Raises:
+        InvalidInput: names the first; ``where`` opens the message.
+    """
+    limits = np.iinfo(kind_of)
+    for value in values:
+        if not limits.min <= value <= limits.max:
+            expected = f"{datatype} from {limits.min} to {limits.max}"
+            raise InvalidInput(where, expected=expected, got=shown(value)[:40])
 
 
 def narrowed(wide: NDArray[np.float64], datatype: str) -> NDArray[Any]:

@@ -20,6 +20,7 @@ from staytrue.raw import decoded, from_raw, plain, texts, to_raw
 from staytrue.signature import NUMPY, check_shape
 from staytrue.tensors import Given, Parsed, Wish
 from staytrue.texts import check_name
+from staytrue.values import check_range
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -166,11 +167,7 @@ def _from_typed(contents: InferTensorContents, datatype: str, count: int, where:
     if datatype == "BYTES":
         return decoded(values, f"{where} contents")
     if datatype in _NARROW:
-        limits = np.iinfo(NUMPY[datatype])
-        strange = next((value for value in values if not limits.min <= value <= limits.max), None)
-        if strange is not None:
-            expected = f"{datatype} from {limits.min} to {limits.max}"
-            raise InvalidInput(f"{where} contents", expected=expected, got=str(strange))
+        check_range(values, NUMPY[datatype], datatype, f"{where} contents")
     # numpy takes many from the message's own memory, which takes a while to begin.
     if count < _FEW:
         return np.fromiter(values, NUMPY[datatype], count)

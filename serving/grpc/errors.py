@@ -28,8 +28,6 @@ CODE_KEY = "staytrue-code"
 """The trailing metadata that names the domain's code: several share a status."""
 LONGEST_DETAILS = 600
 """Clients refuse trailing metadata beyond 8 KiB, and a letter may be written as twelve."""
-RETRY_SECONDS: dict[ErrorCode, float] = {ErrorCode.OVERLOADED: 1.0, ErrorCode.UNAVAILABLE: 1.0}
-"""When to come again where the error does not know better; other codes do not invite to."""
 
 
 def details(error: StaytrueError) -> str:
@@ -42,6 +40,6 @@ def trailing(error: StaytrueError) -> tuple[tuple[str, str], ...]:
 
     Source: gRPC A6, client retries (grpc-retry-pushback-ms, whole milliseconds).
     """
-    seconds = RETRY_SECONDS.get(error.code) if error.retry_seconds is None else error.retry_seconds
+    seconds = error.retry_seconds
     pushback = () if seconds is None else (("grpc-retry-pushback-ms", str(max(1, math.ceil(seconds * 1000)))),)
     return ((CODE_KEY, error.code.value), *pushback)

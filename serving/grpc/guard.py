@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
-import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import grpc
 
 from serving.access import secret_of
+from serving.calls import hidden
 from serving.grpc import codec, errors
-from staytrue.errors import InternalError, Overloaded, StaytrueError
+from staytrue.errors import Overloaded, StaytrueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     Headers = dict[str, str]
     Send = Callable[[bytes | None], None]
 
-log = logging.getLogger(__name__)
 _READ = ("authorization", "x-api-key", "traceparent", "x-request-id", "x-sticky-id")
 
 
@@ -150,9 +148,7 @@ def refusal_of(error: Exception) -> Refusal:
     if isinstance(error, StaytrueError):
         told: StaytrueError = error
     else:
-        name = uuid.uuid4().hex
-        log.error("request %s failed", name, exc_info=error)
-        told = InternalError("server", f"failed; request {name} in its log tells why")
+        told = hidden(error)
     error.__traceback__ = None
     return Refusal(errors.STATUS[told.code], errors.details(told), errors.trailing(told))
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import threading
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from serving.calls import Request, Written
+from serving.calls import Request, Written, request_id_of, trace_id_of
 from serving.grpc import codec
 from serving.grpc.guard import headers_of
 from serving.proto import open_inference_grpc_pb2 as proto
-from staytrue.errors import Cancelled, DeadlineExceeded, InvalidInput, Overloaded, StaytrueError, TooLarge
+from staytrue.errors import Cancelled, DeadlineExceeded, Overloaded, StaytrueError, TooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from staytrue.tensors import Answer, Parsed
 
 PROTOCOL = "grpc"
-_TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-_ID = re.compile(r"[\x21-\x7e]{1,128}")
 SMALL_BYTES = 64 * 1024
 """Messages up to here are not counted: of those ``max_concurrency`` is bound enough."""
 _FAR_SECONDS = 1e9
@@ -185,9 +182,6 @@ def _request(query: Query, headers: Headers, context: Context) -> Request:
     Raises:
         InvalidInput: a request id that cannot be written into a log.
     """
-    name, trace = headers.get("x-request-id", ""), headers.get("traceparent", "")
-    if name and not _ID.fullmatch(name):
-        raise InvalidInput("metadata x-request-id", expected="1 to 128 visible ASCII characters", got="others")
     # The type says it never is nothing; it is, where a context has no clock.
     left: Any = context.time_remaining()
     return Request(
@@ -196,8 +190,8 @@ def _request(query: Query, headers: Headers, context: Context) -> Request:
         protocol=PROTOCOL,
         read=query.read,
         write=query.write,
-        request_id=name,
-        trace_id=trace if _TRACE.fullmatch(trace) else "",
+        request_id=request_id_of(headers.get("x-request-id", ""), "metadata x-request-id"),
+        trace_id=trace_id_of(headers.get("traceparent", "")),
         sticky=headers.get("x-sticky-id", ""),
         deadline=float("inf") if left is None or left > _FAR_SECONDS else time.monotonic() + left,
     )

@@ -15,13 +15,11 @@ _MOST = 1024
 _LONGEST = 1024
 END = b"\r\n\r\n"
 _OTHER_FRAMING = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
+_SECRET = frozenset((b"authorization", b"proxy-authorization", b"x-api-key", b"cookie"))
 
 
 Known = tuple[bytes, bytes, bytes, dict[bytes, bytes], int]
 """Method, path, query, headers, and the length of the body."""
-
-
-_SECRET = frozenset((b"authorization", b"proxy-authorization", b"x-api-key", b"cookie"))
 
 
 class Heads:

@@ -6,8 +6,6 @@ import zlib
 
 from staytrue.errors import InvalidInput, TooLarge
 
-HEADER_LENGTH = b"inference-header-content-length"
-"""Of the binary tensor data extension: how long the JSON before the bytes is."""
 _WINDOWS = {
     b"gzip": (16 + zlib.MAX_WBITS,),
     b"x-gzip": (16 + zlib.MAX_WBITS,),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from serving.rest import binary, codec, legacy
 from serving.rest import invocations as tables
-from serving.rest.bodies import HEADER_LENGTH
+from serving.rest.binary import HEADER
 from staytrue.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -23,6 +23,10 @@ CSV = b"text/csv"
 BYTES = b"application/octet-stream"
 
 
+HEADER_LENGTH = HEADER.lower().encode()
+"""As an exchange names it."""
+
+
 class Dialect(NamedTuple):
     """Reads a body by the model's bundle; writes an answer."""
 
@@ -37,7 +41,7 @@ def v2(exchange: Exchange, policy: str) -> Dialect:
         body = codec.write(answer, policy)
         if body.header_length is None:
             return body.data, JSON, b""
-        return body.data, BYTES, b"Inference-Header-Content-Length: %d\r\n" % body.header_length
+        return body.data, BYTES, b"%b: %d\r\n" % (HEADER.encode(), body.header_length)
 
     length = exchange.headers.get(HEADER_LENGTH)
     if length is None:

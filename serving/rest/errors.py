@@ -24,8 +24,6 @@ STATUS: dict[ErrorCode, int] = {
     ErrorCode.CANCELLED: 499,
     ErrorCode.INTERNAL: 500,
 }
-RETRY_AFTER_SECONDS: dict[ErrorCode, float] = {ErrorCode.OVERLOADED: 1.0, ErrorCode.UNAVAILABLE: 1.0}
-"""When to come again where the error does not know better; other codes do not invite to."""
 
 
 def body(error: StaytrueError, code: str = "") -> bytes:
@@ -40,5 +38,5 @@ def headers(error: StaytrueError) -> dict[str, str]:
     """
     if error.code is ErrorCode.UNAUTHENTICATED:
         return {"WWW-Authenticate": "Bearer"}
-    seconds = RETRY_AFTER_SECONDS.get(error.code) if error.retry_seconds is None else error.retry_seconds
+    seconds = error.retry_seconds
     return {} if seconds is None else {"Retry-After": str(max(1, math.ceil(seconds)))}

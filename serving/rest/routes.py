@@ -80,7 +80,7 @@ class Routes:
             if known is None:
                 self._other(exchange, path)
                 return
-            if known.model in self._rest.dataplane.registry.names() and len(self._known) < MOST_KNOWN:
+            if self._rest.dataplane.registry.knows(known.model) and len(self._known) < MOST_KNOWN:
                 self._known[exchange.path] = known
         if exchange.method != b"POST":
             raise self._method(exchange, "POST")

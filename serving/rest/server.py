@@ -7,21 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import threading
 import time
-import uuid
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from serving.access import secret_of
-from serving.calls import Request, Written
+from serving.calls import Request, Written, hidden, request_id_of, trace_id_of
 from serving.rest import bodies, errors
+from serving.rest.dialects import HEADER_LENGTH
 from serving.rest.routes import Routes
 from staytrue.errors import (
     Cancelled,
     ErrorCode,
-    InternalError,
     InvalidInput,
     StaytrueError,
     TooLarge,
@@ -35,6 +33,7 @@ if TYPE_CHECKING:
     from serving.batching import Lane
     from serving.dataplane import Dataplane
     from serving.http.exchange import Exchange, Fault
+    from serving.keyring import Scope
     from serving.rest.dialects import Dialect
     from staytrue.server import ServingSection
 
@@ -42,9 +41,7 @@ log = logging.getLogger(__name__)
 PROTOCOL = "rest"
 BESIDE_BYTES = 64 * 1024
 """A longer body of JSON is read in a thread: reading it would hold up every other caller."""
-_TRACE = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _FOREVER = float("inf")
-_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
 class Rest:
@@ -76,7 +73,7 @@ class Rest:
         except Exception as error:  # noqa: BLE001 - told by a number, its text is in the log
             self.refuse(exchange, error)
 
-    def admit(self, exchange: Exchange, scope: Any) -> None:
+    def admit(self, exchange: Exchange, scope: Scope) -> None:
         """Let a caller in.
 
         Raises:
@@ -115,7 +112,7 @@ class Rest:
             else:
                 self.refuse(exchange, outcome, _carried(request, ""))
 
-        beside = len(exchange.body) > BESIDE_BYTES and bodies.HEADER_LENGTH not in headers
+        beside = len(exchange.body) > BESIDE_BYTES and HEADER_LENGTH not in headers
         beside = beside or b"content-encoding" in headers
         call = self.dataplane.submit(request, done, beside=beside, wake=False)
         if call.outcome is None:
@@ -126,9 +123,7 @@ class Rest:
     def refuse(self, exchange: Exchange, error: Exception, headers: bytes = b"") -> None:
         """Answer with an error by the table; a fault of ours with an id, its text only in the log."""
         if not isinstance(error, StaytrueError):
-            name = uuid.uuid4().hex
-            log.error("request %s failed", name, exc_info=error)
-            error = InternalError("server", f"failed; request {name} in its log tells why")
+            error = hidden(error)
         told = b"".join(f"{name}: {value}\r\n".encode("latin-1") for name, value in errors.headers(error).items())
         exchange.answer(errors.STATUS[error.code], errors.body(error), headers=headers + told)
 
@@ -152,9 +147,6 @@ class Rest:
 
     def _request(self, exchange: Exchange, model: str, version: str | None, dialect: Dialect) -> Request:
         headers, body, limit = exchange.headers, exchange.body, self.settings.max_body_bytes
-        named, traced = headers.get(b"x-request-id"), headers.get(b"traceparent")
-        if named is not None and not _ID.fullmatch(named):
-            raise InvalidInput("header X-Request-Id", expected="1 to 128 visible ASCII characters", got="others")
         packed, said = headers.get(b"content-encoding"), headers.get(b"request-timeout")
         return Request(
             model=model,
@@ -166,9 +158,9 @@ class Rest:
                 else (lambda bundle: dialect.read(bundle, bodies.unpacked(body, packed, limit)))
             ),
             write=dialect.write,
-            request_id="" if named is None else named.decode(),
-            trace_id=traced.decode() if traced is not None and _TRACE.fullmatch(traced) else "",
-            sticky=exchange.text(b"x-sticky-id") if b"x-sticky-id" in headers else "",
+            request_id=request_id_of(exchange.text(b"x-request-id"), "header X-Request-Id"),
+            trace_id=trace_id_of(exchange.text(b"traceparent")),
+            sticky=exchange.text(b"x-sticky-id"),
             deadline=_FOREVER if said is None else _deadline(said),
         )
 

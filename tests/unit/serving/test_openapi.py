@@ -13,7 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from serving.description import Description
-from serving.rest import binary, bodies, codec, invocations, legacy, openapi
+from serving.rest import binary, codec, dialects, invocations, legacy, openapi
 from serving.rest.errors import STATUS
 from serving.rest.schemas import MOST_VALUES
 from staytrue.bundle import Bundle, Lineage
@@ -357,7 +357,7 @@ def test_headers_are_parameters_of_inferences() -> None:
     told = [resolved(whole, one) for one in whole["paths"]["/v2/models/m/infer"]["post"]["parameters"]]
     names = {"X-Request-Id", "traceparent", "Request-Timeout", "X-Sticky-Id", "Inference-Header-Content-Length"}
     assert {one["name"] for one in told if one["in"] == "header"} == names
-    assert bodies.HEADER_LENGTH.decode() in {name.lower() for name in names}
+    assert dialects.HEADER_LENGTH.decode() in {name.lower() for name in names}
     older = [resolved(whole, one)["name"] for one in whole["paths"]["/v1/models/m:predict"]["post"]["parameters"]]
     assert set(older) == names - {"Inference-Header-Content-Length"}
 
