@@ -26,9 +26,9 @@ STATUS: dict[ErrorCode, int] = {
 }
 
 
-def body(error: StaytrueError, code: str = "") -> bytes:
+def body(error: StaytrueError) -> bytes:
     """``{"error": "where: expected …, got …; what to do", "code": "invalid_input"}``."""
-    return orjson.dumps({"error": str(error), "code": code or error.code.value})
+    return orjson.dumps({"error": str(error), "code": error.code.value})
 
 
 def headers(error: StaytrueError) -> dict[str, str]:

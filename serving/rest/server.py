@@ -19,8 +19,8 @@ from serving.rest.dialects import HEADER_LENGTH
 from serving.rest.routes import Routes
 from staytrue.errors import (
     Cancelled,
-    ErrorCode,
     InvalidInput,
+    Overloaded,
     StaytrueError,
     TooLarge,
     Unsupported,
@@ -42,6 +42,14 @@ PROTOCOL = "rest"
 BESIDE_BYTES = 64 * 1024
 """A longer body of JSON is read in a thread: reading it would hold up every other caller."""
 _FOREVER = float("inf")
+_FAULTS: dict[int, type[StaytrueError]] = {
+    413: TooLarge,
+    414: TooLarge,
+    417: Unsupported,
+    429: Overloaded,
+    431: TooLarge,
+}
+"""What a connection refuses, in the domain's terms; all else is a bad request."""
 
 
 class Rest:
@@ -124,8 +132,7 @@ class Rest:
         """Answer with an error by the table; a fault of ours with an id, its text only in the log."""
         if not isinstance(error, StaytrueError):
             error = hidden(error)
-        told = b"".join(f"{name}: {value}\r\n".encode("latin-1") for name, value in errors.headers(error).items())
-        exchange.answer(errors.STATUS[error.code], errors.body(error), headers=headers + told)
+        exchange.answer(errors.STATUS[error.code], errors.body(error), headers=headers + _lines(error))
 
     def aside(self, exchange: Exchange, work: Callable[[], tuple[int, bytes]]) -> None:
         """Answer with what a function gives that may take long: in a thread."""
@@ -198,13 +205,16 @@ class Rest:
 
     def _faulty(self, exchange: Exchange, fault: Fault) -> None:
         """A request that the connection refused; an inference leaves its event."""
-        kinds: dict[int, type[StaytrueError]] = {413: TooLarge, 414: TooLarge, 431: TooLarge, 417: Unsupported}
-        kind = kinds.get(fault.status, InvalidInput)
+        kind = _FAULTS.get(fault.status, InvalidInput)
         error = kind(fault.where, fault.problem, expected=fault.expected, got=fault.got, hint=fault.hint)
         if (model := self._routes.inference(exchange)) is not None:
             self.dataplane.refuse(PROTOCOL, model, error)
-        code = ErrorCode.OVERLOADED.value if fault.status == 429 else error.code.value
-        exchange.answer(fault.status, errors.body(error, code), headers=b"Retry-After: 1\r\n" * (fault.status == 429))
+        exchange.answer(fault.status, errors.body(error), headers=_lines(error))
+
+
+def _lines(error: StaytrueError) -> bytes:
+    """What the table puts beside an error's status."""
+    return b"".join(f"{name}: {value}\r\n".encode("latin-1") for name, value in errors.headers(error).items())
 
 
 def _carried(request: Request, event_id: str) -> bytes:

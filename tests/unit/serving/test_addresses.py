@@ -257,6 +257,17 @@ def test_a_canary_gets_its_share_and_a_sticky_caller_always_meets_the_same(
     house.close()
 
 
+def test_more_bytes_than_all_requests_may_hold_are_an_overload_in_answer_and_event(
+    store: Store, tmp_path: Path
+) -> None:
+    house = House(store, tmp_path, max_inflight_bytes=len(BODY))
+    answer = house.client.post(INFER, content=BODY + b" ")
+    assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (429, "overloaded", "1")
+    assert house.client.post(INFER, content=BODY).status_code == 200
+    assert [event.status for event in house.events()] == ["overloaded", "ok"]
+    house.close()
+
+
 def test_twenty_thousand_random_paths_are_no_fault_and_leave_no_series(house: House) -> None:
     drawn = random.Random(0)  # noqa: S311 - no secret
     parts = [
