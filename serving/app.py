@@ -13,6 +13,7 @@ from serving.dataplane import Dataplane
 from serving.grpc.server import Grpc
 from serving.heartbeat import Pulse
 from serving.http.server import Limits, Server
+from serving.inflight import Inflight
 from serving.registry import Registry
 from serving.rest.server import Rest
 from serving.runtimes.factory import maker
@@ -48,8 +49,8 @@ def run(settings: ServingSection, store: Path, ports: Ports, open_writer: Callab
         log.info("models run in %s", make.description)
         writer = open_writer(settings.log, durability=settings.durability, max_bytes=settings.log_max_bytes)
 
-        def attach(bundle: Bundle, runtime: Runtime) -> Lane:
-            return dataplane.attach(bundle, runtime)
+        def attach(bundle: Bundle, runtime: Runtime, row_seconds: float) -> Lane:
+            return dataplane.attach(bundle, runtime, row_seconds)
 
         registry = Registry(Store(store), settings.models, make, attach=attach)
         dataplane = Dataplane(registry, writer, settings)
@@ -78,11 +79,12 @@ async def _serve(
         dataplane.draining = True
         loop.call_soon_threadsafe(ended.set)
 
-    rpc = Grpc(dataplane, settings, access)
-    servers = [Server(Rest(dataplane, settings, access).handle, limits_of(settings))]
+    inflight, limits = Inflight(settings.max_inflight_bytes), limits_of(settings)
+    rpc = Grpc(dataplane, settings, access, inflight)
+    servers = [Server(Rest(dataplane, settings, access).handle, limits, inflight)]
     await servers[0].start(ports.rest, context)
     if ports.admin is not None:
-        servers.append(Server(Rest(dataplane, settings, access, admin=True).handle, limits_of(settings)))
+        servers.append(Server(Rest(dataplane, settings, access, admin=True).handle, limits, inflight))
         await servers[1].start(ports.admin, context)
     if ports.grpc is not None:
         rpc.start(ports.grpc, reuse_port=settings.workers > 1, tells=ports.tells)

@@ -13,7 +13,7 @@ from serving.tickets import DONE, QUEUED, RUNNING, Counts, Limits, Ticket, expir
 from staytrue.errors import DeadlineExceeded, InternalError, Overloaded, StaytrueError, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -25,7 +25,6 @@ SLOWER = 8.0
 """A run counts as stalled once it takes so many times longer, by row, than the slowest that ever ended."""
 BRIEF_SECONDS = 0.0005
 """Runs that usually take no longer may be made by whoever brings the requests; see :meth:`Lane.run_here`."""
-WARM_RUNS, SLOW_SECONDS = 3, 0.05
 MOST_HERE = 16
 """Batches that whoever brings requests runs in one go; others wait for it meanwhile."""
 
@@ -49,7 +48,7 @@ class Lane:
         signature: Signature,
         max_batch: int,
         limits: Limits,
-        settle: Callable[[Sequence[Ticket]], None],
+        settle: Callable[[Sequence[Any]], None],
     ) -> None:
         self._name, self._runtime, self._limits, self._settle = name, runtime, limits, settle
         specs = [*signature.inputs, *signature.outputs]
@@ -67,19 +66,9 @@ class Lane:
         """In the queue now."""
         self.counts = Counts()
 
-    def warm(self, arrays: Mapping[str, NDArray[Any]], rows: int) -> None:
-        """Take the time of one run, by which later ones are judged stalled, or brief.
-
-        Raises:
-            StaytrueError: it failed.
-        """
-        for _ in range(WARM_RUNS):
-            began = time.monotonic()
-            self._runtime.run(arrays)
-            self._usual = math.inf  # what counts is the last: the first ones still allocate
-            self._learn(time.monotonic() - began, rows)
-            if self._usual > SLOW_SECONDS:
-                return
+    def expect(self, seconds: float) -> None:
+        """Learn how long one row took, by which later runs are judged stalled, or brief."""
+        self._learn(seconds, 1)
 
     def put(self, ticket: Ticket, *, wake: bool = True) -> None:
         """Queue a ticket; without ``wake`` it lies there until :meth:`wake`.
@@ -95,15 +84,15 @@ class Lane:
             if self.closed or self._stalled:
                 ticket.state = DONE  # it was never in the queue: whoever cancels it now finds it ended
                 raise self._unavailable()
-            if self._queue and (
-                self.rows + ticket.rows > self._limits.queue_rows or self.bytes + ticket.size > self._limits.queue_bytes
-            ):
+            rows, size = self.rows + ticket.rows, self.bytes + ticket.size
+            if (rows > self._limits.queue_rows or size > self._limits.queue_bytes) and self._queue:
                 ticket.state = DONE
                 got = f"{self.rows} rows, {self.bytes} bytes"
                 raise Overloaded(f'model "{self._name}"', "its queue is full", got=got, hint="try again")
+            if ticket.state == DONE:  # cancelled on its way here
+                return
             self._queue[ticket] = None
-            self.rows += ticket.rows
-            self.bytes += ticket.size
+            self.rows, self.bytes = rows, size
             if wake:
                 self._wake()
 
@@ -209,8 +198,12 @@ class Lane:
 
     def _next(self) -> list[Ticket]:
         """Under the lock: the first of the queue and those behind it that can be merged with it."""
-        batch: list[Ticket] = []
-        rows = 0
+        if self.rows <= self._most and not self._free:  # all of it, as it is most times
+            batch = list(self._queue)
+            self._queue.clear()
+            self.rows = self.bytes = 0
+            return batch
+        batch, rows = [], 0
         while self._queue:
             ticket = next(iter(self._queue))
             if batch and (rows + ticket.rows > self._most or ticket.key != batch[0].key):

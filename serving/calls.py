@@ -5,20 +5,20 @@ from __future__ import annotations
 import logging
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from serving.tickets import Ticket
 from staytrue.bundle import Bundle
 from staytrue.errors import InternalError, InvalidInput, StaytrueError
-from staytrue.events import Event, Tensor
+from staytrue.events import Event, tensors_of
 from staytrue.tensors import Answer, Parsed
 
 if TYPE_CHECKING:
     from serving.batching import Lane
-    from serving.tickets import Ticket
-    from staytrue.events import Role
+    from staytrue.events import Role, Tensor
     from staytrue.tensors import Asked
 
 
@@ -28,12 +28,13 @@ _ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 class Request(msgspec.Struct, frozen=True):
-    """An inference request, whatever it came by. ``read`` gives the inputs once the model's signature is known."""
+    """What an inference asks beside its tensors, whatever it came by."""
 
     model: str
     version: str | None
     protocol: str
-    read: Callable[[Bundle], Parsed]
+    read: Callable[[Bundle, bytes], Parsed]
+    """Reads what was submitted with it, once the model's signature is known. Several calls may share a request."""
     write: Callable[[Answer], Any]
     """Writes the answer in the protocol's form; what cannot be written fails the request, and its event says so."""
     request_id: str = ""
@@ -52,9 +53,6 @@ class Written(msgspec.Struct, frozen=True):
     version: str
     body: Any
     """What ``write`` gave."""
-
-
-Done = Callable[[Written | StaytrueError], None]
 
 
 def request_id_of(said: str, where: str) -> str:
@@ -83,27 +81,45 @@ def hidden(error: BaseException, name: str = "") -> InternalError:
     return InternalError("server", f"failed; request {name} in its log tells why")
 
 
-class Call:
-    """A request on its way."""
+class Call(Ticket):
+    """A request on its way; once it was read it stands in a lane.
 
-    __slots__ = (
-        "arrived", "asked", "done", "echo", "id", "lane", "lease", "model", "outcome", "request", "request_cancelled",
-        "request_id", "role", "ticket", "time", "version",
-    )  # fmt: skip
+    Args:
+        name: its id.
+        arrived: when it came, Unix seconds.
+        request: what it asks.
+        done: is given the call once, when ``outcome`` is there.
+        data: what ``request.read`` reads.
+        caller: for whoever is told.
+    """
 
-    def __init__(self, name: str, arrived: float, request: Request, done: Done) -> None:
+    model: str = ""
+    version: str = ""
+    role: Role = "champion"
+    request_id: str = ""
+    echo: str = ""
+    """The id that its body named."""
+    time: float = 0.0
+    """When it happened, where the request is believed; 0 for arrival."""
+    asked: Sequence[Asked] = ()
+    lease: Any = None
+    lane: Lane | None = None
+    """Where it stands; None until it was read."""
+    outcome: Written | StaytrueError | None = None
+    request_cancelled: StaytrueError | None = None
+
+    def __init__(
+        self, name: str, arrived: float, request: Request, done: Done, data: bytes = b"", caller: Any = None
+    ) -> None:
         self.id, self.arrived, self.request, self.done = name, arrived, request, done
-        self.model = self.version = self.echo = ""
-        self.request_id = request.request_id
-        self.role: Role = "champion" if request.version is None else "pinned"
-        self.time = 0.0
-        """When it happened, where the request is believed; 0 for arrival."""
-        self.asked: list[Asked] = []
-        self.lease: Any = None
-        self.lane: Lane | None = None
-        self.ticket: Ticket | None = None
-        self.outcome: Written | StaytrueError | None = None
-        self.request_cancelled: StaytrueError | None = None
+        self.data, self.caller = data, caller
+        if request.request_id:
+            self.request_id = request.request_id
+        if request.version is not None:
+            self.role = "pinned"
+
+
+Done = Callable[[Call], None]
 
 
 def event_of(call: Call, now: float) -> Event:
@@ -113,15 +129,14 @@ def event_of(call: Call, now: float) -> Event:
         now: Unix seconds of the server's clock.
     """
     error = call.outcome if isinstance(call.outcome, StaytrueError) else None
-    ticket, run = call.ticket, 0.0
+    run = call.ended - call.began if call.began else 0.0
     inputs: list[Tensor] = []
     outputs: list[Tensor] = []
-    if ticket is not None:
-        run = ticket.ended - ticket.began if ticket.began else 0.0
+    if call.lane is not None:
         signature = call.lease.loaded.bundle.signature
-        inputs = [Tensor.of(spec.name, spec.datatype, ticket.arrays[spec.name]) for spec in signature.inputs]
-        if ticket.outputs is not None:
-            outputs = [Tensor.of(spec.name, spec.datatype, ticket.outputs[spec.name]) for spec in signature.outputs]
+        inputs = tensors_of(signature.inputs, call.arrays)
+        if call.outputs is not None:
+            outputs = tensors_of(signature.outputs, call.outputs)
     return Event(
         id=call.id,
         time=call.time or call.arrived,
@@ -134,7 +149,7 @@ def event_of(call: Call, now: float) -> Event:
         protocol=call.request.protocol,
         status=error.code.value if error else "ok",
         error=str(error)[:500] if error else "",
-        rows=ticket.rows if ticket is not None else 0,
+        rows=call.rows,
         queue_seconds=max(0.0, now - call.arrived - run),
         run_seconds=run,
         inputs=inputs,

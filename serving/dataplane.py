@@ -12,19 +12,17 @@ from serving.batching import Lane
 from serving.calls import Call, Request, hidden
 from serving.description import Description
 from serving.endings import Endings, nothing
-from serving.loading import example
 from serving.statistics import Statistics
-from serving.tickets import Ticket, limits_of
+from serving.tickets import limits_of
 from staytrue.errors import DeadlineExceeded, Overloaded, StaytrueError
 from staytrue.events import encode
 from staytrue.records import moment
-from staytrue.signature import rows_of
-from staytrue.tensors import accepted, wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from serving.calls import Done
+    from serving.loading import Loaded
     from serving.registry import Registry
     from serving.runtimes.base import Runtime
     from staytrue.bundle import Bundle
@@ -45,6 +43,7 @@ class Dataplane:
         self, registry: Registry, writer: Writer, settings: ServingSection, clock: Callable[[], float] = time.time
     ) -> None:
         self.registry, self._writer, self._settings, self._clock = registry, writer, settings, clock
+        self._longest = float("inf") if settings.timeout_seconds is None else settings.timeout_seconds
         self._turn = threading.Lock()
         self.helpers = ThreadPoolExecutor(max_workers=HELPERS, thread_name_prefix="help")
         self.statistics = Statistics()
@@ -61,11 +60,11 @@ class Dataplane:
         self._watching = threading.Event()
         threading.Thread(target=self._watch, name="watch", daemon=True).start()
 
-    def attach(self, bundle: Bundle, runtime: Runtime) -> Lane:
-        """The queue of a version that has just been loaded; for the registry."""
+    def attach(self, bundle: Bundle, runtime: Runtime, row_seconds: float) -> Lane:
+        """The queue of a version that has just been loaded, and took so long for a row; for the registry."""
         limits = limits_of(self._settings)
         lane = Lane(bundle.name, runtime, bundle.signature, bundle.max_batch, limits, self._ends.settled)
-        lane.warm(example(bundle.signature), 1)
+        lane.expect(row_seconds)
         with self._turn:
             self._lanes = {other for other in self._lanes if not other.closed} | {lane}
         return lane
@@ -102,13 +101,32 @@ class Dataplane:
         """Requests answered since the start, refusals included."""
         return self._ends.answered
 
-    def submit(self, request: Request, done: Done, *, beside: bool = False, wake: bool = True) -> Call:
+    @property
+    def shadows_dropped(self) -> int:
+        """Requests that a shadow did not see, since too many waited for it."""
+        return self._ends.shadows_dropped
+
+    def submit(
+        self,
+        request: Request,
+        done: Done,
+        data: bytes = b"",
+        caller: Any = None,
+        *,
+        beside: bool = False,
+        wake: bool = True,
+    ) -> Call:
         """Answer a request. Never raises; ``done`` is called once, by any thread, perhaps before this returns.
 
-        ``beside`` reads the request in a thread of its own: for those so large that reading would hold up the caller.
-        Without ``wake`` the request waits in its lane (``call.lane``) for somebody to wake it.
+        Args:
+            request: what is asked.
+            done: is given the call, with its outcome.
+            data: what ``request.read`` reads.
+            caller: carried in the call for ``done``.
+            beside: read it in a thread of its own: for what is so large that reading would hold up the caller.
+            wake: whether it is to be run; otherwise it waits in its lane (``call.lane``) for somebody to wake that.
         """
-        call = self._ends.begin(request, done)
+        call = self._ends.begin(request, done, data, caller)
         if self._ends.in_flight > self._settings.max_concurrency:
             got = f"has {self._settings.max_concurrency} requests in the house, its limit"
             self._fail(call, Overloaded("server", got, hint="try again"))
@@ -120,8 +138,8 @@ class Dataplane:
 
     def cancel(self, call: Call, error: StaytrueError) -> None:
         """The caller wants it no more: what still waits is not run."""
-        if call.ticket is not None and call.lane is not None:
-            call.lane.cancel(call.ticket, error)
+        if call.lane is not None:
+            call.lane.cancel(call, error)
         else:
             call.request_cancelled = error
 
@@ -155,30 +173,27 @@ class Dataplane:
 
     def _begin(self, call: Call, *, wake: bool) -> None:
         """Lease a version, read the request, queue it."""
+        request = call.request
         try:
-            if not self._leased(call):
+            lease = self.registry.lease(request.model, request.version, request.sticky or request.request_id)
+            call.model = request.model
+            if lease is None:
+                self.helpers.submit(self._pinned, call)
                 return
-            ticket = self._read(call)
+            loaded = lease.loaded
+            call.lease, call.version, call.role = lease, loaded.bundle.version, lease.role
+            self._read(call, loaded)
             if call.request_cancelled is not None:
                 self._fail(call, call.request_cancelled)
                 return
-            lane: Lane = call.lease.loaded.lane
-            call.lane, call.ticket = lane, ticket
-            lane.put(ticket, wake=wake)
+            lane: Any = loaded.lane
+            call.lane = lane
+            lane.put(call, wake=wake)
         except StaytrueError as error:
+            call.model = call.model or self._known(request.model)
             self._fail(call, error)
         except Exception as error:  # noqa: BLE001 - hidden and logged
             self._fail(call, hidden(error, call.id))
-
-    def _leased(self, call: Call) -> bool:
-        request = call.request
-        call.model = self._known(request.model)
-        lease = self.registry.lease(request.model, request.version, request.sticky or request.request_id)
-        if lease is None:
-            self.helpers.submit(self._pinned, call)
-            return False
-        call.lease, call.version, call.role = lease, lease.loaded.bundle.version, lease.role
-        return True
 
     def _pinned(self, call: Call) -> None:
         """Load the version that was named, then go on; in a thread that may wait."""
@@ -191,24 +206,20 @@ class Dataplane:
         else:
             self._begin(call, wake=True)
 
-    def _read(self, call: Call) -> Ticket:
-        bundle, request = call.lease.loaded.bundle, call.request
-        if request.deadline <= time.monotonic():
+    def _read(self, call: Call, loaded: Loaded) -> None:
+        request, now = call.request, time.monotonic()
+        deadline = request.deadline
+        if deadline <= now:
             raise DeadlineExceeded("request", expected="time left to answer", got="none")
-        parsed = request.read(bundle)
-        call.request_id = parsed.id or request.request_id
-        call.echo = parsed.id
+        parsed = request.read(loaded.bundle, call.data)
+        call.data = b""
+        if parsed.id:
+            call.request_id = call.echo = parsed.id
         if parsed.parameters:
             call.time = self._event_time(parsed.parameters)
-        arrays = accepted(bundle.signature, bundle.max_batch, parsed.inputs)
-        call.asked = wanted(bundle.signature, parsed)
-        ticket = Ticket(arrays, rows_of(list(arrays.values())), self._deadline(request))
-        ticket.call = call
-        return ticket
-
-    def _deadline(self, request: Request) -> float:
-        longest = self._settings.timeout_seconds
-        return min(request.deadline, time.monotonic() + longest) if longest is not None else request.deadline
+        arrays, rows = loaded.contract.accepted(parsed.inputs)
+        call.asked = loaded.contract.wanted(parsed)
+        call.fill(arrays, rows, min(now + self._longest, deadline))
 
     def _fail(self, call: Call, error: StaytrueError) -> None:
         self._ends.failed(call, error)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from serving.calls import Call, Written, event_of, hidden
 from serving.model import Lease
-from serving.tickets import Ticket
 from staytrue.errors import StaytrueError
 from staytrue.events import encode
 from staytrue.tensors import Answer
@@ -57,24 +56,23 @@ class Endings:
         self._numbers, self._mark = itertools.count(1), uuid.uuid4().hex[:20]
         self.in_flight = self.answered = self.shadows_dropped = 0
 
-    def begin(self, request: Request, done: Done) -> Call:
+    def begin(self, request: Request, done: Done, data: bytes = b"", caller: Any = None) -> Call:
         """A request has come: it has an id from now on, unlike any other of any process."""
-        call = Call(f"{self._mark}{next(self._numbers):012x}", self._clock(), request, done)
+        call = Call(f"{self._mark}{next(self._numbers):012x}", self._clock(), request, done, data, caller)
         with self._turn:
             self.in_flight += 1
         return call
 
-    def settled(self, tickets: Sequence[Ticket]) -> None:
-        """End tickets that were run, or failed, together."""
-        calls = [ticket.call for ticket in tickets]
-        for call, ticket in zip(calls, tickets, strict=True):
-            if ticket.error is None:
-                call.outcome = self._answer(call, ticket)
-            elif isinstance(ticket.error, StaytrueError):
-                call.outcome = ticket.error
+    def settled(self, calls: Sequence[Call]) -> None:
+        """End calls that were run, or failed, together."""
+        for call in calls:
+            if call.error is None:
+                call.outcome = self._answer(call)
+            elif isinstance(call.error, StaytrueError):
+                call.outcome = call.error
             else:
-                call.outcome = hidden(ticket.error, call.id)
-        self._statistics.record(calls[0].model, calls[0].version, tickets)
+                call.outcome = hidden(call.error, call.id)
+        self._statistics.record(calls[0].model, calls[0].version, calls)
         self.end(calls)
 
     def failed(self, call: Call, error: StaytrueError) -> None:
@@ -94,24 +92,23 @@ class Endings:
         except Exception as error:  # noqa: BLE001 - hidden and logged: each caller is told in any case
             for call in calls:
                 call.outcome = hidden(error, call.id)
-        shadows = sum([call.role == "shadow" for call in calls])
+        asked = sum([call.role != "shadow" for call in calls])
         with self._turn:
-            self.in_flight -= len(calls) - shadows
-            self.answered += len(calls) - shadows
+            self.in_flight -= asked
+            self.answered += asked
         for call in calls:
-            if self._all or now - call.arrived > self._slow or not isinstance(call.outcome, Written):
+            if self._all or now - call.arrived > self._slow or type(call.outcome) is not Written:
                 self._line(call, now)
             try:
-                call.done(call.outcome or hidden(RuntimeError("no outcome"), call.id))
+                call.done(call)
             except Exception:
                 log.exception("an answer could not be told")
-            if call.lease is not None:
-                self._let_go(call)
-            if call.ticket is not None:
-                call.ticket.call = None  # the two hold each other, and with them the request's body
+            if call.lease is not None and call.lease.shadow is not None:
+                self._cast(call, call.lease.shadow)
+        self._registry.release([call.lease for call in calls if call.lease is not None])
 
-    def _answer(self, call: Call, ticket: Ticket) -> Written | StaytrueError:
-        outputs = ticket.outputs or {}
+    def _answer(self, call: Call) -> Written | StaytrueError:
+        outputs = call.outputs or {}
         bundle = call.lease.loaded.bundle
         if call.role == "shadow":
             return Written(call.id, bundle.version, None)
@@ -124,14 +121,10 @@ class Endings:
         except Exception as error:  # noqa: BLE001 - hidden and logged
             return hidden(error, call.id)
 
-    def _let_go(self, call: Call) -> None:
-        shadow = call.lease.shadow
-        if shadow is not None and call.ticket is not None and isinstance(call.outcome, Written):
-            self._cast(call, call.ticket, shadow)
-        self._registry.release(call.lease)
-
-    def _cast(self, call: Call, ticket: Ticket, shadow: Loaded) -> None:
+    def _cast(self, call: Call, shadow: Loaded) -> None:
         """Let a shadow answer the same, unseen: after the caller has its answer, and not if the shadow falls behind."""
+        if not isinstance(call.outcome, Written):
+            return
         lane: Any = shadow.lane
         if lane.rows >= SHADOW_ROWS or not lane.ready():
             self.shadows_dropped += 1
@@ -141,13 +134,13 @@ class Endings:
         cast.lease, cast.role = Lease(shadow, "shadow"), "shadow"
         cast.model, cast.version, cast.request_id = call.model, shadow.bundle.version, call.request_id
         cast.time = call.time or call.arrived
-        copy = Ticket(ticket.arrays, ticket.rows)
-        copy.call, cast.ticket, cast.lane = cast, copy, lane
+        cast.lane = lane
+        cast.fill(call.arrays, call.rows, float("inf"))
         try:
-            lane.put(copy)
+            lane.put(cast)
         except StaytrueError:
             self.shadows_dropped += 1
-            self._registry.release(cast.lease)
+            self._registry.release([cast.lease])
 
     def _line(self, call: Call, now: float) -> None:
         """One line of a request: never what it held."""

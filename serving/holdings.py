@@ -12,7 +12,7 @@ from serving.model import Lease, Model
 from staytrue.errors import NotFound, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from serving.loading import Loaded
 
@@ -80,21 +80,19 @@ class Holdings:
                 model = self.model(name)  # which says what is wrong
             if version is not None:
                 return self._lease_named(model, version)
-            loaded, role = model.chosen(sticky)
-            loaded.calls += 1
-            shadow = model.shadow
-            if shadow is None or shadow is loaded:
-                return Lease(loaded, role)
-            shadow.calls += 1
-            return Lease(loaded, role, shadow)
+            lease = model.chosen(sticky)
+            lease.loaded.calls += 1
+            if lease.shadow is not None:
+                lease.shadow.calls += 1
+            return lease
 
-    def release(self, lease: Lease) -> None:
-        """End a call: once for each lease."""
-        shadow = lease.shadow
+    def release(self, leases: Sequence[Lease]) -> None:
+        """End calls: once for each lease."""
         with self._lock:
-            self._let_go(lease.loaded)
-            if shadow is not None:
-                self._let_go(shadow)
+            for lease in leases:
+                self._let_go(lease.loaded)
+                if lease.shadow is not None:
+                    self._let_go(lease.shadow)
 
     def hold(self, loaded: Loaded) -> None:
         """Hold a version once more while a lease of it lasts: for what outlives its request."""

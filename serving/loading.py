@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from serving.contract import Contract
 from staytrue.errors import CorruptData, StaytrueError
 from staytrue.signature import NUMPY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from serving.runtimes.base import Runtime, RuntimeMaker
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 WARM_ROWS = 8
-"""Rows of the second warm-up run: what is allocated for a batch is there before the first one comes."""
+"""Rows of the first warm-up run: what is allocated for a batch is there before the first one comes."""
+WARM_RUNS, SLOW_SECONDS = 3, 0.05
+"""Runs of one row: the first ones still allocate. A slow model has one, which tells enough."""
 
 
 class Lane(Protocol):
@@ -48,16 +51,24 @@ class Loaded:
     retired: bool = False
     used: int = 0
     """When callers last named it, as a count of such calls: the one named longest ago goes first."""
+    contract: Contract = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.contract = Contract(self.bundle.signature, self.bundle.max_batch)
 
     def ready(self) -> bool:
         """Whether what runs it is still there."""
         return self.runtime.ready() and (self.lane is None or self.lane.ready())
 
 
+Attach = Callable[["Bundle", "Runtime", float], Lane]
+"""Puts what stands before a runtime there; it is told how many seconds one row took."""
+
+
 class Loader:
     """Loads versions of a store with one maker of runtimes."""
 
-    def __init__(self, store: Store, make: RuntimeMaker, attach: Callable[[Bundle, Runtime], Lane] | None) -> None:
+    def __init__(self, store: Store, make: RuntimeMaker, attach: Attach | None) -> None:
         self._store, self._make, self._attach = store, make, attach
 
     def load(self, name: str, version: str) -> Loaded:
@@ -78,8 +89,8 @@ class Loader:
         except Exception as error:
             raise CorruptData(where, f"does not load: {error!r}"[:500]) from error
         try:
-            warm_up(bundle, runtime)
-            return Loaded(bundle, runtime, self._attach(bundle, runtime) if self._attach else None)
+            seconds = warm_up(bundle, runtime)
+            return Loaded(bundle, runtime, self._attach(bundle, runtime, seconds) if self._attach else None)
         except Exception as error:
             runtime.close()
             if isinstance(error, StaytrueError):
@@ -130,16 +141,28 @@ def free(loaded: Loaded) -> None:
             log.exception("%s version %s could not be freed whole", loaded.bundle.name, loaded.bundle.version)
 
 
-def warm_up(bundle: Bundle, runtime: Runtime) -> None:
-    """Run one row, and a few at once where the model takes several.
+def warm_up(bundle: Bundle, runtime: Runtime) -> float:
+    """Run a few rows at once where the model takes several, then one row until it takes as long as it will.
+
+    Returns:
+        Seconds of the last run.
 
     Raises:
         CorruptData: outputs are not the signature's.
     """
-    signature = bundle.signature
+    signature, seconds = bundle.signature, 0.0
     several = min(bundle.max_batch, WARM_ROWS) if all(spec.shape[:1] == [-1] for spec in signature.inputs) else 1
-    for rows in dict.fromkeys((1, several)):
-        _check_outputs(bundle, runtime.run(example(signature, rows)))
+    if several > 1:
+        _check_outputs(bundle, runtime.run(example(signature, several)))
+    row = example(signature)
+    for _ in range(WARM_RUNS):
+        began = time.monotonic()
+        outputs = runtime.run(row)
+        seconds = time.monotonic() - began
+        _check_outputs(bundle, outputs)
+        if seconds > SLOW_SECONDS:
+            break
+    return seconds
 
 
 def example(signature: Signature, rows: int = 1) -> dict[str, NDArray[Any]]:

@@ -17,7 +17,10 @@ ALIASES = "aliases"
 
 @dataclass(slots=True)
 class Lease:
-    """A version held for a call, with the shadow that is asked the same; give it back to the registry."""
+    """A version held for a call, with the shadow that is asked the same; give it back to the registry.
+
+    Calls of the same model may be given the same lease; each gives it back for itself.
+    """
 
     loaded: Loaded
     role: Role
@@ -49,6 +52,11 @@ class Model:
     """When a version that is wanted last failed to load, by a clock that never runs backwards."""
     unloaded: bool = False
     """Somebody asked for none of it to be in memory."""
+    usual: Lease | None = field(init=False, repr=False, compare=False)
+    """What most callers are given."""
+
+    def __post_init__(self) -> None:
+        self.usual = None if self.champion is None else self._leased(self.champion, "champion")
 
     @property
     def answering(self) -> str | None:
@@ -72,15 +80,18 @@ class Model:
         alone = (loaded for loaded in (self.champion, self.shadow) if loaded is not None)
         return {*alone, *(loaded for group in several for loaded in group.values())}
 
-    def chosen(self, sticky: str) -> tuple[Loaded, Role]:
+    def chosen(self, sticky: str) -> Lease:
         """Who answers a caller, once there is a champion: it does also where the challenger drawn did not load."""
-        champion = self.champion
-        assert champion is not None  # noqa: S101 - the registry has looked
         if self.challengers and self.route is not None:
             version, role = self.route.choose(sticky)
             if role == "challenger" and (loaded := self.challengers.get(version)) is not None:
-                return loaded, role
-        return champion, "champion"
+                return self._leased(loaded, role)
+        usual = self.usual
+        assert usual is not None  # noqa: S101 - the registry has looked
+        return usual
+
+    def _leased(self, loaded: Loaded, role: Role) -> Lease:
+        return Lease(loaded, role, None if self.shadow is loaded else self.shadow)
 
     def complete(self) -> bool:
         """Whether each version that the route names is in its place."""

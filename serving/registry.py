@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from serving.holdings import Holdings
 from serving.index import Entry, Index
-from serving.loading import Lane, Loaded, Loader, example
+from serving.loading import Attach, Lane, Loaded, Loader, example
 from serving.model import ALIASES, Lease, Model
 from serving.routing import Route
 from serving.runtimes.onnx import OnnxMaker
@@ -19,9 +19,8 @@ from staytrue.errors import NotFound, Overloaded, StaytrueError, Unavailable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from serving.runtimes.base import Runtime, RuntimeMaker
+    from serving.runtimes.base import RuntimeMaker
     from staytrue.aliases import Aliases
-    from staytrue.bundle import Bundle
     from staytrue.store import Store
 
 __all__ = ["Entry", "Lane", "Lease", "Loaded", "Model", "Registry", "example"]
@@ -50,7 +49,7 @@ class Registry(Holdings):
         names: list[str],
         make: RuntimeMaker | None = None,
         clock: Callable[[], float] = time.monotonic,
-        attach: Callable[[Bundle, Runtime], Lane] | None = None,
+        attach: Attach | None = None,
     ) -> None:
         super().__init__()
         self._store, self._names, self._clock = store, names, clock
@@ -118,7 +117,7 @@ class Registry(Holdings):
         try:
             yield lease.loaded
         finally:
-            self.release(lease)
+            self.release([lease])
 
     def pin(self, name: str, version: str) -> None:
         """Load a version that was named, one at a time; blocks while it loads.

@@ -60,17 +60,21 @@ class Statistics:
             found = self._versions.get((model, version))
             if found is None:
                 found = self._versions[model, version] = Version()
-            ran, rows = 0.0, 0
+            ran = waited = took = 0.0
+            rows = answered = 0
             for ticket in tickets:
                 if ticket.outputs is None:
                     found.fail.add(ticket.ended - ticket.queued)
                     continue
                 ran = ticket.ended - ticket.began
                 rows += ticket.rows
-                found.success.add(ticket.ended - ticket.queued)
-                found.queue.add(ticket.began - ticket.queued)
-                found.infer.add(ran)
-            if rows:
+                answered += 1
+                took += ticket.ended - ticket.queued
+                waited += ticket.began - ticket.queued
+            if answered:
+                found.success.add(took, answered)
+                found.queue.add(waited, answered)
+                found.infer.add(ran * answered, answered)
                 found.last, found.rows, found.runs = time.time(), found.rows + rows, found.runs + 1
                 found.batches.setdefault(rows, Spans()).add(ran)
 

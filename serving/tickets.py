@@ -28,32 +28,28 @@ class Ticket:
         deadline: by ``time.monotonic``; it does not run any more then. Infinite for none.
     """
 
-    __slots__ = (
-        "arrays",
-        "began",
-        "call",
-        "deadline",
-        "ended",
-        "error",
-        "key",
-        "outputs",
-        "queued",
-        "rows",
-        "size",
-        "state",
-    )
+    # What most tickets never change stands in the class: setting it in each would cost every request.
+    state: int = QUEUED
+    key: tuple[Any, ...] = ()
+    """Only those with the same can be merged."""
+    outputs: dict[str, NDArray[Any]] | None = None
+    error: Exception | None = None
+    rows: int = 0
+    queued: float = 0.0
+    began: float = 0.0
+    ended: float = 0.0
+    """By ``time.monotonic``; 0 for what did not come to pass."""
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]], rows: int, deadline: float = float("inf")) -> None:
+        self.fill(arrays, rows, deadline)
+
+    def fill(self, arrays: Mapping[str, NDArray[Any]], rows: int, deadline: float) -> None:
+        """Take the tensors."""
         self.arrays, self.rows, self.deadline = arrays, rows, deadline
-        self.size = sum([array.nbytes for array in arrays.values()])
-        self.state = QUEUED
-        self.call: Any = None
-        """What it belongs to; for whoever settles it."""
-        self.key: tuple[Any, ...] = ()
-        self.outputs: dict[str, NDArray[Any]] | None = None
-        self.error: Exception | None = None
-        self.queued = self.began = self.ended = 0.0
-        """By ``time.monotonic``; 0 for what did not come to pass."""
+        size = 0
+        for array in arrays.values():
+            size += array.nbytes
+        self.size = size
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from staytrue.segments import (
     LOCK,
     READERS,
     alive,
-    frame,
+    frames,
     numbers,
     read_from,
     seed_of,
@@ -93,7 +93,7 @@ class Writer:
                 log was closed. Nothing was written then.
             TooLarge: a record beyond any bound, or the records together beyond ``max_bytes``.
         """
-        block = b"".join(frame(payload, self._seed) for payload in payloads)
+        block = frames(payloads, self._seed)
         with self._turn:
             try:
                 self._make_room(len(block))

@@ -12,8 +12,14 @@ from staytrue.records import Record
 from staytrue.signature import LITTLE_ENDIAN, NUMPY
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
 
+    from staytrue.signature import TensorSpec
+
+_AS_WRITTEN = {name: kind for name, kind in NUMPY.items() if name != "BYTES" and kind == LITTLE_ENDIAN[name]}
+"""Types of numpy whose bytes need no turning round on this machine."""
 Role = Literal["champion", "challenger", "shadow", "pinned"]
 """Why a version answered: it holds the alias, took a share of traffic, answered unseen, or the caller named it."""
 
@@ -52,6 +58,19 @@ class Tensor(Record, frozen=True, kw_only=True):
             return flat.reshape([_size(size) for size in self.shape]).astype(NUMPY[self.datatype], copy=False)
         except (KeyError, ValueError) as error:
             raise CorruptData(f'tensor "{self.name}"', f"content does not fit {self.datatype} {self.shape}") from error
+
+
+def tensors_of(specs: Sequence[TensorSpec], arrays: Mapping[str, NDArray[Any]]) -> list[Tensor]:
+    """Take a copy of all that a signature's side names."""
+    made = []
+    for spec in specs:
+        name, datatype = spec.name, spec.datatype
+        array = arrays[name]
+        if array.dtype is _AS_WRITTEN.get(datatype):  # most are, and the rest of this is what most requests cost
+            made.append(Tensor(name=name, datatype=datatype, shape=list(array.shape), data=array.tobytes()))
+        else:
+            made.append(Tensor.of(name, datatype, array))
+    return made
 
 
 def _size(size: int) -> int:
@@ -102,6 +121,8 @@ class Heartbeat(Record, frozen=True, kw_only=True, tag="heartbeat", tag_field="k
     """Mean rows a run since the last heartbeat."""
     answered: int = 0
     """Inference requests answered since the start, failures included."""
+    shadows_dropped: int = 0
+    """Requests since the start that a shadow did not see, since too many waited for it."""
     cpu_seconds: float = 0.0
     resident_bytes: int = 0
     versions: dict[str, list[str]] = msgspec.field(default_factory=dict)

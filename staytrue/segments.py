@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from staytrue.errors import TooLarge
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 _MAGIC = b"\xf1STY"
@@ -45,16 +46,21 @@ def seed_of(writer: str) -> int:
     return zlib.crc32(writer.encode())
 
 
-def frame(payload: bytes, seed: int) -> bytes:
-    """A payload with its header.
+def frames(payloads: Sequence[bytes], seed: int) -> bytes:
+    """Payloads, each with its header.
 
     Raises:
-        TooLarge: longer than any record may be.
+        TooLarge: one is longer than any record may be.
     """
-    if len(payload) > MAX_RECORD_BYTES:
-        raise TooLarge("event log", expected=f"records up to {MAX_RECORD_BYTES} bytes", got=f"{len(payload)} bytes")
-    start = _START.pack(_MAGIC, len(payload), zlib.crc32(payload))
-    return start + _CHECK.pack(zlib.crc32(start, seed)) + payload
+    crc32 = zlib.crc32
+    parts: list[bytes] = []
+    for payload in payloads:
+        length = len(payload)
+        if length > MAX_RECORD_BYTES:
+            raise TooLarge("event log", expected=f"records up to {MAX_RECORD_BYTES} bytes", got=f"{length} bytes")
+        start = _START.pack(_MAGIC, length, crc32(payload))
+        parts += (start, _CHECK.pack(crc32(start, seed)), payload)
+    return b"".join(parts)
 
 
 def scan(data: bytes, seed: int) -> Found:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from serving.http.exchange import Exchange
+    from serving.inflight import Inflight
 
 HOST = "127.0.0.1"
 BODY_BYTES, HELD_BYTES = 1000, 5000
@@ -72,7 +73,7 @@ class Handler:
         while len(self.waiting) < count:  # noqa: ASYNC110 - the server's side knows no events
             await asyncio.sleep(0.01)
 
-    def _cancel(self) -> None:
+    def _cancel(self, _: Exchange) -> None:
         self.cancelled += 1
 
 
@@ -134,9 +135,11 @@ class Wire(asyncio.Transport):
 class Caller:
     """A connection in memory: what is given to :meth:`send` comes as one piece."""
 
-    def __init__(self, handler: Callable[[Exchange], None] | None = None, **changed: Any) -> None:
+    def __init__(
+        self, handler: Callable[[Exchange], None] | None = None, inflight: Inflight | None = None, **changed: Any
+    ) -> None:
         self.handler = Handler() if handler is None else handler
-        self.server = Server(self.handler, limits(**changed))
+        self.server = Server(self.handler, limits(**changed), inflight)
         self.again()
 
     def again(self) -> None:

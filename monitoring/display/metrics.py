@@ -86,6 +86,8 @@ class Computed(Collector):
         memory = GaugeMetricFamily("staytrue_worker_resident_bytes", "Memory of a worker.", labels=["worker"])
         ready = GaugeMetricFamily("staytrue_worker_ready", "1 where a worker is ready.", labels=["worker"])
         cpu = CounterMetricFamily("staytrue_worker_cpu_seconds", "Processor time of a worker.", labels=["worker"])
+        text = "Requests that a shadow of a worker did not see, since too many waited for it."
+        missed = CounterMetricFamily("staytrue_worker_shadows_dropped", text, labels=["worker"])
         now = self._parts.vitals.clock()
         for worker, beat in self._parts.vitals.heartbeats.items():
             cpu.add_metric([worker], beat.cpu_seconds)
@@ -93,7 +95,8 @@ class Computed(Collector):
             busy.add_metric([worker], beat.in_flight)
             memory.add_metric([worker], beat.resident_bytes)
             ready.add_metric([worker], float(beat.ready))
-        yield from (age, busy, memory, ready, cpu)
+            missed.add_metric([worker], beat.shadows_dropped)
+        yield from (age, busy, memory, ready, cpu, missed)
 
     def _looks(self) -> Iterator[Metric]:
         names = ["model", "version"]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from serving.calls import Call, Done
     from serving.dataplane import Dataplane
     from serving.grpc.guard import Context, Guard, Headers
+    from serving.inflight import Inflight
     from staytrue.bundle import Bundle
     from staytrue.server import ServingSection
     from staytrue.tensors import Answer, Parsed
@@ -35,7 +36,7 @@ class Query(NamedTuple):
 
     model: str
     version: str | None
-    read: Callable[[Bundle], Parsed]
+    read: Callable[[Bundle, bytes], Parsed]
     write: Callable[[Answer], bytes]
 
 
@@ -46,13 +47,16 @@ class Inference:
         dataplane: that answers.
         settings: of serving.
         guard: who may ask.
+        inflight: what all ports may hold together.
     """
 
-    def __init__(self, dataplane: Dataplane, settings: ServingSection, guard: Guard) -> None:
-        self._dataplane, self._guard = dataplane, guard
-        self._limit, self._most = settings.max_body_bytes, settings.max_inflight_bytes
+    def __init__(self, dataplane: Dataplane, settings: ServingSection, guard: Guard, inflight: Inflight) -> None:
+        self._dataplane, self._guard, self._inflight = dataplane, guard, inflight
+        self._limit = settings.max_body_bytes
         self._turn = threading.Lock()
-        self._bytes = 0
+        self.held = 0
+        """Bytes of large messages."""
+        inflight.join(self)
 
     def infer(self, data: bytes, context: Context) -> bytes:
         """``ModelInfer``."""
@@ -62,7 +66,7 @@ class Inference:
         return answer
 
     def begin(self, data: bytes, context: Context, done: Done) -> None:
-        """``ModelInfer`` of a small message without waiting for its answer, which ``done`` is given by any thread.
+        """``ModelInfer`` of a small message without waiting for its end, of which ``done`` is told by any thread.
 
         Raises:
             StaytrueError: it was refused before it became a request.
@@ -108,10 +112,10 @@ class Inference:
             Overloaded: all that are there would be more than the limit; the event says so.
         """
         with self._turn:
-            full = self._bytes + size > self._most
-            self._bytes += 0 if full else size
+            full = self._inflight.full(size)
+            self.held += 0 if full else size
         if full:
-            problem = f"holds {self._bytes} bytes of requests, {self._most} at most"
+            problem = f"holds {self._inflight.total()} bytes of requests, {self._inflight.most} at most"
             error = Overloaded("server", problem, hint="try again")
             self._dataplane.refuse(PROTOCOL, "", error)
             raise error
@@ -119,31 +123,26 @@ class Inference:
             yield
         finally:
             with self._turn:
-                self._bytes -= size
+                self.held -= size
 
     def _answered(self, request: Request, context: Context) -> Written:
         """Submit a request and wait; a caller that hangs up meanwhile takes it out of its queue."""
-        told: list[Written | StaytrueError] = []
         waiting = threading.Lock()
         waiting.acquire()
-
-        def done(outcome: Written | StaytrueError) -> None:
-            told.append(outcome)
-            waiting.release()
-
-        call = self._dataplane.submit(request, done, wake=False)
+        call = self._dataplane.submit(request, lambda _: waiting.release(), wake=False)
         lane = call.lane
         # A lone request is run in this thread: a hop to another costs more than a small model does. Where there are
         # others the lane's own thread merges them, and writes and tells of all at once, which is worth the hop.
-        if lane is not None and not told and (self._dataplane.in_flight > 1 or not lane.run_here()):
+        if lane is not None and call.outcome is None and (self._dataplane.in_flight > 1 or not lane.run_here()):
             lane.wake()
-        if not told:
+        if call.outcome is None:
             self._watch(call, request, context)
-            waiting.acquire()
-        outcome = told[0]
-        if isinstance(outcome, StaytrueError):
-            raise outcome
-        return outcome
+        waiting.acquire()
+        outcome = call.outcome
+        if isinstance(outcome, Written):
+            return outcome
+        assert outcome is not None  # noqa: S101 - it is told of with its outcome
+        raise outcome
 
     def _watch(self, call: Call, request: Request, context: Context) -> None:
         """Take the call out of its queue when its caller hangs up."""
@@ -171,7 +170,7 @@ def query_of(message: proto.ModelInferRequest) -> Query:
     return Query(
         model=message.model_name,
         version=message.model_version or None,
-        read=lambda _: codec.parse(message),
+        read=lambda *_: codec.parse(message),
         write=lambda answer: codec.write(answer, raw=raw),
     )
 

@@ -13,6 +13,7 @@ from serving.grpc.guard import Guard
 from serving.grpc.inference import Inference
 from serving.grpc.methods import SERVICE
 from serving.grpc.shortcut import Threads
+from serving.inflight import Inflight
 from staytrue.errors import InvalidConfig
 from staytrue.listening import place
 
@@ -41,12 +42,16 @@ class Grpc:
         dataplane: that answers.
         settings: of serving.
         access: who may ask.
+        inflight: what this port and others may hold together; without it this one has a bound of its own.
     """
 
-    def __init__(self, dataplane: Dataplane, settings: ServingSection, access: Access) -> None:
+    def __init__(
+        self, dataplane: Dataplane, settings: ServingSection, access: Access, inflight: Inflight | None = None
+    ) -> None:
         self._settings = settings
+        inflight = inflight or Inflight(settings.max_inflight_bytes)
         self._guard = Guard(access)
-        inference = self._inference = Inference(dataplane, settings, self._guard)
+        inference = self._inference = Inference(dataplane, settings, self._guard, inflight)
         self._methods = methods.Methods(dataplane, inference, self._guard, keys=settings.keys is not None)
         self._services: dict[str, dict[str, grpc.RpcMethodHandler[Any, Any]]] = {
             SERVICE: self._methods.handlers(),

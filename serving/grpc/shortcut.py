@@ -24,9 +24,9 @@ from serving.grpc.inference import SMALL_BYTES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from serving.calls import Call
     from serving.grpc.guard import Guard, Refusal
     from serving.grpc.inference import Inference
-    from staytrue.errors import StaytrueError
 
 log = logging.getLogger(__name__)
 _ARGUMENTS = ["rpc_event", "state", "behavior", "argument_thunk", "request_deserializer", "response_serializer"]
@@ -125,10 +125,12 @@ class _Short:
         context: grpc.ServicerContext = inner._Context(self._event, self._state, None)  # noqa: SLF001 - as above
         return context
 
-    def _told(self, outcome: Written | StaytrueError) -> None:
+    def _told(self, call: Call) -> None:
+        outcome = call.outcome
         if isinstance(outcome, Written):
             self._send(outcome.body)
         else:
+            assert outcome is not None  # noqa: S101 - it is told of with its outcome
             self._refuse(refusal_of(outcome))
 
     def _send(self, answer: bytes) -> None:

@@ -89,7 +89,7 @@ def open_query(data: bytes, limit: int) -> Query:
         hint = "name its number, or none for the champion"
         raise Unsupported("model_spec.version_label", "versions have no labels here", hint=hint)
     version = str(spec.version.value) if spec.HasField("version") else None
-    return Query(spec.name, version, lambda _: _parse(message, limit), _write)
+    return Query(spec.name, version, lambda *_: _parse(message, limit), _write)
 
 
 def _parse(message: proto.PredictRequest, limit: int) -> Parsed:

@@ -11,8 +11,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from serving.http.exchange import JSON, Fault
+from serving.http.known import Memory
 from serving.http.prefixes import CLOSE
-from serving.http.reader import BODY, ENDED, HEAD, IDLE, SLICE, Reader
+from serving.http.reader import BODY, HEAD, IDLE, SLICE, Reader
 
 if TYPE_CHECKING:
     from serving.http.exchange import Exchange
@@ -36,8 +37,8 @@ class Connection(asyncio.Protocol):
     """Reads requests and writes answers. All calls come in the event loop's thread."""
 
     __slots__ = (
-        "_aside", "_eof", "_paused", "_prefixes", "_probes", "_pumping", "_reader", "_ready", "_rest", "_thrown",
-        "_writable", "current", "lingers", "server", "since", "transport",
+        "_aside", "_eof", "_memory", "_paused", "_prefixes", "_probes", "_pumping", "_reader", "_ready", "_rest",
+        "_thrown", "_writable", "current", "lingers", "server", "since", "transport",
     )  # fmt: skip
 
     def __init__(self, server: Server) -> None:
@@ -45,7 +46,7 @@ class Connection(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.current: Exchange | None = None
         """The request that is being answered."""
-        self._reader = Reader(self, server)
+        self._reader, self._memory = Reader(self, server), Memory(server, self)
         self._ready = self._reader.ready
         self._rest = bytearray()
         """Came behind the request that is being answered; not parsed yet."""
@@ -74,10 +75,19 @@ class Connection(asyncio.Protocol):
             return
         reader = self._reader
         before = reader.stage
+        if before == IDLE and (exchange := self._memory.recall(data)) is not None:
+            self._pumping = True
+            self._start(exchange)
+            self._pumping = False
+            if self.current is None:
+                self._pump()
+            return
         if len(data) <= SLICE:
-            reader.feed_first(data)
+            reader.feed(data)
+            if before == IDLE == reader.stage and len(self._ready) == 1:
+                self._memory.learn(data, self._ready[0])
         else:
-            self._feed_slices(data)
+            self._rest += reader.feed_large(data)
         if self._ready:
             self._pump()
             return
@@ -141,15 +151,21 @@ class Connection(asyncio.Protocol):
             headers += CLOSE
         if exchange.method == b"HEAD":
             body = b""
-        if len(body) < LARGE_BYTES:
+        if length < LARGE_BYTES:
             transport.write(b"%b%d\r\n%b\r\n%b" % (before, length, headers, body))
         else:
             transport.write(b"%b%d\r\n%b\r\n" % (before, length, headers))
             transport.write(body)
         if not keep_alive:
             self._finish(unread=exchange.fault is not None)
-        elif not self._pumping:
+        elif self._pumping:
+            return
+        elif self._ready or self._rest or self._paused or self._eof or not self._writable:
             self._pump()
+        else:  # what most answers leave to be done
+            self.since, self._aside = server.clock, False
+            if self._reader.waits_for_leave:
+                self._give_leave()
 
     def expire(self, now: float) -> None:
         """End it, where the caller has taken too long."""
@@ -195,7 +211,7 @@ class Connection(asyncio.Protocol):
             if ready:
                 self._start(ready.popleft())
             elif rest:
-                self._feed_rest()
+                self._reader.feed_some(rest)
             if not (ready or rest) or transport.is_closing():
                 break
         self._pumping = False
@@ -237,24 +253,6 @@ class Connection(asyncio.Protocol):
         if len(self._rest) > BEHIND_BYTES and not self._paused and self.transport is not None:
             self._paused = True
             self.transport.pause_reading()
-
-    def _feed_slices(self, data: bytes) -> None:
-        """Parse until a request is whole; what comes behind it waits."""
-        reader, view = self._reader, memoryview(data)
-        while view and not self._ready:
-            taken = reader.take()
-            reader.feed(view[:taken])
-            view = view[taken:]
-        self._rest += view
-
-    def _feed_rest(self) -> None:
-        rest, reader = self._rest, self._reader
-        if reader.stage == ENDED:
-            rest.clear()
-            return
-        some = bytes(memoryview(rest)[: reader.take()])
-        del rest[: len(some)]
-        reader.feed(some)
 
     def _give_leave(self) -> None:
         if self.current is None and self._reader.stage == BODY and self.transport is not None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from serving.http.connection import Connection
+    from serving.http.known import Head
 
 log = logging.getLogger(__name__)
 JSON = b"application/json"
@@ -35,11 +36,21 @@ class Exchange:
         query: what follows the question mark.
         headers: names in small letters; what came twice is joined by commas.
         keep_alive: whether the connection goes on after the answer.
+        head: shared by all requests whose head has the same bytes, once they were read before.
     """
 
-    __slots__ = (
-        "body", "cancelled", "fault", "headers", "held", "keep_alive", "method", "on_cancel", "path", "query", "to",
-    )  # fmt: skip
+    # What most requests never change stands in the class: setting it in each would cost every request.
+    body: bytes = b""
+    held: int = 0
+    """Bytes of the body, counted among those of all requests until the answer."""
+    fault: Fault | None = None
+    """Set where the request is to be refused, whatever it asks for."""
+    cancelled: bool = False
+    """The caller has hung up: an answer goes nowhere."""
+    on_cancel: Callable[[Exchange], None] | None = None
+    """Called once when the caller hangs up before the answer."""
+    work: Any = None
+    """What whoever answers has begun, for ``on_cancel``."""
 
     def __init__(
         self,
@@ -49,20 +60,12 @@ class Exchange:
         query: bytes = b"",
         headers: dict[bytes, bytes] | None = None,
         keep_alive: bool = False,
+        head: Head | None = None,
     ) -> None:
         self.to = to
         self.method, self.path, self.query = method, path, query
         self.headers: dict[bytes, bytes] = {} if headers is None else headers
-        self.keep_alive = keep_alive
-        self.body = b""
-        self.held = 0
-        """Bytes of the body, counted among those of all requests until the answer."""
-        self.fault: Fault | None = None
-        """Set where the request is to be refused, whatever it asks for."""
-        self.cancelled = False
-        """The caller has hung up: an answer goes nowhere."""
-        self.on_cancel: Callable[[], None] | None = None
-        """Called once when the caller hangs up before the answer."""
+        self.keep_alive, self.head = keep_alive, head
 
     def text(self, name: bytes, default: str = "") -> str:
         """A header as text."""
@@ -75,7 +78,7 @@ class Exchange:
         told, self.on_cancel = self.on_cancel, None
         if told is not None:
             try:
-                told()
+                told(self)
             except Exception:
                 log.exception("a request could not be cancelled")
 

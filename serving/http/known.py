@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from serving.http.exchange import Exchange
 
 if TYPE_CHECKING:
     from serving.http.connection import Connection
+    from serving.http.server import Server
 
 MOST_MISSES = 64
 """Unknown heads in a row, after which a caller's are not looked up any more: each of them is another."""
@@ -18,8 +19,16 @@ _OTHER_FRAMING = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
 _SECRET = frozenset((b"authorization", b"proxy-authorization", b"x-api-key", b"cookie"))
 
 
-Known = tuple[bytes, bytes, bytes, dict[bytes, bytes], int]
-"""Method, path, query, headers, and the length of the body."""
+class Head:
+    """What stands before a body, as it was read once. All requests with the same bytes share it: it is not changed."""
+
+    __slots__ = ("headers", "length", "method", "path", "prepared", "query")
+
+    def __init__(self, exchange: Exchange, length: int) -> None:
+        self.method, self.path, self.query = exchange.method, exchange.path, exchange.query
+        self.headers, self.length = exchange.headers, length
+        self.prepared: Any = None
+        """What whoever answers has made of it, and need not make again."""
 
 
 class Heads:
@@ -31,7 +40,7 @@ class Heads:
     """
 
     def __init__(self) -> None:
-        self.known: dict[bytes, Known] = {}
+        self.known: dict[bytes, Head] = {}
 
     def learn(self, data: bytes, exchange: Exchange) -> None:
         """Keep the head of a request that was read from ``data``, if that holds it alone and whole."""
@@ -45,18 +54,35 @@ class Heads:
             return
         if len(self.known) >= _MOST:
             self.known.clear()
-        self.known[data[:end]] = (exchange.method, exchange.path, exchange.query, headers.copy(), len(body))
+        self.known[data[:end]] = Head(exchange, len(body))
 
-    def recall(self, data: bytes, to: Connection) -> Exchange | None:
-        """The request of these bytes, if they are one, whole, with a known head."""
+
+class Memory:
+    """One connection's use of known heads: a caller whose heads are never the same is not looked up any more."""
+
+    __slots__ = ("_misses", "_server", "_to")
+
+    def __init__(self, server: Server, to: Connection) -> None:
+        self._server, self._to, self._misses = server, to, 0
+
+    def recall(self, data: bytes) -> Exchange | None:
+        """The request of these bytes, if they are one, whole, with a known head; its body is counted."""
+        if self._misses > MOST_MISSES:
+            return None
+        server = self._server
         end = data.find(END) + len(END)
-        known = self.known.get(data[:end])
-        if known is None:
+        head = server.known.known.get(data[:end])
+        if head is None or len(data) != end + head.length or server.inflight.full(head.length):
+            self._misses += 1
             return None
-        method, path, query, headers, length = known
-        if len(data) != end + length:
-            return None
-        exchange = Exchange(to, method, path, query, headers.copy(), True)  # noqa: FBT003 - by place it is quicker
-        if length:
-            exchange.body, exchange.held = data[end:], length
+        self._misses = 0
+        exchange = Exchange(self._to, head.method, head.path, head.query, head.headers, True, head)  # noqa: FBT003
+        if head.length:
+            exchange.body, exchange.held = data[end:], head.length
+            server.held += head.length
         return exchange
+
+    def learn(self, data: bytes, exchange: Exchange) -> None:
+        """Keep the head of a request, unless no two of this caller are the same."""
+        if self._misses <= MOST_MISSES:
+            self._server.known.learn(data, exchange)

@@ -14,7 +14,6 @@ import httptools
 
 from serving.http import bodies, rules
 from serving.http.exchange import Exchange, Fault
-from serving.http.known import MOST_MISSES
 from serving.http.rules import LONGEST_HEAD, LONGEST_TARGET, MOST_HEADERS, RARE
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ class Reader:
     """Reads requests; those that are whole, or refused, lie in :attr:`ready` in the order in which they came."""
 
     __slots__ = (
-        "_exchange", "_head", "_headers", "_length", "_limit", "_misses", "_odd", "_parser", "_parts", "_path", "_raw",
+        "_exchange", "_head", "_headers", "_length", "_limit", "_odd", "_parser", "_parts", "_path", "_raw",
         "_repeats", "_server", "_thrown", "_to", "ready", "stage", "waits_for_leave",
     )  # fmt: skip
 
@@ -55,24 +54,7 @@ class Reader:
         self._parts: list[bytes] = []
         self._length = -1
         """Of the body, as it was announced; looked at only where it does not come at once."""
-        self._head = self._raw = self._thrown = self._misses = 0
-
-    def feed_first(self, data: bytes) -> None:
-        """Parse, or do without a parser where the same head has been parsed before."""
-        if self.stage != IDLE or self._misses > MOST_MISSES:
-            self.feed(data)
-            return
-        server = self._server
-        exchange = server.known.recall(data, self._to)
-        if exchange is not None and server.held + exchange.held <= server.limits.held_bytes:
-            server.held += exchange.held
-            self._misses = 0
-            self.ready.append(exchange)
-            return
-        self._misses += 1
-        self.feed(data)
-        if self.stage == IDLE and len(self.ready) == 1:
-            server.known.learn(data, self.ready[0])
+        self._head = self._raw = self._thrown = 0
 
     def feed(self, data: bytes | memoryview) -> None:
         """Parse; what is no HTTP becomes a refused request, and the end."""
@@ -87,7 +69,25 @@ class Reader:
         elif self.stage == BODY:
             self._more_body(len(data))
 
-    def take(self) -> int:
+    def feed_large(self, data: bytes) -> memoryview:
+        """Parse until a request is whole; gives back what came behind it."""
+        view = memoryview(data)
+        while view and not self.ready:
+            taken = self._take()
+            self.feed(view[:taken])
+            view = view[taken:]
+        return view
+
+    def feed_some(self, rest: bytearray) -> None:
+        """Parse some of what came behind a request, and take it out."""
+        if self.stage == ENDED:
+            rest.clear()
+            return
+        some = bytes(memoryview(rest)[: self._take()])
+        del rest[: len(some)]
+        self.feed(some)
+
+    def _take(self) -> int:
         """How many bytes may be fed next: of a body with a known length, all that is missing."""
         if self.stage == BODY and self._length > 0:
             return max(SLICE, self._length - self._exchange.held - self._thrown)
@@ -175,7 +175,7 @@ class Reader:
         server.held += length
         if held > self._limit:
             self._reject(exchange, server.too_long(exchange.text(b"content-length", "more")))
-        elif server.held > server.limits.held_bytes:
+        elif server.inflight.full():
             self._reject(exchange, server.too_much())
         elif held == length:
             exchange.body = data

@@ -11,6 +11,7 @@ from serving.http.connection import Connection
 from serving.http.exchange import JSON, Fault
 from serving.http.known import Heads
 from serving.http.prefixes import CLOSE, Prefixes
+from serving.inflight import Inflight
 
 if TYPE_CHECKING:
     import socket
@@ -58,13 +59,16 @@ class Server:
     Args:
         handle: is given each whole request, in the loop's thread; it sees to an answer, at once or later.
         limits: see :class:`Limits`.
+        inflight: what this port and others may hold together; without it this one has a bound of its own.
     """
 
-    def __init__(self, handle: Callable[[Exchange], None], limits: Limits) -> None:
+    def __init__(self, handle: Callable[[Exchange], None], limits: Limits, inflight: Inflight | None = None) -> None:
         self.handle, self.limits = handle, limits
         self.prefixes, self.known = Prefixes(), Heads()
         self.answering = self.held = 0
         """Requests being answered, and bytes of bodies."""
+        self.inflight = inflight or Inflight(limits.held_bytes)
+        self.inflight.join(self)
         self.draining = False
         self.clock = 0.0
         """The loop's time as of the last sweep: no request asks for it."""
@@ -139,7 +143,8 @@ class Server:
 
     def too_much(self) -> Fault:
         """The bodies of all callers together are beyond their limit."""
-        return Fault(429, "server", f"holds {self.held} bytes of requests, its limit", hint="try again")
+        problem = f"holds {self.inflight.total()} bytes of requests, {self.inflight.most} at most"
+        return Fault(429, "server", problem, hint="try again")
 
     async def _listen_no_more(self, listening: _Listening) -> None:
         """Close a port; who has connected by then, and would meet a reset connection, is taken still."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import orjson
 
+from serving.http.exchange import JSON
 from serving.rest import fast
+from serving.rest.binary import HEADER
 from staytrue.bodies import parsed
 from staytrue.classification import ranked
 from staytrue.raw import to_raw
@@ -19,18 +20,19 @@ from staytrue.texts import from_json
 from staytrue.values import listed
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from serving.description import Description
+    from staytrue.bundle import Bundle
     from staytrue.tensors import Answer, Parsed
 
 
-class Body(msgspec.Struct, frozen=True):
-    """The body of an answer."""
+Sent = tuple[bytes, bytes, bytes]
+"""Body, media type, further header lines."""
+BYTES = b"application/octet-stream"
 
-    data: bytes
-    header_length: int | None = None
-    """Of a body that is JSON and bytes behind it, the length of the JSON."""
+
+def read(_: Bundle, body: bytes, nan_policy: str) -> Parsed:
+    """Read a request body as a dialect does; see :func:`parse`."""
+    return fast.parse(body) or parsed(from_json(body, spot=True), nan_policy)
 
 
 def parse(body: bytes, nan_policy: str) -> Parsed:
@@ -42,43 +44,36 @@ def parse(body: bytes, nan_policy: str) -> Parsed:
     return fast.parse(body) or parsed(from_json(body, spot=True), nan_policy)
 
 
-def write(answer: Answer, nan_policy: str) -> Body:
-    """Write the answer's body: JSON, with bytes behind it where an output is asked for in that form.
+def write(answer: Answer, nan_policy: str) -> Sent:
+    """Write an answer: JSON, with bytes behind it where an output is asked for in that form.
 
     Raises:
         InvalidInput: an output is NaN or infinite, and the policy is to refuse them.
     """
-    parts = [_model(answer.model, answer.version)]
+    told: list[bytes] = []
     tail: list[bytes] = []
-    if answer.id:
-        parts += b'"id":', orjson.dumps(answer.id), b","
-    parts += b'"parameters":{"event_id":', orjson.dumps(answer.event_id), b'},"outputs":['
-    for place, (asked, given) in enumerate(answer.outputs):
+    for asked, given in answer.outputs:
         spec, array = asked.spec, given
         datatype = spec.datatype
         if asked.classes:
             datatype, array = "BYTES", ranked(asked, given, answer.labels)
-        if place:
-            parts.append(b",")
-        parts.append(_opening(spec.name, datatype, array.shape))
+        opening = _opening(spec.name, datatype, array.shape)
         if asked.binary:
             data = to_raw(array, datatype)
             tail.append(data)
-            parts.append(b'"parameters":{"binary_data_size":%d}}' % len(data))
+            told.append(b'%b"parameters":{"binary_data_size":%d}}' % (opening, len(data)))
         else:
-            parts += b'"data":', _numbers(spec.name, array, nan_policy), b"}"
-    parts.append(b"]}")
-    head = b"".join(parts)
-    return Body(b"".join([head, *tail]), len(head)) if tail else Body(head)
-
-
-def _numbers(name: str, array: NDArray[Any], nan_policy: str) -> bytes:
-    """Values in row-major order as JSON."""
-    data = orjson.dumps(array.ravel().tolist())
-    # What is not finite becomes null: an n that no number has.
-    if array.dtype.kind != "f" or nan_policy == "null" or b"n" not in data:
-        return data
-    return orjson.dumps(listed(name, array, nan_policy))
+            data = orjson.dumps(array.ravel().tolist())
+            # What is not finite becomes null: an n that no number has.
+            if b"n" in data and array.dtype.kind == "f" and nan_policy != "null":
+                data = orjson.dumps(listed(spec.name, array, nan_policy))
+            told.append(b'%b"data":%b}' % (opening, data))
+    # The number of an event is ours, and needs no escapes.
+    start = _model(answer.model, answer.version, answer.id)
+    head = b'%b"parameters":{"event_id":"%b"},"outputs":[%b]}' % (start, answer.event_id.encode(), b",".join(told))
+    if not tail:
+        return head, JSON, b""
+    return b"".join([head, *tail]), BYTES, b"%b: %d\r\n" % (HEADER.encode(), len(head))
 
 
 @functools.lru_cache(maxsize=1024)
@@ -88,9 +83,14 @@ def _opening(name: str, datatype: str, shape: tuple[int, ...]) -> bytes:
 
 
 @functools.lru_cache(maxsize=256)
-def _model(name: str, version: str) -> bytes:
-    """An answer up to its id."""
+def _named(name: str, version: str) -> bytes:
     return orjson.dumps({"model_name": name, "model_version": version})[:-1] + b","
+
+
+def _model(name: str, version: str, request_id: str) -> bytes:
+    """An answer up to its parameters."""
+    start = _named(name, version)
+    return b'%b"id":%b,' % (start, orjson.dumps(request_id)) if request_id else start
 
 
 def metadata(model: Description) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from serving.http.exchange import JSON
 from serving.rest import binary, codec, legacy
 from serving.rest import invocations as tables
 from serving.rest.binary import HEADER
@@ -13,16 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from serving.http.exchange import Exchange
+    from serving.rest.codec import Sent
     from staytrue.bundle import Bundle
     from staytrue.tensors import Answer, Parsed
 
-Sent = tuple[bytes, bytes, bytes]
-"""Body, media type, further header lines."""
-JSON = b"application/json"
 CSV = b"text/csv"
-BYTES = b"application/octet-stream"
-
-
 HEADER_LENGTH = HEADER.lower().encode()
 """As an exchange names it."""
 
@@ -32,20 +29,16 @@ class Dialect(NamedTuple):
 
     read: Callable[[Bundle, bytes], Parsed]
     write: Callable[[Answer], Sent]
+    lasting: bool = True
+    """Whether it holds for more than one request."""
 
 
 def v2(exchange: Exchange, policy: str) -> Dialect:
     """The Open Inference Protocol, with tensors in JSON or as bytes behind it."""
-
-    def write(answer: Answer) -> Sent:
-        body = codec.write(answer, policy)
-        if body.header_length is None:
-            return body.data, JSON, b""
-        return body.data, BYTES, b"%b: %d\r\n" % (HEADER.encode(), body.header_length)
-
+    write = partial(codec.write, nan_policy=policy)
     length = exchange.headers.get(HEADER_LENGTH)
     if length is None:
-        return Dialect(lambda _, body: codec.parse(body, policy), write)
+        return Dialect(partial(codec.read, nan_policy=policy), write)
     said = length.decode("latin-1")
     return Dialect(lambda bundle, body: binary.parse(body, said, policy, bundle.signature), write)
 
@@ -59,7 +52,7 @@ def v1(_: Exchange, policy: str) -> Dialect:
         parsed, columns = legacy.parse(body, bundle.signature, policy)
         return parsed
 
-    return Dialect(read, lambda answer: (legacy.write(answer, policy, columns=columns), JSON, b""))
+    return Dialect(read, lambda answer: (legacy.write(answer, policy, columns=columns), JSON, b""), lasting=False)
 
 
 def predictions(_: Exchange, policy: str) -> Dialect:

@@ -85,7 +85,7 @@ class Routes:
         if exchange.method != b"POST":
             raise self._method(exchange, "POST")
         self._rest.admit(exchange, "predict")
-        self._rest.infer(exchange, known.model, known.version, known.dialect(exchange, self._rest.settings.nan_policy))
+        self._rest.infer(exchange, known)
 
     def inference(self, exchange: Exchange) -> str | None:
         """The model that an inference asks; None where the request is none."""

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from serving.access import secret_of
 from serving.calls import Request, Written, hidden, request_id_of, trace_id_of
@@ -31,10 +34,11 @@ if TYPE_CHECKING:
 
     from serving.access import Access
     from serving.batching import Lane
+    from serving.calls import Call
     from serving.dataplane import Dataplane
     from serving.http.exchange import Exchange, Fault
     from serving.keyring import Scope
-    from serving.rest.dialects import Dialect
+    from serving.rest.routes import Inference
     from staytrue.server import ServingSection
 
 log = logging.getLogger(__name__)
@@ -50,6 +54,18 @@ _FAULTS: dict[int, type[StaytrueError]] = {
     431: TooLarge,
 }
 """What a connection refuses, in the domain's terms; all else is a bad request."""
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """What an address and its headers ask for, before the body is looked at."""
+
+    request: Request
+    beside_from: int
+    """A longer body is read in a thread."""
+    carried: bytes
+    """Header lines that come back with the answer."""
+    lasting: bool
+    """Whether it holds for all requests with the same head."""
 
 
 class Rest:
@@ -73,6 +89,10 @@ class Rest:
 
     def handle(self, exchange: Exchange) -> None:
         """Answer a request, now or later."""
+        head = exchange.head
+        if head is not None and head.prepared is not None:
+            self._ask(exchange, head.prepared)
+            return
         try:
             if exchange.fault is not None:
                 self._faulty(exchange, exchange.fault)
@@ -97,36 +117,16 @@ class Rest:
         )
         self.access.admit(secret, scope, time.monotonic())
 
-    def infer(self, exchange: Exchange, model: str, version: str | None, dialect: Dialect) -> None:
+    def infer(self, exchange: Exchange, found: Inference) -> None:
         """Submit an inference; its answer is sent when it is there."""
-        headers = exchange.headers
         try:
-            request = self._request(exchange, model, version, dialect)
+            prepared = self._prepared(exchange, found)
         except StaytrueError as error:
-            self.dataplane.refuse(PROTOCOL, model, error)
+            self.dataplane.refuse(PROTOCOL, found.model, error)
             raise
-
-        def done(outcome: Written | StaytrueError) -> None:
-            if threading.get_ident() == self._thread:
-                tell(outcome)
-            else:
-                self._later(tell, outcome)
-
-        def tell(outcome: Written | StaytrueError) -> None:
-            exchange.on_cancel = None
-            if isinstance(outcome, Written):
-                body, kind, more = outcome.body
-                exchange.answer(200, body, kind=kind, headers=more + _carried(request, outcome.event_id))
-            else:
-                self.refuse(exchange, outcome, _carried(request, ""))
-
-        beside = len(exchange.body) > BESIDE_BYTES and HEADER_LENGTH not in headers
-        beside = beside or b"content-encoding" in headers
-        call = self.dataplane.submit(request, done, beside=beside, wake=False)
-        if call.outcome is None:
-            exchange.on_cancel = lambda: self.dataplane.cancel(call, Cancelled("request", "the caller hung up"))
-            if call.lane is not None:
-                self._touch(call.lane)
+        if exchange.head is not None and prepared.lasting and self.access.everybody:
+            exchange.head.prepared = prepared
+        self._ask(exchange, prepared)
 
     def refuse(self, exchange: Exchange, error: Exception, headers: bytes = b"") -> None:
         """Answer with an error by the table; a fault of ours with an id, its text only in the log."""
@@ -152,24 +152,64 @@ class Rest:
 
         self.dataplane.helpers.submit(run)
 
-    def _request(self, exchange: Exchange, model: str, version: str | None, dialect: Dialect) -> Request:
-        headers, body, limit = exchange.headers, exchange.body, self.settings.max_body_bytes
+    def _prepared(self, exchange: Exchange, found: Inference) -> Prepared:
+        headers, limit = exchange.headers, self.settings.max_body_bytes
         packed, said = headers.get(b"content-encoding"), headers.get(b"request-timeout")
-        return Request(
-            model=model,
-            version=version,
+        dialect = found.dialect(exchange, self.settings.nan_policy)
+        coding = bodies.coding_of(headers.get(b"accept-encoding", b""))
+        request = Request(
+            model=found.model,
+            version=found.version,
             protocol=PROTOCOL,
             read=(
-                (lambda bundle: dialect.read(bundle, body))
+                dialect.read
                 if packed is None
-                else (lambda bundle: dialect.read(bundle, bodies.unpacked(body, packed, limit)))
+                else (lambda bundle, body: dialect.read(bundle, bodies.unpacked(body, packed, limit)))
             ),
-            write=dialect.write,
+            write=dialect.write if coding is None else (lambda answer: bodies.packed(dialect.write(answer), coding)),
             request_id=request_id_of(exchange.text(b"x-request-id"), "header X-Request-Id"),
             trace_id=trace_id_of(exchange.text(b"traceparent")),
             sticky=exchange.text(b"x-sticky-id"),
             deadline=_FOREVER if said is None else _deadline(said),
         )
+        beside_from = 0 if packed is not None else sys.maxsize if HEADER_LENGTH in headers else BESIDE_BYTES
+        return Prepared(request, beside_from, _carried(request), lasting=said is None and dialect.lasting)
+
+    def _ask(self, exchange: Exchange, prepared: Prepared) -> None:
+        """Submit what is prepared, with this body."""
+        body = exchange.body
+        call = self.dataplane.submit(
+            prepared.request,
+            self._tell,
+            body,
+            (exchange, prepared),
+            beside=len(body) > prepared.beside_from,
+            wake=False,
+        )
+        if call.outcome is None:
+            exchange.on_cancel, exchange.work = self._hung_up, call
+            lane = call.lane
+            if lane is not None and lane not in self._touched:
+                self._touch(lane)
+
+    def _tell(self, call: Call) -> None:
+        if threading.get_ident() != self._thread:
+            self._later(self._tell, call)
+            return
+        exchange, prepared = call.caller
+        exchange.work = call.caller = None  # they hold each other
+        outcome = call.outcome
+        if isinstance(outcome, Written):
+            body, kind, more = outcome.body
+            lines = b"%bX-Event-Id: %b\r\n%b" % (more, call.id.encode(), prepared.carried)
+            exchange.to.send(exchange, 200, body, kind, lines)
+        else:
+            assert outcome is not None  # noqa: S101 - it is told of with its outcome
+            self.refuse(exchange, outcome, prepared.carried)
+
+    def _hung_up(self, exchange: Exchange) -> None:
+        self.dataplane.cancel(exchange.work, Cancelled("request", "the caller hung up"))
+        exchange.work = None
 
     def _touch(self, lane: Lane) -> None:
         """Run the lane once all that has arrived in this turn of the loop is in it: a batch that nobody waited for."""
@@ -217,9 +257,9 @@ def _lines(error: StaytrueError) -> bytes:
     return b"".join(f"{name}: {value}\r\n".encode("latin-1") for name, value in errors.headers(error).items())
 
 
-def _carried(request: Request, event_id: str) -> bytes:
-    """What comes back with an answer: the event, the caller's id and trace."""
-    lines = b"X-Event-Id: %b\r\n" % event_id.encode() if event_id else b""
+def _carried(request: Request) -> bytes:
+    """What comes back with an answer: the caller's id and trace."""
+    lines = b""
     if request.request_id:
         lines += b"X-Request-Id: %b\r\n" % request.request_id.encode()
     if request.trace_id:

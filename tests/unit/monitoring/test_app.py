@@ -226,7 +226,9 @@ def test_reports_are_listed_and_served_in_an_origin_of_their_own(rig: Rig, clien
 
 def test_metrics_tell_what_was_collected_found_and_done(rig: Rig, client: Client) -> None:
     rig.script.drift, rig.script.quality = {2: 0.5, 3: 1.5, 4: 2.5}, {4: 0.7}
-    rig.events.append([encode(Heartbeat(worker="w", time=rig.now - 3, ready=True, in_flight=2, resident_bytes=9))])
+    rig.events.append(
+        [encode(Heartbeat(worker="w", time=rig.now - 3, ready=True, in_flight=2, resident_bytes=9, shadows_dropped=4))]
+    )
     rig.log(rig.event(rig.start, status="invalid_input"))
     rig.live(0, 4)
     rig.parts.vitals.failed_ticks = 1
@@ -244,6 +246,7 @@ def test_metrics_tell_what_was_collected_found_and_done(rig: Rig, client: Client
         'staytrue_heartbeat_age_seconds{worker="w"} 3.0',
         'staytrue_in_flight_requests{worker="w"} 2.0',
         'staytrue_worker_resident_bytes{worker="w"} 9.0',
+        'staytrue_worker_shadows_dropped_total{worker="w"} 4.0',
         'staytrue_worker_ready{worker="w"} 1.0',
         'staytrue_drift_evidence_ratio{detector="fake",feature="x",model="toy",version="1"} 2.5',
         'staytrue_quality_value{model="toy",version="1"} 2.0',

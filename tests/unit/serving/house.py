@@ -66,8 +66,8 @@ class House:
         await self._end.wait()
         await self.server.drain(5.0)
 
-    def _attach(self, bundle: Bundle, runtime: Runtime) -> Lane:
-        return self.dataplane.attach(bundle, runtime)
+    def _attach(self, bundle: Bundle, runtime: Runtime, row_seconds: float) -> Lane:
+        return self.dataplane.attach(bundle, runtime, row_seconds)
 
     def events(self) -> list[Event]:
         """Everything logged so far."""

@@ -16,6 +16,7 @@ import pytest
 import tritonclient.http
 
 from serving.keyring import Key, digest_of, write
+from serving.rest import bodies
 from serving.runtimes.fake import FakeRuntime
 from tests.unit.serving.house import House
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    import httpx
     from numpy.typing import NDArray
 
     from serving.runtimes.base import Runtime
@@ -221,6 +223,31 @@ def test_tensors_as_bytes_by_tritons_client_are_those_in_json(house: House) -> N
         assert told.as_numpy("total").tolist() == [[15.0], [6.0]]
     wanted = [tritonclient.http.InferRequestedOutput("total", class_count=1)]
     assert client.infer("tiny", inputs, outputs=wanted).as_numpy("total").tolist() == [[b"15.0:0"], [b"6.0:0"]]
+    client.close()
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+def test_a_long_answer_is_compressed_for_who_takes_it_so(
+    house: House, coding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(accepted: str) -> httpx.Response:
+        return house.client.post(INFER, content=BODY, headers={"Accept-Encoding": accepted})
+
+    assert "content-encoding" not in ask(coding).headers  # too short to be worth it
+    monkeypatch.setattr(bodies, "PACKED_FROM", 1)
+    told = ask(coding)
+    assert (told.headers["content-encoding"], told.headers["vary"]) == (coding, "Accept-Encoding")
+    assert told.json()["outputs"][0]["data"] == [TOTAL]
+    assert [ask(accepted).headers.get("content-encoding") for accepted in ("br", f"{coding};q=0", "")] == [None] * 3
+    client = tritonclient.http.InferenceServerClient(house.address.removeprefix("http://"))
+    given = tritonclient.http.InferInput("number", [1, 1], "FP32")
+    given.set_data_from_numpy(np.array([[1.5]], np.float32))
+    kind = tritonclient.http.InferInput("kind", [1, 1], "BYTES")
+    kind.set_data_from_numpy(np.array([["b"]], object))
+    count = tritonclient.http.InferInput("count", [1, 1], "INT64")
+    count.set_data_from_numpy(np.array([[10]], np.int64))
+    answer = client.infer("tiny", [given, kind, count], response_compression_algorithm=coding)
+    assert answer.as_numpy("total").tolist() == [[15.0]]
     client.close()
 
 

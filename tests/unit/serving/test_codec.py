@@ -156,7 +156,7 @@ def answer(array: Any, *, datatype: str = "FP32", **asked: Any) -> Answer:
 
 def told(array: Any, policy: str = "reject", **asked: Any) -> dict[str, Any]:
     """The one output as JSON tells it."""
-    output: dict[str, Any] = json.loads(codec.write(answer(array, **asked), policy).data)["outputs"][0]
+    output: dict[str, Any] = json.loads(codec.write(answer(array, **asked), policy)[0])["outputs"][0]
     return output
 
 
@@ -170,8 +170,8 @@ def test_nan_never_appears_bare() -> None:
 
 def test_answer_carries_id_event_and_version() -> None:
     written = codec.write(answer(np.zeros((1, 1), dtype=np.float32)), "reject")
-    assert written.header_length is None
-    said = json.loads(written.data)
+    assert written[1:] == (b"application/json", b"")
+    said = json.loads(written[0])
     assert (said["id"], said["model_name"], said["model_version"]) == ("id", "m", "1")
     assert said["parameters"] == {"event_id": "e"}
     assert said["outputs"] == [{"name": "y", "datatype": "FP32", "shape": [1, 1], "data": [0.0]}]
@@ -186,7 +186,7 @@ def test_numbers_are_written_as_the_thorough_way_writes_them() -> None:
         np.array([["ü", "n"]]),
     ):
         kept = answer(array)
-        assert json.loads(codec.write(kept, "reject").data) == written(kept, "reject")
+        assert json.loads(codec.write(kept, "reject")[0]) == written(kept, "reject")
 
 
 def test_outputs_asked_for_as_bytes_stand_behind_the_json_in_their_order() -> None:
@@ -202,8 +202,8 @@ def test_outputs_asked_for_as_bytes_stand_behind_the_json_in_their_order() -> No
         ),
         "reject",
     )
-    assert made.header_length is not None
-    head, tail = json.loads(made.data[: made.header_length]), made.data[made.header_length :]
+    text, tail = parts(made)
+    head = json.loads(text)
     assert [output["parameters"] for output in head["outputs"] if "data" not in output] == [
         {"binary_data_size": 8},
         {"binary_data_size": 6},
@@ -213,9 +213,17 @@ def test_outputs_asked_for_as_bytes_stand_behind_the_json_in_their_order() -> No
     assert from_raw(tail[8:], "BYTES", [1, 1], "b").tolist() == [["ü"]]
 
 
+def parts(made: codec.Sent) -> tuple[bytes, bytes]:
+    """JSON, and the bytes behind it."""
+    data, kind, lines = made
+    assert kind == b"application/octet-stream"
+    length = int(lines.removeprefix(b"Inference-Header-Content-Length: "))
+    return data[:length], data[length:]
+
+
 def test_bytes_say_nan_whatever_the_policy() -> None:
     made = codec.write(answer(np.array([[np.nan]], np.float32), binary=True), "reject")
-    assert np.isnan(np.frombuffer(made.data[made.header_length :], np.float32)).all()
+    assert np.isnan(np.frombuffer(parts(made)[1], np.float32)).all()
 
 
 def test_an_output_asked_for_as_classes_is_told_by_value_place_and_name() -> None:

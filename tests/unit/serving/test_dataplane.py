@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from serving.calls import Request, Written
+from serving import endings
+from serving.calls import Call, Request, Written
 from serving.dataplane import Dataplane
+from serving.heartbeat import Pulse
 from serving.registry import Registry
 from serving.runtimes.fake import FakeMaker, FakeRuntime
 from staytrue.errors import Cancelled, DeadlineExceeded, InvalidInput, Overloaded, StaytrueError, Unavailable
@@ -50,8 +52,8 @@ class House:
         self.runs.clear()
         self.running.clear()
 
-    def _attach(self, bundle: Bundle, runtime: Runtime) -> Lane:
-        return self.dataplane.attach(bundle, runtime)
+    def _attach(self, bundle: Bundle, runtime: Runtime, row_seconds: float) -> Lane:
+        return self.dataplane.attach(bundle, runtime, row_seconds)
 
     def _answer(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         numbers = inputs["number"]
@@ -83,12 +85,12 @@ class Asked:
     """A request on its way."""
 
     def __init__(self, dataplane: Dataplane, request: Request) -> None:
-        self._told: list[Written | StaytrueError] = []
+        self._told: list[Written | StaytrueError | None] = []
         self._ended = threading.Event()
         self.call = dataplane.submit(request, self._done)
 
-    def _done(self, told: Written | StaytrueError) -> None:
-        self._told.append(told)
+    def _done(self, call: Call) -> None:
+        self._told.append(call.outcome)
         self._ended.set()
 
     def told(self) -> Any:
@@ -110,7 +112,7 @@ def request(number: float, rows: int, version: str | None = None, **how: Any) ->
         "tiny",
         version,
         "test",
-        read=lambda _: parsed,
+        read=lambda *_: parsed,
         write=lambda answer: answer.outputs[0][1].ravel().tolist(),
         **how,
     )
@@ -272,10 +274,22 @@ def test_a_shadow_is_asked_the_same_and_nobody_is_told(
     assert (house.dataplane.answered, house.dataplane.in_flight) == (1, 0)
 
 
+def test_what_a_shadow_that_falls_behind_does_not_see_is_counted(
+    make: Callable[..., House], store: Store, publishing: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endings, "SHADOW_ROWS", 0)
+    store.set_shadow("tiny", publishing(3.0), reason="test")
+    house = make()
+    assert [house.ask(2.0).told() for _ in range(3)] == [[4.0]] * 3
+    assert [event.role for event in house.events()] == ["champion"] * 3
+    assert house.dataplane.shadows_dropped == 3
+    assert Pulse(house.dataplane, "w").beat().shadows_dropped == 3
+
+
 def test_what_cannot_be_read_leaves_an_event_and_the_next_is_answered(make: Callable[..., House]) -> None:
     house = make()
 
-    def broken(_: Any) -> Any:
+    def broken(*_: Any) -> Any:
         raise InvalidInput("message", "is none")
 
     refused = Asked(house.dataplane, Request("tiny", None, "test", read=broken, write=lambda _: b"")).told()

@@ -61,7 +61,7 @@ def read(dtype: int, shape: list[int], **values: Any) -> Any:
     message = proto.PredictRequest()
     message.inputs["x"].CopyFrom(tensor(dtype, shape, **values))
     query = tfserving.open_query(message.SerializeToString(), LIMIT)
-    (given,) = query.read(Any).inputs  # type: ignore[arg-type]
+    (given,) = query.read(Any, b"").inputs  # type: ignore[arg-type]
     return given
 
 
@@ -177,7 +177,7 @@ def test_an_unknown_rank_is_no_shape() -> None:
         proto.TensorProto(dtype=proto.DT_FLOAT, tensor_shape=proto.TensorShapeProto(unknown_rank=True))
     )
     with pytest.raises(InvalidInput, match="tensor_shape: expected sizes, got an unknown rank"):
-        tfserving.open_query(message.SerializeToString(), LIMIT).read(Signature(inputs=[], outputs=[]))  # type: ignore[arg-type]
+        tfserving.open_query(message.SerializeToString(), LIMIT).read(Signature(inputs=[], outputs=[]), b"")  # type: ignore[arg-type]
 
 
 def test_every_datatype_of_a_signature_has_a_type_there() -> None:

@@ -48,7 +48,7 @@ class Rig:
         self.made.append((version, made))
         return made
 
-    def _attach(self, bundle: Bundle, runtime: Runtime) -> ClosingLane:
+    def _attach(self, bundle: Bundle, runtime: Runtime, _: float) -> ClosingLane:
         assert runtime.ready()
         return ClosingLane(self.order, bundle.version)
 
@@ -72,7 +72,7 @@ class Rig:
             lease = self.lease(sticky=f"user-{number}")
             shadow = lease.shadow.bundle.version if lease.shadow else None
             seen.add((lease.loaded.bundle.version, lease.role, shadow))
-            self.registry.release(lease)
+            self.registry.release([lease])
         return seen
 
     def loads(self, version: str) -> int:
@@ -151,7 +151,7 @@ def test_a_shadow_is_held_with_each_call_that_names_no_version(rig: Rig) -> None
     rig.follow(champion="1")
     assert not lease.shadow.runtime.closed  # type: ignore[attr-defined]
     rig.registry.hold(lease.shadow)
-    rig.registry.release(lease)
+    rig.registry.release([lease])
     assert not rig.order  # its request has ended, its own answer has not
     rig.registry.release_one(lease.shadow)
     until(lambda: rig.order == ["lane 3", "runtime 3"])
@@ -234,7 +234,7 @@ def test_the_version_named_longest_ago_goes_first(rig: Rig, publishing: Callable
         publishing(factor)
     for version in ("2", "3", "4"):
         rig.registry.pin("tiny", version)
-    rig.registry.release(rig.lease("2"))
+    rig.registry.release([rig.lease("2")])
     rig.registry.pin("tiny", "5")
     assert sorted(rig.registry.model("tiny").pinned) == ["2", "4", "5"]
     until(lambda: rig.order == ["lane 3", "runtime 3"])
@@ -243,7 +243,7 @@ def test_the_version_named_longest_ago_goes_first(rig: Rig, publishing: Callable
 def test_a_version_is_warmed_up_with_one_row_and_with_several_before_its_lane_is_attached(rig: Rig) -> None:
     (_, runtime) = rig.made[0]
     assert isinstance(runtime, ClosingRuntime)
-    assert runtime.rows == [1, 8]
+    assert runtime.rows == [8, 1, 1, 1]
 
 
 def test_a_lane_that_cannot_be_attached_leaves_the_old_version_serving(store: Store) -> None:
@@ -285,7 +285,7 @@ def test_freeing_happens_beside_the_thread_that_ends_the_last_call(rig: Rig) -> 
 
     runtime.close = slowly
     rig.follow(champion="2")
-    rig.registry.release(lease)  # returns at once
+    rig.registry.release([lease])  # returns at once
     until(lambda: bool(where))
     assert where[0].startswith("closing")
     assert not runtime.closed
@@ -313,7 +313,7 @@ def test_the_end_frees_everything_once_also_what_is_held(rig: Rig) -> None:
     lease = rig.lease()
     rig.follow(champion="2")
     rig.registry.close()
-    rig.registry.release(lease)
+    rig.registry.release([lease])
     assert sorted(rig.order) == sorted(f"{part} {version}" for version in "123" for part in ("lane", "runtime"))
     rig.registry.refresh()  # a look that comes too late
     assert rig.registry.names() == []
@@ -343,7 +343,7 @@ class Caller(threading.Thread):
         assert lease is not None
         for loaded in filter(None, (lease.loaded, lease.shadow)):
             assert loaded.runtime.run(self.row)["total"][0, 0] == float(loaded.bundle.version)
-        self._registry.release(lease)
+        self._registry.release([lease])
         self.answered += 1
 
 

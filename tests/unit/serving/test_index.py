@@ -90,7 +90,7 @@ def test_an_unloaded_model_is_freed_after_its_last_call_and_refuses_others(rig: 
     lease = rig.lease()
     rig.registry.unload("tiny")
     assert states(rig.registry) == {"1": "UNLOADING", "2": "UNAVAILABLE", "3": "UNAVAILABLE"}
-    rig.registry.release(lease)
+    rig.registry.release([lease])
     until(lambda: rig.order == ["lane 1", "runtime 1"])
     until(lambda: states(rig.registry)["1"] == "UNAVAILABLE")
     assert reason(rig.registry, "1") == "was unloaded"
@@ -119,7 +119,7 @@ def test_a_load_loads_anew_what_is_in_memory_and_frees_the_old(rig: Rig) -> None
     rig.registry.load("tiny")
     assert [version for version, _ in rig.made] == ["1", "2", "1", "2"]
     assert lease.loaded.retired
-    rig.registry.release(lease)
+    rig.registry.release([lease])
     until(lambda: len(rig.order) == 4)
     assert [runtime.closed for _, runtime in rig.made] == [True, True, False, False]
 

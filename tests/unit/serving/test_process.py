@@ -331,3 +331,26 @@ def point_at(store: Store, version: str) -> None:
     fresh = path.with_name("fresh")
     fresh.write_bytes(to_json(Aliases(revision=old.revision + 1, champion=version)))
     fresh.rename(path)
+
+
+def test_both_protocols_have_one_bound_for_what_they_hold(
+    store: Store, tmp_path: Path, start: Callable[[], Service]
+) -> None:
+    assert store.models() == ["tiny"]
+    bound = "max_body_bytes: 400000, max_inflight_bytes: 400000"
+    (tmp_path / "staytrue.yaml").write_text(PROJECT.replace("max_body_bytes: 4000000", bound))
+    server = start()
+    request = proto.ModelInferRequest(model_name="tiny", raw_input_contents=[b"x" * 200_000])
+    host, _, port = server.address.removeprefix("http://").partition(":")
+
+    def refused() -> str:
+        with grpc.insecure_channel(server.grpc) as channel, pytest.raises(grpc.RpcError) as told:
+            GRPCInferenceServiceStub(channel).ModelInfer(request, timeout=20)
+        return str(told.value.details())
+
+    assert "400000 at most" not in refused()
+    with socket.create_connection((host, int(port))) as half:
+        half.sendall(b"POST %b HTTP/1.1\r\nHost: h\r\nContent-Length: 390000\r\n\r\n" % INFER.encode())
+        half.sendall(b"y" * 300_000)
+        until(lambda: "400000 at most" in refused())
+    until(lambda: "400000 at most" not in refused())

@@ -10,7 +10,7 @@ import pytest
 from staytrue.errors import CorruptData
 from staytrue.eventlog import Reader, Writer
 from staytrue.places import Position, at_end
-from staytrue.segments import alive, frame, numbers, read_from, scan, seed_of, segment, size, writers
+from staytrue.segments import alive, frames, numbers, read_from, scan, seed_of, segment, size, writers
 from tests.unit.staytrue.test_eventlog import drain
 
 if TYPE_CHECKING:
@@ -130,8 +130,8 @@ def test_a_damaged_end_of_a_living_writer_is_passed_when_more_comes(tmp_path: Pa
 
 def test_a_payload_that_imitates_a_record_is_not_one() -> None:
     seed = seed_of("the writer")
-    forged = frame(b"forged", seed_of("a guess"))
-    damaged = bytearray(frame(forged, seed) + frame(b"next", seed))
+    forged = frames([b"forged"], seed_of("a guess"))
+    damaged = bytearray(frames([forged, b"next"], seed))
     damaged[5] ^= 0xFF
     assert scan(bytes(damaged), seed).payloads == [b"next"]
 
