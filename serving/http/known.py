@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 MOST_MISSES = 64
 """Unknown heads in a row, after which a caller's are not looked up any more: each of them is another."""
+UNCOUNTED_BYTES = 4096
+"""Bodies up to here that come whole are not counted: of those ``max_connections`` is bound enough."""
 _MOST = 1024
 _LONGEST = 1024
 END = b"\r\n\r\n"
@@ -72,14 +74,17 @@ class Memory:
         server = self._server
         end = data.find(END) + len(END)
         head = server.known.known.get(data[:end])
-        if head is None or len(data) != end + head.length or server.inflight.full(head.length):
+        if head is None or len(data) != end + head.length:
             self._misses += 1
             return None
-        self._misses = 0
         exchange = Exchange(self._to, head.method, head.path, head.query, head.headers, True, head)  # noqa: FBT003
-        if head.length:
-            exchange.body, exchange.held = data[end:], head.length
+        if head.length > UNCOUNTED_BYTES:
+            if server.inflight.full(head.length):
+                return None
+            exchange.held = head.length
             server.held += head.length
+        exchange.body = data[end:]
+        self._misses = 0
         return exchange
 
     def learn(self, data: bytes, exchange: Exchange) -> None:

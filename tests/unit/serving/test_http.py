@@ -14,7 +14,6 @@ from serving.http.rules import LONGEST_HEAD, LONGEST_TARGET, MOST_HEADERS
 from tests.http_wire import (
     BODY_BYTES,
     GET,
-    HELD_BYTES,
     HOST,
     LOOPS,
     Caller,
@@ -225,20 +224,20 @@ def test_who_goes_on_sending_after_its_refusal_is_thrown_away_and_at_last_broken
 
 
 def test_all_bodies_together_have_a_limit_that_is_told_by_429() -> None:
-    caller = Caller(Handler(at_once=False), body_bytes=HELD_BYTES)
+    caller = Caller(Handler(at_once=False), body_bytes=20_000, held_bytes=20_000)
     connections = []
     for _ in range(2):
-        caller.send(post(b"y" * 2400))
+        caller.send(post(b"y" * 9600))
         connections.append(caller.connection)
         caller.again()
-    assert caller.server.held == 4800
-    caller.send(post(b"y" * 2400))
-    assert caller.server.held == 4800
+    assert caller.server.held == 19_200
+    caller.send(post(b"y" * 9600))
+    assert caller.server.held == 19_200
     handler = handler_of(caller)
     handler.answer(handler.waiting.pop())
     assert statuses(caller) == [429]
     handler.answer()
-    caller.send(post(b"y" * 2400))
+    caller.send(post(b"y" * 9600))
     assert handler.seen[-1][-1] == 200
     for connection in connections:
         connection.connection_lost(None)

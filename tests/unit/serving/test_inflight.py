@@ -28,15 +28,15 @@ def test_what_ports_hold_is_bounded_together() -> None:
 
 @pytest.mark.parametrize("times", [1, 3], ids=["an unknown head", "a known head"])
 def test_a_body_over_http_is_refused_for_what_another_port_holds(times: int) -> None:
-    inflight = Inflight(5_000)
+    inflight = Inflight(50_000)
     other = Port(inflight)
-    caller = Caller(Handler(), inflight=inflight)
+    caller = Caller(Handler(), inflight=inflight, body_bytes=20_000)
     for _ in range(times - 1):
-        assert caller.send(post(b"y" * 900))[-1].status == 200
-    other.held = 4_500
-    told = caller.send(post(b"y" * 900))[-1]
+        assert caller.send(post(b"y" * 9000))[-1].status == 200
+    other.held = 45_000
+    told = caller.send(post(b"y" * 9000))[-1]
     assert told.status == 429
-    assert b"5000 at most" in told.body
+    assert b"50000 at most" in told.body
     other.held = 0
-    assert [told.status for told in caller.send(post(b"y" * 900))][-1] == 200
+    assert [told.status for told in caller.send(post(b"y" * 9000))][-1] == 200
     assert inflight.total() == 0
