@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from serving import allocator
 from staytrue.errors import CorruptData, StaytrueError
 from staytrue.signature import NUMPY
 
@@ -118,6 +119,7 @@ class Closer:
             free(loaded)
         finally:
             then(loaded)
+        allocator.trim()
 
 
 def free(loaded: Loaded) -> None:

@@ -43,6 +43,9 @@ class OnnxRuntime:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = _LOG_ERRORS_ONLY
+        # A plan of memory is made and kept for each shape, each a block of its own: with batches of any size the arena
+        # falls to pieces and grows for as long as new sizes come, by half of what the largest batch needs.
+        options.enable_mem_pattern = all(size >= 0 for spec in signature.inputs for size in spec.shape)
         try:
             self._session: Any = ort.InferenceSession(
                 str(path), options, providers=arguments(provider, device_id), enable_fallback=0
