@@ -15,6 +15,7 @@ from serving.runtimes.fake import FakeRuntime
 from serving.runtimes.onnx import OnnxRuntime
 from staytrue.errors import CorruptData, InvalidInput, StaytrueError, Unavailable
 from staytrue.signature import Signature, TensorSpec
+from tests.load import loops
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,6 +111,19 @@ def test_every_runtime_refuses_once_it_was_closed_also_twice(runtime: Runtime, r
     runtime.close()
     with pytest.raises(Unavailable, match="was closed"):
         runtime.run(row)
+
+
+def test_a_run_that_never_ends_is_broken_off_when_its_model_is_closed(tmp_path: Path) -> None:
+    onnx.save(loops.graph(0), tmp_path / "loops.onnx")
+    runtime = OnnxRuntime(tmp_path / "loops.onnx", loops.SIGNATURE)
+    assert runtime.run({"turns": np.array([[7]])})["done"].tolist() == [[7]]
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(runtime.run, {"turns": np.array([[loops.FOREVER]])})
+        while not runtime._running:
+            assert not run.done()
+        runtime.close()
+        with pytest.raises(Unavailable, match="was closed"):
+            run.result(timeout=10)
 
 
 def test_the_fake_counts_and_closes() -> None:
