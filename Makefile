@@ -3,7 +3,7 @@ BIN := .venv/bin
 EXTRAS := serving,training,monitoring,torchserve,dev
 LOCKING := build/locking
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt fmt-check lint types imports docs docs-check test cover check bench fuzz demo lock clean
+.PHONY: help setup fmt fmt-check lint types imports docs docs-check test soak cover check bench fuzz demo lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -17,6 +17,9 @@ demo: setup ## the whole loop on a year of real data; KEEP=1 leaves server and s
 
 test: setup ## all tests, end-to-end ones included; ARGS="-k name" goes to pytest
 	$(BIN)/python -m pytest $(ARGS)
+
+soak: setup ## overload and reloads of the server for their full time, some minutes; prints what it measured
+	$(BIN)/python -m pytest -m soak tests/load $(ARGS)
 
 check: fmt-check lint types imports docs-check test ## everything that CI checks
 

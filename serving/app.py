@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
+from serving import allocator
 from serving.access import Access
 from serving.dataplane import Dataplane
 from serving.grpc.server import Grpc
@@ -44,6 +45,7 @@ def run(settings: ServingSection, store: Path, ports: Ports, open_writer: Callab
     Raises:
         InvalidConfig: what is to run the models is not here, or a file of keys or certificates is wrong.
     """
+    allocator.restrain()
     access, context = Access(settings.keys), context_of(settings)
     with maker(settings) as make:
         log.info("models run in %s", make.description)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from serving import allocator
 from serving.contract import Contract
 from staytrue.errors import CorruptData, StaytrueError
 from staytrue.signature import NUMPY
@@ -129,6 +130,7 @@ class Closer:
             free(loaded)
         finally:
             then(loaded)
+        allocator.trim()
 
 
 def free(loaded: Loaded) -> None:

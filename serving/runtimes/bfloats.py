@@ -19,11 +19,11 @@ _ONNX_BFLOAT16 = 16
 
 
 def run(
-    session: Any, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]], brain: set[str]
+    session: Any, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]], brain: set[str], how: Any
 ) -> dict[str, NDArray[Any]]:
-    """Run a graph some of whose inputs and outputs, ``brain``, are bfloat16."""
+    """Run a graph some of whose inputs and outputs, ``brain``, are bfloat16; ``how`` are ONNX Runtime's run options."""
     given = {name: _given(array, brain=name in brain) for name, array in inputs.items()}
-    values = session.run_with_ort_values(list(outputs), given)
+    values = session.run_with_ort_values(list(outputs), given, how)
     return {name: _taken(value, brain=name in brain) for name, value in zip(outputs, values, strict=True)}
 
 

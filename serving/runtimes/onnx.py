@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from typing import TYPE_CHECKING, Any, Self
 
 import onnxruntime as ort
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _LOG_ERRORS_ONLY = 3
+CLOSE_SECONDS = 2.0
+"""For a run that is broken off to end: it does between two operators."""
 
 
 class OnnxRuntime:
@@ -43,6 +47,9 @@ class OnnxRuntime:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = _LOG_ERRORS_ONLY
+        # A plan of memory is made and kept for each shape, each a block of its own: with batches of any size the arena
+        # falls to pieces and grows for as long as new sizes come, by half of what the largest batch needs.
+        options.enable_mem_pattern = all(size >= 0 for spec in signature.inputs for size in spec.shape)
         try:
             self._session: Any = ort.InferenceSession(
                 str(path), options, providers=arguments(provider, device_id), enable_fallback=0
@@ -54,6 +61,8 @@ class OnnxRuntime:
         self._brain = {side.name for side in sides if side.type == bfloats.TYPE}
         if self._brain and any(side.type == "tensor(string)" for side in sides):
             raise CorruptData(str(path), "has texts and bfloat16, which ONNX Runtime's Python cannot take together")
+        self._how, self._running = ort.RunOptions(), set[int]()
+        """Of all runs; and threads that are in one."""
         self._outputs = [spec.name for spec in signature.outputs]
         self._match(
             "input", [spec.name for spec in signature.inputs], [i.name for i in self._session.get_inputs()], path
@@ -67,24 +76,40 @@ class OnnxRuntime:
             InvalidInput: the graph refused these values, an index out of range for example.
             Unavailable: after ``close``.
         """
-        session = self._session
-        if session is None:
-            raise Unavailable("model", "was closed")
+        thread = threading.get_ident()
+        self._running.add(thread)
         try:
-            if self._brain:
-                return bfloats.run(session, self._outputs, inputs, self._brain)
-            values = session.run(self._outputs, dict(inputs))
+            return self._run(inputs)
         except InvalidArgument as error:  # any other failure, memory that ran out for example, is not the caller's
             raise InvalidInput("model", f"could not run on this input: {first_line(error)}") from error
-        return dict(zip(self._outputs, values, strict=True))
+        except Exception as error:
+            if self._how.terminate and not isinstance(error, Unavailable):
+                raise Unavailable("model", "was closed during a run") from error
+            raise
+        finally:
+            self._running.discard(thread)
 
     def ready(self) -> bool:
         """A session in this process runs for as long as it is open."""
         return self._session is not None
 
     def close(self) -> None:
-        """Free the session."""
-        self._session = None
+        """Free the session, and break off what still runs: it is closed once all runs have ended, or stalled."""
+        self._session, self._how.terminate = None, True
+        until = time.monotonic() + CLOSE_SECONDS
+        while self._running:
+            if time.monotonic() > until:
+                log.warning("a run does not end though its model was closed: its operator takes too long")
+                return
+            time.sleep(0.002)
+
+    def _run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        session = self._session
+        if session is None:
+            raise Unavailable("model", "was closed")
+        if self._brain:
+            return bfloats.run(session, self._outputs, inputs, self._brain, self._how)
+        return dict(zip(self._outputs, session.run(self._outputs, dict(inputs), self._how), strict=True))
 
     @staticmethod
     def _match(side: str, wanted: list[str], found: list[str], path: Path) -> None:

@@ -15,6 +15,7 @@ from serving.runtimes.fake import FakeRuntime
 from serving.runtimes.onnx import OnnxRuntime
 from staytrue.errors import CorruptData, InvalidInput, StaytrueError, Unavailable
 from staytrue.signature import Signature, TensorSpec
+from tests.load import loops
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,11 +58,20 @@ def one_node(path: Path, operator: str, shape: list[int]) -> OnnxRuntime:
     value = helper.make_tensor_value_info
     node = helper.make_node(operator, ["w", "i"], ["y"])
     constant = helper.make_tensor("w", TensorProto.FLOAT, [3], [1.0, 2.0, 3.0])
-    inputs, outputs = [value("i", TensorProto.INT64, shape)], [value("y", TensorProto.FLOAT, None)]
+    sizes = [None if size < 0 else size for size in shape]
+    inputs, outputs = [value("i", TensorProto.INT64, sizes)], [value("y", TensorProto.FLOAT, None)]
     graph = helper.make_graph([node], "one", inputs, outputs, [constant])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
     spec = TensorSpec(name="i", datatype="INT64", shape=shape)
     return OnnxRuntime(path, Signature(inputs=[spec], outputs=[TensorSpec(name="y", datatype="FP32", shape=[-1])]))
+
+
+@pytest.mark.parametrize(("shape", "planned"), [([1], True), ([-1], False)])
+def test_memory_is_planned_ahead_only_for_a_shape_that_never_changes(
+    tmp_path: Path, shape: list[int], *, planned: bool
+) -> None:
+    runtime = one_node(tmp_path / "gather.onnx", "Gather", shape)
+    assert runtime._session.get_session_options().enable_mem_pattern is planned
 
 
 def test_values_that_the_graph_refuses_are_the_callers_fault(tmp_path: Path) -> None:
@@ -101,6 +111,19 @@ def test_every_runtime_refuses_once_it_was_closed_also_twice(runtime: Runtime, r
     runtime.close()
     with pytest.raises(Unavailable, match="was closed"):
         runtime.run(row)
+
+
+def test_a_run_that_never_ends_is_broken_off_when_its_model_is_closed(tmp_path: Path) -> None:
+    onnx.save(loops.graph(0), tmp_path / "loops.onnx")
+    runtime = OnnxRuntime(tmp_path / "loops.onnx", loops.SIGNATURE)
+    assert runtime.run({"turns": np.array([[7]])})["done"].tolist() == [[7]]
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(runtime.run, {"turns": np.array([[loops.FOREVER]])})
+        while not runtime._running:
+            assert not run.done()
+        runtime.close()
+        with pytest.raises(Unavailable, match="was closed"):
+            run.result(timeout=10)
 
 
 def test_the_fake_counts_and_closes() -> None:
