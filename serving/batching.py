@@ -60,6 +60,8 @@ class Lane:
         self._changed = threading.Condition(self._lock)
         self._runs: dict[int, tuple[float, list[Ticket]]] = {}
         self._threads = self._idle = 0
+        self._lent: set[int] = set()
+        """Threads of those who brought requests, while they run a batch."""
         self._stalled = self.closed = False
         self._slowest_row, self._usual = 0.0, math.inf
         self.rows = self.bytes = 0
@@ -126,6 +128,7 @@ class Lane:
             batch = self._next()
             if batch:
                 self._begin(batch)
+                self._lent.add(threading.get_ident())
             return batch
         finally:
             self._lock.release()
@@ -144,6 +147,8 @@ class Lane:
         with self._lock:
             running = [ticket for _, batch in self._runs.values() for ticket in batch if ticket.state == RUNNING]
             stalled = any(now - began > self._patience(batch) for began, batch in self._runs.values())
+            if stalled and self._lent:  # all whose requests that thread takes would wait for ever
+                self._runtime.break_off()
             if stalled != self._stalled:
                 log.error("%s %s", self._name, "does not come back from a run" if stalled else "runs again")
             self._stalled = stalled
@@ -179,6 +184,7 @@ class Lane:
                 batch = self._next()
                 self._begin(batch)
             self._run(batch)
+            del batch  # while this thread waits, its tensors need not
 
     def _wait(self) -> bool:
         """Under the lock: wait for something to run; False once there will be none."""
@@ -255,6 +261,7 @@ class Lane:
         now, rows = time.monotonic(), sum([ticket.rows for ticket in batch])
         with self._lock:
             began, _ = self._runs.pop(threading.get_ident())
+            self._lent.discard(threading.get_ident())
             ended = [ticket for ticket in batch if ticket.state == RUNNING]
             for ticket in ended:
                 ticket.state, ticket.ended = DONE, now

@@ -33,6 +33,9 @@ class Runtime(Protocol):
     def ready(self) -> bool:
         """Whether it can run now: false while what runs it is gone, for those that run elsewhere; does not wait."""
 
+    def break_off(self) -> None:
+        """End what runs now, if that can be done: it does not come back. Does not wait."""
+
     def close(self) -> None:
         """Free the model; once more does nothing."""
 

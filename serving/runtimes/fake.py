@@ -43,6 +43,9 @@ class FakeRuntime:
         """As ``well`` says."""
         return self.well and not self.closed
 
+    def break_off(self) -> None:
+        """A function cannot be broken off."""
+
     def close(self) -> None:
         """Refuse from now on."""
         self.closed = True

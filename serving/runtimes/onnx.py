@@ -78,13 +78,14 @@ class OnnxRuntime:
         """
         thread = threading.get_ident()
         self._running.add(thread)
+        how = self._how
         try:
-            return self._run(inputs)
+            return self._run(inputs, how)
         except InvalidArgument as error:  # any other failure, memory that ran out for example, is not the caller's
             raise InvalidInput("model", f"could not run on this input: {first_line(error)}") from error
         except Exception as error:
-            if self._how.terminate and not isinstance(error, Unavailable):
-                raise Unavailable("model", "was closed during a run") from error
+            if how.terminate and not isinstance(error, Unavailable):
+                raise Unavailable("model", "was closed during a run, or the run broken off") from error
             raise
         finally:
             self._running.discard(thread)
@@ -92,6 +93,11 @@ class OnnxRuntime:
     def ready(self) -> bool:
         """A session in this process runs for as long as it is open."""
         return self._session is not None
+
+    def break_off(self) -> None:
+        """End what runs now, between two operators; see :class:`serving.runtimes.base.Runtime`."""
+        how, self._how = self._how, ort.RunOptions()
+        how.terminate = True
 
     def close(self) -> None:
         """Free the session, and break off what still runs: it is closed once all runs have ended, or stalled."""
@@ -103,13 +109,13 @@ class OnnxRuntime:
                 return
             time.sleep(0.002)
 
-    def _run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    def _run(self, inputs: Mapping[str, NDArray[Any]], how: Any) -> dict[str, NDArray[Any]]:
         session = self._session
         if session is None:
             raise Unavailable("model", "was closed")
         if self._brain:
-            return bfloats.run(session, self._outputs, inputs, self._brain, self._how)
-        return dict(zip(self._outputs, session.run(self._outputs, dict(inputs), self._how), strict=True))
+            return bfloats.run(session, self._outputs, inputs, self._brain, how)
+        return dict(zip(self._outputs, session.run(self._outputs, dict(inputs), how), strict=True))
 
     @staticmethod
     def _match(side: str, wanted: list[str], found: list[str], path: Path) -> None:

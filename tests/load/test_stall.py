@@ -124,3 +124,32 @@ def test_a_run_that_never_comes_back_is_told_of_in_two_seconds_and_nobody_waits_
     assert time.monotonic() - began < STOP_SECONDS
     assert "loops does not come back from a run" in server.log.read_text()
     assert "Traceback" not in server.log.read_text()
+
+
+def test_a_brief_model_that_does_not_come_back_holds_up_callers_over_rest_for_two_seconds_at_most(
+    tmp_path: Path, serve: Callable[..., Service]
+) -> None:
+    loops.make_store(tmp_path / "store", 0)  # so brief that it is run in the thread that brings requests
+    server = serve(drain_seconds=1)
+    for _ in range(3):
+        assert ask(server, loops.INFER, loops.rest(0))[0] == 200
+    began = time.monotonic()
+    told = list[int]()
+    callers = [
+        threading.Thread(target=lambda turns=turns: told.append(ask(server, loops.INFER, loops.rest(turns))[0]))
+        for turns in (loops.FOREVER, 1, 1)
+    ]
+    for caller in callers:
+        caller.start()
+    assert ask(server, "/v2/health/live")[0] == 200
+    for caller in callers:
+        caller.join()
+    assert time.monotonic() - began < TOLD_SECONDS
+    assert 503 in told
+    assert set(told) <= {200, 503}
+    while ask(server, "/v2/health/ready")[0] != 200:
+        assert time.monotonic() - began < 2 * TOLD_SECONDS
+        time.sleep(0.02)
+    assert ask(server, loops.INFER, loops.rest(1))[0] == 200
+    assert server.stop() == 0
+    assert "Traceback" not in server.log.read_text()

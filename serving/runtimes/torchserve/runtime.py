@@ -81,6 +81,9 @@ class TorchServeRuntime:
         """Whether a worker of this model answers."""
         return self._name is not None and self._supervisor.ready(self._name)
 
+    def break_off(self) -> None:
+        """Nothing runs in this process: a thread only waits, and has its own time for that."""
+
     def close(self) -> None:
         """Have TorchServe let go of it."""
         name, self._name = self._name, None
