@@ -127,9 +127,14 @@ def _options(signature: Signature, provider: Provider, threads: int) -> ort.Sess
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _LOG_ERRORS_ONLY
+    # Threads that wait for a next run spin as they come, for many times as long as a small model takes.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # A plan of memory is made and kept for each shape, each a block of its own: with batches of any size an arena
     # falls to pieces and grows for as long as new sizes come, by half of what the largest batch needs.
     options.enable_mem_pattern = all(size >= 0 for spec in signature.inputs for size in spec.shape)
+    # An arena keeps what the largest batch needed, each version its own. Without one all versions share the memory of
+    # the C library, which gives back what is free; runs take as long.
+    options.enable_cpu_mem_arena = provider != "cpu"
     return options
 
 
