@@ -49,6 +49,9 @@ class ServingSection(Section):
         default=False, description="run on the processor, and say so, where the provider or its device is not there"
     )
     device_id: Annotated[int, Field(ge=0)] = Field(default=0, description="which GPU, for cuda and tensorrt")
+    device_memory_bytes: Count | None = Field(
+        default=None, description="most of a GPU's memory for each loaded version, for cuda and tensorrt; null: all"
+    )
     torchserve: TorchServeSection = TorchServeSection()
     models: list[str] = Field(default=[], description="names to serve; empty: all in the store")
     log: Path = Field(default=Path(".staytrue/events"), description="folder of the event log")

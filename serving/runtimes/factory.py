@@ -22,7 +22,11 @@ def maker(settings: ServingSection) -> RuntimeMaker:
     """
     if settings.runtime == "onnx":
         return OnnxMaker(
-            settings.provider, settings.device_id, threads=settings.threads, fallback=settings.provider_fallback
+            settings.provider,
+            settings.device_id,
+            threads=settings.threads,
+            fallback=settings.provider_fallback,
+            device_memory_bytes=settings.device_memory_bytes,
         )
     if settings.provider != "cpu":
         hint = "GPUs are ONNX Runtime's: set serving.runtime: onnx"

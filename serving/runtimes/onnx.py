@@ -11,6 +11,7 @@ import onnxruntime as ort
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
 from serving.runtimes import bfloats
+from serving.runtimes.bindings import Bindings, bindings
 from serving.runtimes.providers import arguments, check, demand, describe, first_line
 from staytrue.errors import CorruptData, InvalidConfig, InvalidInput, Unavailable
 
@@ -39,20 +40,21 @@ class OnnxRuntime:
     """
 
     def __init__(
-        self, path: Path, signature: Signature, *, threads: int = 1, provider: Provider = "cpu", device_id: int = 0
+        self,
+        path: Path,
+        signature: Signature,
+        *,
+        threads: int = 1,
+        provider: Provider = "cpu",
+        device_id: int = 0,
+        device_memory_bytes: int | None = None,
     ) -> None:
         self.description = describe(provider, device_id)
         demand(provider, ort.get_available_providers())
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = _LOG_ERRORS_ONLY
-        # A plan of memory is made and kept for each shape, each a block of its own: with batches of any size the arena
-        # falls to pieces and grows for as long as new sizes come, by half of what the largest batch needs.
-        options.enable_mem_pattern = all(size >= 0 for spec in signature.inputs for size in spec.shape)
+        options = _options(signature, provider, threads)
         try:
             self._session: Any = ort.InferenceSession(
-                str(path), options, providers=arguments(provider, device_id), enable_fallback=0
+                str(path), options, providers=arguments(provider, device_id, device_memory_bytes), enable_fallback=0
             )
         except Exception as error:  # ONNX Runtime raises a class of its own for every status
             raise CorruptData(str(path), f"ONNX Runtime cannot load it: {first_line(error)}") from error
@@ -68,6 +70,7 @@ class OnnxRuntime:
             "input", [spec.name for spec in signature.inputs], [i.name for i in self._session.get_inputs()], path
         )
         self._match("output", self._outputs, [o.name for o in self._session.get_outputs()], path)
+        self._bindings = self._bound(provider, device_id)
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Run the graph; see :class:`serving.runtimes.base.Runtime`.
@@ -76,9 +79,8 @@ class OnnxRuntime:
             InvalidInput: the graph refused these values, an index out of range for example.
             Unavailable: after ``close``.
         """
-        thread = threading.get_ident()
+        thread, how = threading.get_ident(), self._how
         self._running.add(thread)
-        how = self._how
         try:
             return self._run(inputs, how)
         except InvalidArgument as error:  # any other failure, memory that ran out for example, is not the caller's
@@ -101,7 +103,8 @@ class OnnxRuntime:
 
     def close(self) -> None:
         """Free the session, and break off what still runs: it is closed once all runs have ended, or stalled."""
-        self._session, self._how.terminate = None, True
+        self._session = self._bindings = None
+        self._how.terminate = True
         until = time.monotonic() + CLOSE_SECONDS
         while self._running:
             if time.monotonic() > until:
@@ -110,17 +113,58 @@ class OnnxRuntime:
             time.sleep(0.002)
 
     def _run(self, inputs: Mapping[str, NDArray[Any]], how: Any) -> dict[str, NDArray[Any]]:
-        session = self._session
+        """Over buffers that stay, where there are any and their answers are to be trusted; else the plain way."""
+        session, bindings = self._session, self._bindings
         if session is None:
             raise Unavailable("model", "was closed")
+        bound, failed = None, ""
+        if bindings is not None:
+            try:
+                bound = bindings.run(inputs, how)
+            except Exception as error:  # noqa: BLE001 - whose fault it is shows only on the plain way
+                failed = first_line(error)
+            if bound is not None and bindings.proven:
+                return bound
+        plain = self._run_plain(session, inputs, how)
+        if bindings is not None and bound is not None:
+            failed = bindings.differs(bound, plain)
+        if failed:
+            self._bindings = None
+            log.warning("a model runs without buffers that stay from now on: %s", failed)
+        return plain
+
+    def _run_plain(self, session: Any, inputs: Mapping[str, NDArray[Any]], how: Any) -> dict[str, NDArray[Any]]:
         if self._brain:
             return bfloats.run(session, self._outputs, inputs, self._brain, how)
         return dict(zip(self._outputs, session.run(self._outputs, dict(inputs), how), strict=True))
+
+    def _bound(self, provider: Provider, device_id: int) -> Bindings | None:
+        try:
+            return bindings(self._session, self._outputs, provider, device_id)
+        except Exception as error:  # noqa: BLE001 - a slower way remains, with the same answers
+            log.warning("a model runs without buffers that stay: %s", first_line(error))
+            return None
 
     @staticmethod
     def _match(side: str, wanted: list[str], found: list[str], path: Path) -> None:
         if set(wanted) != set(found):
             raise CorruptData(str(path), expected=f"{side}s {sorted(wanted)}", got=str(sorted(found)))
+
+
+def _options(signature: Signature, provider: Provider, threads: int) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _LOG_ERRORS_ONLY
+    # Threads that wait for a next run spin as they come, for many times as long as a small model takes.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # A plan of memory is made and kept for each shape, each a block of its own: with batches of any size an arena
+    # falls to pieces and grows for as long as new sizes come, by half of what the largest batch needs.
+    options.enable_mem_pattern = all(size >= 0 for spec in signature.inputs for size in spec.shape)
+    # An arena keeps what the largest batch needed, each version its own. Without one all versions share the memory of
+    # the C library, which gives back what is free; runs take as long.
+    options.enable_cpu_mem_arena = provider != "cpu"
+    return options
 
 
 class OnnxMaker:
@@ -131,6 +175,7 @@ class OnnxMaker:
         device_id: which of its devices.
         threads: of one run.
         fallback: whether to run on the processor where the provider is not there; that is said, and told in metadata.
+        device_memory_bytes: the most that one session may take of a GPU; nothing: all that is free.
 
     Raises:
         InvalidConfig: this ONNX Runtime lacks the provider, or the provider finds no device: before any model is there.
@@ -140,7 +185,13 @@ class OnnxMaker:
     platform = "onnx_onnxv1"
 
     def __init__(
-        self, provider: Provider = "cpu", device_id: int = 0, *, threads: int = 1, fallback: bool = False
+        self,
+        provider: Provider = "cpu",
+        device_id: int = 0,
+        *,
+        threads: int = 1,
+        fallback: bool = False,
+        device_memory_bytes: int | None = None,
     ) -> None:
         try:
             check(provider, device_id)
@@ -151,12 +202,19 @@ class OnnxMaker:
             provider = "cpu"
         self.provider: str = provider
         self._provider: Provider = provider
-        self._device_id, self._threads = device_id, threads
+        self._device_id, self._threads, self._device_memory_bytes = device_id, threads, device_memory_bytes
         self.description = describe(provider, device_id)
 
     def __call__(self, path: Path, signature: Signature) -> OnnxRuntime:
         """Load a graph."""
-        return OnnxRuntime(path, signature, threads=self._threads, provider=self._provider, device_id=self._device_id)
+        return OnnxRuntime(
+            path,
+            signature,
+            threads=self._threads,
+            provider=self._provider,
+            device_id=self._device_id,
+            device_memory_bytes=self._device_memory_bytes,
+        )
 
     def close(self) -> None:
         """Nothing is shared."""

@@ -24,6 +24,12 @@ _NAMES: dict[Provider, list[str]] = {
 _SHOWN: dict[Provider, str] = {"cpu": "CPU", "cuda": "CUDA", "tensorrt": "TensorRT", "openvino": "OpenVINO"}
 _NUMBERED = ("cuda", "tensorrt")
 """Providers that choose among devices by number; OpenVINO takes the processor, or what its own settings say."""
+_CUDA = {
+    "arena_extend_strategy": "kSameAsRequested",  # not twice as much each time: versions share the GPU, two in a reload
+    "cudnn_conv_algo_search": "HEURISTIC",  # the exhaustive search runs anew for each size of a batch, in that request
+    "do_copy_in_default_stream": "1",  # copying beside computing is open to races, as ONNX Runtime's manual warns
+}
+"""Options of CUDA. Source: https://onnxruntime.ai/docs/execution-providers/CUDA-ExecutionProvider.html"""
 _INSTALL: dict[Provider, str] = {
     "cuda": "needs an NVIDIA GPU and the extra [gpu], see docs/gpu.md; or set serving.provider: cpu",
     "tensorrt": "needs an NVIDIA GPU and the extra [gpu], see docs/gpu.md; or set serving.provider: cpu",
@@ -43,10 +49,18 @@ def describe(provider: Provider, device_id: int) -> str:
     return f"onnxruntime {ort.__version__} {_SHOWN[provider]}{device}"
 
 
-def arguments(provider: Provider, device_id: int) -> list[tuple[str, dict[str, Any]]]:
-    """Providers of a session with their options, in the order in which operators are given to them."""
+def arguments(provider: Provider, device_id: int, memory_bytes: int | None = None) -> list[tuple[str, dict[str, Any]]]:
+    """Providers of a session with their options, in the order in which operators are given to them.
+
+    Args:
+        provider: the first of them.
+        device_id: which of its devices.
+        memory_bytes: the most that the session's arena on a GPU may take; nothing: all that is free.
+    """
     on_device = {"device_id": str(device_id)} if provider in _NUMBERED else {}
-    return [(name, {} if name.startswith("CPU") else on_device) for name in _NAMES[provider]]
+    limit = {} if memory_bytes is None else {"gpu_mem_limit": str(memory_bytes)}
+    options = {"CPUExecutionProvider": {}, "CUDAExecutionProvider": on_device | _CUDA | limit}
+    return [(name, options.get(name, on_device)) for name in _NAMES[provider]]
 
 
 def demand(provider: Provider, got: Sequence[str], why: str = "") -> None:

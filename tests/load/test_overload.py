@@ -30,7 +30,7 @@ CONCURRENCY, BATCH_ROWS = 64, 8
 """ONNX Runtime keeps what its largest runs needed, in steps; with small batches that is little of what is seen."""
 INFLIGHT_BYTES, QUEUE_BYTES = 8_000_000, 6_000_000
 HELD_TWICE_BYTES = 2 * INFLIGHT_BYTES
-"""All protocols together may hold the limit's worth of bodies, and of each a copy: its share of a batch, or an event."""
+"""All protocols together may hold the limit's worth of bodies, and of each a copy: for a batch, or an event."""
 MARGIN_BYTES = 32_000_000
 """For buffers of sockets and of gRPC, and for what the allocator keeps."""
 GROWTH = 1.05

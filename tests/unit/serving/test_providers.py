@@ -88,16 +88,51 @@ def test_a_device_that_fails_to_open_is_quoted(monkeypatch: pytest.MonkeyPatch) 
         OnnxMaker("cuda")
 
 
+CUDA = {
+    "arena_extend_strategy": "kSameAsRequested",
+    "cudnn_conv_algo_search": "HEURISTIC",
+    "do_copy_in_default_stream": "1",
+}
+
+
 def test_devices_go_to_onnx_runtime_with_their_number_and_the_processor_behind_them() -> None:
     assert providers.arguments("cuda", 1) == [
-        ("CUDAExecutionProvider", {"device_id": "1"}),
+        ("CUDAExecutionProvider", {"device_id": "1", **CUDA}),
         ("CPUExecutionProvider", {}),
     ]
-    assert [name for name, _ in providers.arguments("tensorrt", 0)][:2] == [
-        "TensorrtExecutionProvider",
-        "CUDAExecutionProvider",
-    ]
+    assert providers.arguments("cpu", 1) == [("CPUExecutionProvider", {})]
     assert providers.describe("cuda", 1) == f"onnxruntime {ort.__version__} CUDA device 1"
+
+
+def test_a_limit_of_memory_is_cudas_also_behind_tensorrt() -> None:
+    assert providers.arguments("tensorrt", 0, 2**30) == [
+        ("TensorrtExecutionProvider", {"device_id": "0"}),
+        ("CUDAExecutionProvider", {"device_id": "0", **CUDA, "gpu_mem_limit": "1073741824"}),
+        ("CPUExecutionProvider", {}),
+    ]
+    assert providers.arguments("openvino", 0, 2**30) == [
+        ("OpenVINOExecutionProvider", {}),
+        ("CPUExecutionProvider", {}),
+    ]
+
+
+@without_gpu
+@pytest.mark.filterwarnings(WARNED)
+def test_the_setting_reaches_the_session(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
+    asked: list[Any] = []
+    there = ort.InferenceSession
+
+    def session(*given: Any, providers: Any, **named: Any) -> Any:
+        asked.append(providers)
+        return there(*given, providers=["CPUExecutionProvider"], **named)
+
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(ort, "InferenceSession", session)
+    monkeypatch.setattr("serving.runtimes.onnx.check", lambda *_: None)
+    made = maker(ServingSection(provider="cuda", device_id=1, device_memory_bytes=5))
+    with pytest.raises(InvalidConfig, match="got CPUExecutionProvider"):
+        made(store.path("tiny", "1") / "model.onnx", store.load("tiny", "1").signature)
+    assert asked == [providers.arguments("cuda", 1, 5)]
 
 
 def test_openvino_has_no_number_and_the_processor_behind_it() -> None:
