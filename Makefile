@@ -3,7 +3,7 @@ BIN := .venv/bin
 EXTRAS := serving,training,monitoring,torchserve,dev
 LOCKING := build/locking
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt fmt-check lint types imports docs docs-check test soak cover check bench fuzz demo lock clean
+.PHONY: help setup fmt fmt-check lint types imports docs docs-check test soak cover check bench clients fuzz demo lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -57,6 +57,9 @@ cover: setup ## branch coverage of the kernel
 
 bench: setup ## what serving costs, beside bare ONNX Runtime and other servers; ARGS="--models T --peers fastapi"
 	$(BIN)/python -m benchmarks $(ARGS)
+
+clients: setup ## the clients of KServe, MLServer and TensorFlow Serving against a server; ARGS=kserve for one
+	$(BIN)/python -m tests.clients $(ARGS)
 
 fuzz: setup ## made-up bytes and requests for a few minutes; SECONDS=600 for longer
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps atheris==3.0.0

@@ -1,4 +1,4 @@
-"""Environments of the peers whose packages fight ours: each its own, made at first use from its pinned list."""
+"""Environments of what fights our packages, peers and clients: each its own, made at first use from its pinned list."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 
 PLACE = Path("build/bench")
 LISTS = Path(__file__).parent / "peers"
-INSTALL = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r")
+INSTALL = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps")
+"""The lists are whole."""
 PATIENCE_SECONDS = 400
 
 
@@ -17,20 +18,28 @@ class NotMeasured(Exception):
     """Why there are no figures of a server."""
 
 
-def python(name: str) -> str:
-    """The interpreter that has a peer's packages.
+def python(name: str, *, lists: Path | None = None, place: Path | None = None) -> str:
+    """The interpreter that has the packages of a list.
+
+    Args:
+        name: of the list and of the environment.
+        lists: folder of the list ``NAME.txt``; the peers' by default. A paragraph of it lies over those before.
+        place: folder for the environment.
 
     Raises:
         NotMeasured: they could not be installed; says why.
     """
-    pins, folder = (LISTS / f"{name}.txt").read_text(), PLACE / name
+    pins, folder = ((lists or LISTS) / f"{name}.txt").read_text(), (place or PLACE) / name
     stamp, program = folder / "installed.txt", folder / "bin" / "python"
     if stamp.exists() and stamp.read_text() == pins:
         return str(program)
     print(f"installing {name} into {folder}, once", file=sys.stderr, flush=True)
     shutil.rmtree(folder, ignore_errors=True)
     _call(name, sys.executable, "-m", "venv", str(folder))
-    _call(name, str(program), *INSTALL, LISTS / f"{name}.txt")
+    for layer in pins.split("\n\n"):
+        named = [line for line in layer.splitlines() if line and not line.startswith("#")]
+        if named:
+            _call(name, str(program), *INSTALL, *named)
     stamp.write_text(pins)
     return str(program)
 

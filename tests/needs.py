@@ -15,6 +15,7 @@ PACKAGES = {
     "amtool": "prometheus-alertmanager",
     "java": "openjdk-17-jre-headless",
     "chromium": "chromium",
+    "curl": "curl",
 }
 """Program → Debian's package of it."""
 

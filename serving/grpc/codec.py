@@ -147,7 +147,7 @@ def _tensor(item: ModelInferRequest.InferInputTensor, raw: bytes | None, place: 
     check_shape(shape, where)
     if raw is None:
         array = _from_typed(item.contents, datatype, math.prod(shape), where).reshape(shape)
-    elif item.HasField("contents"):
+    elif item.contents.ByteSize():  # an empty one says nothing: MLServer sends it beside raw tensors
         raise InvalidInput(f"{where} contents", expected="nothing beside raw_input_contents", got="contents")
     else:
         array = from_raw(raw, datatype, shape, f"{where} raw_input_contents")

@@ -1,14 +1,17 @@
-"""tritonclient over HTTP and over gRPC, behind one face: what was answered, or how it was refused."""
+"""tritonclient over HTTP and gRPC, plain and asyncio, behind one face: what was answered, or how it was refused."""
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import tritonclient.grpc
+import tritonclient.grpc.aio
 import tritonclient.http
+import tritonclient.http.aio
 from tritonclient.utils import InferenceServerException
 
 if TYPE_CHECKING:
@@ -64,12 +67,17 @@ class Client:
     def __init__(self, module: Any, address: str) -> None:
         self._module, self.calls = module, module.InferenceServerClient(address)
 
+    def call(self, name: str, *arguments: Any, **more: Any) -> Any:
+        """What one of the client's own calls gives."""
+        return getattr(self.calls, name)(*arguments, **more)
+
     def infer(self, ask: Ask) -> Answered | Refused:
         """Send a request."""
-        inputs = [self._input(sent) for sent in ask.inputs]
+        inputs = [self.input(sent) for sent in ask.inputs]
         outputs = None if ask.outputs is None else [self._output(name) for name in ask.outputs]
         try:
-            result = self.calls.infer(
+            result = self.call(
+                "infer",
                 ask.model,
                 inputs,
                 model_version=ask.version,
@@ -79,7 +87,7 @@ class Client:
             )
         except InferenceServerException as error:
             return Refused(str(error.status()), str(error.message()))
-        return self._answered(result)
+        return self.answered(result)
 
     def close(self) -> None:
         """Let go of the connection, here and now.
@@ -91,7 +99,8 @@ class Client:
         del self.calls
         gc.collect()
 
-    def _input(self, sent: Sent) -> Any:
+    def input(self, sent: Sent) -> Any:
+        """An input in the client's own words."""
         made = self._module.InferInput(sent.name, list(sent.array.shape), sent.datatype)
         made.set_data_from_numpy(sent.array, **(self._how if sent.datatype != "BF16" else {}))  # has no JSON there
         if sent.shape is not None:
@@ -103,7 +112,8 @@ class Client:
     def _output(self, name: str) -> Any:
         return self._module.InferRequestedOutput(name, **self._how)
 
-    def _answered(self, result: Any) -> Answered:
+    def answered(self, result: Any) -> Answered:
+        """What a result of the client says."""
         raise NotImplementedError
 
 
@@ -115,7 +125,8 @@ class Rest(Client):
     def __init__(self, service: Service) -> None:
         super().__init__(tritonclient.http, service.address.removeprefix("http://"))
 
-    def _answered(self, result: Any) -> Answered:
+    def answered(self, result: Any) -> Answered:
+        """What a result of the client says."""
         told = result.get_response()
         outputs = [
             (item["name"], item["datatype"], item["shape"], plain(result.as_numpy(item["name"])))
@@ -137,13 +148,49 @@ class Grpc(Client):
     def __init__(self, service: Service) -> None:
         super().__init__(tritonclient.grpc, service.grpc)
 
-    def _answered(self, result: Any) -> Answered:
+    def answered(self, result: Any) -> Answered:
+        """What a result of the client says."""
         told = result.get_response()
         outputs = [
             (item.name, item.datatype, list(item.shape), plain(result.as_numpy(item.name))) for item in told.outputs
         ]
         event = told.parameters["event_id"].string_param
         return Answered(outputs, told.model_name, told.model_version, told.id, event)
+
+
+class Asynchronous(Client):
+    """An asyncio client, in a loop of its own."""
+
+    def __init__(self, module: Any, address: str) -> None:
+        self._runner = asyncio.Runner()
+
+        async def made() -> None:
+            Client.__init__(self, module, address)
+
+        self._runner.run(made())
+
+    def call(self, name: str, *arguments: Any, **more: Any) -> Any:
+        """What one of the client's own calls gives in the end."""
+        return self._runner.run(getattr(self.calls, name)(*arguments, **more))
+
+    def close(self) -> None:
+        """Let go of connection and loop."""
+        self._runner.run(self.calls.close())
+        self._runner.close()
+
+
+class RestAsynchronous(Asynchronous, Rest):
+    """HTTP by aiohttp, tensors as JSON."""
+
+    def __init__(self, service: Service) -> None:
+        Asynchronous.__init__(self, tritonclient.http.aio, service.address.removeprefix("http://"))
+
+
+class GrpcAsynchronous(Asynchronous, Grpc):
+    """gRPC's asyncio, tensors raw."""
+
+    def __init__(self, service: Service) -> None:
+        Asynchronous.__init__(self, tritonclient.grpc.aio, service.grpc)
 
 
 def plain(array: NDArray[Any]) -> bytes:

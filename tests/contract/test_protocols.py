@@ -1,4 +1,4 @@
-"""The same requests over REST and gRPC: the same bits in answers, the same class of errors, the same events."""
+"""The same requests over REST and gRPC, by plain and asyncio clients: the same bits, classes of errors and events."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from serving.grpc.errors import STATUS as GRPC_STATUS
 from serving.rest.errors import STATUS as REST_STATUS
 from staytrue.errors import ErrorCode
-from tests.contract.clients import Answered, Ask, Grpc, Refused, Rest, Sent
+from tests.contract.clients import Answered, Ask, Grpc, GrpcAsynchronous, Refused, Rest, RestAsynchronous, Sent
 from tests.contract.conftest import MAX_BATCH, MAX_BYTES, SIGNATURE, Server, rows_of
 
 if TYPE_CHECKING:
@@ -40,10 +40,11 @@ class Both:
         return found
 
 
-@pytest.fixture(scope="module")
-def both(server: Server) -> Iterator[Both]:
+@pytest.fixture(scope="module", params=[(Rest, Grpc), (RestAsynchronous, GrpcAsynchronous)], ids=["plain", "asyncio"])
+def both(request: pytest.FixtureRequest, server: Server) -> Iterator[Both]:
     """Clients of the server."""
-    made = Both(server, Rest(server.service), Grpc(server.service))
+    rest, grpc = request.param
+    made = Both(server, rest(server.service), grpc(server.service))
     server.events()
     yield made
     made.rest.close()
@@ -209,14 +210,15 @@ def test_a_bad_request_is_refused_alike_and_the_next_is_answered(
 
 
 def test_health_and_metadata_say_the_same(both: Both, server: Server) -> None:
-    rest, grpc = both.rest.calls, both.grpc.calls
-    for calls in (rest, grpc):
-        assert calls.is_server_live()
-        assert calls.is_server_ready()
-        assert calls.is_model_ready("houses")
-        assert calls.is_model_ready("houses", "1")
-    assert rest.get_server_metadata() == grpc.get_server_metadata(as_json=True)
-    told, asked = rest.get_model_metadata("houses"), grpc.get_model_metadata("houses", as_json=True)
+    rest, grpc = both.rest, both.grpc
+    for client in (rest, grpc):
+        assert client.call("is_server_live")
+        assert client.call("is_server_ready")
+        assert client.call("is_model_ready", "houses")
+        assert client.call("is_model_ready", "houses", "1")
+    assert rest.call("get_server_metadata") == grpc.call("get_server_metadata", as_json=True)
+    told = rest.call("get_model_metadata", "houses")
+    asked = grpc.call("get_model_metadata", "houses", as_json=True)
     for side in ("inputs", "outputs"):
         assert [{**item, "shape": [str(size) for size in item["shape"]]} for item in told[side]] == asked[side]
     assert [told[key] for key in ("name", "versions", "platform")] == [

@@ -1,16 +1,14 @@
-"""Environments of the peers: made once, and a reason where they cannot be made."""
+"""Environments of peers and clients: made once, and a reason where they cannot be made."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import shutil
+from pathlib import Path
 
 import pytest
 
 from benchmarks import environments
 from benchmarks.peers import PEERS
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -38,8 +36,25 @@ def test_what_cannot_be_installed_is_not_measured(lists: Path) -> None:
         environments.python("peer")
 
 
-@pytest.mark.parametrize("name", [name for name, peer in PEERS.items() if peer.alone])
-def test_every_pin_is_a_version(name: str) -> None:
-    pins = (environments.LISTS / f"{name}.txt").read_text().split()
-    assert [pin for pin in pins if pin.count("==") != 1 or "/" in pin] == []
-    assert any(pin.startswith(f"{name}==") for pin in pins)
+def test_a_list_and_a_place_of_ones_own_are_taken_paragraph_by_paragraph(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[str, ...]] = []
+    (tmp_path / "made" / "own").mkdir(parents=True)
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)  # it is not made anew here
+    monkeypatch.setattr(environments, "_call", lambda _, *command: calls.append(tuple(map(str, command))))
+    (tmp_path / "own.txt").write_text("# below\na==1\nb==2\n\n# over them\nc==3\n")
+    program = environments.python("own", lists=tmp_path, place=tmp_path / "made")
+    assert program == str(tmp_path / "made" / "own" / "bin" / "python")
+    assert [call[len(environments.INSTALL) + 1 :] for call in calls[1:]] == [("a==1", "b==2"), ("c==3",)]
+
+
+ALONE = {name: environments.LISTS / f"{name}.txt" for name, peer in PEERS.items() if peer.alone}
+CLIENTS = Path(__file__).parents[2] / "clients"
+
+
+@pytest.mark.parametrize("path", [*ALONE.values(), *CLIENTS.glob("*.txt")], ids=lambda path: path.stem)
+def test_every_pin_is_a_version(path: Path) -> None:
+    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    assert [pin for pin in lines if pin.count("==") != 1 or "/" in pin or " " in pin] == []
+    assert any(pin.startswith(path.stem) for pin in lines)

@@ -138,6 +138,14 @@ def test_a_request_tells_id_outputs_and_parameters() -> None:
     assert codec.parse(request({"contents": TWO})).outputs is None
 
 
+def test_empty_contents_beside_raw_tensors_say_nothing() -> None:
+    raw = np.array([1, 2], "<f4").tobytes()
+    (given_back,) = codec.parse(request({"contents": {}}, raw=[raw])).inputs
+    assert given_back.array.tolist() == [[1.0], [2.0]]
+    (words,) = codec.parse(request({"contents": {}, "datatype": "BYTES"}, raw=[texts(b"a", b"")])).inputs
+    assert words.array.tolist() == [["a"], [""]]
+
+
 def drawn(data: st.DataObject, datatype: str) -> NDArray[Any]:
     """Any tensor of a datatype; floats of any kind, NaN too."""
     kind = NUMPY[datatype]
