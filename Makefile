@@ -15,8 +15,9 @@ setup: .venv/.installed ## make .venv and install what requirements.lock names
 demo: setup ## the whole loop on a year of real data; KEEP=1 leaves server and sidecar running
 	$(BIN)/python -m examples.bikeshare.demo --output demo-output $(if $(filter 1 yes true,$(KEEP)),--keep)
 
-test: setup ## all tests, end-to-end ones included; ARGS="-k name" goes to pytest
-	$(BIN)/python -m pytest $(ARGS)
+# -n: how many workers share the tests (tests/workers.py); ARGS="-n 0" for none.
+test: setup ## all tests, end-to-end ones included, on two cores; ARGS="-k name" goes to pytest
+	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 soak: setup ## overload and reloads of the server for their full time, some minutes; prints what it measured
 	$(BIN)/python -m pytest -m soak tests/load $(ARGS)

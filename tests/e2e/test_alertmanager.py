@@ -19,8 +19,9 @@ from monitoring.response.push import HOLD, Pusher
 from monitoring.state import State
 from staytrue import alerts
 from staytrue.records import seconds_of
-from tests.e2e.prometheus import alertmanager, free_port, prometheus
+from tests.e2e.prometheus import alertmanager, prometheus
 from tests.e2e.test_kill import rows, send
+from tests.ports import free_port
 from tests.unit.monitoring.response.test_notify import Receiver
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     Starter = Callable[..., Service]
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.e2e
 DAYS = 14
 """Of May; thirteen labelled ones are needed before a challenger can be judged."""
 

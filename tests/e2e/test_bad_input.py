@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Starter = Callable[..., Service]
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.e2e
 INFER = "/v2/models/bikes/infer"
 
 

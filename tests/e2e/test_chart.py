@@ -20,6 +20,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from examples.bikeshare.demo.processes import staytrue
 from staytrue.store import Store
 from tests.helm.chart import manifests, one, values
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,13 +105,6 @@ def http_status(port: int, path: str) -> int:
         return 0
     finally:
         connection.close()
-
-
-def free_port() -> int:
-    """A port that nobody has now."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port
 
 
 def given_for(trained: Path, name: str, **changes: Any) -> dict[str, Any]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Starter = Callable[..., Service]
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.e2e
 
 
 def asked(row: Row, signature: Signature) -> dict[str, Any]:

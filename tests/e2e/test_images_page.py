@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Starter = Callable[..., Service]
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.e2e
 PAGE = (Path(__file__).parents[2] / "docs/images.md").read_text(encoding="utf-8")
 
 

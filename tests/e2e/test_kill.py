@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import socket
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ import pytest
 from examples.bikeshare.demo.client import Connection, infer_body, wait_until
 from examples.bikeshare.demo.story import lake_ids, lake_labels
 from examples.bikeshare.demo.stream import read
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Starter = Callable[..., Service]
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.e2e
 
 
 def rows(count: int) -> list[Row]:
@@ -58,13 +58,6 @@ def collected(sidecar: Service, count: int) -> None:
 
     wait_until(there, 30, "collecting", 0.05)
     connection.close()
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_server_killed_in_the_middle_loses_no_answered_request(project: Path, start: Starter) -> None:

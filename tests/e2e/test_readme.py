@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Starter = Callable[..., Service]
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.e2e
 GRPC = (ROOT / "docs/grpc.md").read_text(encoding="utf-8")
 CLIENTS = (ROOT / "docs/clients.md").read_text(encoding="utf-8")
 

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -28,6 +27,7 @@ from monitoring.ingest.lake import Lake
 from monitoring.state import State
 from staytrue.signature import Signature, TensorSpec
 from tests.needs import needs
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,13 +60,6 @@ class Price(nn.Module):
         return size + 10 * town.float()
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [int(each.getsockname()[1]) for each in sockets]
-
-
 @pytest.fixture
 def torchserve(tmp_path: Path) -> Iterator[str]:
     """Address of a TorchServe that was started as its documentation says, with our archive and an event log."""
@@ -75,7 +68,7 @@ def torchserve(tmp_path: Path) -> Iterator[str]:
     to_torchscript(Price().eval(), SIGNATURE, tmp_path / "model.ts")
     mar = tmp_path / "models" / "houses.mar"
     to_archive(tmp_path / "model.ts", "torchscript", SIGNATURE, mar, name="houses", version="7", max_batch=8)
-    ports = free_ports(5)
+    ports = [free_port() for _ in range(5)]
     (tmp_path / "config.properties").write_text(CONFIG.format(*ports))
     command = ["torchserve", "--start", "--foreground", "--ncs", "--disable-token-auth", "--model-store", "models"]
     command += ["--models", "houses.mar", "--ts-config", "config.properties"]

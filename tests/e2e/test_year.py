@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MAY_1 = seconds_of("2011-05-01")
 DAY = 86400.0
 
-pytestmark = [pytest.mark.e2e, pytest.mark.year, pytest.mark.timeout(480)]
+pytestmark = [pytest.mark.e2e, pytest.mark.year, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

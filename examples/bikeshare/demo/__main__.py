@@ -76,7 +76,7 @@ def _gather(replay: Replay, receiver: Receiver, auditor: Auditor, output: Path) 
     """Wait until all has been written, then read every book."""
     replay.settle()
     sidecar = Connection(replay.sidecar)
-    wait_until(lambda: sidecar.call("GET", "/v1/status")[1]["reports_pending"] == 0, 180, "Evidently's reports", 0.2)
+    wait_until(lambda: sidecar.call("GET", "/v1/status")[1]["reports_pending"] == 0, 400, "Evidently's reports", 0.2)
     auditor.read()
     monitoring = output / "monitoring"
     auditor.leave()
@@ -93,6 +93,7 @@ def _gather(replay: Replay, receiver: Receiver, auditor: Auditor, output: Path) 
         same_labels=set(labels) == set(replay.labelled) and len(set(labels)) == len(labels),
         protocols={name: [book[name] for book in books] for name in sorted(set().union(*books))},
     )
+    sidecar.close()  # on a busy machine the books took longer than it keeps a connection on which nobody asks
     alerts = sidecar.call("GET", "/v1/alerts")[1]
     wait_until(lambda: len(receiver.delivered) > 0, 10, "a webhook", 0.1) if alerts else None
     return Story(

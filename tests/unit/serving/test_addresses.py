@@ -146,6 +146,7 @@ def test_ids_and_traces_are_carried_to_event_and_answer(house: House) -> None:
     assert "traceparent" not in house.client.post(INFER, content=BODY, headers={"traceparent": "00-abc"}).headers
 
 
+@pytest.mark.alone
 def test_a_caller_says_how_long_it_waits(house: House) -> None:
     lane: Any = house.registry.model("tiny").champion.lane  # type: ignore[union-attr]
     runtime, lane._usual = lane._runtime, 1.0  # slow: not to be run in the loop

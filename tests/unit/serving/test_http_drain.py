@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from serving.http.exchange import Exchange
     from serving.http.server import Server
 
+pytestmark = pytest.mark.alone
 CALLERS = 32
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING
 
 import pytest
 
 from examples.bikeshare.demo.processes import Service
 from staytrue.command import main
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,8 +53,7 @@ def test_a_model_that_is_not_there_fails(places: dict[str, str], capsys: pytest.
 
 @pytest.mark.parametrize("scheme", ["http", "grpc"])
 def test_nobody_there_fails_in_time(scheme: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     assert main(["ping", f"{scheme}://127.0.0.1:{port}", "--seconds", "2"]) == 1
     assert f"{scheme}://127.0.0.1:{port}" in capsys.readouterr().err
 

@@ -114,7 +114,6 @@ def entries(folder: Path) -> list[Entry]:
     return [decode(payload) for batch in found for payload in batch.payloads]
 
 
-@pytest.mark.timeout(180)
 def test_two_hundred_callers_of_both_protocols_each_get_their_own_rows_and_each_answer_is_logged(
     two: Service, tmp_path: Path
 ) -> None:
@@ -132,7 +131,6 @@ def test_two_hundred_callers_of_both_protocols_each_get_their_own_rows_and_each_
     assert sum(last.values()) <= len(events)
 
 
-@pytest.mark.timeout(120)
 def test_a_worker_that_is_killed_is_started_again_and_the_others_go_on(two: Service, tmp_path: Path) -> None:
     del tmp_path
     parent = psutil.Process(two.process.pid)

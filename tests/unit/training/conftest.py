@@ -45,17 +45,22 @@ def table(days: int, seed: int, shift: float = 0.0) -> tuple[np.ndarray, np.ndar
     return x, hour, sky, y
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
+def write_project(folder: Path) -> Project:
     """Forty days of hourly rows, on disk."""
     x, hour, sky, y = table(DAYS, seed=1)
     lines = ["at,x,hour,sky,y"]
     for index in range(len(x)):
         at = (START + datetime.timedelta(hours=index)).isoformat()
         lines.append(f"{at},{x[index]:.6f},{hour[index]},{sky[index]},{y[index]:.6f}")
-    (tmp_path / "toy.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    (tmp_path / "staytrue.yaml").write_text(YAML, encoding="utf-8")
-    return load(tmp_path / "staytrue.yaml")
+    (folder / "toy.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / "staytrue.yaml").write_text(YAML, encoding="utf-8")
+    return load(folder / "staytrue.yaml")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """One of the test's own."""
+    return write_project(tmp_path)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,6 +18,7 @@ from staytrue.errors import Conflict, InvalidConfig
 from staytrue.records import DAY_SECONDS, read, to_json, write_atomically
 from staytrue.store import Store
 from staytrue.verdicts import RetrainJob, Verdict
+from tests.unit.training.conftest import write_project
 from training import checkpoint as checkpoints
 from training import retrain as retraining
 from training.retrain import gather, retrain
@@ -31,14 +33,21 @@ if TYPE_CHECKING:
     Serve = Callable[[int, float], float]
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a project whose champion, version 1, was trained on the project's own rows."""
+    made = write_project(tmp_path_factory.mktemp("trained"))
+    store = Store(made.store)
+    bundle = retraining.publish_run(store, train(made, opening="skip"), made)
+    store.promote("toy", bundle.version, reason="first version")
+    return made.store.parent
+
+
 @pytest.fixture
-def store(project: Project) -> Store:
-    """A store whose champion, version 1, was trained on the project's own rows."""
-    folder = train(project, opening="skip")
-    made = Store(project.store)
-    bundle = retraining.publish_run(made, folder, project)
-    made.promote("toy", bundle.version, reason="first version")
-    return made
+def store(project: Project, trained: Path) -> Store:
+    """The trained project's store and runs, in the test's own project."""
+    shutil.copytree(trained, project.store.parent, dirs_exist_ok=True)
+    return Store(project.store)
 
 
 def job(until: float, **changes: str) -> RetrainJob:

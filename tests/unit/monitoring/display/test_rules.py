@@ -278,8 +278,10 @@ RULES = {rule["alert"]: rule for group in document(RulePolicy())["groups"] for r
 
 
 def promtool(folder: Path, case: Case, series: dict[str, str], expected: list[dict[str, Any]]) -> None:
-    """Let promtool run the rules over series; exactly the expected alerts of the rule may fire."""
-    (folder / "rules.yml").write_text(to_yaml(RulePolicy()), encoding="utf-8")
+    """Let promtool run the rule over series; exactly the expected alerts may fire. All the others would take long."""
+    written = yaml.safe_load(to_yaml(RulePolicy()))["groups"]
+    groups = [group | {"rules": [rule for rule in group["rules"] if rule["alert"] == case.rule]} for group in written]
+    (folder / "rules.yml").write_text(yaml.safe_dump({"groups": groups}), encoding="utf-8")
     test = {
         "interval": "1m",
         "input_series": [{"series": name, "values": values} for name, values in series.items()],
