@@ -50,7 +50,7 @@ docs-check: setup
 proto: setup ## write serving/proto's Python from the pinned .proto
 	$(BIN)/python -m serving.proto.generate .
 
-chart: setup ## write the chart's rules, dashboards and table of values from the code
+chart: setup ## write the chart's rules, dashboards, types of a project and table of values
 	$(BIN)/python -m helm.generate
 
 cover: setup ## branch coverage of the kernel

@@ -1,14 +1,17 @@
-"""What the chart holds of other parts: alerting rules, dashboards, and its table of values. ``make chart`` runs it.
+"""What the chart holds of other parts: rules, dashboards, types of a project, table of values. ``make chart`` runs it.
 
 With a folder as argument it writes there instead of into the chart.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
+from staytrue import project
 from staytrue.command import main
 
 CHART = Path(__file__).parent / "staytrue"
@@ -41,12 +44,25 @@ def table(text: str) -> str:
     return "\n".join(rows) + "\n"
 
 
+def typed(schema: dict[str, Any]) -> dict[str, Any]:
+    """The chart's schema of values with the project typed as every command reads it.
+
+    A project without a name or data stays for the templates to refuse, which say what to do.
+    """
+    told = project.schema()
+    definitions = told.pop("$defs")
+    del told["required"]
+    return {**schema, "properties": {**schema["properties"], "project": told}, "$defs": definitions}
+
+
 def generate(target: Path) -> None:
     """All that is generated, into a folder."""
     files = target / "files"
     (files / "dashboards").mkdir(parents=True, exist_ok=True)
     main(["rules", "export", "--output", str(files / "rules.yaml")])
     main(["dashboards", "export", "--output", str(files / "dashboards")])
+    schema = typed(json.loads((CHART / "values.schema.json").read_text(encoding="utf-8")))
+    (target / "values.schema.json").write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
     values = (CHART / "values.yaml").read_text(encoding="utf-8")
     (target / "README.md").write_text(_HEAD + table(values), encoding="utf-8")
 

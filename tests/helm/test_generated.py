@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import re
 import subprocess
 from typing import TYPE_CHECKING
 
+import kubernetes_validate
 import yaml
 
 from helm.generate import generate, table
+from staytrue import commands
+from staytrue.server import ServingSection
 from tests.helm.chart import CHART, manifests, one, values
 from tests.needs import needs
 
@@ -50,3 +55,22 @@ def test_every_value_is_in_the_table() -> None:
     rows = table((CHART / "values.yaml").read_text(encoding="utf-8"))
     for name in ("project", "images.serving", "server.preStopSeconds", "retraining.schedule", "extraObjects"):
         assert f"| `{name}` |" in rows
+
+
+def test_a_project_is_typed_as_the_command_reads_it() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    given = set(schema["$defs"]["ServingSection"]["properties"])
+    assert given == set(ServingSection.model_fields)
+    assert "required" not in schema["properties"]["project"]  # which the templates refuse, saying what to do
+
+
+def test_the_pod_that_the_docs_show_is_valid_and_its_command_is_one() -> None:
+    text = (CHART.parents[1] / "docs" / "kubernetes.md").read_text(encoding="utf-8")
+    (pod,) = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(apiVersion.*?)```", text, re.DOTALL)]
+    kubernetes_validate.validate(pod, "1.30", strict=True)
+    name, *arguments = pod["spec"]["containers"][0]["args"]
+    parser = argparse.ArgumentParser()
+    getattr(commands, name).configure(parser)
+    asked = parser.parse_args(arguments)
+    assert (name, asked.model, asked.version, asked.share) == ("canary", "bikes", "2", 0.1)
+    assert [str(asked.store)] == [m["mountPath"] for m in pod["spec"]["containers"][0]["volumeMounts"]]

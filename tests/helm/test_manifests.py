@@ -198,10 +198,23 @@ def test_the_pod_of_helm_test_is_let_in_and_gets_no_traffic(name: str) -> None:
     assert [port["port"] for port in ports] == ["http", "grpc"]
 
 
-def test_the_notes_say_that_there_is_no_access_control() -> None:
-    notes = next(text for path, text in render(values("minimal")).items() if path.endswith("NOTES.txt"))
-    assert "There is no access control yet" in notes
-    assert "curl -s http://127.0.0.1:8080/v2/models/bikes" in notes
+def test_the_notes_say_whether_there_is_access_control() -> None:
+    told = {name: notes(name) for name in ("minimal", "guarded")}
+    assert "There is no access control" in told["minimal"]
+    assert "curl -s http://127.0.0.1:8080/v2/models/bikes" in told["minimal"]
+    assert "Predictions need a key of the Secret staytrue-keys. The sidecar knows no keys" in told["guarded"]
+    shown = (
+        '-sk --cert client.crt --key client.key -H "Authorization: Bearer $KEY" https://127.0.0.1:8080/v2/models/bikes'
+    )
+    assert f"curl {shown}" in told["guarded"]
+    plain = notes("guarded", server={"keysSecret": {"name": "staytrue-keys"}})
+    assert "which travels as anybody on the way can read it" in plain
+
+
+def notes(name: str, **changes: Any) -> str:
+    """What Helm prints after an installation."""
+    rendered = render(values(name, **changes))
+    return next(text for path, text in rendered.items() if path.endswith("NOTES.txt"))
 
 
 def containers(name: str) -> list[dict[str, Any]]:

@@ -9,15 +9,52 @@ import pytest
 import yaml
 from helm_python.errors import HelmError
 
+from staytrue.server import ServingSection
 from tests.helm.chart import CHART, manifests, values
 
+BIKES = values("minimal")["project"]
+KEYS = {"server": {"keysSecret": {"name": "staytrue-keys"}}}
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "unknown key": ({"replica": 2}, "replica"),
     "unknown key inside": ({"service": {"httPort": 80}}, "httPort"),
+    "unknown setting of the project": ({"project": {**BIKES, "serving": {"max_bodybytes": 1}}}, "max_bodybytes"),
+    "limit of the project that is none": ({"project": {**BIKES, "serving": {"queue_rows": 0}}}, "queue_rows"),
+    "timeout as text": ({"project": {**BIKES, "serving": {"timeout_seconds": "soon"}}}, "timeout_seconds"),
+    "unknown provider": ({"project": {**BIKES, "serving": {"provider": "tpu"}}}, "provider"),
+    "no workers": ({"project": {**BIKES, "serving": {"workers": 0}}}, "workers"),
     "unknown section of the project": ({"project": {"name": "bikes", "servin": {}}}, "servin"),
     "no project": ({"project": {}}, "project: expected staytrue.yaml's content with a name"),
     "a name that is no path": ({"project": {"name": "a/b"}}, "name"),
-    "beyond loopback without a word": ({"insecure": False}, "insecure: a pod must listen beyond loopback"),
+    "beyond loopback without keys": ({"insecure": False}, "keysSecret.name: expected a Secret with the keys"),
+    "a sidecar that everybody reaches": (
+        {"insecure": False, **KEYS, "networkPolicy": {"enabled": False}},
+        "networkPolicy.enabled: expected true, as the sidecar's port (labels, metrics, page) knows no keys",
+    ),
+    "keys in the project": (
+        {"project": {**BIKES, "serving": {"keys": "/somewhere/keys.yaml"}}},
+        "project.serving.keys: expected it in server.keysSecret",
+    ),
+    "a certificate in the project": (
+        {"project": {**BIKES, "serving": {"tls_certificate": "a.crt", "tls_key": "a.key"}}},
+        "expected it in server.tlsSecret",
+    ),
+    "an admin port in the project": (
+        {"project": {**BIKES, "serving": {"admin_port": 0}}},
+        "project.serving.admin_port: expected it in server.adminPort",
+    ),
+    "clients' authority without a certificate": (
+        {"server": {"tlsSecret": {"clientCA": "ca.crt"}}},
+        "server.tlsSecret.clientCA: expected server.tlsSecret.name",
+    ),
+    "probes without a certificate to show": (
+        {"server": {"tlsSecret": {"name": "tls", "clientCA": "ca.crt"}}},
+        "client.tlsSecret.name: expected a Secret with a certificate of server.tlsSecret.clientCA",
+    ),
+    "a Secret's name as a path": ({"server": {"keysSecret": {"name": "keys/one"}}}, "keysSecret/name"),
+    "a Secret's key as a path": ({"server": {"tlsSecret": {"name": "tls", "key": "../tls.key"}}}, "tlsSecret/key"),
+    "an admin port that is taken": ({"server": {"adminPort": 8080}}, "adminPort"),
+    "an admin port out of range": ({"server": {"adminPort": 65536}}, "adminPort"),
+    "a server's name that is none": ({"client": {"serverName": "-x"}}, "serverName"),
     "insecure as text": ({"insecure": "yes"}, "insecure"),
     "negative replicas": ({"replicas": -1}, "replicas"),
     "replicas as text": ({"replicas": "two"}, "replicas"),
@@ -55,6 +92,22 @@ def test_bad_values_are_refused_by_name(case: tuple[dict[str, Any], str]) -> Non
     changes, said = case
     with pytest.raises(HelmError, match=re.escape(said)):
         manifests(values("minimal", **changes))
+
+
+def test_several_workers_and_an_admin_port_are_refused_in_the_server_s_words() -> None:
+    with pytest.raises(ValueError, match="admin_port reaches one process") as told:
+        ServingSection(workers=2, admin_port=8082)
+    words = str(told.value).split("Value error, ")[1].split(" [type")[0]
+    wrong = values("minimal", project={**BIKES, "serving": {"workers": 2}}, server={"adminPort": 8082})
+    with pytest.raises(HelmError, match=re.escape(words)):
+        manifests(wrong)
+    assert manifests({**wrong, "project": {**BIKES, "serving": {"workers": 1}}})
+
+
+def test_keys_and_a_policy_need_no_insecure_and_neither_does_a_server_without_its_sidecar() -> None:
+    assert manifests(values("minimal", insecure=False, **KEYS))
+    alone = {"sidecar": {"enabled": False}, "networkPolicy": {"enabled": False}}
+    assert manifests(values("minimal", insecure=False, **KEYS, **alone))
 
 
 @pytest.mark.parametrize("models", [{"accessMode": "ReadWriteMany"}, {"existingClaim": "models"}])

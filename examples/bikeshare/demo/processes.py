@@ -57,8 +57,8 @@ class Service:
             self._file.flush()
             if b"grpc listening on " in line:
                 self.grpc = line.decode().split("listening on ")[1].strip()
-            if b"listening on http://" in line:
-                self._address.put("http://" + line.decode().split("http://")[1].split()[0])
+            if b": listening on http" in line:
+                self._address.put(line.decode().split("listening on ")[1].split()[0])
         self._address.put("")
 
     def tail(self) -> str:

@@ -78,9 +78,7 @@ seccompProfile:
 {{- if not .Values.project.name }}
 {{- fail "project: expected staytrue.yaml's content with a name, got none; --set-file does not do, put it under `project:` in a values file" }}
 {{- end }}
-{{- if not .Values.insecure }}
-{{- fail "insecure: a pod must listen beyond loopback and there is no access control yet; limit who can reach it (networkPolicy), then set insecure: true" }}
-{{- end }}
+{{- include "staytrue.checkAccess" . }}
 {{- if and (eq .Values.models.source "object") (not .Values.models.object) }}
 {{- fail "models.object: expected the store's address (s3://bucket/store) with source object, got none" }}
 {{- end }}
@@ -100,5 +98,41 @@ seccompProfile:
 {{- end }}
 {{- if and .Values.retraining.enabled (ne .Values.models.source "claim") }}
 {{- fail "retraining.enabled: expected models.source claim, since a new version is published into the store" }}
+{{- end }}
+{{- end }}
+
+{{- /* Who may ask, and how. */}}
+{{- define "staytrue.checkAccess" -}}
+{{- if not (or .Values.server.keysSecret.name .Values.insecure) }}
+{{- fail "server.keysSecret.name: expected a Secret with the keys that callers need, as a pod must listen beyond loopback, got none; make one (staytrue keys new --name shop --scopes predict; kubectl create secret generic staytrue-keys --from-file=keys.yaml), or limit who can reach the pods (networkPolicy) and set insecure: true" }}
+{{- end }}
+{{- if and .Values.sidecar.enabled (not (or .Values.networkPolicy.enabled .Values.insecure)) }}
+{{- fail "networkPolicy.enabled: expected true, as the sidecar's port (labels, metrics, page) knows no keys, got false; or set sidecar.enabled: false, or insecure: true" }}
+{{- end }}
+{{- $serving := default dict .Values.project.serving }}
+{{- range $key, $value := dict "keys" "server.keysSecret" "tls_certificate" "server.tlsSecret" "tls_key" "server.tlsSecret" "tls_client_ca" "server.tlsSecret.clientCA" "admin_port" "server.adminPort" }}
+{{- if not (kindIs "invalid" (get $serving $key)) }}{{- if ne (toString (get $serving $key)) "" }}
+{{- fail (printf "project.serving.%s: expected it in %s, since the chart mounts files, opens ports and probes by that; leave it out of the project" $key $value) }}
+{{- end }}{{- end }}
+{{- end }}
+{{- if and .Values.server.adminPort (gt (int (default 1 $serving.workers)) 1) }}
+{{- fail "server.adminPort: admin_port reaches one process: models cannot be loaded by hand with several workers" }}
+{{- end }}
+{{- if and .Values.server.tlsSecret.clientCA (not .Values.server.tlsSecret.name) }}
+{{- fail "server.tlsSecret.clientCA: expected server.tlsSecret.name, the Secret that it is a key of, got none" }}
+{{- end }}
+{{- if and .Values.server.tlsSecret.clientCA (not .Values.client.tlsSecret.name) }}
+{{- fail "client.tlsSecret.name: expected a Secret with a certificate of server.tlsSecret.clientCA, which the pods' own probes must show too, got none" }}
+{{- end }}
+{{- end }}
+
+{{- /* What tells whether the server is `live` or `ready`. The kubelet takes any certificate, and can show none itself. */}}
+{{- define "staytrue.probe" -}}
+{{- if .root.Values.server.tlsSecret.clientCA -}}
+exec: {command: ["staytrue", "ping", "https://127.0.0.1:8080", {{ if eq .state "live" }}"--live", {{ end }}"--unverified", "--certificate", "/client/tls.crt", "--certificate-key", "/client/tls.key", "--seconds", "5"]}
+timeoutSeconds: 10
+{{- else -}}
+httpGet: {path: "/v2/health/{{ .state }}", port: http, scheme: {{ ternary "HTTPS" "HTTP" (not (empty .root.Values.server.tlsSecret.name)) }}}
+timeoutSeconds: {{ ternary 5 1 (eq .state "live") }}
 {{- end }}
 {{- end }}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import queue
 import threading
 from typing import TYPE_CHECKING, Any
@@ -12,10 +10,6 @@ import grpc
 import numpy as np
 import pytest
 import tritonclient.grpc as triton
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from grpc_health.v1 import health_pb2
 from tritonclient.utils import InferenceServerException
 
@@ -29,6 +23,7 @@ from serving.proto import open_inference_grpc_pb2 as proto
 from serving.proto.open_inference_grpc_pb2_grpc import GRPCInferenceServiceStub
 from staytrue.errors import InvalidConfig
 from staytrue.listening import listen
+from tests.certificates import Paper
 from tests.unit.serving.grpc_house import House, refused, request, until
 
 if TYPE_CHECKING:
@@ -276,44 +271,6 @@ def test_every_method_is_either_open_or_wants_a_key(guarded: House) -> None:
             assert status == grpc.StatusCode.UNAUTHENTICATED
     check = guarded.method("/grpc.health.v1.Health/Check")
     assert health_pb2.HealthCheckResponse.FromString(check(b"")).status == health_pb2.HealthCheckResponse.SERVING
-
-
-class Paper:
-    """An authority and what it signs, as PEM files."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self._folder, self._key = folder, ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self.ca = folder / f"{name}.pem"
-        self.ca.write_bytes(self._signed(self._name, self._key.public_key(), ca=True))
-
-    def issue(self, name: str) -> tuple[Path, Path]:
-        """A certificate for 127.0.0.1, and its key."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        paths = (self._folder / f"{name}.crt", self._folder / f"{name}.key")
-        paths[0].write_bytes(self._signed(subject, key.public_key(), ca=False))
-        kind = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        paths[1].write_bytes(key.private_bytes(*kind))
-        return paths
-
-    def _signed(self, subject: x509.Name, public: ec.EllipticCurvePublicKey, *, ca: bool) -> bytes:
-        now = datetime.datetime.now(datetime.UTC)
-        made = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self._name)
-            .public_key(public)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(hours=1))
-            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-            .add_extension(
-                x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
-            )
-            .sign(self._key, hashes.SHA256())
-        )
-        return made.public_bytes(serialization.Encoding.PEM)
 
 
 def test_with_a_certificate_the_port_speaks_tls_and_lets_in_who_shows_one(store: Store, tmp_path: Path) -> None:
