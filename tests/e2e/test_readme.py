@@ -60,6 +60,7 @@ def test_the_example_with_a_file_of_ones_own_works_as_printed(tmp_path: Path, st
     label = body("/v1/labels")
     label["labels"][0]["event_id"] = answer["parameters"]["event_id"]
     assert watch.call("POST", "/v1/labels", label) == (200, {"accepted": 1})
+    watch.close()  # the sidecar would end it, idle as long as the examples may take; the next call opens it anew
 
     examples = [block for page in (README, GRPC, CLIENTS) for block in blocks(page)][
         :4
