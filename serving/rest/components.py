@@ -54,6 +54,7 @@ SCHEMAS: dict[str, Schema] = {
     "Error": record({"error": TEXT, "code": {"enum": [code.value for code in ErrorCode]}}),
     "Server": record({"name": TEXT, "version": TEXT, "extensions": {"type": "array", "items": TEXT}}),
     "Live": record({"live": _TRUTH}),
+    "Alive": record({"status": TEXT}),
     "Ready": record({"ready": _TRUTH}),
     "ModelReady": record({"name": TEXT, "version": TEXT, "ready": _TRUTH}),
     "Ping": record({"status": {"enum": ["Healthy", "Unhealthy"]}}),

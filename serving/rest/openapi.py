@@ -124,6 +124,7 @@ class _Document:
     def server(self) -> None:
         """Addresses of no model; these go before a model of the same name."""
         self._tag = "server"
+        self._get("/", "alive", "Alive", OURS, scope="")
         self._get("/v2", "server", "Server", OURS, scope="")
         self._get("/v2/health/live", "live", "Live", OURS, scope="")
         self._get("/v2/health/ready", "ready", "Ready", OURS, scope="", or_not=True)

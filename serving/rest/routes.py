@@ -58,6 +58,7 @@ class Routes:
         self._known: dict[bytes, Inference] = {}
         """Addresses that have led to a model: reading one again is half of what a small request costs."""
         self._plain: dict[str, Callable[[Exchange], None]] = {
+            "/": _alive,
             "/v2": self._server,
             "/v2/health/live": self._live,
             "/v2/health/ready": self._ready,
@@ -243,6 +244,11 @@ class Routes:
         return Unsupported(
             exchange.path[:200].decode("latin-1"), expected=allowed, got=exchange.method[:20].decode("latin-1")
         )
+
+
+def _alive(exchange: Exchange) -> None:
+    """The loop runs, as KServe's V1 says it."""
+    _json(exchange, {"status": "alive"})
 
 
 def _decoded(path: bytes) -> str:

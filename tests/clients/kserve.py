@@ -75,6 +75,7 @@ async def rest_v1(said: Told) -> int:
     weather, temperature = (array.ravel().tolist() for _, array in question.inputs.values())
     rows = [{"weather": one, "temperature": other} for one, other in zip(weather, temperature, strict=True)]
     async with InferenceRESTClient(RESTConfig(protocol="v1")) as client:
+        assert await client.is_server_live(said.rest) is True
         assert await client.is_model_ready(said.rest, "rentals") is True
         answer = await client.infer(said.rest, {"instances": rows}, model_name="rentals")
         right = question.outputs["rented"][1].ravel().tolist()

@@ -215,6 +215,7 @@ def test_metadata_names_inputs_outputs_categories_and_runtime(house: House) -> N
 
 def test_readiness_ends_when_draining_begins(house: House) -> None:
     assert house.client.get("/v2/health/live").status_code == 200
+    assert house.client.get("/").json() == {"status": "alive"}  # KServe's V1
     assert house.client.get("/v2/health/ready").status_code == 200
     assert house.client.get("/v2/models/tiny/ready").status_code == 200
     house.dataplane.draining = True
