@@ -219,6 +219,7 @@ class Dataplane:
             call.time = self._event_time(parsed.parameters)
         arrays, rows = loaded.contract.accepted(parsed.inputs)
         call.asked = loaded.contract.wanted(parsed)
+        call.queued = now  # whoever cancels it before it is in the queue counts from here
         call.fill(arrays, rows, min(now + self._longest, deadline))
 
     def _fail(self, call: Call, error: StaytrueError) -> None:
