@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from serving.tickets import DONE, QUEUED, RUNNING, Counts, Limits, Ticket, expired, merged
+from serving.pace import Pace
+from serving.tickets import DONE, QUEUED, RUNNING, Counts, Limits, Ticket, expired, merged, rows_of, split
 from staytrue.errors import DeadlineExceeded, InternalError, Overloaded, StaytrueError, Unavailable
 
 if TYPE_CHECKING:
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from staytrue.signature import Signature
 
 log = logging.getLogger(__name__)
-SLOWER = 8.0
-"""A run counts as stalled once it takes so many times longer, by row, than the slowest that ever ended."""
-BRIEF_SECONDS = 0.0005
-"""Runs that usually take no longer may be made by whoever brings the requests; see :meth:`Lane.run_here`."""
 MOST_HERE = 16
 """Batches that whoever brings requests runs in one go; others wait for it meanwhile."""
 
@@ -63,14 +59,16 @@ class Lane:
         self._lent: set[int] = set()
         """Threads of those who brought requests, while they run a batch."""
         self._stalled = self.closed = False
-        self._slowest_row, self._usual = 0.0, math.inf
+        self._pace = Pace()
+        # Of a model with free axes no run tells how long the next one takes.
+        self._here = limits.here and not self._free
         self.rows = self.bytes = 0
         """In the queue now."""
         self.counts = Counts()
 
     def expect(self, seconds: float) -> None:
         """Learn how long one row took, by which later runs are judged stalled, or brief."""
-        self._learn(seconds, 1)
+        self._pace.ran(seconds, 1)
 
     def put(self, ticket: Ticket, *, wake: bool = True) -> None:
         """Queue a ticket; without ``wake`` it lies there until :meth:`wake`.
@@ -83,6 +81,8 @@ class Lane:
         if self._free:
             ticket.key = tuple([ticket.arrays[name].shape[1:] for name in self._free])
         with self._lock:
+            if ticket.state == DONE:  # cancelled on its way here
+                return
             if self.closed or self._stalled:
                 ticket.state = DONE  # it was never in the queue: whoever cancels it now finds it ended
                 raise self._unavailable()
@@ -91,8 +91,6 @@ class Lane:
                 ticket.state = DONE
                 got = f"{self.rows} rows, {self.bytes} bytes"
                 raise Overloaded(f'model "{self._name}"', "its queue is full", got=got, hint="try again")
-            if ticket.state == DONE:  # cancelled on its way here
-                return
             self._queue[ticket] = None
             self.rows, self.bytes = rows, size
             if wake:
@@ -120,7 +118,7 @@ class Lane:
 
     def _taken(self) -> list[Ticket] | None:
         """A batch for the calling thread; empty where nothing is queued, None where threads are to run it."""
-        if not self._limits.here or self._usual > BRIEF_SECONDS or not self._lock.acquire(blocking=False):
+        if not (self._here and self._pace.brief and self._lock.acquire(blocking=False)):
             return None
         try:
             if self._runs or self._idle < self._threads:
@@ -146,9 +144,15 @@ class Lane:
         now = time.monotonic()
         with self._lock:
             running = [ticket for _, batch in self._runs.values() for ticket in batch if ticket.state == RUNNING]
-            stalled = any(now - began > self._patience(batch) for began, batch in self._runs.values())
+            least = self._limits.stall_seconds
+            stalled = any(
+                now - began > self._pace.patience(rows_of(some), least) for began, some in self._runs.values()
+            )
             if stalled and self._lent:  # all whose requests that thread takes would wait for ever
+                self._here = False
                 self._runtime.break_off()
+            if self._queue and not (self._threads or self._runs):
+                self._wake()  # no thread could be started when it came
             if stalled != self._stalled:
                 log.error("%s %s", self._name, "does not come back from a run" if stalled else "runs again")
             self._stalled = stalled
@@ -173,7 +177,11 @@ class Lane:
             self._changed.notify()
         elif self._threads < self._limits.instances:
             self._threads += 1
-            threading.Thread(target=self._work, name=f"run {self._name}", daemon=True).start()
+            try:
+                threading.Thread(target=self._work, name=f"run {self._name}", daemon=True).start()
+            except RuntimeError:  # the system gives no more threads; watch() tries again
+                self._threads -= 1
+                log.exception("%s: no thread to run it", self._name)
 
     def _work(self) -> None:
         while True:
@@ -229,10 +237,12 @@ class Lane:
 
     def _run(self, batch: list[Ticket]) -> None:
         """Run a batch and end its tickets; where it fails as a whole, each alone: a bad row harms no other."""
-        live = [ticket for ticket in batch if ticket.deadline > ticket.began]
-        groups = [live] if live else []
+        groups = [batch]
         while groups:
-            group = groups.pop(0)
+            now = time.monotonic()
+            group = [ticket for ticket in groups.pop(0) if ticket.state == RUNNING and ticket.deadline > now]
+            if not group:
+                continue
             try:
                 self._give(group, self._runtime.run(merged(group)))
             except Exception as error:  # noqa: BLE001 - whatever it is, its tickets carry it
@@ -244,45 +254,35 @@ class Lane:
         self._end(batch)
 
     def _give(self, group: list[Ticket], outputs: dict[str, NDArray[Any]]) -> None:
-        if len(group) == 1:
-            group[0].outputs = outputs
-            return
-        rows = sum([ticket.rows for ticket in group])
-        if any(array.shape[:1] != (rows,) for array in outputs.values()):
+        if not split(group, outputs):
             self._most = 1
             log.warning("%s gives other than a row for a row: its requests are not merged any more", self._name)
             raise InternalError(f'model "{self._name}"', "gives other than a row for a row")
-        at = 0
-        for ticket in group:
-            ticket.outputs = {name: array[at : at + ticket.rows] for name, array in outputs.items()}
-            at += ticket.rows
 
     def _end(self, batch: list[Ticket]) -> None:
-        now, rows = time.monotonic(), sum([ticket.rows for ticket in batch])
+        now, rows = time.monotonic(), rows_of(batch)
         with self._lock:
             began, _ = self._runs.pop(threading.get_ident())
             self._lent.discard(threading.get_ident())
+            well = False
             ended = [ticket for ticket in batch if ticket.state == RUNNING]
             for ticket in ended:
                 ticket.state, ticket.ended = DONE, now
                 if ticket.outputs is None and ticket.error is None:
                     ticket.error = expired(ticket)
-            self._learn(now - began, rows)
+                well = well or ticket.error is None
+            if well:  # a run that failed, or was given up, tells nothing of how long others take
+                self._pace.ran(now - began, rows)
             self.counts.runs += 1
             self.counts.rows += rows
             if self._queue and self._idle:
                 self._wake()  # a thread that found this run under way and went to wait
         if ended:
-            self._settle(ended)
-
-    def _learn(self, seconds: float, rows: int) -> None:
-        usual = self._usual
-        self._usual = seconds if usual == math.inf else usual + 0.1 * (min(seconds, 4.0 * usual) - usual)
-        self._slowest_row = max(self._slowest_row, seconds / max(rows, 1))
-
-    def _patience(self, batch: list[Ticket]) -> float:
-        rows = sum([ticket.rows for ticket in batch])
-        return max(self._limits.stall_seconds, SLOWER * self._slowest_row * rows)
+            try:
+                self._settle(ended)
+            except Exception:
+                log.exception("%s: requests could not be ended", self._name)
+            self._pace.settled(time.monotonic() - now)
 
     def _drop(self, ticket: Ticket, error: StaytrueError) -> None:
         """Under the lock: end a ticket that is queued or runs."""

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 WATCH_SECONDS = 0.1
 HELPERS = 4
-"""Threads for what would hold up the event loop: large bodies, versions that have to be loaded first."""
+"""Threads for what would hold up the event loop: large bodies."""
+LOADERS = 2
+"""Threads for versions that have to be loaded first; they may be busy for long."""
 
 
 class Dataplane:
@@ -46,6 +48,7 @@ class Dataplane:
         self._longest = float("inf") if settings.timeout_seconds is None else settings.timeout_seconds
         self._turn = threading.Lock()
         self.helpers = ThreadPoolExecutor(max_workers=HELPERS, thread_name_prefix="help")
+        self._loads = ThreadPoolExecutor(max_workers=LOADERS, thread_name_prefix="load")
         self.statistics = Statistics()
         self._ends = Endings(
             registry,
@@ -127,6 +130,7 @@ class Dataplane:
             wake: whether it is to be run; otherwise it waits in its lane (``call.lane``) for somebody to wake that.
         """
         call = self._ends.begin(request, done, data, caller)
+        call.deadline = min(time.monotonic() + self._longest, request.deadline)
         if self._ends.in_flight > self._settings.max_concurrency:
             got = f"has {self._settings.max_concurrency} requests in the house, its limit"
             self._fail(call, Overloaded("server", got, hint="try again"))
@@ -141,7 +145,14 @@ class Dataplane:
         if call.lane is not None:
             call.lane.cancel(call, error)
         else:
-            call.request_cancelled = error
+            call.request_cancelled, call.data = error, b""
+            self._cancel_late(call, error)
+
+    @staticmethod
+    def _cancel_late(call: Call, error: StaytrueError) -> None:
+        """It may have come to its lane just now, without having seen that nobody wants it."""
+        if call.lane is not None:
+            call.lane.cancel(call, error)
 
     def refuse(self, protocol: str, model: str, error: StaytrueError) -> None:
         """Write the event of a request that never became one (no body, too large …)."""
@@ -165,7 +176,8 @@ class Dataplane:
 
     def close(self) -> None:
         """Wait for requests that run."""
-        self.helpers.shutdown(wait=True)
+        for threads in (self.helpers, self._loads):
+            threads.shutdown(wait=True)
         until = time.monotonic() + 5.0
         while self.in_flight and time.monotonic() < until:
             time.sleep(0.01)
@@ -178,11 +190,12 @@ class Dataplane:
             lease = self.registry.lease(request.model, request.version, request.sticky or request.request_id)
             call.model = request.model
             if lease is None:
-                self.helpers.submit(self._pinned, call)
+                self._loads.submit(self._pinned, call)
                 return
             loaded = lease.loaded
             call.lease, call.version, call.role = lease, loaded.bundle.version, lease.role
-            self._read(call, loaded)
+            if call.request_cancelled is None:
+                self._read(call, loaded)
             if call.request_cancelled is not None:
                 self._fail(call, call.request_cancelled)
                 return
@@ -190,6 +203,7 @@ class Dataplane:
             call.lane = lane
             lane.put(call, wake=wake)
         except StaytrueError as error:
+            call.lane = None  # an event of what was not taken in does not hold its tensors: others would have no room
             call.model = call.model or self._known(request.model)
             self._fail(call, error)
         except Exception as error:  # noqa: BLE001 - hidden and logged
@@ -208,8 +222,7 @@ class Dataplane:
 
     def _read(self, call: Call, loaded: Loaded) -> None:
         request, now = call.request, time.monotonic()
-        deadline = request.deadline
-        if deadline <= now:
+        if call.deadline <= now:
             raise DeadlineExceeded("request", expected="time left to answer", got="none")
         parsed = request.read(loaded.bundle, call.data)
         call.data = b""
@@ -220,7 +233,7 @@ class Dataplane:
         arrays, rows = loaded.contract.accepted(parsed.inputs)
         call.asked = loaded.contract.wanted(parsed)
         call.queued = now  # whoever cancels it before it is in the queue counts from here
-        call.fill(arrays, rows, min(now + self._longest, deadline))
+        call.fill(arrays, rows, call.deadline)
 
     def _fail(self, call: Call, error: StaytrueError) -> None:
         self._ends.failed(call, error)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from serving.calls import Call, Written, event_of, hidden
 from serving.model import Lease
-from staytrue.errors import StaytrueError
+from staytrue.errors import StaytrueError, TooLarge
 from staytrue.events import encode
-from staytrue.tensors import Answer
+from staytrue.tensors import Answer, Given
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -72,8 +72,7 @@ class Endings:
                 call.outcome = call.error
             else:
                 call.outcome = hidden(call.error, call.id)
-        self._statistics.record(calls[0].model, calls[0].version, calls)
-        self.end(calls)
+        self.end(calls, ran=True)
 
     def failed(self, call: Call, error: StaytrueError) -> None:
         """A request that never came to a queue: what is to be told. :meth:`end` tells it."""
@@ -81,17 +80,12 @@ class Endings:
         if call.model:
             self._statistics.failed(call.model, call.version, self._clock() - call.arrived)
 
-    def end(self, calls: Sequence[Call]) -> None:
-        """Write the events, then tell the callers."""
+    def end(self, calls: Sequence[Call], *, ran: bool = False) -> None:
+        """Write the events, then tell the callers; ``ran``: they were in a lane, whose statistics count them."""
         now = self._clock()
-        try:
-            self._writer.append([encode(event_of(call, now)) for call in calls])
-        except StaytrueError as error:
-            for call in calls:
-                call.outcome = error
-        except Exception as error:  # noqa: BLE001 - hidden and logged: each caller is told in any case
-            for call in calls:
-                call.outcome = hidden(error, call.id)
+        self._log(calls, now)
+        if ran:
+            self._statistics.record(calls[0].model, calls[0].version, calls)
         asked = sum([call.role != "shadow" for call in calls])
         with self._turn:
             self.in_flight -= asked
@@ -99,13 +93,33 @@ class Endings:
         for call in calls:
             if self._all or now - call.arrived > self._slow or type(call.outcome) is not Written:
                 self._line(call, now)
+                _forget(call)
             try:
                 call.done(call)
             except Exception:
                 log.exception("an answer could not be told")
-            if call.lease is not None and call.lease.shadow is not None:
-                self._cast(call, call.lease.shadow)
-        self._registry.release([call.lease for call in calls if call.lease is not None])
+        held = [call.lease for call in calls if call.lease is not None]
+        try:
+            for call in calls:  # once all callers have their answer
+                if call.lease is not None and call.lease.shadow is not None:
+                    self._cast(call, call.lease.shadow)
+        finally:
+            self._registry.release(held)
+
+    def _log(self, calls: Sequence[Call], now: float) -> None:
+        """Write the events; a call whose event is not written fails. One that is too large harms no other."""
+        try:
+            self._writer.append([encode(event_of(call, now)) for call in calls])
+        except StaytrueError as error:
+            if isinstance(error, TooLarge) and len(calls) > 1:
+                for call in calls:
+                    self._log([call], now)
+                return
+            for call in calls:
+                call.outcome = error
+        except Exception as error:  # noqa: BLE001 - hidden and logged: each caller is told in any case
+            for call in calls:
+                call.outcome = hidden(error, call.id)
 
     def _answer(self, call: Call) -> Written | StaytrueError:
         outputs = call.outputs or {}
@@ -126,7 +140,7 @@ class Endings:
         if not isinstance(call.outcome, Written):
             return
         lane: Any = shadow.lane
-        if lane.rows >= SHADOW_ROWS or not lane.ready():
+        if lane.rows >= SHADOW_ROWS or not lane.ready() or not _takes(shadow, call):
             self.shadows_dropped += 1
             return
         self._registry.hold(shadow)
@@ -138,9 +152,11 @@ class Endings:
         cast.fill(call.arrays, call.rows, float("inf"))
         try:
             lane.put(cast)
-        except StaytrueError:
+        except Exception as error:  # no caller is to know of a shadow
             self.shadows_dropped += 1
             self._registry.release([cast.lease])
+            if not isinstance(error, StaytrueError):
+                log.exception("a shadow could not be asked")
 
     def _line(self, call: Call, now: float) -> None:
         """One line of a request: never what it held."""
@@ -157,6 +173,28 @@ class Endings:
             code,
             (now - call.arrived) * 1e3,
         )
+
+
+def _takes(shadow: Loaded, call: Call) -> bool:
+    """Whether a shadow's signature takes what its champion's has accepted."""
+    given = [
+        Given(spec.name, spec.datatype, call.arrays[spec.name]) for spec in call.lease.loaded.bundle.signature.inputs
+    ]
+    try:
+        shadow.contract.accepted(given)
+    except StaytrueError:
+        return False
+    return True
+
+
+def _forget(call: Call) -> None:
+    """Let go of what an error was raised in: its frames hold the call, which would hold its body until a collection."""
+    call.data, call.error = b"", None
+    error: BaseException | None = call.outcome if isinstance(call.outcome, StaytrueError) else None
+    while error is not None:
+        within = error.__cause__ or error.__context__
+        error.__traceback__ = error.__context__ = error.__cause__ = None
+        error = within
 
 
 def nothing(*_: Any) -> Any:

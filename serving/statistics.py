@@ -10,10 +10,12 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from staytrue.errors import StaytrueError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from serving.tickets import Ticket
+    from serving.calls import Call
 
 
 @dataclass
@@ -54,23 +56,23 @@ class Statistics:
         self._turn = threading.Lock()
         self._versions: dict[tuple[str, str], Version] = {}
 
-    def record(self, model: str, version: str, tickets: Sequence[Ticket]) -> None:
-        """Tickets that ended together: one run, or the failures of one moment."""
+    def record(self, model: str, version: str, calls: Sequence[Call]) -> None:
+        """Calls that ended together, by what they are told: one run, or the failures of one moment."""
         with self._turn:
             found = self._versions.get((model, version))
             if found is None:
                 found = self._versions[model, version] = Version()
             ran = waited = took = 0.0
             rows = answered = 0
-            for ticket in tickets:
-                if ticket.outputs is None:
-                    found.fail.add(ticket.ended - ticket.queued)
+            for call in calls:
+                if isinstance(call.outcome, StaytrueError):
+                    found.fail.add(call.ended - call.queued)
                     continue
-                ran = ticket.ended - ticket.began
-                rows += ticket.rows
+                ran = call.ended - call.began
+                rows += call.rows
                 answered += 1
-                took += ticket.ended - ticket.queued
-                waited += ticket.began - ticket.queued
+                took += call.ended - call.queued
+                waited += call.began - call.queued
             if answered:
                 found.success.add(took, answered)
                 found.queue.add(waited, answered)

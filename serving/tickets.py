@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from staytrue.server import ServingSection
 
 QUEUED, RUNNING, DONE = range(3)
+TEXT_BYTES = 49
+"""Python's own, of each text."""
 
 
 class Ticket:
@@ -49,6 +51,8 @@ class Ticket:
         size = 0
         for array in arrays.values():
             size += array.nbytes
+            if array.dtype.hasobject:  # numpy counts the pointers
+                size += sum([len(text) for text in array.flat]) + TEXT_BYTES * array.size
         self.size = size
 
 
@@ -100,6 +104,26 @@ def merged(group: list[Ticket]) -> Mapping[str, NDArray[Any]]:
     if len(group) == 1:
         return group[0].arrays
     return {name: np.concatenate([ticket.arrays[name] for ticket in group]) for name in group[0].arrays}
+
+
+def rows_of(tickets: list[Ticket]) -> int:
+    """Rows of all together."""
+    return sum([ticket.rows for ticket in tickets])
+
+
+def split(group: list[Ticket], outputs: dict[str, NDArray[Any]]) -> bool:
+    """Give each its own rows of a run over :func:`merged` inputs; False where there is not one for each."""
+    if len(group) == 1:
+        group[0].outputs = outputs
+        return True
+    rows = rows_of(group)
+    if any(array.shape[:1] != (rows,) for array in outputs.values()):
+        return False
+    at = 0
+    for ticket in group:
+        ticket.outputs = {name: array[at : at + ticket.rows] for name, array in outputs.items()}
+        at += ticket.rows
+    return True
 
 
 def expired(ticket: Ticket) -> DeadlineExceeded:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from staytrue.signature import Signature
 
 log = logging.getLogger(__name__)
-_LOG_ERRORS_ONLY = 3
+_LOG_FATAL_ONLY = 4
+"""Its errors come as exceptions; what it would print beside holds callers' values."""
 CLOSE_SECONDS = 2.0
 """For a run that is broken off to end: it does between two operators."""
 
@@ -155,7 +156,7 @@ def _options(signature: Signature, provider: Provider, threads: int) -> ort.Sess
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = _LOG_ERRORS_ONLY
+    options.log_severity_level = _LOG_FATAL_ONLY
     # Threads that wait for a next run spin as they come, for many times as long as a small model takes.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # A plan of memory is made and kept for each shape, each a block of its own: with batches of any size an arena

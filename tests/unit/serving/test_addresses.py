@@ -149,7 +149,7 @@ def test_ids_and_traces_are_carried_to_event_and_answer(house: House) -> None:
 @pytest.mark.alone
 def test_a_caller_says_how_long_it_waits(house: House) -> None:
     lane: Any = house.registry.model("tiny").champion.lane  # type: ignore[union-attr]
-    runtime, lane._usual = lane._runtime, 1.0  # slow: not to be run in the loop
+    runtime, lane._here = lane._runtime, False  # slow: not to be run in the loop
     lane._runtime = FakeRuntime(lambda inputs: slowly(runtime, inputs, 0.8))
     began = time.monotonic()
     answer = house.client.post(INFER, content=BODY, headers={"Request-Timeout": "0.2"})
@@ -162,7 +162,7 @@ def test_a_caller_says_how_long_it_waits(house: House) -> None:
 
 def test_a_caller_that_hangs_up_leaves_the_queue(house: House) -> None:
     lane: Any = house.registry.model("tiny").champion.lane  # type: ignore[union-attr]
-    runtime, lane._usual = lane._runtime, 1.0
+    runtime, lane._here = lane._runtime, False
     lane._runtime = FakeRuntime(lambda inputs: slowly(runtime, inputs, 1.0))
     host, port = house.address.removeprefix("http://").split(":")
     head = b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (INFER.encode(), len(BODY))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,14 +13,26 @@ import pytest
 
 from serving import endings
 from serving.calls import Call, Request, Written
+from serving.contract import Contract
 from serving.dataplane import Dataplane
+from serving.endings import nothing
 from serving.heartbeat import Pulse
 from serving.registry import Registry
 from serving.runtimes.fake import FakeMaker, FakeRuntime
-from staytrue.errors import Cancelled, DeadlineExceeded, InvalidInput, Overloaded, StaytrueError, Unavailable
+from staytrue import segments
+from staytrue.errors import (
+    Cancelled,
+    DeadlineExceeded,
+    InvalidInput,
+    Overloaded,
+    StaytrueError,
+    TooLarge,
+    Unavailable,
+)
 from staytrue.eventlog import Reader, Writer
-from staytrue.events import Event, decode
+from staytrue.events import Event, decode, encode
 from staytrue.server import ServingSection
+from staytrue.signature import Signature, TensorSpec
 from staytrue.tensors import Given, Parsed
 
 if TYPE_CHECKING:
@@ -305,3 +319,69 @@ def test_a_prediction_that_cannot_be_logged_is_not_given(make: Callable[..., Hou
     house.writer.close()
     assert isinstance(house.ask().told(), Unavailable)
     assert house.dataplane.in_flight == 0
+
+
+def test_a_shadow_that_takes_other_inputs_costs_no_caller_its_answer(
+    make: Callable[..., House], store: Store, publishing: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.set_shadow("tiny", publishing(3.0), reason="test")
+    house = make()
+    shadow = house.registry.model("tiny").shadow
+    assert shadow is not None
+    wider = TensorSpec(name="more", datatype="FP32", shape=[-1, -1])
+    other = Signature(inputs=[*shadow.bundle.signature.inputs, wider], outputs=shadow.bundle.signature.outputs)
+    monkeypatch.setattr(shadow, "contract", Contract(other, 16))
+    assert [house.ask().told() for _ in range(4)] == [[2.0]] * 4
+    assert house.dataplane.shadows_dropped == 4
+    assert (house.registry.model("tiny").champion.calls, shadow.calls) == (0, 0)  # type: ignore[union-attr]
+
+
+def test_a_request_that_was_refused_is_let_go_of_at_once(make: Callable[..., House]) -> None:
+    house = make()
+
+    def broken(*_: Any) -> Any:
+        try:
+            return dict[str, int]()["within"]
+        except KeyError as error:
+            raise InvalidInput("message", "is none") from error
+
+    gc.collect()
+    gc.disable()
+    try:
+        call = house.dataplane.submit(Request("tiny", None, "test", read=broken, write=nothing), nothing, b"x" * 1000)
+        gone = weakref.ref(call)
+        assert isinstance(call.outcome, InvalidInput)
+        del call
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_an_event_too_large_for_the_log_fails_alone(
+    make: Callable[..., House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = make()
+    assert house.ask().told() == [2.0]
+    assert len(house.ask(rows=8).told()) == 8
+    small, large = (len(encode(event)) for event in house.events())
+    monkeypatch.setattr(segments, "MAX_RECORD_BYTES", (small + large) // 2)
+    house.free.clear()
+    house.running.clear()
+    first = house.ask()
+    assert house.running.wait(10)
+    asked = [house.ask(), house.ask(rows=8), house.ask()]
+    house.free.set()
+    assert first.told() == [2.0]
+    told = [one.told() for one in asked]
+    assert (told[0], told[2]) == ([2.0], [2.0])
+    assert isinstance(told[1], TooLarge)
+    assert house.runs == [1, 8, 1, 10]
+
+
+def test_statistics_count_what_callers_were_told(make: Callable[..., House]) -> None:
+    house = make()
+    assert house.ask().told() == [2.0]
+    house.writer.close()
+    assert isinstance(house.ask().told(), Unavailable)
+    (told,) = house.dataplane.statistics.told("tiny")
+    assert (told["inference_stats"]["success"]["count"], told["inference_stats"]["fail"]["count"]) == (1, 1)
