@@ -54,9 +54,9 @@ def rank(item: pytest.Item) -> int:
 class Turns:
     """Held by each worker for as long as a test runs: shared by most, exclusive for those marked ``alone``."""
 
-    def __init__(self) -> None:
-        # Locks need files that all workers find, and nothing in them.
-        self._door, self._room = (os.open(path, os.O_RDONLY) for path in (Path(__file__).parent, Path(__file__)))
+    def __init__(self, file: Path = Path(__file__)) -> None:
+        # Locks need a file and its folder that all workers find, and nothing in them.
+        self._door, self._room = (os.open(path, os.O_RDONLY) for path in (file.parent, file))
 
     def close(self) -> None:
         """Let go of the locks' files."""

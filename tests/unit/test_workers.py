@@ -30,9 +30,12 @@ def test_a_file_is_one_group_and_some_folders_are() -> None:
     assert group_of("tests/unit/export/test_card.py::test_a") == group_of("tests/unit/export/test_gate.py::test_b")
 
 
-def test_who_runs_alone_waits_for_the_others_and_they_for_it() -> None:
+def test_who_runs_alone_waits_for_the_others_and_they_for_it(tmp_path: Path) -> None:
+    (tmp_path / "lock").touch()  # no turns of this test's own worker
     with contextlib.ExitStack() as held:
-        first, second, lonely, late = (held.enter_context(contextlib.closing(Turns())) for _ in range(4))
+        first, second, lonely, late = (
+            held.enter_context(contextlib.closing(Turns(tmp_path / "lock"))) for _ in range(4)
+        )
         pool = held.enter_context(ThreadPoolExecutor(2))
         with first.taken(alone=False), second.taken(alone=False):
             waiting = Stay(lonely, alone=True)
