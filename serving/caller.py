@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +11,9 @@ from staytrue.errors import InvalidConfig, InvalidInput
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+_KEY = re.compile(rb"[\x21-\x7e]{1,1000}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,11 +56,14 @@ class Caller:
         """The key, for REST and gRPC alike; empty without one.
 
         Raises:
-            InvalidConfig: its file cannot be read.
+            InvalidConfig: its file cannot be read, or holds something else than one key.
         """
         if self.key_file is None:
             return []
-        return [("authorization", f"Bearer {_bytes(self.key_file, '--key-file').decode(errors='replace').strip()}")]
+        key = _bytes(self.key_file, "--key-file").strip()
+        if not _KEY.fullmatch(key):  # which it shows to nobody
+            raise InvalidConfig(f"--key-file {self.key_file}", expected="one line that holds the key", got="another")
+        return [("authorization", f"Bearer {key.decode()}")]
 
     def context(self) -> ssl.SSLContext | None:
         """For HTTPS; None where TLS is not spoken.

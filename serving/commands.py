@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from staytrue import project as projects
 from staytrue.settings import resolve
+from staytrue.store import Store
 
 if TYPE_CHECKING:
     import argparse
@@ -48,6 +49,9 @@ class Serve:
         project = projects.load(arguments.project)
         flags = {name: getattr(arguments, name) for name in _FLAGS}
         settings, store = resolve(project.serving, "serving", flags), arguments.store or project.store
+        if not Store(store).models():
+            what = "has no model yet" if store.is_dir() else "is not there"
+            logging.getLogger(__name__).warning('store "%s" %s: nothing is served before one comes', store, what)
         ports = reserve(settings)
         if settings.workers == 1:
             from serving.app import run

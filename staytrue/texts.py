@@ -15,6 +15,7 @@ import msgspec
 from staytrue.errors import InvalidInput
 
 _read = msgspec.json.Decoder().decode
+_NOT_FINITE = re.compile(rb"[\[,:]\s*-?(?:NaN|Infinity)\b")
 _BYTE = re.compile(r" \(byte (\d+)\)$")
 
 
@@ -43,9 +44,18 @@ def from_json(body: Any, *, spot: bool = False) -> Any:
             return told
         text = str(error)
         where = f"body, {_spot(text, body)}" if spot else "body"
-        raise InvalidInput(where, f"is not JSON: {_BYTE.sub('', text)}") from None
+        raise InvalidInput(where, f"is not JSON: {_BYTE.sub('', text)}", hint=_hint(body)) from None
     check_keys(bytes(body), told)
     return told
+
+
+def _hint(body: bytes) -> str:
+    """What most likely is wrong with a body that is not JSON."""
+    if _NOT_FINITE.search(body):
+        return "JSON has no NaN and no Infinity: send null or a text, as serving.nan_policy says"
+    if not body.lstrip().startswith((b"{", b"[")):
+        return "another form than JSON needs its own Content-Type, text/csv for example"
+    return ""
 
 
 def _halves(body: bytes) -> Any:

@@ -163,3 +163,15 @@ def test_options_that_do_not_go_together_are_refused(
 ) -> None:
     assert main(["ping", *line]) > 0
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["", "st_one\nst_two\n", "schlüssel"], ids=["empty", "two lines", "no ASCII"])
+def test_a_file_that_does_not_hold_one_key_is_told_of_without_its_text(
+    tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "note"
+    file.write_text(text, encoding="utf-8")
+    assert main(["ping", "http://127.0.0.1:1", "--key-file", str(file)]) > 0
+    said = capsys.readouterr().err
+    assert f"--key-file {file}: expected one line that holds the key" in said
+    assert "st_two" not in said

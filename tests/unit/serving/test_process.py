@@ -354,3 +354,13 @@ def test_both_protocols_have_one_bound_for_what_they_hold(
         half.sendall(b"y" * 300_000)
         until(lambda: "400000 at most" in refused())
     until(lambda: "400000 at most" not in refused())
+
+
+@pytest.mark.parametrize(("there", "said"), [(True, "has no model yet"), (False, "is not there")])
+def test_a_store_without_a_model_is_told_of(tmp_path: Path, *, there: bool, said: str) -> None:
+    (tmp_path / "staytrue.yaml").write_text(PROJECT)
+    if there:
+        (tmp_path / "store").mkdir()
+    server = Service("serve", tmp_path / "staytrue.yaml", tmp_path / "log", "--port", "0", "--grpc-port", "0")
+    assert server.stop() == 0
+    assert f'store" {said}: nothing is served before one comes' in (tmp_path / "log").read_text()

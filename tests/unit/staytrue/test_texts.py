@@ -47,6 +47,8 @@ def test_what_was_read_already_is_given_back() -> None:
         (b"", "body: expected an inference request in JSON, got nothing"),
         (b"{", r"body, line 1 column 2: is not JSON"),
         (b'{\n "a": x}', r"body, line 2 column 7: is not JSON: JSON is malformed: invalid character$"),
+        (b'{"a": [1, NaN]}', "is not JSON: .*; JSON has no NaN and no Infinity: send null or a text"),
+        (b"a,b\n1,2\n", "is not JSON: .*; another form than JSON needs its own Content-Type, text/csv"),
         (b'"\xff"', "body, line 1 column 4: is not JSON"),
         (b"[" * 100_000, "body: nests too deep"),
         (b'{"a": 1e999}', "is not JSON: Number out of range"),
