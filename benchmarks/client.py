@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
+import math
 import sys
 import time
 from pathlib import Path
@@ -15,12 +17,16 @@ import uvloop
 
 from benchmarks import questions
 from benchmarks.rest import Connection, Window
-from benchmarks.rpc import Call
+from benchmarks.rpc import Call, message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from benchmarks.questions import Question
 
 PATIENCE_SECONDS = 30.0
+MOST_A_SECOND = 30_000
+"""Requests with ids of their own that are made for a second: more than this client can send."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +42,10 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     connections: int
     seconds: float
     """0: one request of each connection."""
+    ids: bool = False
+    """Whether each request has an ``X-Request-Id`` and a ``traceparent`` of its own, over HTTP/1.1."""
+    key: str = ""
+    """The API key that requests over HTTP/1.1 bring, if any."""
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,23 +65,18 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 async def measure(order: Order) -> Figures:
     """One window: connections that each ask again at once."""
-    with np.load(Path(order.folder) / "rows.npz") as rows:
-        asks, answers = rows["x"], rows["y"]
+    made = prepared(order)
+    turns = itertools.cycle(made)
     loop = asyncio.get_running_loop()
-    protocols: list[tuple[bytes, questions.Right]] = []
-    for number in range(order.connections):
-        x, y = asks[number % len(asks)], answers[number % len(answers)]
-        asked = questions.rpc(x) if order.form == "grpc" else questions.rest(order.path, x, order.form)
-        protocols.append((asked, questions.Right(y, order.form)))
     kind: type[Call | Connection] = Call if order.form == "grpc" else Connection
     began, used = time.perf_counter(), time.process_time()
     window = Window(began + order.seconds, loop.create_future(), order.connections)
     loop.set_exception_handler(lambda _, context: window.fail(RuntimeError(str(context))))
     opened: list[asyncio.BaseTransport] = []
     try:
-        for asked, right in protocols:
+        for _ in range(order.connections):
             transport: asyncio.BaseTransport
-            transport, _ = await loop.create_connection(_made(kind, asked, right, window), order.host, order.port)
+            transport, _ = await loop.create_connection(_made(kind, turns, window), order.host, order.port)
             opened.append(transport)
         await asyncio.wait([window.done], timeout=order.seconds + PATIENCE_SECONDS)
         if not window.done.done():
@@ -84,6 +89,8 @@ async def measure(order: Order) -> Figures:
         for transport in opened:
             transport.close()
         await asyncio.sleep(0)  # the loop's turn in which they do close
+    if order.ids and len(window.latencies) + window.late > len(made):
+        raise RuntimeError(f"ids of their own were made for {len(made)} requests, and more were sent")
     p50, p99 = np.quantile(window.latencies, [0.5, 0.99]).tolist() if window.latencies else (0.0, 0.0)
     return Figures(
         answered=len(window.latencies) + window.late,
@@ -94,10 +101,24 @@ async def measure(order: Order) -> Figures:
     )
 
 
-def _made(
-    kind: type[Call | Connection], asked: bytes, right: questions.Right, window: Window
-) -> Callable[[], Call | Connection]:
-    return lambda: kind(asked, right, window)
+def prepared(order: Order) -> list[Question]:
+    """What connections ask, in turn: one row after the other, as bytes."""
+    with np.load(Path(order.folder) / "rows.npz") as rows:
+        pairs = list(zip(rows["x"], rows["y"], strict=True))
+    if not order.seconds:  # whether a server answers yet is asked often: nothing is made then that is not sent
+        pairs = pairs[: order.connections]
+    made: list[Question] = []
+    for x, y in pairs:
+        rest = order.form != "grpc"
+        asked = questions.rest(order.path, x, order.form, order.key) if rest else message(questions.rpc(x))
+        made.append((asked, questions.Right(y, order.form).check))
+    if order.ids:
+        made = list(questions.with_ids(made, order.connections + math.ceil(order.seconds * MOST_A_SECOND)))
+    return made
+
+
+def _made(kind: type[Call | Connection], turns: Iterator[Question], window: Window) -> Callable[[], Call | Connection]:
+    return lambda: kind(turns, window)
 
 
 def main() -> None:

@@ -1,4 +1,7 @@
-"""The figures that the server must reach, and those it aims at: each a ratio or a difference within one run."""
+"""The figures that the server must reach, and those it aims at: each a ratio or a difference within one run.
+
+Some have neither: they tell what something costs.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +24,8 @@ class Figure:
     """One of them."""
 
     what: str
-    must: float
-    aim: float
+    must: float | None
+    aim: float | None
     value: Callable[[Results], float]
     """Raises KeyError where a part of it was not measured."""
     unit: str = "x"
@@ -38,6 +41,8 @@ class Figure:
         """Whether it is reached; more is better where the aim is above what must be."""
         if value is None:
             return "not measured"
+        if self.must is None or self.aim is None:
+            return "told"
         sign = 1 if self.aim > self.must else -1
         if sign * value >= sign * self.aim:
             return "aim"
@@ -54,6 +59,21 @@ def _rate(model: str, point: str, beside: str) -> Callable[[Results], float]:
 
 def _cpu(model: str, point: str, server: str) -> Callable[[Results], float]:
     return lambda results: results[model].points[point][server].cpu_seconds / results[model].bare["1"]
+
+
+def _to_equal_heads(server: str) -> Callable[[Results], float]:
+    """The rate under requests with ids of their own, to that under equal heads."""
+
+    def value(results: Results) -> float:
+        points = results["T"].points
+        return points["json 32 ids"][server].rate / points["json 32"][server].rate
+
+    return value
+
+
+def _keyed(results: Results) -> float:
+    points = results["T"].points["json 32"]
+    return points["keyed"].rate / points["staytrue"].rate
 
 
 def _tail(point: str) -> Callable[[Results], float]:
@@ -91,6 +111,11 @@ FIGURES = (
     _beside("kserve", 20, 30),
     _beside("torchserve", 10, 15),
     Figure("T JSON, processor time a request, to a bare call", 4, 2.5, _cpu("T", "json 32", "staytrue")),
+    Figure("T JSON, ids of its own, requests/s, to FastAPI, minimal", None, None, _rate("T", "json 32 ids", "fastapi")),
+    Figure("T JSON, ids of its own, processor time, to a bare call", None, None, _cpu("T", "json 32 ids", "staytrue")),
+    Figure("T JSON, requests/s, ids of its own to equal heads", None, None, _to_equal_heads("staytrue")),
+    Figure("T JSON, requests/s, ids of its own to equal heads, FastAPI", None, None, _to_equal_heads("fastapi")),
+    Figure("T JSON, requests/s, with an API key to without", None, None, _keyed),
     Figure(
         "R binary, batched, processor time, to a bare call of one row", 0.80, 0.66, _cpu("R", "binary 32", "staytrue")
     ),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from benchmarks.environments import NotMeasured
+from benchmarks.loads import LOADS
 from benchmarks.models import KINDS
 from benchmarks.peers import PEERS
 from benchmarks.processes import Running
@@ -17,11 +18,10 @@ from benchmarks.servers import OURS, TITLES, Client, start, start_seconds
 from benchmarks.windows import Patience, Point, Window, once
 
 if TYPE_CHECKING:
+    from benchmarks.loads import Load
     from benchmarks.models import Model
     from benchmarks.servers import Server
 
-WHAT = {"T": (("json", 1), ("json", 32), ("grpc", 1), ("grpc", 32)), "R": (("json", 32), ("binary", 32))}
-"""Form and connections, by model."""
 BATCHES = (1, 8, 32)
 """Rows of the bare calls."""
 NOISE_BYTES = 64 * 1024
@@ -39,7 +39,7 @@ class Result(msgspec.Struct, kw_only=True):
     bare_loaded_bytes: float = 0.0
     """And after calls of every size."""
     points: dict[str, dict[str, Point]] = {}
-    """``json 32`` (form and connections) → server → medians."""
+    """``json 32``, the load's name → server → medians."""
     start_seconds: dict[str, float] = {}
     idle_bytes: dict[str, float] = {}
     loaded_bytes: dict[str, float] = {}
@@ -72,10 +72,11 @@ def measure(plan: Plan, model: Model) -> Result:
         _compare_starts(plan, model, client, result)
         _start(plan, model, client, servers, result)
         result.bare_bytes = bare.resident_bytes()
-        for form, connections in WHAT[model.kind]:
-            taking = {name: server for name, server in servers.items() if form in server.ports}
+        for load in LOADS[model.kind]:
+            able = {name: server for name, server in servers.items() if load.form in server.ports}
+            taking = {name: server for name, server in able.items() if load.concerns(name)}
             if taking:
-                _turns(plan, (client, bare, patience), taking, (form, connections), result)
+                _turns(plan, (client, bare, patience), taking, load, result)
         result.bare_loaded_bytes = bare.resident_bytes()
         for name, server in servers.items():
             result.loaded_bytes[name] = server.process.resident_bytes()
@@ -104,6 +105,8 @@ def _compare_starts(plan: Plan, model: Model, client: Client, result: Result) ->
 
 def _start(plan: Plan, model: Model, client: Client, servers: dict[str, Server], result: Result) -> None:
     for name in plan.servers:
+        if not any(load.concerns(name) for load in LOADS[model.kind]):
+            continue
         tell(f"{model.kind}: starting {TITLES[name]}")
         try:
             server = start(name, model, plan.core, client)
@@ -119,27 +122,25 @@ def _turns(
     plan: Plan,
     who: tuple[Client, Running, Patience],
     servers: dict[str, Server],
-    what: tuple[str, int],
+    load: Load,
     result: Result,
 ) -> None:
-    (client, bare, patience), (form, connections) = who, what
+    client, bare, patience = who
     windows: dict[str, list[Window]] = {name: [] for name in servers}
     for window in range(plan.windows + 1):
-        tell(f"{KINDS[next(iter(servers.values())).model.kind].title}: {form}, {connections} connections, {window}")
+        tell(f"{KINDS[next(iter(servers.values())).model.kind].title}: {load.title}, {window}")
         for rows in BATCHES:
             seconds = float(bare.ask(str(rows).encode()))
             result.bare[str(rows)] = min(seconds, result.bare.get(str(rows), seconds))
         for name, server in servers.items():
             take = patience.take if window else once
-            taken = take(client, server, form, connections, plan.seconds)
+            taken = take(client, server, load, plan.seconds)
             if taken.figures.error:
-                result.missing[f"{name}, {form} {connections}"] = taken.figures.error
+                result.missing[f"{name}, {load.name}"] = taken.figures.error
             elif window:  # the first warms up
                 windows[name].append(taken)
-    result.points[f"{form} {connections}"] = {
-        name: Point.of(measured)
-        for name, measured in windows.items()
-        if f"{name}, {form} {connections}" not in result.missing
+    result.points[load.name] = {
+        name: Point.of(measured) for name, measured in windows.items() if f"{name}, {load.name}" not in result.missing
     }
 
 

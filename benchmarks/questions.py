@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import secrets
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,9 +12,13 @@ import numpy as np
 from serving.proto.open_inference_grpc_pb2 import ModelInferRequest, ModelInferResponse
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     from numpy.typing import NDArray
 
     Array = NDArray[np.float32]
+    Question = tuple[bytes, Callable[[bytes], None]]
+    """What is sent, and what looks at the body of its answer."""
 
 RELATIVE, ABSOLUTE = 1e-4, 1e-5
 """A row in a batch may differ from the row alone in its last digits; answers of two rows differ by far more."""
@@ -22,7 +28,7 @@ class WrongAnswer(Exception):
     """An answer that is no answer: its status, its length or its numbers are wrong."""
 
 
-def rest(path: str, row: Array, form: str) -> bytes:
+def rest(path: str, row: Array, form: str, key: str = "") -> bytes:
     """A request of one row over HTTP/1.1, its tensor as JSON or by the binary extension."""
     tensor: dict[str, Any] = {"name": "x", "datatype": "FP32", "shape": [1, *row.shape]}
     if form == "json":
@@ -35,7 +41,21 @@ def rest(path: str, row: Array, form: str) -> bytes:
         head = json.dumps(told).encode()
         body = head + row.tobytes()
         kind = f"Content-Type: application/octet-stream\r\nInference-Header-Content-Length: {len(head)}"
+    if key:
+        kind = f"Authorization: Bearer {key}\r\n{kind}"
     return f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def with_ids(questions: Sequence[Question], count: int) -> Iterator[Question]:
+    """So many of these requests over HTTP/1.1, in turn, each with ids that no other has, in any process.
+
+    Source: W3C Trace Context, section 3.2 (traceparent).
+    """
+    parts = [(*asked.partition(b"\r\n\r\n")[::2], check) for asked, check in questions]
+    for head, body, check in itertools.islice(itertools.cycle(parts), count):
+        name, trace, span = secrets.token_hex(16), secrets.token_hex(16), secrets.token_hex(8)
+        ids = f"X-Request-Id: {name}\r\ntraceparent: 00-{trace}-{span}-01"
+        yield b"%b\r\n%b\r\n\r\n%b" % (head, ids.encode(), body), check
 
 
 def rpc(row: Array) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmarks.figures import FIGURES
+from benchmarks.loads import LOADS
 from benchmarks.models import KINDS
 from benchmarks.servers import TITLES
 from benchmarks.windows import QUIET
@@ -22,8 +23,9 @@ def show(results: dict[str, Result]) -> None:
     for kind, result in results.items():
         calls = ", ".join(f"{rows} rows {seconds * 1e6:.1f} us" for rows, seconds in result.bare.items())
         print(f"\n{KINDS[kind].title}\nbare ONNX Runtime: {calls}")
-        for point, servers in result.points.items():
-            _point(point, servers, result)
+        for load in LOADS[kind]:
+            if load.name in result.points:
+                _point(load.title, result.points[load.name], result)
         _processes(result)
         for name, why in result.missing.items():
             print(f"  not measured: {name}: {why}")
@@ -31,8 +33,7 @@ def show(results: dict[str, Result]) -> None:
 
 
 def _point(what: str, servers: dict[str, Point], result: Result) -> None:
-    form, connections = what.split()
-    print(f"\n  {form}, {connections} connection{'s' if connections != '1' else ''}")
+    print(f"\n  {what}")
     head = ("requests/s", "CPU us", "x bare", "p50 ms", "p99 ms", "ours: rate x", "CPU x")
     print(f"    {'':28}" + "".join(f"{word:>13}" for word in head))
     ours = servers.get("staytrue")
@@ -67,4 +68,5 @@ def _figures(results: dict[str, Result]) -> None:
     for figure in FIGURES:
         value = figure.measured(results)
         shown = "-" if value is None else f"{value:.2f}"
-        print(f"{figure.what:71}{figure.unit:3}{shown:>10}{figure.must:8g}{figure.aim:8g}  {figure.verdict(value)}")
+        bounds = "".join(f"{'-' if bound is None else f'{bound:g}':>8}" for bound in (figure.must, figure.aim))
+        print(f"{figure.what:71}{figure.unit:3}{shown:>10}{bounds}  {figure.verdict(value)}")

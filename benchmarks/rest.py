@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, cast
 from benchmarks.questions import WrongAnswer
 
 if TYPE_CHECKING:
-    from benchmarks.questions import Right
+    from collections.abc import Iterator
+
+    from benchmarks.questions import Question
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 
@@ -48,10 +50,11 @@ class Window:
 
 
 class Connection(asyncio.Protocol):
-    """A client of one row."""
+    """A client of one row at a time; the connections of a window take their questions from the same place."""
 
-    def __init__(self, request: bytes, right: Right, window: Window) -> None:
-        self._request, self._check, self._window = request, right.check, window
+    def __init__(self, questions: Iterator[Question], window: Window) -> None:
+        self._questions, self._window = questions, window
+        self._request, self._check = next(questions)
         self._held, self._began, self._resting = b"", 0.0, False
         self._transport: asyncio.Transport | None = None
 
@@ -87,6 +90,7 @@ class Connection(asyncio.Protocol):
             self._resting = True
             return
         self._began = began
+        self._request, self._check = next(self._questions)
         assert self._transport is not None
         self._transport.write(self._request)
 

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, cast
 from benchmarks.questions import WrongAnswer
 
 if TYPE_CHECKING:
-    from benchmarks.questions import Right
+    from collections.abc import Iterator
+
+    from benchmarks.questions import Question
     from benchmarks.rest import Window
 
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
@@ -49,12 +51,20 @@ _HELLO = (
 )
 
 
-class Call(asyncio.Protocol):
-    """A client of one row. Its own window for answers, 2 GB a connection, is more than it takes in a measurement."""
+def message(request: bytes) -> bytes:
+    """A request as gRPC frames it: not compressed, its length before it."""
+    return b"\0" + struct.pack(">I", len(request)) + request
 
-    def __init__(self, request: bytes, right: Right, window: Window) -> None:
-        self._message = b"\0" + struct.pack(">I", len(request)) + request
-        self._check, self._window = right.check, window
+
+class Call(asyncio.Protocol):
+    """A client of one row at a time.
+
+    Its own window for answers, 2 GB a connection, is more than it takes in a measurement.
+    """
+
+    def __init__(self, questions: Iterator[Question], window: Window) -> None:
+        self._questions, self._window = questions, window
+        self._message, self._check = next(questions)
         self._held, self._answer, self._began, self._resting = b"", b"", 0.0, False
         self._stream, self._sent = -1, 0
         self._room, self._stream_room, self._first_room = FIRST_WINDOW, 0, FIRST_WINDOW
@@ -155,6 +165,7 @@ class Call(asyncio.Protocol):
             self._resting = True
         else:
             self._began = began
+            self._message, self._check = next(self._questions)
             self._ask()
 
     def _write(self, data: bytes) -> None:

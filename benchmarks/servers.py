@@ -14,8 +14,11 @@ import msgspec
 
 from benchmarks.client import Figures, Order
 from benchmarks.environments import NotMeasured, python
+from benchmarks.loads import Load
 from benchmarks.peers import PEERS
 from benchmarks.processes import Running
+from serving import keyring
+from serving.keys import new_secret
 from staytrue.server import ServingSection
 
 if TYPE_CHECKING:
@@ -25,7 +28,12 @@ if TYPE_CHECKING:
 
 UNBATCHED = "max_batch_rows: 1"
 """The setting that turns batching off; a server that has no such setting does not batch."""
-OURS = {"staytrue": "Staytrue", "unbatched": "Staytrue, batching off", "unlogged": "Staytrue, log keeps nothing"}
+OURS = {
+    "staytrue": "Staytrue",
+    "unbatched": "Staytrue, batching off",
+    "unlogged": "Staytrue, log keeps nothing",
+    "keyed": "Staytrue, with an API key",
+}
 TITLES = OURS | {name: peer.title for name, peer in PEERS.items()}
 START_SECONDS = 60.0
 STARTS = 3
@@ -67,21 +75,25 @@ class Server:
     """By form."""
     path: str = "/v2/models/bench/infer"
     log: Path | None = None
+    key: str = ""
+    """That it wants."""
     start_seconds: float = 0.0
     """To its first right answer."""
     idle_bytes: float = 0.0
     """Resident then."""
 
-    def order(self, form: str, connections: int, seconds: float) -> Order:
+    def order(self, load: Load, seconds: float) -> Order:
         """A window of it."""
         return Order(
             folder=str(self.model.folder),
             host="127.0.0.1",
-            port=self.ports[form],
+            port=self.ports[load.form],
             path=self.path,
-            form=form,
-            connections=connections,
+            form=load.form,
+            connections=load.connections,
             seconds=seconds,
+            ids=load.ids,
+            key=self.key,
         )
 
     def tidy(self) -> None:
@@ -112,7 +124,7 @@ def start(name: str, model: Model, core: int | None, client: Client) -> Server:
 
     def answers() -> bool:
         nonlocal said
-        said = client.ask(server.order(form, 1, 0.0)).error
+        said = client.ask(server.order(Load(form, 1), 0.0)).error
         return not said
 
     try:
@@ -147,8 +159,11 @@ def _ours(name: str, model: Model, core: int | None) -> Server:
     project.write_text(_PROJECT.format(log=log, more=more))
     module = "benchmarks.unlogged" if name == "unlogged" else "staytrue"
     flags = ["--project", str(project), "--store", str(model.folder / "store"), "--port", "0", "--grpc-port", "0"]
+    secret = _key(folder / "keys.yaml") if name == "keyed" else ""
+    if secret:
+        flags += ["--keys", str(folder / "keys.yaml")]
     process = Running([sys.executable, "-m", module, "serve", *flags], core, folder / "printed.log")
-    server = Server(name, model, process, {}, log=log)
+    server = Server(name, model, process, {}, log=log, key=secret)
 
     def told() -> bool:
         text = process.printed()
@@ -164,6 +179,14 @@ def _ours(name: str, model: Model, core: int | None) -> Server:
         server.stop()
         raise
     return server
+
+
+def _key(file: Path) -> str:
+    """A key that may predict, as often as it likes; its hash is in the file."""
+    secret = new_secret()
+    key = keyring.Key(name="bench", digest=keyring.digest_of(secret), scopes=frozenset({"predict"}), limit=None)
+    keyring.write(file, (key,))
+    return secret
 
 
 def _peer(name: str, model: Model, core: int | None) -> Server:

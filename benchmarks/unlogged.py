@@ -1,15 +1,22 @@
-"""Staytrue's server with an event log that keeps nothing: what the log costs is the difference to the real one."""
+"""Staytrue's server with an event log that keeps nothing: what the log costs is the difference to the real one.
+
+Events are not written, and neither built nor encoded: a server without a log would do none of it.
+"""
 
 from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING
 
+from serving import endings
 from staytrue.command import main
 from staytrue.eventlog import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+MAKERS = ("event_of", "encode")
+"""What makes an event's bytes of a call, by its name in :mod:`serving.endings`."""
 
 
 def forget(_: Writer, payloads: Sequence[bytes]) -> None:
@@ -17,6 +24,24 @@ def forget(_: Writer, payloads: Sequence[bytes]) -> None:
     del payloads
 
 
-if __name__ == "__main__":
+def skip(*_: object) -> bytes:
+    """In the place of what makes events."""
+    return b""
+
+
+def unlog() -> None:
+    """Let this process make and write no events.
+
+    Raises:
+        RuntimeError: the server makes them by other names now; what it would cost without them is not known then.
+    """
+    if missing := [name for name in MAKERS if not hasattr(endings, name)]:
+        raise RuntimeError(f"serving.endings: expected {', '.join(MAKERS)}, got no {', '.join(missing)}: mend MAKERS")
+    for name in MAKERS:
+        setattr(endings, name, skip)
     Writer.append = forget  # type: ignore[method-assign, assignment]
+
+
+if __name__ == "__main__":
+    unlog()
     sys.exit(main(sys.argv[1:]))

@@ -12,6 +12,7 @@ import psutil
 from benchmarks.client import Figures
 
 if TYPE_CHECKING:
+    from benchmarks.loads import Load
     from benchmarks.servers import Client, Server
 
 QUIET = 0.05
@@ -65,22 +66,22 @@ class Patience:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
 
-    def take(self, client: Client, server: Server, form: str, connections: int, seconds: float) -> Window:
+    def take(self, client: Client, server: Server, load: Load, seconds: float) -> Window:
         """The least disturbed of a few windows; the first, as a rule, where the machine has nothing else to do."""
-        best = once(client, server, form, connections, seconds)
+        best = once(client, server, load, seconds)
         for _ in range(TRIES - 1):
             if best.others <= QUIET or self._seconds < seconds or best.figures.error:
                 break
             self._seconds -= seconds
-            again = once(client, server, form, connections, seconds)
+            again = once(client, server, load, seconds)
             best = again if again.others < best.others else best
         return best
 
 
-def once(client: Client, server: Server, form: str, connections: int, seconds: float) -> Window:
+def once(client: Client, server: Server, load: Load, seconds: float) -> Window:
     """A window."""
     began, machine, ours, own = time.perf_counter(), _busy(), server.process.cpu_seconds(), client.cpu_seconds()
-    figures = client.ask(server.order(form, connections, seconds))
+    figures = client.ask(server.order(load, seconds))
     used, client_used = server.process.cpu_seconds() - ours, client.cpu_seconds() - own
     spent, elapsed = _busy() - machine, time.perf_counter() - began
     server.tidy()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
+import msgspec
 import numpy as np
 import orjson
 import pytest
 
-from benchmarks.client import Order, measure
+from benchmarks.client import Order, measure, prepared
 from benchmarks.questions import WrongAnswer
 from serving.proto.open_inference_grpc_pb2 import ModelInferRequest, ModelInferResponse
 
@@ -44,8 +46,14 @@ def order(folder: Path, port: int, form: str, connections: int = 3) -> Order:
     )
 
 
-async def asked(folder: Path, form: str, write: Callable[[asyncio.StreamWriter, bytes], None]) -> int:
-    """Answers that a client counts of a server that writes its answers as it is told."""
+async def asked(
+    folder: Path,
+    form: str,
+    write: Callable[[asyncio.StreamWriter, bytes], None],
+    heads: list[dict[bytes, bytes]] | None = None,
+    **more: Any,
+) -> int:
+    """Answers that a client counts of a server that writes its answers as it is told, and keeps heads that it reads."""
     opened: list[asyncio.StreamWriter] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -53,6 +61,8 @@ async def asked(folder: Path, form: str, write: Callable[[asyncio.StreamWriter, 
         try:
             while not writer.is_closing() and (head := await reader.readuntil(b"\r\n\r\n")):
                 fields = dict(line.split(b": ") for line in head.splitlines()[1:-1])
+                if heads is not None:
+                    heads.append(fields)
                 body = await reader.readexactly(int(fields[b"Content-Length"]))
                 write(writer, sums(body, fields.get(b"Inference-Header-Content-Length")))
                 await writer.drain()
@@ -61,7 +71,8 @@ async def asked(folder: Path, form: str, write: Callable[[asyncio.StreamWriter, 
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=2**20)
     try:
-        figures = await measure(order(folder, server.sockets[0].getsockname()[1], form))
+        wanted = order(folder, server.sockets[0].getsockname()[1], form)
+        figures = await measure(msgspec.structs.replace(wanted, **more))
     finally:
         server.close()
         for writer in opened:
@@ -98,6 +109,47 @@ def test_right_answers_are_counted(
     folder: Path, form: str, write: Callable[[asyncio.StreamWriter, bytes], None]
 ) -> None:
     assert asyncio.run(asked(folder, form, write)) >= 3
+
+
+@pytest.mark.parametrize("form", ["json", "binary", "grpc"])
+def test_rows_are_asked_for_in_turn(folder: Path, form: str) -> None:
+    made = [asked for asked, _ in prepared(order(folder, 0, form, connections=1))]
+    assert len(set(made)) == len(made) == ROWS
+
+
+def test_a_look_whether_a_server_answers_prepares_no_more_than_it_sends(folder: Path) -> None:
+    assert len(prepared(msgspec.structs.replace(order(folder, 0, "json", connections=1), seconds=0.0))) == 1
+
+
+@pytest.mark.parametrize("form", ["json", "binary"])
+def test_each_request_has_ids_of_its_own(folder: Path, form: str) -> None:
+    heads: list[dict[bytes, bytes]] = []
+    answered = [asyncio.run(asked(folder, form, whole, heads, ids=True)) for _ in range(2)]
+    assert len(heads) == sum(answered) >= 6
+    for name, pattern in ((b"X-Request-Id", b"[0-9a-f]{32}"), (b"traceparent", b"00-[0-9a-f]{32}-[0-9a-f]{16}-01")):
+        values = [fields[name] for fields in heads]
+        assert all(re.fullmatch(pattern, value) for value in values)
+        assert len(set(values)) == len(values)
+
+
+def test_more_requests_than_have_ids_of_their_own_fail_the_window(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.client.MOST_A_SECOND", 1)
+    with pytest.raises(RuntimeError, match="more were sent"):
+        asyncio.run(asked(folder, "json", whole, ids=True, seconds=0.5))
+
+
+def test_heads_are_the_same_where_no_ids_are_wanted(folder: Path) -> None:
+    heads: list[dict[bytes, bytes]] = []
+    asyncio.run(asked(folder, "binary", whole, heads))
+    assert heads[1:] == heads[:-1]
+
+
+def test_a_key_is_sent_as_a_bearer(folder: Path) -> None:
+    heads: list[dict[bytes, bytes]] = []
+    asyncio.run(asked(folder, "json", whole, heads, key="st_secret"))
+    assert {fields[b"Authorization"] for fields in heads} == {b"Bearer st_secret"}
 
 
 def test_an_answer_of_another_status_fails_the_window(folder: Path) -> None:

@@ -43,8 +43,20 @@ def test_less_is_better_where_the_aim_is_below(value: float, verdict: str) -> No
     assert LESS.verdict(value) == verdict
 
 
+def test_what_only_tells_a_cost_has_no_bound_and_is_never_missed() -> None:
+    servers = {"staytrue": point(rate=80.0), "keyed": point(rate=60.0), "fastapi": point(rate=10.0)}
+    own = {"staytrue": point(rate=40.0), "fastapi": point(rate=8.0)}
+    results = {"T": Result(points={"json 32": servers, "json 32 ids": own})}
+    measured = {figure.what: figure.measured(results) for figure in FIGURES if figure.must is None}
+    assert measured["T JSON, requests/s, ids of its own to equal heads"] == pytest.approx(0.5)
+    assert measured["T JSON, requests/s, ids of its own to equal heads, FastAPI"] == pytest.approx(0.8)
+    assert measured["T JSON, ids of its own, requests/s, to FastAPI, minimal"] == pytest.approx(5)
+    assert measured["T JSON, requests/s, with an API key to without"] == pytest.approx(0.75)
+    assert {figure.verdict(0.0) for figure in FIGURES if figure.must is None} == {"told"}
+
+
 def test_servers_are_chosen_by_name() -> None:
-    assert names("", "grpc") == ["staytrue", "unbatched", "unlogged", "grpc"]
+    assert names("", "grpc") == ["staytrue", "unbatched", "unlogged", "keyed", "grpc"]
     assert names("staytrue,kserve", ",".join(PEERS)) == ["staytrue", "kserve"]
     with pytest.raises(ValueError, match="got triton"):
         names("", "triton")

@@ -1,0 +1,25 @@
+"""Which servers are measured under which load."""
+
+from __future__ import annotations
+
+from benchmarks.loads import LOADS, Load
+
+
+def concerned(server: str) -> list[str]:
+    """The names of the loads that a server is measured under."""
+    return [f"{kind} {load.name}" for kind, loads in LOADS.items() for load in loads if load.concerns(server)]
+
+
+def test_a_server_that_wants_a_key_is_measured_once() -> None:
+    assert concerned("keyed") == ["T json 32"]
+
+
+def test_ids_of_their_own_are_sent_to_staytrue_and_to_every_peer_alike() -> None:
+    assert concerned("staytrue") == concerned("fastapi") == concerned("kserve")
+    assert "T json 32 ids" in concerned("staytrue")
+    assert "T json 32 ids" not in concerned("unlogged")
+
+
+def test_a_load_says_what_it_is() -> None:
+    assert Load("json", 1).title == "json, 1 connection"
+    assert Load("json", 32, ids=True).title == "json, 32 connections, each request with ids of its own"

@@ -1,0 +1,85 @@
+"""The server whose log keeps nothing: it spends nothing on events, and says so where it cannot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from benchmarks import unlogged
+from serving import endings
+from serving.calls import Request
+from serving.endings import Endings
+from staytrue.errors import InvalidInput
+from staytrue.eventlog import Writer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Versions:
+    """Of which none is held here."""
+
+    def release(self, leases: list[Any]) -> None:
+        """Nothing was held."""
+        assert leases == []
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is called of that which makes events; afterwards all is as it was."""
+    calls: list[str] = []
+
+    def spy(name: str) -> Any:
+        real = getattr(endings, name)
+
+        def noted(*given: Any) -> Any:
+            calls.append(name)
+            return real(*given)
+
+        return noted
+
+    for name in unlogged.MAKERS:
+        monkeypatch.setattr(endings, name, spy(name))
+    monkeypatch.setattr(Writer, "append", Writer.append)
+    return calls
+
+
+def end(folder: Path) -> tuple[list[Any], int]:
+    """End a request: what its caller was told, and the bytes in the log."""
+    writer, told = Writer(folder), list[Any]()
+    versions: Any = Versions()
+    statistics: Any = None
+    try:
+        ends = Endings(versions, writer, statistics, lambda: 1.0, slow_seconds=9.0, all_lines=False)
+        request = Request(model="m", version=None, protocol="rest", read=lambda *_: None, write=bytes)  # type: ignore[arg-type]
+        call = ends.begin(request, told.append)
+        call.outcome = InvalidInput("x", "is none")
+        ends.end([call])
+    finally:
+        writer.close()
+    return [call.outcome for call in told], sum(path.stat().st_size for path in folder.rglob("*.seg*"))
+
+
+def test_a_server_makes_an_event_of_a_request(tmp_path: Path, made: list[str]) -> None:
+    outcomes, size = end(tmp_path)
+    assert [str(outcome) for outcome in outcomes] == [str(InvalidInput("x", "is none"))]
+    assert sorted(made) == sorted(unlogged.MAKERS)
+    assert size > 0
+
+
+def test_without_its_log_it_makes_none_and_still_answers(tmp_path: Path, made: list[str]) -> None:
+    unlogged.unlog()
+    outcomes, size = end(tmp_path)
+    assert [str(outcome) for outcome in outcomes] == [str(InvalidInput("x", "is none"))]
+    assert made == []
+    assert size == 0
+
+
+def test_makers_by_another_name_end_it(made: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    del made
+    before = Writer.append
+    monkeypatch.delattr(endings, "encode")
+    with pytest.raises(RuntimeError, match="got no encode"):
+        unlogged.unlog()
+    assert Writer.append is before
