@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 CSV = b"text/csv"
 HEADER_LENGTH = HEADER.lower().encode()
 """As an exchange names it."""
+LONG_BYTES = 64 * 1024
+"""Longer JSON takes so long to read that every other caller of its thread would wait."""
 
 
 class Dialect(NamedTuple):
@@ -31,6 +33,8 @@ class Dialect(NamedTuple):
     write: Callable[[Answer], Sent]
     lasting: bool = True
     """Whether it holds for more than one request."""
+    slow: Callable[[bytes], bool] = bool
+    """Whether reading a long body takes as long: what are numbers in bytes is not read at all."""
 
 
 def v2(exchange: Exchange, policy: str) -> Dialect:
@@ -40,7 +44,11 @@ def v2(exchange: Exchange, policy: str) -> Dialect:
     if length is None:
         return Dialect(partial(codec.read, nan_policy=policy), write)
     said = length.decode("latin-1")
-    return Dialect(lambda bundle, body: binary.parse(body, said, policy, bundle.signature), write)
+    return Dialect(
+        lambda bundle, body: binary.parse(body, said, policy, bundle.signature),
+        write,
+        slow=lambda body: binary.slow(body, said, LONG_BYTES),
+    )
 
 
 def v1(_: Exchange, policy: str) -> Dialect:

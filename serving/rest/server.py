@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,7 +18,7 @@ import msgspec
 from serving.access import secret_of
 from serving.calls import Request, Written, hidden, request_id_of, trace_id_of
 from serving.rest import bodies, errors
-from serving.rest.dialects import HEADER_LENGTH
+from serving.rest.dialects import LONG_BYTES
 from serving.rest.routes import Routes
 from staytrue.errors import (
     Cancelled,
@@ -30,8 +30,6 @@ from staytrue.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from serving.access import Access
     from serving.batching import Lane
     from serving.calls import Call
@@ -43,8 +41,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 PROTOCOL = "rest"
-BESIDE_BYTES = 64 * 1024
-"""A longer body of JSON is read in a thread: reading it would hold up every other caller."""
 _FOREVER = float("inf")
 _FAULTS: dict[int, type[StaytrueError]] = {
     413: TooLarge,
@@ -61,7 +57,8 @@ class Prepared(msgspec.Struct, frozen=True):
 
     request: Request
     beside_from: int
-    """A longer body is read in a thread."""
+    """A longer body is read in a thread, where it is slow to read."""
+    slow: Callable[[bytes], bool]
     carried: bytes
     """Header lines that come back with the answer."""
     lasting: bool
@@ -172,8 +169,8 @@ class Rest:
             sticky=exchange.text(b"x-sticky-id"),
             deadline=_FOREVER if said is None else _deadline(said),
         )
-        beside_from = 0 if packed is not None else sys.maxsize if HEADER_LENGTH in headers else BESIDE_BYTES
-        return Prepared(request, beside_from, _carried(request), lasting=said is None and dialect.lasting)
+        beside_from, slow = (LONG_BYTES, dialect.slow) if packed is None else (0, bool)
+        return Prepared(request, beside_from, slow, _carried(request), lasting=said is None and dialect.lasting)
 
     def _ask(self, exchange: Exchange, prepared: Prepared) -> None:
         """Submit what is prepared, with this body."""
@@ -183,7 +180,7 @@ class Rest:
             self._tell,
             body,
             (exchange, prepared),
-            beside=len(body) > prepared.beside_from,
+            beside=len(body) > prepared.beside_from and prepared.slow(body),
             wake=False,
         )
         if call.outcome is None:
