@@ -6,12 +6,13 @@ import re
 import zlib
 from typing import TYPE_CHECKING
 
+from serving.rest.codec import BYTES
 from staytrue.errors import InvalidInput, TooLarge
 
 if TYPE_CHECKING:
     from serving.rest.codec import Sent
 
-PACKED_FROM = 8192
+PACKED_FROM = 64 * 1024
 """Bytes of an answer that is worth packing."""
 _QUICK = 1
 """zlib's level: for JSON of numbers higher ones take several times as long and save a few percent."""
@@ -77,11 +78,14 @@ def coding_of(accepted: bytes) -> bytes | None:
     return b"gzip" if gzip >= deflate else b"deflate"
 
 
+def worth_packing(body: bytes, kind: bytes) -> bool:
+    """Whether an answer is long enough, and text: tensors as bytes take long to pack and hardly shrink."""
+    return len(body) >= PACKED_FROM and kind != BYTES
+
+
 def packed(sent: Sent, coding: bytes) -> Sent:
-    """An answer compressed, where it is long enough."""
+    """An answer compressed, which takes so long that it is nothing for the event loop."""
     body, kind, lines = sent
-    if len(body) < PACKED_FROM:
-        return sent
     packer = zlib.compressobj(_QUICK, zlib.DEFLATED, _WINDOWS[coding][0])
     made = packer.compress(body) + packer.flush()
     return made, kind, b"%bContent-Encoding: %b\r\nVary: Accept-Encoding\r\n" % (lines, coding)

@@ -17,6 +17,7 @@ import msgspec
 
 from serving.access import secret_of
 from serving.calls import Request, Written, hidden, request_id_of, trace_id_of
+from serving.http.exchange import JSON
 from serving.rest import bodies, errors
 from serving.rest.dialects import LONG_BYTES
 from serving.rest.routes import Routes
@@ -59,6 +60,8 @@ class Prepared(msgspec.Struct, frozen=True):
     beside_from: int
     """A longer body is read in a thread, where it is slow to read."""
     slow: Callable[[bytes], bool]
+    coding: bytes | None
+    """That a long answer is sent in."""
     carried: bytes
     """Header lines that come back with the answer."""
     lasting: bool
@@ -131,14 +134,17 @@ class Rest:
             error = hidden(error)
         exchange.answer(errors.STATUS[error.code], errors.body(error), headers=headers + _lines(error))
 
-    def aside(self, exchange: Exchange, work: Callable[[], tuple[int, bytes]]) -> None:
-        """Answer with what a function gives that may take long: in a thread."""
+    def aside(
+        self, exchange: Exchange, work: Callable[[], tuple[int, bytes] | tuple[int, bytes, bytes, bytes]]
+    ) -> None:
+        """Answer with what a function gives that may take long, in a thread: a status, then a body or all of `Sent`."""
 
         def tell(outcome: Any) -> None:
             if isinstance(outcome, Exception):
                 self.refuse(exchange, outcome)
             else:
-                exchange.answer(*outcome)
+                status, body, kind, lines = (*outcome, JSON, b"")[:4]
+                exchange.answer(status, body, kind=kind, headers=lines)
 
         def run() -> None:
             try:
@@ -153,7 +159,6 @@ class Rest:
         headers, limit = exchange.headers, self.settings.max_body_bytes
         packed, said = headers.get(b"content-encoding"), headers.get(b"request-timeout")
         dialect = found.dialect(exchange, self.settings.nan_policy)
-        coding = bodies.coding_of(headers.get(b"accept-encoding", b""))
         request = Request(
             model=found.model,
             version=found.version,
@@ -163,14 +168,16 @@ class Rest:
                 if packed is None
                 else (lambda bundle, body: dialect.read(bundle, bodies.unpacked(body, packed, limit)))
             ),
-            write=dialect.write if coding is None else (lambda answer: bodies.packed(dialect.write(answer), coding)),
+            write=dialect.write,
             request_id=request_id_of(exchange.text(b"x-request-id"), "header X-Request-Id"),
             trace_id=trace_id_of(exchange.text(b"traceparent")),
             sticky=exchange.text(b"x-sticky-id"),
             deadline=_FOREVER if said is None else _deadline(said),
         )
         beside_from, slow = (LONG_BYTES, dialect.slow) if packed is None else (0, bool)
-        return Prepared(request, beside_from, slow, _carried(request), lasting=said is None and dialect.lasting)
+        coding = bodies.coding_of(headers.get(b"accept-encoding", b""))
+        lasting = said is None and dialect.lasting
+        return Prepared(request, beside_from, slow, coding, _carried(request), lasting)
 
     def _ask(self, exchange: Exchange, prepared: Prepared) -> None:
         """Submit what is prepared, with this body."""
@@ -199,7 +206,12 @@ class Rest:
         if isinstance(outcome, Written):
             body, kind, more = outcome.body
             lines = b"%bX-Event-Id: %b\r\n%b" % (more, call.id.encode(), prepared.carried)
-            exchange.to.send(exchange, 200, body, kind, lines)
+            coding = prepared.coding
+            if coding is not None and bodies.worth_packing(body, kind):
+                exchange.on_cancel = None
+                self.aside(exchange, lambda: (200, *bodies.packed((body, kind, lines), coding)))
+            else:
+                exchange.to.send(exchange, 200, body, kind, lines)
         else:
             assert outcome is not None  # noqa: S101 - it is told of with its outcome
             self.refuse(exchange, outcome, prepared.carried)
