@@ -86,4 +86,4 @@ def invocations(exchange: Exchange, policy: str) -> Dialect:
     def write(answer: Answer) -> Sent:
         return (tables.write_csv(answer, policy), CSV, b"") if as_csv else (tables.write(answer, policy), JSON, b"")
 
-    return Dialect(lambda bundle, body: read(body, bundle.signature, policy), write)
+    return Dialect(lambda bundle, body: read(body, bundle.signature, policy), write, lasting=False)

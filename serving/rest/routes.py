@@ -81,7 +81,10 @@ class Routes:
             if known is None:
                 self._other(exchange, path)
                 return
-            if self._rest.dataplane.registry.knows(known.model) and len(self._known) < MOST_KNOWN:
+            # Which model an address without a name asks changes with the models that there are.
+            if known.dialect is not dialects.invocations and self._rest.dataplane.registry.knows(known.model):
+                if len(self._known) >= MOST_KNOWN:
+                    self._known.clear()
                 self._known[exchange.path] = known
         if exchange.method != b"POST":
             raise self._method(exchange, "POST")

@@ -1,0 +1,54 @@
+"""Which address leads where: what is remembered of it, what its escapes mean, what it says it allows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import orjson
+import pytest
+
+from serving.rest import routes
+from tests.unit.serving.house import House
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from staytrue.store import Store
+
+INFER = "/v2/models/tiny/infer"
+BODY = orjson.dumps(
+    {
+        "inputs": [
+            {"name": "number", "datatype": "FP32", "shape": [1, 1], "data": [1.5]},
+            {"name": "kind", "datatype": "BYTES", "shape": [1, 1], "data": ["b"]},
+            {"name": "count", "datatype": "INT64", "shape": [1, 1], "data": [10]},
+        ]
+    }
+)
+
+
+@pytest.fixture
+def house(store: Store, tmp_path: Path) -> Iterator[House]:
+    """A server whose second port is open too."""
+    made = House(store, tmp_path, admin=True)
+    yield made
+    made.close()
+
+
+def test_an_address_without_a_name_asks_no_model_once_there_are_two(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = orjson.dumps({"dataframe_records": [{"number": 1.5, "kind": "b", "count": 10}]})
+    assert [house.client.post("/invocations", content=rows).status_code for _ in range(3)] == [200] * 3
+    monkeypatch.setattr(house.registry, "names", lambda: ["other", "tiny"])
+    told = house.client.post("/invocations", content=rows)
+    assert (told.status_code, "name the model" in told.json()["error"]) == (400, True)
+
+
+def test_addresses_are_remembered_anew_once_too_many_are(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routes, "MOST_KNOWN", 2)
+    paths = [INFER.replace("tiny", name) for name in ("tiny", "%74iny", "t%69ny", "ti%6ey")]
+    for path in paths:
+        assert house.client.post(path, content=BODY).status_code == 200
+    assert list(house.rest._routes._known) == [path.encode() for path in paths[2:]]
