@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from serving.access import secret_of
-from serving.calls import Request, Written, hidden, request_id_of, trace_id_of
+from serving.calls import Request, Written, hidden
 from serving.http.exchange import JSON
-from serving.rest import bodies, errors
+from serving.rest import bodies, errors, headers
 from serving.rest.dialects import LONG_BYTES
 from serving.rest.routes import Routes
 from staytrue.errors import (
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 PROTOCOL = "rest"
-_FOREVER = float("inf")
 _FAULTS: dict[int, type[StaytrueError]] = {
     413: TooLarge,
     414: TooLarge,
@@ -109,8 +108,8 @@ class Rest:
         """
         if self.access.everybody:
             return
-        headers = exchange.headers
-        authorization, key = headers.get(b"authorization"), headers.get(b"x-api-key")
+        sent = exchange.headers
+        authorization, key = sent.get(b"authorization"), sent.get(b"x-api-key")
         secret = secret_of(
             None if authorization is None else authorization.decode("latin-1"),
             None if key is None else key.decode("latin-1"),
@@ -128,11 +127,11 @@ class Rest:
             exchange.head.prepared = prepared
         self._ask(exchange, prepared)
 
-    def refuse(self, exchange: Exchange, error: Exception, headers: bytes = b"") -> None:
+    def refuse(self, exchange: Exchange, error: Exception) -> None:
         """Answer with an error by the table; a fault of ours with an id, its text only in the log."""
         if not isinstance(error, StaytrueError):
             error = hidden(error)
-        exchange.answer(errors.STATUS[error.code], errors.body(error), headers=headers + _lines(error))
+        exchange.answer(errors.STATUS[error.code], errors.body(error), headers=headers.refusing(exchange, error))
 
     def aside(
         self, exchange: Exchange, work: Callable[[], tuple[int, bytes] | tuple[int, bytes, bytes, bytes]]
@@ -156,8 +155,8 @@ class Rest:
         self.dataplane.helpers.submit(run)
 
     def _prepared(self, exchange: Exchange, found: Inference) -> Prepared:
-        headers, limit = exchange.headers, self.settings.max_body_bytes
-        packed, said = headers.get(b"content-encoding"), headers.get(b"request-timeout")
+        sent, limit = exchange.headers, self.settings.max_body_bytes
+        packed, said = sent.get(b"content-encoding"), sent.get(b"request-timeout")
         dialect = found.dialect(exchange, self.settings.nan_policy)
         request = Request(
             model=found.model,
@@ -169,15 +168,15 @@ class Rest:
                 else (lambda bundle, body: dialect.read(bundle, bodies.unpacked(body, packed, limit)))
             ),
             write=dialect.write,
-            request_id=request_id_of(exchange.text(b"x-request-id"), "header X-Request-Id"),
-            trace_id=trace_id_of(exchange.text(b"traceparent")),
+            request_id=headers.request_id(exchange),
+            trace_id=headers.trace_id(exchange),
             sticky=exchange.text(b"x-sticky-id"),
-            deadline=_FOREVER if said is None else _deadline(said),
+            deadline=headers.deadline(exchange),
         )
         beside_from, slow = (LONG_BYTES, dialect.slow) if packed is None else (0, bool)
-        coding = bodies.coding_of(headers.get(b"accept-encoding", b""))
+        coding = bodies.coding_of(sent.get(b"accept-encoding", b""))
         lasting = said is None and dialect.lasting
-        return Prepared(request, beside_from, slow, coding, _carried(request), lasting)
+        return Prepared(request, beside_from, slow, coding, headers.carried(exchange), lasting)
 
     def _ask(self, exchange: Exchange, prepared: Prepared) -> None:
         """Submit what is prepared, with this body."""
@@ -214,7 +213,7 @@ class Rest:
                 exchange.to.send(exchange, 200, body, kind, lines)
         else:
             assert outcome is not None  # noqa: S101 - it is told of with its outcome
-            self.refuse(exchange, outcome, prepared.carried)
+            self.refuse(exchange, outcome)
 
     def _hung_up(self, exchange: Exchange) -> None:
         self.dataplane.cancel(exchange.work, Cancelled("request", "the caller hung up"))
@@ -258,35 +257,4 @@ class Rest:
         error = kind(fault.where, fault.problem, expected=fault.expected, got=fault.got, hint=fault.hint)
         if (model := self._routes.inference(exchange)) is not None:
             self.dataplane.refuse(PROTOCOL, model, error)
-        exchange.answer(fault.status, errors.body(error), headers=_lines(error))
-
-
-def _lines(error: StaytrueError) -> bytes:
-    """What the table puts beside an error's status."""
-    return b"".join(f"{name}: {value}\r\n".encode("latin-1") for name, value in errors.headers(error).items())
-
-
-def _carried(request: Request) -> bytes:
-    """What comes back with an answer: the caller's id and trace."""
-    lines = b""
-    if request.request_id:
-        lines += b"X-Request-Id: %b\r\n" % request.request_id.encode()
-    if request.trace_id:
-        lines += b"traceparent: %b\r\n" % request.trace_id.encode()
-    return lines
-
-
-def _deadline(said: bytes) -> float:
-    """By ``time.monotonic``, from the header Request-Timeout in seconds.
-
-    Raises:
-        InvalidInput: no number of seconds above zero.
-    """
-    try:
-        seconds = float(said)
-    except ValueError:
-        seconds = -1.0
-    if not seconds > 0:
-        got = said[:40].decode("latin-1")
-        raise InvalidInput("header Request-Timeout", expected="seconds, above 0", got=got)
-    return time.monotonic() + seconds
+        exchange.answer(fault.status, errors.body(error), headers=headers.refusing(exchange, error))
