@@ -33,6 +33,7 @@ _INFERENCE = re.compile(
 _MODEL = re.compile(r"/v2/models/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?(?:/(?P<what>ready|stats))?")
 _V1 = re.compile(r"/v1/models/(?P<model>[^/:]+)(?:/versions/(?P<version>[^/:]+))?")
 _ADMIN = re.compile(r"/v2/repository/models/(?P<model>[^/]+)/(?P<what>load|unload)")
+_SLASH = re.compile(rb"%2[fF]")
 MOST_KNOWN = 1024
 HINT = "try /v2/models/NAME/infer or /v2/health/ready; /docs tells of all"
 
@@ -255,12 +256,12 @@ def _alive(exchange: Exchange) -> None:
 
 
 def _decoded(path: bytes) -> str:
-    """The path as text.
+    """The path as text; a slash that is escaped stands within a name, and stays so: it leads to no other address.
 
     Raises:
         InvalidInput: escapes that are no UTF-8, or a NUL.
     """
-    raw = unquote_to_bytes(path) if b"%" in path else path
+    raw = unquote_to_bytes(_SLASH.sub(lambda found: b"%25" + found[0][1:], path)) if b"%" in path else path
     try:
         text = raw.decode()
     except UnicodeDecodeError:

@@ -52,3 +52,10 @@ def test_addresses_are_remembered_anew_once_too_many_are(house: House, monkeypat
     for path in paths:
         assert house.client.post(path, content=BODY).status_code == 200
     assert list(house.rest._routes._known) == [path.encode() for path in paths[2:]]
+
+
+@pytest.mark.parametrize("escaped", ["tiny%2Fversions%2f1", "tiny%2fversions/1", "..%2Ftiny"])
+def test_an_escaped_slash_leads_to_no_other_address(house: House, escaped: str) -> None:
+    assert house.client.post(f"/v2/models/{escaped}/infer", content=BODY).status_code == 404
+    assert house.client.get(f"/v2/models/{escaped}").status_code == 404
+    assert house.client.post("/v2/models/t%69ny/versions/%31/infer", content=BODY).status_code == 200
