@@ -257,4 +257,6 @@ class Rest:
         error = kind(fault.where, fault.problem, expected=fault.expected, got=fault.got, hint=fault.hint)
         if (model := self._routes.inference(exchange)) is not None:
             self.dataplane.refuse(PROTOCOL, model, error)
-        exchange.answer(fault.status, errors.body(error), headers=headers.refusing(exchange, error))
+        # An expectation that is not met (417) says nothing of methods.
+        lines = headers.carried(exchange) if fault.status == 417 else headers.refusing(exchange, error)
+        exchange.answer(fault.status, errors.body(error), headers=lines)

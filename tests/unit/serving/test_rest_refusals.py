@@ -63,3 +63,14 @@ def test_who_lacks_a_key_or_asks_too_often_is_told_with_its_id(store: Store, tmp
     house.close()
     assert [one.status_code for one in told] == [status for _, status in cases]
     assert [one.headers.get("x-request-id") for one in told] == ["mine"] * 2
+
+
+def test_another_method_is_told_which_are_allowed(house: House) -> None:
+    cases: list[tuple[str, str, str | None]] = [
+        ("GET", INFER, "POST"),
+        ("PUT", "/v2", "GET, HEAD"),
+        ("GET", "/nowhere", None),
+    ]
+    cases += [("POST", "/v1/models/tiny:classify", ""), ("POST", "/v2/repository/models/tiny/load", "")]
+    told = [house.client.request(method, path).headers.get("allow") for method, path, _ in cases]
+    assert told == [allowed for *_, allowed in cases]
