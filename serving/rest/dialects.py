@@ -42,7 +42,7 @@ def v2(exchange: Exchange, policy: str) -> Dialect:
     write = partial(codec.write, nan_policy=policy)
     length = exchange.headers.get(HEADER_LENGTH)
     if length is None:
-        return Dialect(partial(codec.read, nan_policy=policy), write)
+        return Dialect(lambda _, body: codec.parse(body, policy), write)
     said = length.decode("latin-1")
     return Dialect(
         lambda bundle, body: binary.parse(body, said, policy, bundle.signature),
