@@ -7,6 +7,7 @@ TensorFlow Serving (``/v1``), TorchServe (``/predictions``, ``/ping``), SageMake
 from __future__ import annotations
 
 import re
+import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -15,7 +16,7 @@ import orjson
 from serving.description import EXTENSIONS
 from serving.rest import codec, dialects, legacy, openapi
 from staytrue import __version__
-from staytrue.errors import InvalidInput, NotFound, StaytrueError, Unavailable, Unsupported
+from staytrue.errors import InvalidInput, NotFound, Overloaded, StaytrueError, Unavailable, Unsupported
 from staytrue.texts import from_json
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Routes:
 
     def __init__(self, rest: Rest, *, admin: bool) -> None:
         self._rest, self._admin = rest, admin
+        self._changing = threading.Lock()
         self._known: dict[bytes, Inference] = {}
         """Addresses that have led to a model: reading one again is half of what a small request costs."""
         self._plain: dict[str, Callable[[Exchange], None]] = {
@@ -210,10 +212,15 @@ class Routes:
             hint = "set serving.admin_port and ask there"
             raise Unsupported(f"/v2/repository/models/{model[:100]}/{what}", "is not on this port", hint=hint)
         self._rest.admit(exchange, "admin")
+        if not self._changing.acquire(blocking=False):  # each holds a thread that large bodies wait for
+            raise Overloaded("repository", "changes for another caller", hint="try again later")
 
         def work() -> tuple[int, bytes]:
             registry = self._rest.dataplane.registry
-            registry.load(model) if what == "load" else registry.unload(model)
+            try:
+                registry.load(model) if what == "load" else registry.unload(model)
+            finally:
+                self._changing.release()
             return 200, b"{}"
 
         self._rest.aside(exchange, work)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import orjson
@@ -59,3 +60,24 @@ def test_an_escaped_slash_leads_to_no_other_address(house: House, escaped: str) 
     assert house.client.post(f"/v2/models/{escaped}/infer", content=BODY).status_code == 404
     assert house.client.get(f"/v2/models/{escaped}").status_code == 404
     assert house.client.post("/v2/models/t%69ny/versions/%31/infer", content=BODY).status_code == 200
+
+
+def test_one_model_is_loaded_at_a_time_and_another_caller_told_to_come_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, free, told = threading.Event(), threading.Event(), list[int]()
+
+    def load(_: str) -> None:
+        begun.set()
+        assert free.wait(20)
+
+    monkeypatch.setattr(house.registry, "load", load)
+    path = "/v2/repository/models/tiny/load"
+    first = threading.Thread(target=lambda: told.append(house.client.post(path).status_code))
+    first.start()
+    assert begun.wait(10)
+    second = house.client.post(path.replace("/load", "/unload"))
+    free.set()
+    first.join(20)
+    assert (second.status_code, second.headers.get("retry-after"), told) == (429, "1", [200])
+    assert house.client.post(path).status_code == 200
