@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -120,7 +121,7 @@ def check_shape(shape: Sequence[int], where: str) -> None:
         return
     if min(shape) < 0:
         raise InvalidInput(f"{where} shape", expected="whole numbers, none negative", got=_bracket(shape)[:80])
-    if len(shape) > MOST_AXES or (0 in shape and max(shape) > LARGEST_EMPTY):
+    if len(shape) > MOST_AXES or (0 in shape and math.prod(filter(None, shape)) > LARGEST_EMPTY):
         expected = f"at most {MOST_AXES} axes, none huge beside an empty one"
         raise InvalidInput(f"{where} shape", expected=expected, got=f"{len(shape)} axes up to {max(shape)}")
 

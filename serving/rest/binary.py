@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 HEADER = "Inference-Header-Content-Length"
 """Says how many bytes of a body, of the request or of the answer, are JSON."""
 
+_MOST_DIGITS = 20
+
 
 class _Place(msgspec.Struct, forbid_unknown_fields=True):
     binary_data_size: int
@@ -57,7 +59,7 @@ def parse(body: bytes, header_length: str, nan_policy: str, signature: Signature
     Raises:
         InvalidInput: no such length, or not an inference request; says which input.
     """
-    length = int(header_length) if header_length.isascii() and header_length.isdecimal() else -1
+    length = _length(header_length)
     if not 0 <= length <= len(body):
         expected = f"a whole number up to the body's length, {len(body)}"
         raise InvalidInput(f"header {HEADER}", expected=expected, got=repr(header_length)[:40])
@@ -65,6 +67,18 @@ def parse(body: bytes, header_length: str, nan_policy: str, signature: Signature
         return _alone(body, signature)
     head, tail = body[:length], memoryview(body)[length:]
     return _quick(head, tail) or parsed(from_json(head, spot=True), nan_policy, Tail(tail))
+
+
+def slow(body: bytes, header_length: str, most: int) -> bool:
+    """Whether reading takes long for a body's length: more JSON than ``most``, or texts; numbers are not touched."""
+    length = _length(header_length)
+    head = body[: min(length, most)]
+    return not 0 < length <= most or b"BYTES" in head or b"\\" in head  # which may hide a datatype
+
+
+def _length(said: str) -> int:
+    """How many bytes are JSON; -1 for what no length is, also for more digits than a length has."""
+    return int(said) if len(said) <= _MOST_DIGITS and said.isascii() and said.isdecimal() else -1
 
 
 def _quick(head: bytes, data: memoryview) -> Parsed | None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from typing import TYPE_CHECKING
 
+from serving.rest.codec import BYTES
 from staytrue.errors import InvalidInput, TooLarge
 
 if TYPE_CHECKING:
     from serving.rest.codec import Sent
 
-PACKED_FROM = 8192
+PACKED_FROM = 64 * 1024
 """Bytes of an answer that is worth packing."""
 _QUICK = 1
 """zlib's level: for JSON of numbers higher ones take several times as long and save a few percent."""
+_WEIGHT = re.compile(rb"q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)")
+_LEAST = 0.001
+"""The least weight above zero."""
 _WINDOWS = {
     b"gzip": (16 + zlib.MAX_WBITS,),
     b"x-gzip": (16 + zlib.MAX_WBITS,),
@@ -57,24 +62,30 @@ def unpacked(body: bytes, encoding: bytes, limit: int) -> bytes:
 def coding_of(accepted: bytes) -> bytes | None:
     """Which coding an answer may have, by the header Accept-Encoding; None for none that we know.
 
-    Source: RFC 9110, section 12.5.3.
+    Source: RFC 9110, sections 12.4.2 and 12.5.3. What is no weight refuses its coding: plain is always understood.
 
     >>> coding_of(b"br;q=1.0, GZIP;q=0.5"), coding_of(b"gzip;q=0, deflate"), coding_of(b"identity")
     (b'gzip', b'deflate', None)
     """
-    allowed = set()
+    weights: dict[bytes, float] = {}
     for part in accepted.lower().split(b","):
-        name, _, weight = part.partition(b";")
-        if weight.replace(b" ", b"").rstrip(b"0") not in (b"q=", b"q=0.", b"q=."):
-            allowed.add(name.strip())
-    return next((coding for coding in (b"gzip", b"deflate") if coding in allowed), None)
+        name, *said = (piece.strip(b" \t") for piece in part.split(b";"))
+        weight = _WEIGHT.fullmatch(b";".join(said))
+        weights[name] = float(weight[1]) if weight else 0.0 if said else 1.0
+    gzip, deflate, plain = (weights.get(name, 0.0) for name in (b"gzip", b"deflate", b"identity"))
+    if max(gzip, deflate) < max(plain, _LEAST):
+        return None
+    return b"gzip" if gzip >= deflate else b"deflate"
+
+
+def worth_packing(body: bytes, kind: bytes) -> bool:
+    """Whether an answer is long enough, and text: tensors as bytes take long to pack and hardly shrink."""
+    return len(body) >= PACKED_FROM and kind != BYTES
 
 
 def packed(sent: Sent, coding: bytes) -> Sent:
-    """An answer compressed, where it is long enough."""
+    """An answer compressed, which takes so long that it is nothing for the event loop."""
     body, kind, lines = sent
-    if len(body) < PACKED_FROM:
-        return sent
     packer = zlib.compressobj(_QUICK, zlib.DEFLATED, _WINDOWS[coding][0])
     made = packer.compress(body) + packer.flush()
     return made, kind, b"%bContent-Encoding: %b\r\nVary: Accept-Encoding\r\n" % (lines, coding)

@@ -21,18 +21,12 @@ from staytrue.values import listed
 
 if TYPE_CHECKING:
     from serving.description import Description
-    from staytrue.bundle import Bundle
     from staytrue.tensors import Answer, Parsed
 
 
 Sent = tuple[bytes, bytes, bytes]
 """Body, media type, further header lines."""
 BYTES = b"application/octet-stream"
-
-
-def read(_: Bundle, body: bytes, nan_policy: str) -> Parsed:
-    """Read a request body as a dialect does; see :func:`parse`."""
-    return fast.parse(body) or parsed(from_json(body, spot=True), nan_policy)
 
 
 def parse(body: bytes, nan_policy: str) -> Parsed:

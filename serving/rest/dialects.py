@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 CSV = b"text/csv"
 HEADER_LENGTH = HEADER.lower().encode()
 """As an exchange names it."""
+LONG_BYTES = 64 * 1024
+"""Longer JSON takes so long to read that every other caller of its thread would wait."""
 
 
 class Dialect(NamedTuple):
@@ -31,6 +33,8 @@ class Dialect(NamedTuple):
     write: Callable[[Answer], Sent]
     lasting: bool = True
     """Whether it holds for more than one request."""
+    slow: Callable[[bytes], bool] = bool
+    """Whether reading a long body takes as long: what are numbers in bytes is not read at all."""
 
 
 def v2(exchange: Exchange, policy: str) -> Dialect:
@@ -38,9 +42,13 @@ def v2(exchange: Exchange, policy: str) -> Dialect:
     write = partial(codec.write, nan_policy=policy)
     length = exchange.headers.get(HEADER_LENGTH)
     if length is None:
-        return Dialect(partial(codec.read, nan_policy=policy), write)
+        return Dialect(lambda _, body: codec.parse(body, policy), write)
     said = length.decode("latin-1")
-    return Dialect(lambda bundle, body: binary.parse(body, said, policy, bundle.signature), write)
+    return Dialect(
+        lambda bundle, body: binary.parse(body, said, policy, bundle.signature),
+        write,
+        slow=lambda body: binary.slow(body, said, LONG_BYTES),
+    )
 
 
 def v1(_: Exchange, policy: str) -> Dialect:
@@ -78,4 +86,4 @@ def invocations(exchange: Exchange, policy: str) -> Dialect:
     def write(answer: Answer) -> Sent:
         return (tables.write_csv(answer, policy), CSV, b"") if as_csv else (tables.write(answer, policy), JSON, b"")
 
-    return Dialect(lambda bundle, body: read(body, bundle.signature, policy), write)
+    return Dialect(lambda bundle, body: read(body, bundle.signature, policy), write, lasting=False)

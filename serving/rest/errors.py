@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import orjson
 
@@ -25,6 +26,8 @@ STATUS: dict[ErrorCode, int] = {
     ErrorCode.INTERNAL: 500,
 }
 
+_METHODS = re.compile(r"[A-Z]+(, [A-Z]+)*")
+
 
 def body(error: StaytrueError) -> bytes:
     """``{"error": "where: expected …, got …; what to do", "code": "invalid_input"}``."""
@@ -34,8 +37,11 @@ def body(error: StaytrueError) -> bytes:
 def headers(error: StaytrueError) -> dict[str, str]:
     """What a caller needs besides the status: when to come again, or how to say who it is.
 
-    Source: RFC 9110, 10.2.3 (Retry-After, whole seconds) and 11.6.1 (WWW-Authenticate); RFC 6750, 3.
+    Source: RFC 9110, 10.2.1 (Allow, empty where no method is), 10.2.3 (Retry-After, whole seconds) and 11.6.1
+    (WWW-Authenticate); RFC 6750, 3.
     """
+    if error.code is ErrorCode.UNSUPPORTED:
+        return {"Allow": error.expected if _METHODS.fullmatch(error.expected) else ""}
     if error.code is ErrorCode.UNAUTHENTICATED:
         return {"WWW-Authenticate": "Bearer"}
     seconds = error.retry_seconds

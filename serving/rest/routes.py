@@ -7,6 +7,7 @@ TensorFlow Serving (``/v1``), TorchServe (``/predictions``, ``/ping``), SageMake
 from __future__ import annotations
 
 import re
+import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -15,7 +16,7 @@ import orjson
 from serving.description import EXTENSIONS
 from serving.rest import codec, dialects, legacy, openapi
 from staytrue import __version__
-from staytrue.errors import InvalidInput, NotFound, StaytrueError, Unavailable, Unsupported
+from staytrue.errors import InvalidInput, NotFound, Overloaded, StaytrueError, Unavailable, Unsupported
 from staytrue.texts import from_json
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ _INFERENCE = re.compile(
 _MODEL = re.compile(r"/v2/models/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?(?:/(?P<what>ready|stats))?")
 _V1 = re.compile(r"/v1/models/(?P<model>[^/:]+)(?:/versions/(?P<version>[^/:]+))?")
 _ADMIN = re.compile(r"/v2/repository/models/(?P<model>[^/]+)/(?P<what>load|unload)")
+_SLASH = re.compile(rb"%2[fF]")
 MOST_KNOWN = 1024
 HINT = "try /v2/models/NAME/infer or /v2/health/ready; /docs tells of all"
 
@@ -55,6 +57,7 @@ class Routes:
 
     def __init__(self, rest: Rest, *, admin: bool) -> None:
         self._rest, self._admin = rest, admin
+        self._changing = threading.Lock()
         self._known: dict[bytes, Inference] = {}
         """Addresses that have led to a model: reading one again is half of what a small request costs."""
         self._plain: dict[str, Callable[[Exchange], None]] = {
@@ -81,7 +84,10 @@ class Routes:
             if known is None:
                 self._other(exchange, path)
                 return
-            if self._rest.dataplane.registry.knows(known.model) and len(self._known) < MOST_KNOWN:
+            # Which model an address without a name asks changes with the models that there are.
+            if known.dialect is not dialects.invocations and self._rest.dataplane.registry.knows(known.model):
+                if len(self._known) >= MOST_KNOWN:
+                    self._known.clear()
                 self._known[exchange.path] = known
         if exchange.method != b"POST":
             raise self._method(exchange, "POST")
@@ -206,10 +212,15 @@ class Routes:
             hint = "set serving.admin_port and ask there"
             raise Unsupported(f"/v2/repository/models/{model[:100]}/{what}", "is not on this port", hint=hint)
         self._rest.admit(exchange, "admin")
+        if not self._changing.acquire(blocking=False):  # each holds a thread that large bodies wait for
+            raise Overloaded("repository", "changes for another caller", hint="try again later")
 
         def work() -> tuple[int, bytes]:
             registry = self._rest.dataplane.registry
-            registry.load(model) if what == "load" else registry.unload(model)
+            try:
+                registry.load(model) if what == "load" else registry.unload(model)
+            finally:
+                self._changing.release()
             return 200, b"{}"
 
         self._rest.aside(exchange, work)
@@ -252,12 +263,12 @@ def _alive(exchange: Exchange) -> None:
 
 
 def _decoded(path: bytes) -> str:
-    """The path as text.
+    """The path as text; a slash that is escaped stands within a name, and stays so: it leads to no other address.
 
     Raises:
         InvalidInput: escapes that are no UTF-8, or a NUL.
     """
-    raw = unquote_to_bytes(path) if b"%" in path else path
+    raw = unquote_to_bytes(_SLASH.sub(lambda found: b"%25" + found[0][1:], path)) if b"%" in path else path
     try:
         text = raw.decode()
     except UnicodeDecodeError:

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from serving.access import secret_of
-from serving.calls import Request, Written, hidden, request_id_of, trace_id_of
-from serving.rest import bodies, errors
-from serving.rest.dialects import HEADER_LENGTH
+from serving.calls import Request, Written, hidden
+from serving.http.exchange import JSON
+from serving.rest import bodies, errors, headers
+from serving.rest.dialects import LONG_BYTES
 from serving.rest.routes import Routes
 from staytrue.errors import (
     Cancelled,
@@ -30,8 +31,6 @@ from staytrue.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from serving.access import Access
     from serving.batching import Lane
     from serving.calls import Call
@@ -43,9 +42,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 PROTOCOL = "rest"
-BESIDE_BYTES = 64 * 1024
-"""A longer body of JSON is read in a thread: reading it would hold up every other caller."""
-_FOREVER = float("inf")
 _FAULTS: dict[int, type[StaytrueError]] = {
     413: TooLarge,
     414: TooLarge,
@@ -61,7 +57,10 @@ class Prepared(msgspec.Struct, frozen=True):
 
     request: Request
     beside_from: int
-    """A longer body is read in a thread."""
+    """A longer body is read in a thread, where it is slow to read."""
+    slow: Callable[[bytes], bool]
+    coding: bytes | None
+    """That a long answer is sent in."""
     carried: bytes
     """Header lines that come back with the answer."""
     lasting: bool
@@ -109,8 +108,8 @@ class Rest:
         """
         if self.access.everybody:
             return
-        headers = exchange.headers
-        authorization, key = headers.get(b"authorization"), headers.get(b"x-api-key")
+        sent = exchange.headers
+        authorization, key = sent.get(b"authorization"), sent.get(b"x-api-key")
         secret = secret_of(
             None if authorization is None else authorization.decode("latin-1"),
             None if key is None else key.decode("latin-1"),
@@ -128,20 +127,23 @@ class Rest:
             exchange.head.prepared = prepared
         self._ask(exchange, prepared)
 
-    def refuse(self, exchange: Exchange, error: Exception, headers: bytes = b"") -> None:
+    def refuse(self, exchange: Exchange, error: Exception) -> None:
         """Answer with an error by the table; a fault of ours with an id, its text only in the log."""
         if not isinstance(error, StaytrueError):
             error = hidden(error)
-        exchange.answer(errors.STATUS[error.code], errors.body(error), headers=headers + _lines(error))
+        exchange.answer(errors.STATUS[error.code], errors.body(error), headers=headers.refusing(exchange, error))
 
-    def aside(self, exchange: Exchange, work: Callable[[], tuple[int, bytes]]) -> None:
-        """Answer with what a function gives that may take long: in a thread."""
+    def aside(
+        self, exchange: Exchange, work: Callable[[], tuple[int, bytes] | tuple[int, bytes, bytes, bytes]]
+    ) -> None:
+        """Answer with what a function gives that may take long, in a thread: a status, then a body or all of `Sent`."""
 
         def tell(outcome: Any) -> None:
             if isinstance(outcome, Exception):
                 self.refuse(exchange, outcome)
             else:
-                exchange.answer(*outcome)
+                status, body, kind, lines = (*outcome, JSON, b"")[:4]
+                exchange.answer(status, body, kind=kind, headers=lines)
 
         def run() -> None:
             try:
@@ -153,10 +155,9 @@ class Rest:
         self.dataplane.helpers.submit(run)
 
     def _prepared(self, exchange: Exchange, found: Inference) -> Prepared:
-        headers, limit = exchange.headers, self.settings.max_body_bytes
-        packed, said = headers.get(b"content-encoding"), headers.get(b"request-timeout")
+        sent, limit = exchange.headers, self.settings.max_body_bytes
+        packed, said = sent.get(b"content-encoding"), sent.get(b"request-timeout")
         dialect = found.dialect(exchange, self.settings.nan_policy)
-        coding = bodies.coding_of(headers.get(b"accept-encoding", b""))
         request = Request(
             model=found.model,
             version=found.version,
@@ -166,14 +167,16 @@ class Rest:
                 if packed is None
                 else (lambda bundle, body: dialect.read(bundle, bodies.unpacked(body, packed, limit)))
             ),
-            write=dialect.write if coding is None else (lambda answer: bodies.packed(dialect.write(answer), coding)),
-            request_id=request_id_of(exchange.text(b"x-request-id"), "header X-Request-Id"),
-            trace_id=trace_id_of(exchange.text(b"traceparent")),
+            write=dialect.write,
+            request_id=headers.request_id(exchange),
+            trace_id=headers.trace_id(exchange),
             sticky=exchange.text(b"x-sticky-id"),
-            deadline=_FOREVER if said is None else _deadline(said),
+            deadline=headers.deadline(exchange),
         )
-        beside_from = 0 if packed is not None else sys.maxsize if HEADER_LENGTH in headers else BESIDE_BYTES
-        return Prepared(request, beside_from, _carried(request), lasting=said is None and dialect.lasting)
+        beside_from, slow = (LONG_BYTES, dialect.slow) if packed is None else (0, bool)
+        coding = bodies.coding_of(sent.get(b"accept-encoding", b""))
+        lasting = said is None and dialect.lasting
+        return Prepared(request, beside_from, slow, coding, headers.carried(exchange), lasting)
 
     def _ask(self, exchange: Exchange, prepared: Prepared) -> None:
         """Submit what is prepared, with this body."""
@@ -183,7 +186,7 @@ class Rest:
             self._tell,
             body,
             (exchange, prepared),
-            beside=len(body) > prepared.beside_from,
+            beside=len(body) > prepared.beside_from and prepared.slow(body),
             wake=False,
         )
         if call.outcome is None:
@@ -202,10 +205,15 @@ class Rest:
         if isinstance(outcome, Written):
             body, kind, more = outcome.body
             lines = b"%bX-Event-Id: %b\r\n%b" % (more, call.id.encode(), prepared.carried)
-            exchange.to.send(exchange, 200, body, kind, lines)
+            coding = prepared.coding
+            if coding is not None and bodies.worth_packing(body, kind):
+                exchange.on_cancel = None
+                self.aside(exchange, lambda: (200, *bodies.packed((body, kind, lines), coding)))
+            else:
+                exchange.to.send(exchange, 200, body, kind, lines)
         else:
             assert outcome is not None  # noqa: S101 - it is told of with its outcome
-            self.refuse(exchange, outcome, prepared.carried)
+            self.refuse(exchange, outcome)
 
     def _hung_up(self, exchange: Exchange) -> None:
         self.dataplane.cancel(exchange.work, Cancelled("request", "the caller hung up"))
@@ -249,35 +257,6 @@ class Rest:
         error = kind(fault.where, fault.problem, expected=fault.expected, got=fault.got, hint=fault.hint)
         if (model := self._routes.inference(exchange)) is not None:
             self.dataplane.refuse(PROTOCOL, model, error)
-        exchange.answer(fault.status, errors.body(error), headers=_lines(error))
-
-
-def _lines(error: StaytrueError) -> bytes:
-    """What the table puts beside an error's status."""
-    return b"".join(f"{name}: {value}\r\n".encode("latin-1") for name, value in errors.headers(error).items())
-
-
-def _carried(request: Request) -> bytes:
-    """What comes back with an answer: the caller's id and trace."""
-    lines = b""
-    if request.request_id:
-        lines += b"X-Request-Id: %b\r\n" % request.request_id.encode()
-    if request.trace_id:
-        lines += b"traceparent: %b\r\n" % request.trace_id.encode()
-    return lines
-
-
-def _deadline(said: bytes) -> float:
-    """By ``time.monotonic``, from the header Request-Timeout in seconds.
-
-    Raises:
-        InvalidInput: no number of seconds above zero.
-    """
-    try:
-        seconds = float(said)
-    except ValueError:
-        seconds = -1.0
-    if not seconds > 0:
-        got = said[:40].decode("latin-1")
-        raise InvalidInput("header Request-Timeout", expected="seconds, above 0", got=got)
-    return time.monotonic() + seconds
+        # An expectation that is not met (417) says nothing of methods.
+        lines = headers.carried(exchange) if fault.status == 417 else headers.refusing(exchange, error)
+        exchange.answer(fault.status, errors.body(error), headers=lines)
