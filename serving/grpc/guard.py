@@ -58,6 +58,15 @@ class Guard:
         """
         self._access.admit(secret_of(headers.get("authorization"), headers.get("x-api-key")), scope, time.monotonic())
 
+    def check(self, context: Context, scope: Scope) -> None:
+        """Refuse who may not open a call, before it has a place; nothing is taken from a rate.
+
+        Raises:
+            StaytrueError: no key, one that is unknown, or lacks the scope.
+        """
+        headers = headers_of(context)
+        self._access.check(secret_of(headers.get("authorization"), headers.get("x-api-key")), scope, time.monotonic())
+
     def hold(self) -> None:
         """Hold back answers, until :meth:`release`."""
         self._answering.clear()

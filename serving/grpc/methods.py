@@ -55,7 +55,9 @@ class Methods:
             "ModelReady": method(proto.ModelReadyRequest, self.model_ready, "predict"),
             "ModelMetadata": method(proto.ModelMetadataRequest, self.model, "predict"),
             "ModelInfer": self._guard.unary(self._inference.infer),
-            "ModelStreamInfer": self.streams.handler(self.stream),
+            "ModelStreamInfer": self.streams.handler(
+                self.stream, admit=lambda context: self._guard.check(context, "predict")
+            ),
             **self._repository.handlers(),
         }
 

@@ -132,14 +132,16 @@ def test_every_type_is_read_from_its_bytes_and_from_its_field_and_written_into_i
     written = tfserving._write(Answer("event", "", "tiny", "1", [(Asked(spec), array)]))
     told = proto.PredictResponse.FromString(written).outputs["x"]
     assert (told.dtype, [name.name for name, _ in told.ListFields()]) == (number, ["dtype", "tensor_shape", field])
-    back = read(number, [3], **{field: getattr(told, field)})
+    row: Any = {field: getattr(told, field)}
+    back = read(number, [3], **row)
     assert (back.datatype, back.array.dtype, back.array.tolist()) == (datatype, NUMPY[datatype], values)
     if datatype != "BYTES":
         from staytrue.raw import to_raw
 
         packed = read(number, [3], tensor_content=to_raw(array, datatype))
         assert (packed.datatype, packed.array.tolist()) == (datatype, values)
-    one = read(number, [2, 2], **{field: list(getattr(told, field))[:1]})
+    single: Any = {field: list(getattr(told, field))[:1]}
+    one = read(number, [2, 2], **single)
     assert one.array.tolist() == [values[:1] * 2] * 2
 
 
