@@ -56,7 +56,7 @@ class Grpc:
         self._services: dict[str, dict[str, grpc.RpcMethodHandler[Any, Any]]] = {
             SERVICE: self._methods.handlers(),
             tfserving.SERVICE: tfserving.handlers(inference, self._guard, settings.max_body_bytes),
-            health.SERVICE: health.Health(dataplane, (SERVICE, tfserving.SERVICE)).handlers(),
+            health.SERVICE: health.Health(dataplane, (SERVICE, tfserving.SERVICE), self._guard).handlers(),
         }
         told = reflection.Reflection([*self._services])
         self._services[reflection.SERVICE] = told.handlers()

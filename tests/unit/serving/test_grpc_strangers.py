@@ -9,6 +9,7 @@ import grpc
 import pytest
 
 from serving.grpc import methods
+from serving.grpc.errors import CODE_KEY
 from serving.keyring import Key, Limit, digest_of, write
 from serving.keys import new_secret
 from tests.unit.serving.grpc_house import House, refused, request
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from serving.proto import open_inference_grpc_pb2 as proto
     from staytrue.store import Store
 
+CHECK = "/grpc.health.v1.Health/Check"
 SECRET, WATCHER = new_secret(), new_secret()
 KEY = [("x-api-key", SECRET)]
 
@@ -76,3 +78,19 @@ def test_to_open_a_stream_is_no_request_of_a_rate(house: House) -> None:
     first, second = stream(house, iter([request(), request()]), metadata=KEY)
     assert first.error_message == ""
     assert second.error_message.startswith('key "caller": expected at most 0.0166667 requests a second')
+
+
+def test_bytes_that_are_no_message_are_told_so_and_leave_no_traceback(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    watch: Any = house.channel.unary_stream("/grpc.health.v1.Health/Watch")
+    reflect: Any = house.channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+    for name, ask in (
+        ("grpc.health.v1.HealthCheckRequest", lambda: house.method(CHECK)(b"\xff")),
+        ("grpc.health.v1.HealthCheckRequest", lambda: list(watch(b"\xff"))),
+        ("grpc.reflection.v1alpha.ServerReflectionRequest", lambda: list(reflect(iter([b"\xff"])))),
+    ):
+        status, said, more = refused(ask)
+        assert (status, more[CODE_KEY]) == (grpc.StatusCode.INVALID_ARGUMENT, "invalid_input")
+        assert said == f"message: expected an {name}, got 1 bytes that are none"
+    assert not caplog.records
