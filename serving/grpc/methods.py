@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 SERVICE = proto.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
 MOST_STREAMS = 32
+OPEN = ("ServerLive", "ServerReady", "ServerMetadata")
+"""Methods that need no key."""
 
 
 class Methods:

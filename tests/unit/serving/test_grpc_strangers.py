@@ -9,10 +9,12 @@ import grpc
 import pytest
 
 from serving.grpc import methods
+from serving.grpc.arrivals import Waiting
 from serving.grpc.errors import CODE_KEY
+from serving.grpc.server import SERVICE
 from serving.keyring import Key, Limit, digest_of, write
 from serving.keys import new_secret
-from tests.unit.serving.grpc_house import House, refused, request
+from tests.unit.serving.grpc_house import House, refused, request, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from staytrue.store import Store
 
 CHECK = "/grpc.health.v1.Health/Check"
+PREDICT = "/tensorflow.serving.PredictionService/Predict"
 SECRET, WATCHER = new_secret(), new_secret()
 KEY = [("x-api-key", SECRET)]
 
@@ -35,7 +38,7 @@ def house(store: Store, tmp_path: Path) -> Iterator[House]:
         Key(name="watcher", digest=digest_of(WATCHER), scopes=frozenset({"metrics"})),
     )
     write(tmp_path / "keys.yaml", keys)
-    made = House(store, tmp_path, keys=tmp_path / "keys.yaml")
+    made = House(store, tmp_path, keys=tmp_path / "keys.yaml", max_concurrency=4)
     yield made
     made.close()
 
@@ -57,6 +60,64 @@ def stream(house: House, requests: Iterator[proto.ModelInferRequest], **more: An
     """A stream of inferences."""
     stub: Any = house.stub
     return stub.ModelStreamInfer(requests, **more)
+
+
+def begun(house: House, path: str, requests: Iterator[Any], metadata: Any = None) -> Any:
+    """A call of which only its beginning is sent."""
+    method: Any = house.channel.stream_unary(path)
+    return method.future(requests, metadata=metadata, timeout=20)
+
+
+@pytest.mark.parametrize("path", [f"/{SERVICE}/{name}" for name in ("ModelInfer", "ModelReady")] + [PREDICT])
+def test_a_call_without_a_key_is_refused_before_its_message_comes(house: House, never: Any, path: str) -> None:
+    status, said, more = refused(begun(house, path, never()).result)
+    assert (status, more[CODE_KEY]) == (grpc.StatusCode.UNAUTHENTICATED, "unauthenticated")
+    assert said.startswith("header Authorization: expected Bearer KEY, got nothing")
+
+
+@pytest.mark.parametrize("path", [f"/{SERVICE}/ServerLive", CHECK, "/grpc.health.v1.Health/Watch"])
+def test_calls_whose_messages_never_come_take_no_thread_from_others(house: House, never: Any, path: str) -> None:
+    assert house.server._threads
+    waiting = house.server._threads._strangers
+    calls = [begun(house, path, never()) for _ in range(house.server._threads._max_workers + 10)]
+    until(lambda: len(waiting) == len(calls))
+    assert house.method(CHECK)(b"", timeout=10)
+    stub: Any = house.stub
+    assert stub.ModelInfer(request(), metadata=KEY, timeout=10).model_version == "1"
+    assert not any(call.done() for call in calls)
+    for call in calls:
+        call.cancel()
+    until(lambda: len(waiting) == 0)
+
+
+def test_a_call_whose_message_is_late_ends_when_another_begins(house: House, never: Any) -> None:
+    assert house.server._threads
+    house.server._threads._strangers = Waiting(10, 0.0)
+    late = begun(house, CHECK, never())
+    until(lambda: house.server._threads is not None and len(house.server._threads._strangers) == 1)
+    assert house.method(CHECK)(b"", timeout=10)
+    status, said, _ = refused(late.result)
+    assert (status, said) == (
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        "call: expected a message within 0 seconds, got none yet",
+    )
+
+
+def test_the_oldest_of_too_many_that_wait_ends(house: House, never: Any) -> None:
+    assert house.server._threads
+    waiting = house.server._threads._waiting = Waiting(2, 60.0)
+    calls = []
+    for count in range(1, 4):
+        calls.append(begun(house, f"/{SERVICE}/ModelReady", never(), KEY))
+        until(lambda: len(waiting) == min(count, 2))  # noqa: B023 - at once
+    status, said, _ = refused(calls[0].result)
+    assert (status, said) == (
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "server: 2 calls wait for their messages, the limit; try again",
+    )
+    assert not any(call.done() for call in calls[1:])
+    calls[1].cancel()
+    until(lambda: len(waiting) == 1)
 
 
 def test_streams_without_a_key_end_at_once_and_take_no_place(house: House, never: Any) -> None:
