@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from serving.dataplane import Dataplane
     from serving.grpc.guard import Context, Guard
     from serving.grpc.inference import Inference
+    from staytrue.server import ServingSection
 
 SERVICE = proto.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
 MOST_STREAMS = 32
@@ -39,12 +40,12 @@ class Methods:
         dataplane: that answers.
         inference: asks it.
         guard: who may ask.
-        keys: whether callers need keys.
+        settings: of serving.
     """
 
-    def __init__(self, dataplane: Dataplane, inference: Inference, guard: Guard, *, keys: bool) -> None:
+    def __init__(self, dataplane: Dataplane, inference: Inference, guard: Guard, settings: ServingSection) -> None:
         self._dataplane, self._inference, self._guard = dataplane, inference, guard
-        self._repository = Repository(dataplane, guard, keys=keys)
+        self._repository = Repository(dataplane, guard, keys=settings.keys is not None, workers=settings.workers)
         self.streams = Streams("ModelStreamInfer", MOST_STREAMS)
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:

@@ -60,7 +60,7 @@ class Grpc:
         inflight = inflight or Inflight(settings.max_inflight_bytes)
         self._guard = Guard(access)
         inference = self._inference = Inference(dataplane, settings, self._guard, inflight)
-        self._methods = methods.Methods(dataplane, inference, self._guard, keys=settings.keys is not None)
+        self._methods = methods.Methods(dataplane, inference, self._guard, settings)
         self._services: dict[str, dict[str, grpc.RpcMethodHandler[Any, Any]]] = {
             SERVICE: self._methods.handlers(),
             tfserving.SERVICE: tfserving.handlers(inference, self._guard, settings.max_body_bytes),
