@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 MOST_WAITING, WAITING_FACTOR = 1024, 4
 """Calls whose messages have not come: so many, or so many for each thread."""
-OPEN_SECONDS = 5.0
-"""For the message of a call that needs no key: it is empty, or nearly so."""
+MOST_OPEN, OPEN_SECONDS = 32, 5.0
+"""Of those that need no key, whose messages are nearly empty: what strangers send of larger ones takes memory."""
 _ARGUMENTS = ["rpc_event", "state", "behavior", "argument_thunk", "request_deserializer", "response_serializer"]
 _PARTS = ("_abort", "_application_code", "_Context", "_possibly_finish_call", "_status")
 
@@ -76,7 +76,7 @@ class Threads(ThreadPoolExecutor):
         self._keyed = {_behavior_of(handler) for handler in methods.keyed}
         self._single = {_behavior_of(handler) for handler in methods.all if not handler.request_streaming}
         waiting = max(MOST_WAITING, WAITING_FACTOR * most)
-        self._waiting, self._strangers = Waiting(waiting, read_seconds), Waiting(MOST_WAITING, OPEN_SECONDS)
+        self._waiting, self._strangers = Waiting(waiting, read_seconds), Waiting(MOST_OPEN, OPEN_SECONDS)
         self.short = fits()
         if not self.short:
             log.warning("grpcio %s is another than expected: small calls cost more", grpc.__version__)

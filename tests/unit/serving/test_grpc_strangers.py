@@ -12,15 +12,16 @@ from serving.grpc import methods
 from serving.grpc.arrivals import Waiting
 from serving.grpc.errors import CODE_KEY
 from serving.grpc.server import SERVICE
+from serving.grpc.shortcut import MOST_OPEN
 from serving.keyring import Key, Limit, digest_of, write
 from serving.keys import new_secret
+from serving.proto import open_inference_grpc_pb2 as proto
 from tests.unit.serving.grpc_house import House, refused, request, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from serving.proto import open_inference_grpc_pb2 as proto
     from staytrue.store import Store
 
 CHECK = "/grpc.health.v1.Health/Check"
@@ -78,7 +79,7 @@ def test_a_call_without_a_key_is_refused_before_its_message_comes(house: House, 
 @pytest.mark.parametrize("path", [f"/{SERVICE}/ServerLive", CHECK, "/grpc.health.v1.Health/Watch"])
 def test_calls_whose_messages_never_come_take_no_thread_from_others(house: House, never: Any, path: str) -> None:
     assert house.server._threads
-    waiting = house.server._threads._strangers
+    waiting = house.server._threads._strangers = Waiting(1000, 60.0)
     calls = [begun(house, path, never()) for _ in range(house.server._threads._max_workers + 10)]
     until(lambda: len(waiting) == len(calls))
     assert house.method(CHECK)(b"", timeout=10)
@@ -101,6 +102,16 @@ def test_a_call_whose_message_is_late_ends_when_another_begins(house: House, nev
         grpc.StatusCode.DEADLINE_EXCEEDED,
         "call: expected a message within 0 seconds, got none yet",
     )
+
+
+def test_few_wait_that_need_no_key_and_who_sends_the_message_is_answered(house: House, never: Any) -> None:
+    calls = [begun(house, f"/{SERVICE}/ServerLive", never()) for _ in range(MOST_OPEN + 5)]
+    until(lambda: sum(call.done() for call in calls) == 5)
+    assert [call.code() for call in calls if call.done()] == [grpc.StatusCode.RESOURCE_EXHAUSTED] * 5
+    assert house.method(CHECK)(b"", timeout=10)
+    assert house.stub.ServerLive(proto.ServerLiveRequest()).live
+    for call in calls:
+        call.cancel()
 
 
 def test_the_oldest_of_too_many_that_wait_ends(house: House, never: Any) -> None:
