@@ -110,6 +110,33 @@ class Access:
         """
         if self._path is None:
             return None
+        key, bucket = self._holder(secret, now)
+        if scope not in key.scopes:
+            raise _lacks(key, scope)
+        if bucket is not None and (wait := bucket.take(now)):
+            allowed = f"at most {bucket.limit.requests_per_second:g} requests a second"
+            raise Overloaded(f'key "{key.name}"', expected=allowed, got="more", hint="slow down", retry_seconds=wait)
+        return key
+
+    def check(self, secret: str | None, scope: Scope | None, now: float) -> None:
+        """Refuse who would not be let in, before there is a request: nothing is taken from a rate.
+
+        Args:
+            secret: what :func:`secret_of` found.
+            scope: that will be needed; None: any known key will do.
+            now: as of :meth:`admit`.
+
+        Raises:
+            Unauthenticated: no key, or one that is not known.
+            PermissionDenied: the key lacks the scope.
+        """
+        if self._path is None:
+            return
+        key, _ = self._holder(secret, now)
+        if scope is not None and scope not in key.scopes:
+            raise _lacks(key, scope)
+
+    def _holder(self, secret: str | None, now: float) -> _Known:
         if now >= self._next_look:
             self._look(now)
         # Looked up by the hash: how long that takes may tell of the hash, and that leads to no key. Compared whole.
@@ -117,14 +144,7 @@ class Access:
         known = self._known.get(digest)
         if not secret or len(secret) > LONGEST_SECRET or not known or not hmac.compare_digest(known.key.digest, digest):
             raise _stranger(secret)
-        key, bucket = known
-        if scope not in key.scopes:
-            has = ", ".join(sorted(key.scopes))
-            raise PermissionDenied(f'key "{key.name}"', expected=f"scope {scope}", got=has, hint="use another key")
-        if bucket is not None and (wait := bucket.take(now)):
-            allowed = f"at most {bucket.limit.requests_per_second:g} requests a second"
-            raise Overloaded(f'key "{key.name}"', expected=allowed, got="more", hint="slow down", retry_seconds=wait)
-        return key
+        return known
 
     def refresh(self) -> None:
         """Read the file again if it changed. What is wrong with it is logged, and the keys stay what they were."""
@@ -208,6 +228,11 @@ def _stranger(secret: str | None) -> Unauthenticated:
     """Why somebody is not let in, without a word of what was sent."""
     got = "nothing" if secret is None else "a key that is not known here" if secret else "a header without a key"
     return Unauthenticated(_WHERE, expected="Bearer KEY", got=got, hint="or send X-Api-Key: KEY")
+
+
+def _lacks(key: Key, scope: Scope) -> PermissionDenied:
+    has = ", ".join(sorted(key.scopes))
+    return PermissionDenied(f'key "{key.name}"', expected=f"scope {scope}", got=has, hint="use another key")
 
 
 def _identity(path: Path) -> Identity:

@@ -18,9 +18,9 @@ from staytrue.classification import ranked
 from staytrue.errors import InvalidInput
 from staytrue.raw import decoded, from_raw, plain, texts, to_raw
 from staytrue.signature import NUMPY, check_shape
-from staytrue.tensors import Given, Parsed, Wish
+from staytrue.tensors import ALL_BINARY, Given, Parsed, Wish
 from staytrue.texts import check_name
-from staytrue.values import check_range
+from staytrue.values import check_range, kind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,7 +79,7 @@ def parse(request: ModelInferRequest) -> Parsed:
     name, outputs, parameters = request.id, request.outputs, request.parameters
     if name:
         check_name(name, "message id")
-    return Parsed(given, name, _outputs(outputs) if outputs else None, _values(parameters) if parameters else {})
+    return Parsed(given, name, _outputs(outputs) if outputs else None, _said(parameters) if parameters else {})
 
 
 def write(answer: Answer, *, raw: bool) -> bytes:
@@ -119,14 +119,22 @@ def _values(parameters: Any) -> dict[str, Any]:
     return {name: getattr(parameters[name], field) if field else None for name, field in chosen.items()}
 
 
+def _said(parameters: Any) -> dict[str, Any]:
+    """A request's parameters; the one that means something over REST alone has to be what it is there."""
+    values = _values(parameters)
+    binary = values.get(ALL_BINARY, False)
+    if not isinstance(binary, bool):
+        raise InvalidInput(f'message parameter "{ALL_BINARY}"', expected="true or false", got=kind(binary))
+    return values
+
+
 def _outputs(said: Any) -> list[Wish]:
     """Outputs asked for; over gRPC all are raw or none is."""
     wishes = []
     for item in said:
         check_name(item.name, "message outputs")
-        parameters = _values(item.parameters)
-        parameters.pop("binary_data", None)
-        wishes.append(wish(item.name, parameters, binary=False))
+        asked = wish(item.name, _values(item.parameters), binary=False)
+        wishes.append(Wish(item.name, classes=asked.classes))
     return wishes
 
 

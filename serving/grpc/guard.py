@@ -14,7 +14,7 @@ from serving.grpc import codec, errors
 from staytrue.errors import Overloaded, StaytrueError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from google.protobuf.message import Message
 
@@ -57,6 +57,27 @@ class Guard:
             StaytrueError: no key, one that is unknown, lacks the scope, or asks too often.
         """
         self._access.admit(secret_of(headers.get("authorization"), headers.get("x-api-key")), scope, time.monotonic())
+
+    def check(self, context: Context, scope: Scope) -> None:
+        """Refuse who may not open a call, before it has a place; nothing is taken from a rate.
+
+        Raises:
+            StaytrueError: no key, one that is unknown, or lacks the scope.
+        """
+        headers = headers_of(context)
+        self._access.check(secret_of(headers.get("authorization"), headers.get("x-api-key")), scope, time.monotonic())
+
+    def stranger(self, metadata: Iterable[tuple[str, str | bytes]]) -> Refusal | None:
+        """How a call is refused that comes without a known key; None where it is not. Scopes and rates come later."""
+        if self._access.everybody:
+            return None
+        headers = {key: str(value) for key, value in metadata if key in _READ}
+        try:
+            secret = secret_of(headers.get("authorization"), headers.get("x-api-key"))
+            self._access.check(secret, None, time.monotonic())
+        except StaytrueError as error:
+            return refusal_of(error)
+        return None
 
     def hold(self) -> None:
         """Hold back answers, until :meth:`release`."""

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 import grpc
 from grpc_health.v1 import health_pb2
 
-from serving.grpc.guard import Bounded, abort, guarded, refusal_of
+from serving.grpc import codec
+from serving.grpc.guard import Bounded, guarded
 from staytrue.errors import NotFound, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from serving.dataplane import Dataplane
-    from serving.grpc.guard import Context
+    from serving.grpc.guard import Context, Guard
 
 SERVICE: str = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 WATCH_SECONDS = 0.2
@@ -31,21 +32,19 @@ class Health:
     Args:
         dataplane: that is asked.
         services: names that stand for the whole server.
+        guard: says how calls are refused.
     """
 
-    def __init__(self, dataplane: Dataplane, services: tuple[str, ...]) -> None:
-        self._dataplane, self._services = dataplane, services
+    def __init__(self, dataplane: Dataplane, services: tuple[str, ...], guard: Guard) -> None:
+        self._dataplane, self._services, self._guard = dataplane, services, guard
         self._watchers = Bounded("Watch", MOST_WATCHERS)
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
         """The service's methods by name."""
-        coded = {
-            "request_deserializer": health_pb2.HealthCheckRequest.FromString,
-            "response_serializer": health_pb2.HealthCheckResponse.SerializeToString,
-        }
+        written = health_pb2.HealthCheckResponse.SerializeToString
         return {
-            "Check": grpc.unary_unary_rpc_method_handler(self.check, **coded),
-            "Watch": grpc.unary_stream_rpc_method_handler(self.watch, **coded),
+            "Check": self._guard.method(health_pb2.HealthCheckRequest, self.check, None),
+            "Watch": grpc.unary_stream_rpc_method_handler(self.watch, response_serializer=written),
         }
 
     def status(self, name: str) -> Any:
@@ -61,19 +60,23 @@ class Health:
             return answer.NOT_SERVING
         return answer.SERVING if ready else answer.NOT_SERVING
 
-    def check(self, request: Any, context: Context) -> Any:
-        """The status now."""
+    def check(self, request: Any) -> Any:
+        """The status now.
+
+        Raises:
+            NotFound: of nothing that is here.
+        """
         status = self.status(request.service)
         if status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN:
-            abort(context, refusal_of(NotFound(f'service "{request.service[:100]}"', "is not served here")))
+            raise NotFound(f'service "{request.service[:100]}"', "is not served here")
         return health_pb2.HealthCheckResponse(status=status)
 
-    def watch(self, request: Any, context: Context) -> Iterator[Any]:
+    def watch(self, data: bytes, context: Context) -> Iterator[Any]:
         """The status now and at each change; ends with the server: a watcher must not hold up its drain."""
-        return guarded(lambda: self._changes(request.service, context), context)
+        return guarded(lambda: self._changes(data, context), context)
 
-    def _changes(self, service: str, context: Context) -> Iterator[Any]:
-        told = None
+    def _changes(self, data: bytes, context: Context) -> Iterator[Any]:
+        service, told = codec.message(health_pb2.HealthCheckRequest, data).service, None
         with self._watchers:
             while context.is_active():
                 draining, status = self._dataplane.draining, self.status(service)

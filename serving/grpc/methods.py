@@ -25,9 +25,12 @@ if TYPE_CHECKING:
     from serving.dataplane import Dataplane
     from serving.grpc.guard import Context, Guard
     from serving.grpc.inference import Inference
+    from staytrue.server import ServingSection
 
 SERVICE = proto.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
 MOST_STREAMS = 32
+OPEN = ("ServerLive", "ServerReady", "ServerMetadata")
+"""Methods that need no key."""
 
 
 class Methods:
@@ -37,12 +40,12 @@ class Methods:
         dataplane: that answers.
         inference: asks it.
         guard: who may ask.
-        keys: whether callers need keys.
+        settings: of serving.
     """
 
-    def __init__(self, dataplane: Dataplane, inference: Inference, guard: Guard, *, keys: bool) -> None:
+    def __init__(self, dataplane: Dataplane, inference: Inference, guard: Guard, settings: ServingSection) -> None:
         self._dataplane, self._inference, self._guard = dataplane, inference, guard
-        self._repository = Repository(dataplane, guard, keys=keys)
+        self._repository = Repository(dataplane, guard, keys=settings.keys is not None, workers=settings.workers)
         self.streams = Streams("ModelStreamInfer", MOST_STREAMS)
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
@@ -55,7 +58,9 @@ class Methods:
             "ModelReady": method(proto.ModelReadyRequest, self.model_ready, "predict"),
             "ModelMetadata": method(proto.ModelMetadataRequest, self.model, "predict"),
             "ModelInfer": self._guard.unary(self._inference.infer),
-            "ModelStreamInfer": self.streams.handler(self.stream),
+            "ModelStreamInfer": self.streams.handler(
+                self.stream, admit=lambda context: self._guard.check(context, "predict")
+            ),
             **self._repository.handlers(),
         }
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf import descriptor_pool
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
+from serving.grpc import codec
 from serving.grpc.streams import Streams
 from serving.proto import open_inference_grpc_pb2, tensorflow_serving_pb2
 
@@ -68,7 +69,11 @@ class Reflection:
         return {"ServerReflectionInfo": self.streams.handler(self.answer)}
 
     def answer(self, data: bytes, context: Any) -> Iterator[bytes]:
-        """The answer to one question."""
-        asked = reflection_pb2.ServerReflectionRequest.FromString(data)
+        """The answer to one question.
+
+        Raises:
+            InvalidInput: the bytes are none.
+        """
+        asked = codec.message(reflection_pb2.ServerReflectionRequest, data)
         for told in self._servicer.ServerReflectionInfo(iter([asked]), context):
             yield told.SerializeToString()

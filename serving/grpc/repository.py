@@ -32,10 +32,11 @@ class Repository:
         dataplane: that has the registry.
         guard: who may ask.
         keys: whether callers need keys; without, nobody may load or unload here.
+        workers: processes that share the port; of several a call would reach one alone.
     """
 
-    def __init__(self, dataplane: Dataplane, guard: Guard, *, keys: bool) -> None:
-        self._dataplane, self._guard, self._keys = dataplane, guard, keys
+    def __init__(self, dataplane: Dataplane, guard: Guard, *, keys: bool, workers: int) -> None:
+        self._dataplane, self._guard, self._keys, self._workers = dataplane, guard, keys, workers
         self._changing = Bounded("repository", 1)
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
@@ -103,6 +104,8 @@ class Repository:
         self, name: str, kind: type[Message], call: Callable[[Any], Message]
     ) -> grpc.RpcMethodHandler[Any, Any]:
         """A method that changes what is in memory, one at a time: each holds a thread while it waits for the disk."""
+        if self._workers > 1:
+            return self._guard.unary(lambda _, __: _reaches_one(name))
         if not self._keys:
             return self._guard.unary(lambda _, __: _refuse(name))
 
@@ -134,3 +137,8 @@ def _only(name: str) -> None:
 
 def _refuse(name: str) -> bytes:
     raise Unsupported(name, "needs a key with scope admin, or the admin port", hint="set serving.keys, or admin_port")
+
+
+def _reaches_one(name: str) -> bytes:
+    problem = "reaches one process: models cannot be loaded by hand with several workers"
+    raise Unsupported(name, problem, hint="promote a version: all workers follow the aliases")

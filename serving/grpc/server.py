@@ -12,7 +12,7 @@ from serving.grpc import health, methods, reflection, tfserving, tls
 from serving.grpc.guard import Guard
 from serving.grpc.inference import Inference
 from serving.grpc.methods import SERVICE
-from serving.grpc.shortcut import Threads
+from serving.grpc.shortcut import Methods, Threads
 from serving.inflight import Inflight
 from staytrue.errors import InvalidConfig
 from staytrue.listening import place
@@ -31,6 +31,14 @@ CANCEL_SECONDS = 5.0
 """For gRPC to break off what has not ended in time."""
 SPARE_THREADS = 8
 """For calls that are answered at once: health, metadata, and refusals of what is too much."""
+STREAMS = 1024
+"""Calls on one connection, at least."""
+_PINGS = (
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+)
+"""A caller whose machine is gone is found out, and one that asks so about us, every ten seconds at most, may."""
 LARGEST_OPTION = 2**31 - 1
 """gRPC's options are C integers."""
 
@@ -52,11 +60,11 @@ class Grpc:
         inflight = inflight or Inflight(settings.max_inflight_bytes)
         self._guard = Guard(access)
         inference = self._inference = Inference(dataplane, settings, self._guard, inflight)
-        self._methods = methods.Methods(dataplane, inference, self._guard, keys=settings.keys is not None)
+        self._methods = methods.Methods(dataplane, inference, self._guard, settings)
         self._services: dict[str, dict[str, grpc.RpcMethodHandler[Any, Any]]] = {
             SERVICE: self._methods.handlers(),
             tfserving.SERVICE: tfserving.handlers(inference, self._guard, settings.max_body_bytes),
-            health.SERVICE: health.Health(dataplane, (SERVICE, tfserving.SERVICE)).handlers(),
+            health.SERVICE: health.Health(dataplane, (SERVICE, tfserving.SERVICE), self._guard).handlers(),
         }
         told = reflection.Reflection([*self._services])
         self._services[reflection.SERVICE] = told.handlers()
@@ -77,11 +85,16 @@ class Grpc:
         largest = min(2 * self._settings.max_body_bytes, LARGEST_OPTION)
         long_calls = methods.MOST_STREAMS + health.MOST_WATCHERS + reflection.MOST_STREAMS
         threads = self._settings.max_concurrency + long_calls + SPARE_THREADS
-        self._threads = Threads(threads, self._inference, self._guard, self._services[SERVICE]["ModelInfer"])
-        server = grpc.server(
-            self._threads,
-            options=[("grpc.max_receive_message_length", largest), ("grpc.so_reuseport", int(reuse_port))],
-        )
+        read_seconds = self._settings.read_seconds
+        self._threads = Threads(threads, self._inference, self._guard, self._methods_there(), read_seconds)
+        options = [
+            ("grpc.max_receive_message_length", largest),
+            ("grpc.so_reuseport", int(reuse_port)),
+            # More than may be in the house, so that what is too much is refused in our words and does not queue unseen.
+            ("grpc.max_concurrent_streams", max(STREAMS, 2 * self._settings.max_concurrency)),
+            *_PINGS,
+        ]
+        server = grpc.server(self._threads, options=options)
         for name, handlers in self._services.items():
             server.add_registered_method_handlers(name, handlers)
         at = place(reserved)
@@ -95,6 +108,12 @@ class Grpc:
         if tells:
             print(f"staytrue serve: grpc listening on {at}", flush=True)  # noqa: T201 - callers wait for it
         reserved.close()
+
+    def _methods_there(self) -> Methods:
+        mine, others = self._services[SERVICE], self._services[tfserving.SERVICE]
+        keyed = [handler for name, handler in mine.items() if name not in methods.OPEN]
+        every = [handler for handlers in self._services.values() for handler in handlers.values()]
+        return Methods(every, [*keyed, *others.values()], mine["ModelInfer"])
 
     def stop(self, seconds: float) -> None:
         """Take no new calls, let those in flight end, for so long at most; blocks until then.

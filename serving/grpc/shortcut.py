@@ -11,13 +11,13 @@ from __future__ import annotations
 import inspect
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import grpc
 from grpc import _server as inner
-from grpc._cython import cygrpc  # type: ignore[attr-defined]
 
 from serving.calls import Written
+from serving.grpc.arrivals import Arrival, Threaded, Waiting, refuse
 from serving.grpc.guard import refusal_of
 from serving.grpc.inference import SMALL_BYTES
 
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from serving.grpc.inference import Inference
 
 log = logging.getLogger(__name__)
+MOST_WAITING, WAITING_FACTOR = 1024, 4
+"""Calls whose messages have not come: so many, or so many for each thread."""
+MOST_OPEN, OPEN_SECONDS = 32, 5.0
+"""Of those that need no key, whose messages are nearly empty: what strangers send of larger ones takes memory."""
 _ARGUMENTS = ["rpc_event", "state", "behavior", "argument_thunk", "request_deserializer", "response_serializer"]
 _PARTS = ("_abort", "_application_code", "_Context", "_possibly_finish_call", "_status")
 
@@ -36,33 +40,73 @@ _PARTS = ("_abort", "_application_code", "_Context", "_possibly_finish_call", "_
 def fits() -> bool:
     """Whether grpcio's inner parts are those that the shorter way leans on."""
     there = all(hasattr(inner, part) for part in (*_PARTS, "_RECEIVE_MESSAGE_TOKEN", "_is_rpc_state_active"))
-    way = getattr(inner, "_unary_response_in_pool", None)
-    return there and way is not None and list(inspect.signature(way).parameters) == _ARGUMENTS
+    ways = [getattr(inner, name, None) for name in ("_unary_response_in_pool", "_stream_response_in_pool")]
+    return there and all(way is not None and list(inspect.signature(way).parameters) == _ARGUMENTS for way in ways)
+
+
+class Methods(NamedTuple):
+    """The methods of a server.
+
+    Args:
+        all: all of them.
+        keyed: those that want a key, where there are keys.
+        infer: that of inferences, which may go the shorter way.
+    """
+
+    all: list[grpc.RpcMethodHandler[Any, Any]]
+    keyed: list[grpc.RpcMethodHandler[Any, Any]]
+    infer: grpc.RpcMethodHandler[Any, Any]
 
 
 class Threads(ThreadPoolExecutor):
-    """What calls run in.
+    """What calls run in: none that needs a key before its key is known, none of one message before that has come.
 
     Args:
         most: threads.
         inference: asks the dataplane.
-        guard: holds back answers.
-        method: that of inferences, which may go the shorter way.
+        guard: who may ask, and when answers are sent.
+        methods: those that there are.
+        read_seconds: for a message to come.
     """
 
-    def __init__(self, most: int, inference: Inference, guard: Guard, method: grpc.RpcMethodHandler[Any, Any]) -> None:
+    def __init__(self, most: int, inference: Inference, guard: Guard, methods: Methods, read_seconds: float) -> None:
         super().__init__(max_workers=most, thread_name_prefix="grpc")
-        self._inference, self._guard, self._behavior = inference, guard, method.unary_unary
+        self._inference, self._guard, self._methods = inference, guard, methods
+        self._behavior = methods.infer.unary_unary
+        self._keyed = {_behavior_of(handler) for handler in methods.keyed}
+        self._single = {_behavior_of(handler) for handler in methods.all if not handler.request_streaming}
+        waiting = max(MOST_WAITING, WAITING_FACTOR * most)
+        self._waiting, self._strangers = Waiting(waiting, read_seconds), Waiting(MOST_OPEN, OPEN_SECONDS)
         self.short = fits()
         if not self.short:
             log.warning("grpcio %s is another than expected: small calls cost more", grpc.__version__)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run a call in a thread, unless it can go the shorter way."""
-        if not (self.short and len(args) == len(_ARGUMENTS) + 1 and args[3] is self._behavior):
+        if not (self.short and len(args) == len(_ARGUMENTS) + 1):
             return super().submit(fn, *args, **kwargs)
-        _Short(args[1], args[2], self._inference, self._guard, lambda work: super(Threads, self).submit(work)).receive()
+        way, event, state, behavior, _, *coders = args
+        keyed = behavior in self._keyed
+        if keyed and (refusal := self._guard.stranger(event.invocation_metadata)) is not None:
+            refuse(self._guard, event, state, refusal)
+            return _NOBODY
+        waiting = self._waiting if keyed else self._strangers
+        if behavior is self._behavior:
+            aside = super().submit
+            _Short(event, state, self._guard, waiting, self._inference, aside).receive()
+            return _NOBODY
+        if behavior not in self._single:
+            return super().submit(fn, *args, **kwargs)
+
+        def run(given: Callable[[], Any]) -> object:
+            return super(Threads, self).submit(fn, way, event, state, behavior, given, *coders)
+
+        Threaded(event, state, self._guard, waiting, run).receive()
         return _NOBODY
+
+
+def _behavior_of(handler: grpc.RpcMethodHandler[Any, Any]) -> Any:
+    return handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
 
 
 class _Nobody(Future[Any]):
@@ -75,36 +119,29 @@ class _Nobody(Future[Any]):
 _NOBODY = _Nobody()
 
 
-class _Short:
-    """One call. Its lock is the state's condition, as everywhere in grpcio."""
+class _Short(Arrival):
+    """An inference."""
 
-    __slots__ = ("_aside", "_event", "_guard", "_inference", "_state")
+    __slots__ = ("_aside", "_inference")
 
     def __init__(
-        self, event: Any, state: Any, inference: Inference, guard: Guard, aside: Callable[[Callable[[], None]], object]
+        self,
+        event: Any,
+        state: Any,
+        guard: Guard,
+        waiting: Waiting,
+        inference: Inference,
+        aside: Callable[[Callable[[], None]], object],
     ) -> None:
-        self._event, self._state, self._inference, self._guard, self._aside = event, state, inference, guard, aside
+        super().__init__(event, state, guard, waiting)
+        self._inference, self._aside = inference, aside
 
-    def receive(self) -> None:
-        """Have gRPC tell of the message; it holds the lock now."""
-        operations = (cygrpc.ReceiveMessageOperation(0),)
-        self._event.call.start_server_batch(operations, self._received)
-        self._state.due.add(inner._RECEIVE_MESSAGE_TOKEN)  # noqa: SLF001 - see the module
-
-    def _received(self, event: Any) -> Any:
-        """In gRPC's own thread, which all calls share: nothing here may wait."""
-        state, data = self._state, event.batch_operations[0].message()
-        with state.condition:
-            if data is None and inner._is_rpc_state_active(state):  # noqa: SLF001 - as above
-                details = b"exactly one request message is required"
-                inner._abort(state, self._event.call, cygrpc.StatusCode.unimplemented, details)  # noqa: SLF001
-            ended = inner._possibly_finish_call(state, inner._RECEIVE_MESSAGE_TOKEN)  # noqa: SLF001 - as above
-        if data is not None and ended[0] is None:
-            if len(data) <= SMALL_BYTES:
-                self._ask(data)
-            else:
-                self._aside(lambda: self._wait(data))
-        return ended
+    def take(self, data: bytes) -> None:
+        """Ask, or have a thread ask where it is large."""
+        if len(data) <= SMALL_BYTES:
+            self._ask(data)
+        else:
+            self._aside(lambda: self._wait(data))
 
     def _ask(self, data: bytes) -> None:
         try:
@@ -137,10 +174,4 @@ class _Short:
         self._guard.send(lambda: inner._status(self._event, self._state, answer))  # noqa: SLF001 - as above
 
     def _refuse(self, refusal: Refusal) -> None:
-        def send() -> None:
-            state, code = self._state, inner._application_code(refusal.status)  # noqa: SLF001 - as above
-            with state.condition:
-                state.trailing_metadata = refusal.trailing
-                inner._abort(state, self._event.call, code, refusal.details.encode())  # noqa: SLF001 - as above
-
-        self._guard.send(send)
+        refuse(self._guard, self._event, self._state, refusal)

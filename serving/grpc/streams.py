@@ -76,15 +76,15 @@ class Streams:
     def handler(
         self, answers: Callable[[Any, Context], Iterator[bytes]], admit: Callable[[Context], None] | None = None
     ) -> grpc.RpcMethodHandler[Any, Any]:
-        """The method: ``answers`` gives those to one request."""
+        """The method: ``answers`` gives those to one request; ``admit`` refuses who may have no place."""
 
         def handle(requests: Iterator[Any], context: Context, send: Send) -> None:
             stream = Stream(context, send)
             refusal = None
             try:
+                if admit is not None:
+                    admit(context)
                 with self._places:
-                    if admit is not None:
-                        admit(context)
                     with self._turn:
                         self._open.add(stream)
                     self._follow(stream, requests, lambda request: answers(request, context))

@@ -52,6 +52,8 @@ _TYPES: dict[proto.DataType, tuple[str, str]] = {
 _NUMBERS = {datatype: number for number, (datatype, _) in _TYPES.items()}
 _BITS = ("FP16", "BF16")
 """Told by their bits."""
+LENGTH_BYTES = 4
+"""Before each text among raw bytes."""
 
 
 def handlers(inference: Inference, guard: Guard, limit: int) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
@@ -60,7 +62,7 @@ def handlers(inference: Inference, guard: Guard, limit: int) -> dict[str, grpc.R
     Args:
         inference: asks the dataplane.
         guard: who may ask.
-        limit: bytes of a tensor that one value stands for; whoever sends more is held to ``max_body_bytes``.
+        limit: bytes that single values of a message stand for; whoever sends more is held to ``max_body_bytes``.
     """
 
     def predict(data: bytes, context: Context) -> bytes:
@@ -93,7 +95,12 @@ def open_query(data: bytes, limit: int) -> Query:
 
 
 def _parse(message: proto.PredictRequest, limit: int) -> Parsed:
-    given = [_tensor(name, tensor, limit) for name, tensor in message.inputs.items()]
+    given = []
+    for name, tensor in message.inputs.items():
+        given.append(_tensor(name, tensor, limit))
+        array = given[-1].array
+        if array.size and 0 in array.strides:  # one value stands for all
+            limit -= array.size * _size(array.flat[0])
     return Parsed(given, outputs=[Wish(name) for name in message.output_filter] or None)
 
 
@@ -154,15 +161,21 @@ def _shaped(array: NDArray[Any], shape: list[int], where: str, limit: int) -> ND
     """Values in their shape; a single one stands for all.
 
     Raises:
-        InvalidInput: another number of values, or one that stands for more than a message may hold.
+        InvalidInput: another number of values, or one that stands for more than is left of what a message may hold.
     """
     count = math.prod(shape)
     if len(array) == count:
         return array.reshape(shape)
-    if len(array) != 1 or count * array.itemsize > limit:
-        got = f"{len(array)}" if len(array) != 1 else f"1 for more than {limit} bytes"
-        raise InvalidInput(where, expected=f"{count} values, or one for all", got=got)
+    if len(array) != 1:
+        raise InvalidInput(where, expected=f"{count} values, or one for all", got=str(len(array)))
+    if count * _size(array[0]) > limit:
+        raise InvalidInput(where, expected=f"{count} values, or one for all", got=f"1 for more than {limit} bytes")
     return np.broadcast_to(array, shape)
+
+
+def _size(value: Any) -> int:
+    """Bytes of a value in a message: a text with its length."""
+    return LENGTH_BYTES + len(value.encode()) if isinstance(value, str) else int(value.itemsize)
 
 
 def _values(array: NDArray[Any], datatype: str) -> list[Any]:

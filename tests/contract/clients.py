@@ -40,6 +40,8 @@ class Ask:
     outputs: list[str] | None = None
     id: str = ""
     parameters: dict[str, Any] = field(default_factory=dict)
+    binary_data: str | None = None
+    """What the outputs say of it, where it is no boolean."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Client:
     def infer(self, ask: Ask) -> Answered | Refused:
         """Send a request."""
         inputs = [self.input(sent) for sent in ask.inputs]
-        outputs = None if ask.outputs is None else [self._output(name) for name in ask.outputs]
+        outputs = None if ask.outputs is None else [self._output(name, ask.binary_data) for name in ask.outputs]
         try:
             result = self.call(
                 "infer",
@@ -109,8 +111,15 @@ class Client:
 
     _how: ClassVar[dict[str, Any]] = {}
 
-    def _output(self, name: str) -> Any:
-        return self._module.InferRequestedOutput(name, **self._how)
+    def _output(self, name: str, binary_data: str | None) -> Any:
+        made = self._module.InferRequestedOutput(name, **self._how)
+        if binary_data is not None:
+            self._say(made, binary_data)
+        return made
+
+    def _say(self, output: Any, binary_data: str) -> None:
+        """Have an output say what the client's own words do not allow."""
+        output._parameters["binary_data"] = binary_data
 
     def answered(self, result: Any) -> Answered:
         """What a result of the client says."""
@@ -147,6 +156,9 @@ class Grpc(Client):
 
     def __init__(self, service: Service) -> None:
         super().__init__(tritonclient.grpc, service.grpc)
+
+    def _say(self, output: Any, binary_data: str) -> None:
+        output._get_tensor().parameters["binary_data"].string_param = binary_data
 
     def answered(self, result: Any) -> Answered:
         """What a result of the client says."""

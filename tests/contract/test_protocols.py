@@ -175,6 +175,11 @@ BAD: dict[str, tuple[Ask, ErrorCode, str]] = {
         ErrorCode.INVALID_INPUT,
         "output \"prize\": is not an output of this model; it gives ['price', 'parts', 'street']",
     ),
+    "no truth": (
+        Ask(sent(), outputs=["price"], binary_data="yes"),
+        ErrorCode.INVALID_INPUT,
+        'output "price" parameter "binary_data": expected true or false, got a string',
+    ),
     "no time": (
         Ask(sent(), parameters={"event_time": "yesterday"}),
         ErrorCode.INVALID_INPUT,

@@ -232,6 +232,18 @@ def test_classes_must_be_at_least_one() -> None:
         codec.parse(made)
 
 
+def test_what_asks_for_bytes_must_be_true_or_false_as_over_rest() -> None:
+    made = request({"contents": TWO})
+    made.parameters["binary_data_output"].string_param = "yes"
+    said = 'parameter "binary_data_output": expected true or false, got a string'
+    with pytest.raises(InvalidInput, match=f"message {said}"):
+        codec.parse(made)
+    made.parameters["binary_data_output"].bool_param = True
+    made.outputs.add(name="y").parameters["binary_data"].string_param = "yes"
+    with pytest.raises(InvalidInput, match='output "y" parameter "binary_data": expected true or false, got a string'):
+        codec.parse(made)
+
+
 def test_names_of_classes_stand_behind_their_lengths() -> None:
     spec = TensorSpec(name="kind", datatype="BYTES", shape=[-1, 1], categories=["rot", "süß"])
     array = np.array([["süß"], ["rot"]], dtype=object)

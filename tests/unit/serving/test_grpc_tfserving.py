@@ -56,11 +56,11 @@ def predict(house: House, message: proto.PredictRequest) -> tuple[proto.PredictR
     return proto.PredictResponse.FromString(answer), dict(call.trailing_metadata())
 
 
-def read(dtype: int, shape: list[int], **values: Any) -> Any:
+def read(dtype: int, shape: list[int], limit: int = LIMIT, **values: Any) -> Any:
     """What is understood of a tensor."""
     message = proto.PredictRequest()
     message.inputs["x"].CopyFrom(tensor(dtype, shape, **values))
-    query = tfserving.open_query(message.SerializeToString(), LIMIT)
+    query = tfserving.open_query(message.SerializeToString(), limit)
     (given,) = query.read(Any, b"").inputs  # type: ignore[arg-type]
     return given
 
@@ -132,15 +132,35 @@ def test_every_type_is_read_from_its_bytes_and_from_its_field_and_written_into_i
     written = tfserving._write(Answer("event", "", "tiny", "1", [(Asked(spec), array)]))
     told = proto.PredictResponse.FromString(written).outputs["x"]
     assert (told.dtype, [name.name for name, _ in told.ListFields()]) == (number, ["dtype", "tensor_shape", field])
-    back = read(number, [3], **{field: getattr(told, field)})
+    row: Any = {field: getattr(told, field)}
+    back = read(number, [3], **row)
     assert (back.datatype, back.array.dtype, back.array.tolist()) == (datatype, NUMPY[datatype], values)
     if datatype != "BYTES":
         from staytrue.raw import to_raw
 
         packed = read(number, [3], tensor_content=to_raw(array, datatype))
         assert (packed.datatype, packed.array.tolist()) == (datatype, values)
-    one = read(number, [2, 2], **{field: list(getattr(told, field))[:1]})
+    single: Any = {field: list(getattr(told, field))[:1]}
+    one = read(number, [2, 2], **single)
     assert one.array.tolist() == [values[:1] * 2] * 2
+
+
+def test_one_text_stands_for_no_more_bytes_than_a_message_may_hold() -> None:
+    long = b"x" * 60_000
+    with pytest.raises(InvalidInput, match="expected 1000 values, or one for all, got 1 for more than 16777216 bytes"):
+        read(proto.DT_STRING, [1000, 1], limit=16 * 1024**2, string_val=[long])
+    assert read(proto.DT_STRING, [0], string_val=[long]).array.size == 0
+    assert read(proto.DT_STRING, [200, 1], limit=16 * 1024**2, string_val=[long]).array.size == 200
+    with pytest.raises(InvalidInput, match="got 1 for more than 1000 bytes"):
+        read(proto.DT_STRING, [400], string_val=["ü".encode()])
+
+
+def test_single_values_of_a_message_count_together() -> None:
+    message = proto.PredictRequest()
+    for name in ("one", "two", "three"):
+        message.inputs[name].CopyFrom(tensor(proto.DT_FLOAT, [100], float_val=[1.0]))
+    with pytest.raises(InvalidInput, match="got 1 for more than 200 bytes"):
+        tfserving.open_query(message.SerializeToString(), LIMIT).read(Any, b"")  # type: ignore[arg-type]
 
 
 def test_halves_are_told_by_their_bits() -> None:
@@ -164,6 +184,7 @@ def test_halves_are_told_by_their_bits() -> None:
         ((1, [-1], {"float_val": [1]}), 'input "x" shape: expected whole numbers, none negative'),
         ((1, [2**40], {"float_val": [1]}), "got 1 for more than 1000 bytes"),
         ((7, [2**40], {"string_val": [b"a"]}), "got 1 for more than 1000 bytes"),
+        ((7, [2**40, 2**40], {"string_val": [b""]}), "got 1 for more than 1000 bytes"),
     ],
 )
 def test_tensors_that_contradict_themselves_are_refused_by_name(made: tuple[int, list[int], Any], said: str) -> None:
