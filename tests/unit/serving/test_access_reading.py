@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from serving import access as accesses
+from serving import keyring
 from serving.access import Access
 from serving.keyring import Key, digest_of, write
 from serving.keys import new_secret
@@ -66,7 +67,7 @@ def test_a_broken_file_is_read_once_and_again_when_it_changes(
     file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     access = Access(file)
-    reads, parse = list[str](), accesses.parse
+    reads, parse = list[str](), keyring.parse
 
     def counted(path: Path, text: str) -> tuple[Key, ...]:
         reads.append(text)
