@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from serving.access import key_or_insecure
-from staytrue.listening import listen
+from staytrue.listening import listen, reserve_shared
 
 if TYPE_CHECKING:
     import socket
@@ -35,7 +35,9 @@ def reserve(settings: ServingSection) -> Ports:
     shared = settings.workers > 1
 
     def bound(port: int, flag: str) -> socket.socket:
-        return listen(settings.host, port, insecure=True, flag=flag, shared=shared)
+        if shared:
+            return reserve_shared(settings.host, port, flag=flag)
+        return listen(settings.host, port, insecure=True, flag=flag)
 
     return Ports(
         rest=bound(settings.port, "--port"),
