@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
 from typing import TYPE_CHECKING
 
 import uvloop
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from staytrue.server import ServingSection
 
 log = logging.getLogger(__name__)
-HEARTBEAT_SECONDS = 1.0
+HEARTBEAT_SECONDS = PULSE_SECONDS = 1.0
 
 
 def run(settings: ServingSection, store: Path, ports: Ports, open_writer: Callable[..., Writer] = Writer) -> int:
@@ -93,15 +95,14 @@ async def _serve(
     tasks = [
         asyncio.create_task(_follow(dataplane.registry, settings.reload_seconds)),
         asyncio.create_task(_beat(dataplane, Pulse(dataplane, worker))),
+        asyncio.create_task(_tell_alive(ports.pulse)),
     ]
     with ended_by(stop):
         _tell(ports, secure=context is not None)
         await ended.wait()
         log.info("draining")
-        await asyncio.gather(
-            *(server.drain(settings.drain_seconds) for server in servers),
-            asyncio.to_thread(rpc.stop, settings.drain_seconds),
-        )
+        ending = asyncio.to_thread(rpc.stop, settings.drain_seconds)
+        await asyncio.gather(*(server.drain(settings.drain_seconds) for server in servers), ending)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -147,3 +148,14 @@ async def _beat(dataplane: Dataplane, pulse: Pulse) -> None:
         except Exception:
             log.exception("no heartbeat; the next comes in its time")
         await asyncio.sleep(HEARTBEAT_SECONDS)
+
+
+async def _tell_alive(pipe: int | None) -> None:
+    """Tell who watches this process that its loop turns."""
+    if pipe is None:
+        return
+    os.set_blocking(pipe, False)
+    while True:
+        with contextlib.suppress(OSError):  # full, or nobody watches any more
+            os.write(pipe, b".")
+        await asyncio.sleep(PULSE_SECONDS)

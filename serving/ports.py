@@ -23,6 +23,8 @@ class Ports:
     admin: socket.socket | None = None
     tells: bool = True
     """Whether this process says where it listens: one of several does."""
+    pulse: int | None = None
+    """A pipe to who watches this process: a byte each second, once it listens."""
 
 
 def reserve(settings: ServingSection) -> Ports:
@@ -46,7 +48,7 @@ def reserve(settings: ServingSection) -> Ports:
     )
 
 
-def again(ports: Ports, *, tells: bool) -> Ports:
+def again(ports: Ports, *, tells: bool, pulse: int | None = None) -> Ports:
     """The same ports for another process: it has queues of its own there, and the kernel shares callers out."""
 
     def once_more(bound: socket.socket | None) -> socket.socket | None:
@@ -57,4 +59,5 @@ def again(ports: Ports, *, tells: bool) -> Ports:
 
     rest = once_more(ports.rest)
     assert rest is not None  # noqa: S101 - a server always has it
-    return Ports(rest=rest, grpc=once_more(ports.grpc), admin=ports.admin if tells else None, tells=tells)
+    admin = ports.admin if tells else None
+    return Ports(rest=rest, grpc=once_more(ports.grpc), admin=admin, tells=tells, pulse=pulse)
