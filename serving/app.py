@@ -76,7 +76,7 @@ async def _serve(
     context: ssl.SSLContext | None,
     worker: str,
 ) -> None:
-    ended = asyncio.Event()
+    ended, drained = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def stop(*_: object) -> None:
@@ -94,15 +94,17 @@ async def _serve(
         rpc.start(ports.grpc, reuse_port=settings.workers > 1, tells=ports.tells)
     tasks = [
         asyncio.create_task(_follow(dataplane.registry, settings.reload_seconds)),
-        asyncio.create_task(_beat(dataplane, Pulse(dataplane, worker))),
         asyncio.create_task(_tell_alive(ports.pulse)),
     ]
+    beating = asyncio.create_task(_beat(dataplane, Pulse(dataplane, worker), drained))
     with ended_by(stop):
         _tell(ports, secure=context is not None)
         await ended.wait()
         log.info("draining")
         ending = asyncio.to_thread(rpc.stop, settings.drain_seconds)
         await asyncio.gather(*(server.drain(settings.drain_seconds) for server in servers), ending)
+    drained.set()
+    await beating
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -141,13 +143,18 @@ async def _follow(registry: Registry, seconds: float) -> None:
             log.exception("looking for new versions failed; what is loaded keeps serving")
 
 
-async def _beat(dataplane: Dataplane, pulse: Pulse) -> None:
-    while True:
+async def _beat(dataplane: Dataplane, pulse: Pulse, drained: asyncio.Event) -> None:
+    """A heartbeat each second, and one with the final counts once callers have gone."""
+    last = False
+    while not last:
+        last = drained.is_set()
         try:
             await asyncio.to_thread(dataplane.beat, pulse.beat())
         except Exception:
             log.exception("no heartbeat; the next comes in its time")
-        await asyncio.sleep(HEARTBEAT_SECONDS)
+        if not last:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(drained.wait(), HEARTBEAT_SECONDS)
 
 
 async def _tell_alive(pipe: int | None) -> None:
