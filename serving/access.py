@@ -177,18 +177,23 @@ class Access:
         """Take the file's keys; whether they are others than before."""
         # Before and not after reading: a change in between is then seen the next time.
         identity = _identity(path)
-        self._seen = identity if _settled(identity) else None
-        text = text_of(path)
+        seen = identity if _settled(identity) else None
+        text = text_of(path)  # where it cannot be read it is not seen either: the next look tries again
         if text == self._text:
-            self._fault = ""
+            self._seen, self._fault = seen, ""
             return False
+        try:
+            keys = parse(path, text)
+        except StaytrueError:
+            self._seen = seen
+            raise
         known = {}
-        for key in parse(path, text):
+        for key in keys:
             before = self._known.get(key.digest)
             kept = before.bucket if before and before.key.limit == key.limit else None
             known[key.digest] = _Known(key, kept or (Bucket(key.limit) if key.limit else None))
         self._known = known  # in one step: requests see the old ones or the new ones
-        self._text, self._fault = text, ""
+        self._seen, self._text, self._fault = seen, text, ""
         return True
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
 from typing import TYPE_CHECKING
 
 import uvloop
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from staytrue.server import ServingSection
 
 log = logging.getLogger(__name__)
-HEARTBEAT_SECONDS = 1.0
+HEARTBEAT_SECONDS = PULSE_SECONDS = 1.0
 
 
 def run(settings: ServingSection, store: Path, ports: Ports, open_writer: Callable[..., Writer] = Writer) -> int:
@@ -74,7 +76,7 @@ async def _serve(
     context: ssl.SSLContext | None,
     worker: str,
 ) -> None:
-    ended = asyncio.Event()
+    ended, drained = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def stop(*_: object) -> None:
@@ -92,16 +94,17 @@ async def _serve(
         rpc.start(ports.grpc, reuse_port=settings.workers > 1, tells=ports.tells)
     tasks = [
         asyncio.create_task(_follow(dataplane.registry, settings.reload_seconds)),
-        asyncio.create_task(_beat(dataplane, Pulse(dataplane, worker))),
+        asyncio.create_task(_tell_alive(ports.pulse)),
     ]
+    beating = asyncio.create_task(_beat(dataplane, Pulse(dataplane, worker), drained))
     with ended_by(stop):
         _tell(ports, secure=context is not None)
         await ended.wait()
         log.info("draining")
-        await asyncio.gather(
-            *(server.drain(settings.drain_seconds) for server in servers),
-            asyncio.to_thread(rpc.stop, settings.drain_seconds),
-        )
+        ending = asyncio.to_thread(rpc.stop, settings.drain_seconds)
+        await asyncio.gather(*(server.drain(settings.drain_seconds) for server in servers), ending)
+    drained.set()
+    await beating
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -140,10 +143,26 @@ async def _follow(registry: Registry, seconds: float) -> None:
             log.exception("looking for new versions failed; what is loaded keeps serving")
 
 
-async def _beat(dataplane: Dataplane, pulse: Pulse) -> None:
-    while True:
+async def _beat(dataplane: Dataplane, pulse: Pulse, drained: asyncio.Event) -> None:
+    """A heartbeat each second, and one with the final counts once callers have gone."""
+    last = False
+    while not last:
+        last = drained.is_set()
         try:
             await asyncio.to_thread(dataplane.beat, pulse.beat())
         except Exception:
             log.exception("no heartbeat; the next comes in its time")
-        await asyncio.sleep(HEARTBEAT_SECONDS)
+        if not last:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(drained.wait(), HEARTBEAT_SECONDS)
+
+
+async def _tell_alive(pipe: int | None) -> None:
+    """Tell who watches this process that its loop turns."""
+    if pipe is None:
+        return
+    os.set_blocking(pipe, False)
+    while True:
+        with contextlib.suppress(OSError):  # full, or nobody watches any more
+            os.write(pipe, b".")
+        await asyncio.sleep(PULSE_SECONDS)

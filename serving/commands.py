@@ -57,7 +57,12 @@ class Serve:
             from serving.app import run
 
             return run(settings, store, ports)
+        from serving.access import Access
+        from serving.tls import context_of
         from serving.workers import Workers
+
+        Access(settings.keys)  # what is wrong with files is told once, before there are processes
+        context_of(settings)
 
         def serve(own: Ports) -> int:
             from serving.app import run  # after the fork: threads of what is imported would not survive it

@@ -32,6 +32,8 @@ class Holdings:
         self._closer = Closer()
         self._named = 0
         self._closed = False
+        self._newcomers: set[str] = set()
+        """Models that came after the start and have not answered yet."""
 
     def names(self) -> list[str]:
         """Models known, loaded or not."""
@@ -107,9 +109,10 @@ class Holdings:
     def ready(self) -> bool:
         """Whether a real inference of each model succeeded in this process, and what runs it is still there.
 
-        A model that somebody unloaded is as it should be.
+        A model that somebody unloaded is as it should be. One that came after the start is waited for once it has
+        answered: before, nobody relies on it, and the others' callers must not suffer for it.
         """
-        models = list(self._models.values())
+        models = [model for model in list(self._models.values()) if model.name not in self._newcomers]
         return bool(models) and all(model.unloaded or model.ready() for model in models)
 
     def versions(self) -> dict[str, list[str]]:
@@ -155,9 +158,19 @@ class Holdings:
     def _put(self, model: Model) -> Model:
         old = self._models.get(model.name)
         self._models[model.name] = model
+        if model.unloaded or model.champion is not None:
+            self._newcomers.discard(model.name)
         for loaded in old.everything() - model.everything() if old else ():
             self._retire(loaded)
         return model
+
+    def _forget(self, name: str) -> None:
+        """A model is no longer known; what is held of it is freed when its calls have ended."""
+        with self._lock:
+            model = self._models.pop(name)
+            self._newcomers.discard(name)
+            for loaded in model.everything():
+                self._retire(loaded)
 
     def _retire(self, loaded: Loaded) -> None:
         loaded.retired = True

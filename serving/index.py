@@ -55,6 +55,7 @@ class Index:
             there, fault = set(), str(error)
         if model is not None:
             there |= {loaded.bundle.version for loaded in model.everything()}
+            there |= {version for version in model.refused if version.isdecimal()}  # also one that is not there
             fault = "was unloaded" if model.unloaded else model.refused.get(ALIASES, fault)
         if not there:
             yield Entry(name, "", "UNAVAILABLE", fault or "has no version")

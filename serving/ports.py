@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from serving.access import key_or_insecure
-from staytrue.listening import listen
+from staytrue.listening import listen, reserve_shared
 
 if TYPE_CHECKING:
     import socket
@@ -23,6 +23,8 @@ class Ports:
     admin: socket.socket | None = None
     tells: bool = True
     """Whether this process says where it listens: one of several does."""
+    pulse: int | None = None
+    """A pipe to who watches this process: a byte each second, once it listens."""
 
 
 def reserve(settings: ServingSection) -> Ports:
@@ -35,7 +37,9 @@ def reserve(settings: ServingSection) -> Ports:
     shared = settings.workers > 1
 
     def bound(port: int, flag: str) -> socket.socket:
-        return listen(settings.host, port, insecure=True, flag=flag, shared=shared)
+        if shared:
+            return reserve_shared(settings.host, port, flag=flag)
+        return listen(settings.host, port, insecure=True, flag=flag)
 
     return Ports(
         rest=bound(settings.port, "--port"),
@@ -44,7 +48,7 @@ def reserve(settings: ServingSection) -> Ports:
     )
 
 
-def again(ports: Ports, *, tells: bool) -> Ports:
+def again(ports: Ports, *, tells: bool, pulse: int | None = None) -> Ports:
     """The same ports for another process: it has queues of its own there, and the kernel shares callers out."""
 
     def once_more(bound: socket.socket | None) -> socket.socket | None:
@@ -55,4 +59,5 @@ def again(ports: Ports, *, tells: bool) -> Ports:
 
     rest = once_more(ports.rest)
     assert rest is not None  # noqa: S101 - a server always has it
-    return Ports(rest=rest, grpc=once_more(ports.grpc), admin=ports.admin if tells else None, tells=tells)
+    admin = ports.admin if tells else None
+    return Ports(rest=rest, grpc=once_more(ports.grpc), admin=admin, tells=tells, pulse=pulse)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import threading
 import time
 from typing import TYPE_CHECKING, Literal
@@ -58,13 +59,21 @@ class Registry(Holdings):
         self._changing = threading.Lock()
         """Held through a whole look at the aliases."""
         self._pinning = threading.Lock()
+        self._started = False
+        """Whether the aliases have been looked at once."""
+        self._gone: set[str] = set()
+        """Models whose folders were not there at the last look."""
 
     def refresh(self) -> None:
         """Look at the aliases; load and warm up beside the old version, then swap. Never raises for a bad version."""
         with self._changing:
-            for name in [] if self._closed else self._ours():
+            ours = [] if self._closed else self._ours()
+            for name in ours:
                 if not self._known(name).unloaded:
                     self._follow(name)
+            if not self._closed:
+                self._forget_gone(set(ours))
+                self._started = True
 
     def load(self, name: str) -> None:
         """Load what a model's aliases name, anew where it is in memory; also undoes :meth:`unload`.
@@ -157,7 +166,22 @@ class Registry(Holdings):
 
     def _known(self, name: str) -> Model:
         with self._lock:
+            if name not in self._models and self._started and not self._names:
+                self._newcomers.add(name)
             return self._models.setdefault(name, Model(name))
+
+    def _forget_gone(self, there: set[str]) -> None:
+        """Forget models whose folders have left the store.
+
+        They must be missing twice, so that a folder may be replaced, and others must be there: a store that is empty
+        all at once is one that cannot be reached.
+        """
+        absent = set() if self._names or not there else self._models.keys() - there
+        gone = {name for name in absent if not os.path.lexists(self._store.root / name)}
+        for name in gone & self._gone:
+            self._forget(name)
+            log.info("%s is not in the store any more and is forgotten", name)
+        self._gone = gone
 
     def _follow(self, name: str, *, anew: bool = False) -> StaytrueError | None:
         """Bring what the aliases name into its place; why the champion is not in its, if it is not."""

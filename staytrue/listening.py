@@ -42,6 +42,20 @@ def listen(host: str, port: int, *, insecure: bool, flag: str = "--port", shared
     return bound
 
 
+def reserve_shared(host: str, port: int, *, flag: str) -> socket.socket:
+    """A bound socket that never listens; processes that it is handed to bind the same port beside it.
+
+    Raises:
+        InvalidConfig: another server has the address, also one that shares it; or it is none of this machine.
+    """
+    listen(host, port, insecure=True, flag=flag).close()  # not shared: fails where anybody has the port
+    bound = listen(host, port, insecure=True, flag=flag, shared=True)
+    # Linux lets sockets share a port that all have this option and do not listen: with it, a second server would not
+    # see this one while its processes are still starting.
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    return bound
+
+
 def address(bound: socket.socket) -> str:
     """``http://127.0.0.1:8080``."""
     return f"http://{place(bound)}"

@@ -126,9 +126,10 @@ def test_two_hundred_callers_of_both_protocols_each_get_their_own_rows_and_each_
         numbers = event.inputs[0].array()
         assert event.outputs[0].array().tolist() == (2 * numbers + 12).tolist()
     beats = [entry for entry in entries(tmp_path) if isinstance(entry, Heartbeat)]
-    last = {beat.worker: beat.answered for beat in beats}
+    last = {beat.worker: beat for beat in beats}
     assert len(last) == 2
-    assert sum(last.values()) <= len(events)
+    assert sum(beat.answered for beat in last.values()) == len(events)
+    assert [(beat.ready, beat.in_flight) for beat in last.values()] == [(False, 0), (False, 0)]
 
 
 def test_a_worker_that_is_killed_is_started_again_and_the_others_go_on(two: Service, tmp_path: Path) -> None:
