@@ -20,14 +20,13 @@ from serving.inflight import Inflight
 from serving.registry import Registry
 from serving.rest.server import Rest
 from serving.runtimes.factory import maker
-from serving.tls import context_of
+from serving.tls import Certificate
 from staytrue.eventlog import Writer
 from staytrue.listening import address, ended_by
 from staytrue.store import Store
 
 if TYPE_CHECKING:
     import socket
-    import ssl
     from collections.abc import Callable
     from pathlib import Path
 
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from staytrue.server import ServingSection
 
 log = logging.getLogger(__name__)
-HEARTBEAT_SECONDS = PULSE_SECONDS = 1.0
+HEARTBEAT_SECONDS = PULSE_SECONDS = RENEW_SECONDS = 1.0
 
 
 def run(settings: ServingSection, store: Path, ports: Ports, open_writer: Callable[..., Writer] = Writer) -> int:
@@ -48,7 +47,7 @@ def run(settings: ServingSection, store: Path, ports: Ports, open_writer: Callab
         InvalidConfig: what is to run the models is not here, or a file of keys or certificates is wrong.
     """
     allocator.restrain()
-    access, context = Access(settings.keys), context_of(settings)
+    access, certificate = Access(settings.keys), Certificate(settings)
     with maker(settings) as make:
         log.info("models run in %s", make.description)
         writer = open_writer(settings.log, durability=settings.durability, max_bytes=settings.log_max_bytes)
@@ -60,7 +59,7 @@ def run(settings: ServingSection, store: Path, ports: Ports, open_writer: Callab
         dataplane = Dataplane(registry, writer, settings)
         try:
             registry.refresh()
-            uvloop.run(_serve(dataplane, settings, access, ports, context, writer.name))
+            uvloop.run(_serve(dataplane, settings, access, ports, certificate, writer.name))
         finally:
             dataplane.close()
             registry.close()
@@ -73,7 +72,7 @@ async def _serve(
     settings: ServingSection,
     access: Access,
     ports: Ports,
-    context: ssl.SSLContext | None,
+    certificate: Certificate,
     worker: str,
 ) -> None:
     ended, drained = asyncio.Event(), asyncio.Event()
@@ -86,25 +85,30 @@ async def _serve(
     inflight, limits = Inflight(settings.max_inflight_bytes), limits_of(settings)
     rpc = Grpc(dataplane, settings, access, inflight)
     servers = [Server(Rest(dataplane, settings, access).handle, limits, inflight)]
-    await servers[0].start(ports.rest, context)
+    await servers[0].start(ports.rest, certificate.context)
     if ports.admin is not None:
         servers.append(Server(Rest(dataplane, settings, access, admin=True).handle, limits, inflight))
-        await servers[1].start(ports.admin, context)
+        await servers[1].start(ports.admin, certificate.context)
     if ports.grpc is not None:
         rpc.start(ports.grpc, reuse_port=settings.workers > 1, tells=ports.tells)
     tasks = [
         asyncio.create_task(_follow(dataplane.registry, settings.reload_seconds)),
         asyncio.create_task(_tell_alive(ports.pulse)),
+        asyncio.create_task(_renew(certificate)),
     ]
     beating = asyncio.create_task(_beat(dataplane, Pulse(dataplane, worker), drained))
     with ended_by(stop):
-        _tell(ports, secure=context is not None)
+        _tell(ports, secure=certificate.context is not None)
         await ended.wait()
         log.info("draining")
         ending = asyncio.to_thread(rpc.stop, settings.drain_seconds)
         await asyncio.gather(*(server.drain(settings.drain_seconds) for server in servers), ending)
     drained.set()
     await beating
+    await _cancel(tasks)
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -166,3 +170,12 @@ async def _tell_alive(pipe: int | None) -> None:
         with contextlib.suppress(OSError):  # full, or nobody watches any more
             os.write(pipe, b".")
         await asyncio.sleep(PULSE_SECONDS)
+
+
+async def _renew(certificate: Certificate) -> None:
+    while certificate.context is not None:
+        await asyncio.sleep(RENEW_SECONDS)
+        try:
+            certificate.renew()
+        except Exception:
+            log.exception("looking for a renewed certificate failed; the one in use stays")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from typing import TYPE_CHECKING
 
 from staytrue.errors import InvalidConfig
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from staytrue.server import ServingSection
+
+log = logging.getLogger(__name__)
 
 
 def context_of(settings: ServingSection) -> ssl.SSLContext | None:
@@ -29,3 +34,49 @@ def context_of(settings: ServingSection) -> ssl.SSLContext | None:
         where = "serving.tls_certificate, tls_key or tls_client_ca"
         raise InvalidConfig(where, f"cannot be used: {error.strerror or error}") from error
     return context
+
+
+class Certificate:
+    """What speaks TLS over HTTP, with the certificate that the files hold; also one that was renewed.
+
+    Raises:
+        InvalidConfig: a file cannot be read, or does not fit.
+    """
+
+    def __init__(self, settings: ServingSection) -> None:
+        self._certificate, self._key = settings.tls_certificate, settings.tls_key
+        self._seen, self._fault = self._identities(), ""
+        self.context = context_of(settings)
+        """The same one for ever; None without a certificate."""
+
+    def renew(self) -> None:
+        """Take a certificate whose files have changed, for connections from now on; call it from the loop's thread.
+
+        Files that do not fit, as while only one of them was replaced, change nothing; that is logged once.
+        """
+        identities = self._identities()
+        if self.context is None or self._certificate is None or identities == self._seen:
+            return
+        try:
+            # First elsewhere: files that do not fit would spoil the context in use.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self._certificate, self._key)
+            self.context.load_cert_chain(self._certificate, self._key)
+        except OSError as error:  # an SSLError is one
+            if str(error) != self._fault:
+                self._fault = str(error)
+                log.error("the certificate stays what it was: %s: %s", self._certificate, error)  # noqa: TRY400
+            return
+        self._seen, self._fault = identities, ""
+        log.info("%s was read again", self._certificate)
+
+    def _identities(self) -> list[tuple[int, ...]]:
+        return [_identity(path) for path in (self._certificate, self._key) if path is not None]
+
+
+def _identity(path: Path) -> tuple[int, ...]:
+    """What changes with a file, also when a link on the way to it is swapped; empty where there is none."""
+    try:
+        at = path.stat()
+    except OSError:
+        return ()
+    return at.st_mtime_ns, at.st_ctime_ns, at.st_size, at.st_ino, at.st_dev
