@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 TOGETHER = {"tests/contract": "contract", "tests/unit/export": "export"}
 """Folder → the group that one worker runs: its tests share what takes long to make. Elsewhere each file is one."""
-TRAINED = {"alertmanager", "bad_input", "chart", "cloudevents", "dashboards", "kill", "page"}
+TRAINED = {"alertmanager", "bad_input", "chart", "chart_access", "cloudevents", "dashboards", "kill", "page"}
 """End-to-end tests of the model that ``trained`` makes once; they are one group too."""
 FIRST = (
     "tests/e2e/test_year.py",  # beside it those that wait more than they work
