@@ -142,16 +142,8 @@ class Dataplane:
 
     def cancel(self, call: Call, error: StaytrueError) -> None:
         """The caller wants it no more: what still waits is not run."""
-        if call.lane is not None:
-            call.lane.cancel(call, error)
-        else:
-            call.request_cancelled, call.data = error, b""
-            self._cancel_late(call, error)
-
-    @staticmethod
-    def _cancel_late(call: Call, error: StaytrueError) -> None:
-        """It may have come to its lane just now, without having seen that nobody wants it."""
-        if call.lane is not None:
+        call.request_cancelled, call.data = error, b""
+        if call.lane is not None:  # looked at last: it may come there meanwhile, without having seen the above
             call.lane.cancel(call, error)
 
     def refuse(self, protocol: str, model: str, error: StaytrueError) -> None:
