@@ -79,6 +79,10 @@ class Guard:
             return refusal_of(error)
         return None
 
+    def answers(self) -> bool:
+        """Whether answers are sent, and not held back."""
+        return self._answering.is_set()
+
     def hold(self) -> None:
         """Hold back answers, until :meth:`release`."""
         self._answering.clear()

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SERVICE", "Grpc"]
 
-HELD_SECONDS = 0.05
+QUIET_LOOKS, LOOK_SECONDS, HELD_SECONDS = 12, 0.01, 1.0
+"""Answers are held back until no call has come for so many looks, and no longer; a busy machine looks more rarely."""
 CANCEL_SECONDS = 5.0
 """For gRPC to break off what has not ended in time."""
 SPARE_THREADS = 8
@@ -118,8 +119,8 @@ class Grpc:
     def stop(self, seconds: float) -> None:
         """Take no new calls, let those in flight end, for so long at most; blocks until then.
 
-        gRPC breaks off a call that it has received and not yet handed over. So answers are held back for a moment, in
-        which callers have nothing to send that wait for one; they learn that this server goes before they get it.
+        gRPC breaks off a call that it has received and not yet handed over. So answers are held back for a moment,
+        until callers have nothing to send that wait for one; they learn that this server goes before they get it.
 
         Units: seconds.
         """
@@ -127,7 +128,7 @@ class Grpc:
             return
         server, self._server = self._server, None
         self._guard.hold()
-        time.sleep(HELD_SECONDS)
+        self._wait_until_quiet(min(HELD_SECONDS, seconds))
         ended = server.stop(seconds)  # it has begun, and said so to all callers
         self._guard.release()
         closing = [threading.Thread(target=streams.end, args=(seconds,), daemon=True) for streams in self._streams]
@@ -138,3 +139,10 @@ class Grpc:
             thread.join()
         if self._threads is not None:
             self._threads.shutdown(wait=False)
+
+    def _wait_until_quiet(self, seconds: float) -> None:
+        until, seen, quiet = time.monotonic() + seconds, -1, 0
+        while self._threads is not None and quiet < QUIET_LOOKS and time.monotonic() < until:
+            quiet = quiet + 1 if self._threads.calls == seen else 0
+            seen = self._threads.calls
+            time.sleep(LOOK_SECONDS)

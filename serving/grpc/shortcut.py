@@ -77,12 +77,15 @@ class Threads(ThreadPoolExecutor):
         self._single = {_behavior_of(handler) for handler in methods.all if not handler.request_streaming}
         waiting = max(MOST_WAITING, WAITING_FACTOR * most)
         self._waiting, self._strangers = Waiting(waiting, read_seconds), Waiting(MOST_OPEN, OPEN_SECONDS)
+        self.calls = 0
+        """That have come."""
         self.short = fits()
         if not self.short:
             log.warning("grpcio %s is another than expected: small calls cost more", grpc.__version__)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run a call in a thread, unless it can go the shorter way."""
+        self.calls += 1
         if not (self.short and len(args) == len(_ARGUMENTS) + 1):
             return super().submit(fn, *args, **kwargs)
         way, event, state, behavior, _, *coders = args

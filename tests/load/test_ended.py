@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from examples.bikeshare.demo.processes import Service
     from staytrue.store import Store
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(120)]
 
 SIDE, CALLERS, WORKERS = 32, 8, 2
 DRAIN_SECONDS = 10

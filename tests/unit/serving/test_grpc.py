@@ -18,18 +18,16 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from serving.access import Access
-from serving.grpc import health as healths
 from serving.grpc import shortcut
 from serving.grpc.errors import CODE_KEY, LONGEST_DETAILS, STATUS, details
 from serving.grpc.guard import Guard
 from serving.grpc.inference import SMALL_BYTES
 from serving.grpc.server import SERVICE, Grpc
 from serving.proto import open_inference_grpc_pb2 as proto
-from serving.proto.open_inference_grpc_pb2_grpc import GRPCInferenceServiceStub
 from serving.rest.errors import STATUS as REST_STATUS
 from staytrue.errors import ErrorCode, InvalidConfig, NotFound
 from staytrue.listening import listen
-from tests.unit.serving.grpc_house import LIMIT, House, fails, refused, request, until
+from tests.unit.serving.grpc_house import LIMIT, House, refused, request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,16 +49,6 @@ def house(store: Store, tmp_path: Path) -> Iterator[House]:
     made = House(store, tmp_path)
     yield made
     made.close()
-
-
-def health(house: House, service: str) -> int:
-    """What a health check says."""
-    ask = house.channel.unary_unary(
-        CHECK,
-        request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
-        response_deserializer=health_pb2.HealthCheckResponse.FromString,
-    )
-    return int(ask(health_pb2.HealthCheckRequest(service=service), timeout=20).status)
 
 
 def test_every_code_has_a_status() -> None:
@@ -245,48 +233,6 @@ def test_metadata_names_inputs_outputs_categories_and_runtime(house: House) -> N
     assert house.stub.ServerMetadata(proto.ServerMetadataRequest()).name == "staytrue"
 
 
-def test_readiness_and_health_end_when_draining_begins_and_requests_are_still_answered(house: House) -> None:
-    ready = proto.ModelReadyRequest(name="tiny")
-    assert house.stub.ServerLive(proto.ServerLiveRequest()).live
-    assert house.stub.ServerReady(proto.ServerReadyRequest()).ready
-    assert house.stub.ModelReady(ready).ready
-    assert [health(house, service) for service in ("", SERVICE, "tiny")] == [SERVING] * 3
-    house.dataplane.draining = True
-    assert house.stub.ServerLive(proto.ServerLiveRequest()).live
-    assert not house.stub.ServerReady(proto.ServerReadyRequest()).ready
-    assert not house.stub.ModelReady(ready).ready
-    assert [health(house, service) for service in ("", SERVICE, "tiny")] == [NOT_SERVING] * 3
-    assert house.stub.ModelInfer(request()).model_version == "1"
-
-
-def test_a_model_without_a_version_that_loads_is_not_ready_and_a_stranger_not_found(house: House) -> None:
-    champion, house.registry.model("tiny").champion = house.registry.model("tiny").champion, None
-    assert not house.stub.ModelReady(proto.ModelReadyRequest(name="tiny")).ready
-    assert health(house, "tiny") == health(house, "") == NOT_SERVING
-    for call in (
-        lambda: house.stub.ModelReady(proto.ModelReadyRequest(name="large")),
-        lambda: house.stub.ModelMetadata(proto.ModelMetadataRequest(name="large")),
-        lambda: health(house, "large"),
-    ):
-        assert refused(call)[0] == grpc.StatusCode.NOT_FOUND
-    house.registry._models["tiny"].champion = champion
-
-
-def test_who_watches_health_is_told_of_each_change_and_does_not_hold_up_the_end(house: House) -> None:
-    watch = house.channel.unary_stream(
-        WATCH,
-        request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
-        response_deserializer=health_pb2.HealthCheckResponse.FromString,
-    )
-    stranger = watch(health_pb2.HealthCheckRequest(service="large"), timeout=20)
-    assert next(stranger).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
-    stranger.cancel()
-    told = watch(health_pb2.HealthCheckRequest(), timeout=20)
-    assert next(told).status == SERVING
-    house.dataplane.draining = True
-    assert [answer.status for answer in told] == [NOT_SERVING]
-
-
 def test_reflection_tells_services_and_their_messages(house: House) -> None:
     ask = house.channel.stream_stream(
         REFLECT,
@@ -307,85 +253,6 @@ def test_reflection_tells_services_and_their_messages(house: House) -> None:
             assert f"{found.package}.{found.service[0].name}" == service
     assert asked(file_containing_symbol="no.Such").error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
     assert asked(file_by_filename="no.proto").error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
-
-
-def test_a_call_in_flight_ends_before_the_server_does(house: House) -> None:
-    began, go_on = threading.Event(), threading.Event()
-
-    def slowly(run: Any, inputs: Any) -> Any:
-        began.set()
-        go_on.wait(20)
-        return run(inputs)
-
-    house.runs_by(slowly)
-    answers: list[Any] = []
-    caller = threading.Thread(target=lambda: answers.append(house.stub.ModelInfer(request())))
-    caller.start()
-    assert began.wait(20)
-    ending = threading.Thread(target=house.server.stop, args=(20.0,))
-    ending.start()
-    with grpc.insecure_channel(house.address, options=[("grpc.use_local_subchannel_pool", 1)]) as late:
-        stub = GRPCInferenceServiceStub(late)
-        until(lambda: fails(lambda: stub.ServerLive(proto.ServerLiveRequest(), timeout=20)))
-    assert ending.is_alive()
-    go_on.set()
-    ending.join(20)
-    caller.join(20)
-    assert not ending.is_alive()
-    assert answers[0].model_version == "1"
-
-
-def test_no_call_of_callers_that_wait_for_answers_fails_when_the_server_ends(house: House) -> None:
-    failed: list[str] = []
-    answered = [0] * 8
-
-    def call_on(number: int) -> None:
-        options = [("grpc.use_local_subchannel_pool", 1)]
-        with grpc.insecure_channel(house.address, options=options) as channel:
-            stub = GRPCInferenceServiceStub(channel)
-            while not failed:
-                try:
-                    stub.ModelInfer(request())
-                except grpc.RpcError as error:
-                    told: Any = error
-                    if "onnect" not in told.details():  # once it has gone, nobody is there to connect to
-                        failed.append(told.details())
-                    return
-                answered[number] += 1
-
-    callers = [threading.Thread(target=call_on, args=(number,)) for number in range(len(answered))]
-    for caller in callers:
-        caller.start()
-    until(lambda: min(answered) > 5)
-    house.server.stop(20.0)
-    for caller in callers:
-        caller.join(20)
-    assert failed == []
-    assert [event.status for event in house.events()] == ["ok"] * sum(answered)
-
-
-def test_who_hangs_up_or_has_no_time_left_leaves_the_queue(store: Store, tmp_path: Path) -> None:
-    house, go_on = House(store, tmp_path, stall_seconds=60), threading.Event()
-
-    def slowly(run: Any, inputs: Any) -> Any:
-        go_on.wait(20)
-        return run(inputs)
-
-    fake = house.runs_by(slowly)
-    first = threading.Thread(target=house.stub.ModelInfer, args=(request(),))
-    first.start()
-    until(lambda: fake.runs == 1)
-    gone: Any = house.stub.ModelInfer.future(request())  # type: ignore[attr-defined]
-    until(lambda: house.dataplane.queued_rows() == 1)
-    gone.cancel()
-    until(lambda: house.dataplane.queued_rows() == 0)
-    assert refused(lambda: house.stub.ModelInfer(request(), timeout=0.2))[0] == grpc.StatusCode.DEADLINE_EXCEEDED
-    until(lambda: house.dataplane.queued_rows() == 0)
-    go_on.set()
-    first.join(20)
-    assert fake.runs == 1
-    assert [event.status for event in house.events()] == ["cancelled", "deadline_exceeded", "ok"]
-    house.close()
 
 
 def test_calls_take_the_usual_way_where_grpcio_is_another_than_expected(
@@ -462,21 +329,6 @@ def test_a_request_id_that_no_log_should_hold_is_refused(house: House) -> None:
     wrong = refused(lambda: house.stub.ModelInfer(request(), metadata=[("x-request-id", "a b")]))
     assert wrong[1] == "metadata x-request-id: expected 1 to 128 visible ASCII characters, got others"
     assert [event.request_id for event in house.events()] == ["order-17", ""]
-
-
-def test_watchers_are_few_and_each_that_goes_makes_room(house: House) -> None:
-    watch = house.channel.unary_stream(
-        WATCH,
-        request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
-        response_deserializer=health_pb2.HealthCheckResponse.FromString,
-    )
-    watching = [watch(health_pb2.HealthCheckRequest()) for _ in range(healths.MOST_WATCHERS)]
-    assert [next(told).status for told in watching] == [SERVING] * healths.MOST_WATCHERS
-    status, said, _ = refused(lambda: next(watch(health_pb2.HealthCheckRequest())))
-    assert (status, said.startswith("Watch: 32 are open")) == (grpc.StatusCode.RESOURCE_EXHAUSTED, True)
-    assert house.stub.ModelInfer(request()).model_version == "1"
-    watching[0].cancel()
-    until(lambda: not fails(lambda: next(watch(health_pb2.HealthCheckRequest(), timeout=1))))
 
 
 def test_a_place_that_is_taken_is_refused(house: House) -> None:
