@@ -71,6 +71,11 @@ def _to_equal_heads(server: str) -> Callable[[Results], float]:
     return value
 
 
+def _to_floor(results: Results) -> float:
+    points = results["T"].points["json 32"]
+    return points["staytrue"].cpu_seconds / points["floor"].cpu_seconds
+
+
 def _keyed(results: Results) -> float:
     points = results["T"].points["json 32"]
     return points["keyed"].rate / points["staytrue"].rate
@@ -111,6 +116,8 @@ FIGURES = (
     _beside("kserve", 20, 30),
     _beside("torchserve", 10, 15),
     Figure("T JSON, processor time a request, to a bare call", 4, 2.5, _cpu("T", "json 32", "staytrue")),
+    Figure("T JSON, processor time, answers from memory, to a bare call", None, None, _cpu("T", "json 32", "floor")),
+    Figure("T JSON, processor time, to answers from memory", None, None, _to_floor),
     Figure("T JSON, ids of its own, requests/s, to FastAPI, minimal", None, None, _rate("T", "json 32 ids", "fastapi")),
     Figure("T JSON, ids of its own, processor time, to a bare call", None, None, _cpu("T", "json 32 ids", "staytrue")),
     Figure("T JSON, requests/s, ids of its own to equal heads", None, None, _to_equal_heads("staytrue")),

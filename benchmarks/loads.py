@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+ONCE = frozenset({"floor", "keyed"})
+"""Servers of which one load tells enough: that which keeps its answers, and that which wants a key."""
+
 
 class Load(NamedTuple):
     """One of them: it has a table of its own."""
@@ -13,8 +16,8 @@ class Load(NamedTuple):
     connections: int
     ids: bool = False
     """Whether each request has ids of its own: no two heads are the same then."""
-    keyed: bool = False
-    """Whether the server that wants a key is measured too: once is enough."""
+    fully: bool = False
+    """Whether those of :data:`ONCE` are measured too."""
 
     @property
     def name(self) -> str:
@@ -29,13 +32,13 @@ class Load(NamedTuple):
 
     def concerns(self, server: str) -> bool:
         """Whether a server is measured under it."""
-        if server == "keyed":
-            return self.keyed
+        if server in ONCE:
+            return self.fully
         return not self.ids or server not in {"unbatched", "unlogged"}
 
 
 LOADS = {
-    "T": (Load("json", 1), Load("json", 32, keyed=True), Load("json", 32, ids=True), Load("grpc", 1), Load("grpc", 32)),
+    "T": (Load("json", 1), Load("json", 32, fully=True), Load("json", 32, ids=True), Load("grpc", 1), Load("grpc", 32)),
     "R": (Load("json", 32), Load("binary", 32)),
 }
 """By model."""

@@ -18,6 +18,7 @@ class Peer:
 
 
 PEERS = {
+    "floor": Peer("Answers from memory, floor", forms=("json",)),
     "fastapi": Peer("FastAPI, minimal"),
     "grpc": Peer("gRPC, minimal", forms=("grpc",)),
     "mlserver": Peer("MLServer", forms=("json",), alone=True),

@@ -44,14 +44,17 @@ def test_less_is_better_where_the_aim_is_below(value: float, verdict: str) -> No
 
 
 def test_what_only_tells_a_cost_has_no_bound_and_is_never_missed() -> None:
-    servers = {"staytrue": point(rate=80.0), "keyed": point(rate=60.0), "fastapi": point(rate=10.0)}
+    servers = {"staytrue": point(rate=80.0, cpu_seconds=6e-5), "keyed": point(rate=60.0), "fastapi": point(rate=10.0)}
+    servers["floor"] = point(cpu_seconds=2e-5)
     own = {"staytrue": point(rate=40.0), "fastapi": point(rate=8.0)}
-    results = {"T": Result(points={"json 32": servers, "json 32 ids": own})}
+    results = {"T": Result(bare={"1": 1e-5}, points={"json 32": servers, "json 32 ids": own})}
     measured = {figure.what: figure.measured(results) for figure in FIGURES if figure.must is None}
     assert measured["T JSON, requests/s, ids of its own to equal heads"] == pytest.approx(0.5)
     assert measured["T JSON, requests/s, ids of its own to equal heads, FastAPI"] == pytest.approx(0.8)
     assert measured["T JSON, ids of its own, requests/s, to FastAPI, minimal"] == pytest.approx(5)
     assert measured["T JSON, requests/s, with an API key to without"] == pytest.approx(0.75)
+    assert measured["T JSON, processor time, answers from memory, to a bare call"] == pytest.approx(2)
+    assert measured["T JSON, processor time, to answers from memory"] == pytest.approx(3)
     assert {figure.verdict(0.0) for figure in FIGURES if figure.must is None} == {"told"}
 
 

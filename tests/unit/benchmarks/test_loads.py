@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from benchmarks.loads import LOADS, Load
 
 
@@ -10,8 +12,9 @@ def concerned(server: str) -> list[str]:
     return [f"{kind} {load.name}" for kind, loads in LOADS.items() for load in loads if load.concerns(server)]
 
 
-def test_a_server_that_wants_a_key_is_measured_once() -> None:
-    assert concerned("keyed") == ["T json 32"]
+@pytest.mark.parametrize("server", ["keyed", "floor"])
+def test_a_server_that_tells_enough_under_one_load_is_measured_once(server: str) -> None:
+    assert concerned(server) == ["T json 32"]
 
 
 def test_ids_of_their_own_are_sent_to_staytrue_and_to_every_peer_alike() -> None:
