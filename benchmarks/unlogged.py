@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from serving import endings
+from serving import endings, turns
 from staytrue.command import main
 from staytrue.eventlog import Writer
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAKERS = ("event_of", "encode")
-"""What makes an event's bytes of a call, by its name in :mod:`serving.endings`."""
+"""What makes an event's bytes, by its name in each of :data:`MODULES`."""
+MODULES = (endings, turns)
 
 
 def forget(_: Writer, payloads: Sequence[bytes]) -> None:
@@ -35,10 +36,12 @@ def unlog() -> None:
     Raises:
         RuntimeError: the server makes them by other names now; what it would cost without them is not known then.
     """
-    if missing := [name for name in MAKERS if not hasattr(endings, name)]:
-        raise RuntimeError(f"serving.endings: expected {', '.join(MAKERS)}, got no {', '.join(missing)}: mend MAKERS")
-    for name in MAKERS:
-        setattr(endings, name, skip)
+    for module in MODULES:
+        if missing := [name for name in MAKERS if not hasattr(module, name)]:
+            expected = ", ".join(MAKERS)
+            raise RuntimeError(f"{module.__name__}: expected {expected}, got no {', '.join(missing)}: mend MAKERS")
+        for name in MAKERS:
+            setattr(module, name, skip)
     Writer.append = forget  # type: ignore[method-assign, assignment]
 
 

@@ -58,8 +58,7 @@ class Lane:
         self._threads = self._idle = 0
         self._lent: set[int] = set()
         """Threads of those who brought requests, while they run a batch."""
-        self._stalled = self.closed = False
-        self._pace = Pace()
+        self._stalled, self.closed, self._pace = False, False, Pace()
         # Of a model with free axes no run tells how long the next one takes.
         self._here = limits.here and not self._free
         self.rows = self.bytes = 0
@@ -262,27 +261,31 @@ class Lane:
     def _end(self, batch: list[Ticket]) -> None:
         now, rows = time.monotonic(), rows_of(batch)
         with self._lock:
-            began, _ = self._runs.pop(threading.get_ident())
-            self._lent.discard(threading.get_ident())
-            well = False
+            began = self._give_back()
             ended = [ticket for ticket in batch if ticket.state == RUNNING]
             for ticket in ended:
                 ticket.state, ticket.ended = DONE, now
                 if ticket.outputs is None and ticket.error is None:
                     ticket.error = expired(ticket)
-                well = well or ticket.error is None
-            if well:  # a run that failed, or was given up, tells nothing of how long others take
+            # A run that failed, or was given up, tells nothing of how long others take.
+            if any(ticket.error is None for ticket in ended):
                 self._pace.ran(now - began, rows)
             self.counts.runs += 1
             self.counts.rows += rows
-            if self._queue and self._idle:
-                self._wake()  # a thread that found this run under way and went to wait
         if ended:
             try:
                 self._settle(ended)
             except Exception:
                 log.exception("%s: requests could not be ended", self._name)
             self._pace.settled(time.monotonic() - now)
+
+    def _give_back(self) -> float:
+        """Under the lock: this thread's run has ended; when it began."""
+        began, _ = self._runs.pop(threading.get_ident())
+        self._lent.discard(threading.get_ident())
+        if self._queue and self._idle:
+            self._wake()  # a thread that found this run under way and went to wait
+        return began
 
     def _drop(self, ticket: Ticket, error: StaytrueError) -> None:
         """Under the lock: end a ticket that is queued or runs."""

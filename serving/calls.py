@@ -6,7 +6,7 @@ import logging
 import re
 import uuid
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -17,6 +17,10 @@ from staytrue.events import Event, tensors_of
 from staytrue.tensors import Answer, Parsed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
     from serving.batching import Lane
     from staytrue.events import Role, Tensor
     from staytrue.tensors import Asked
@@ -25,6 +29,38 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 _TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _ID = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+Packed = bytes | list[str]
+"""An input of one request: numbers as they lie in memory, or texts."""
+
+
+class Answers(Protocol):
+    """What came of one run for several requests, each of which has some of its rows."""
+
+    def write(self, event_id: str, at: int, rows: int) -> Any:
+        """A request's answer, as ``Request.write`` would write it."""
+
+    def tensors(self, at: int, rows: int) -> list[Tensor]:
+        """A request's outputs, for its event."""
+
+
+class Form(Protocol):
+    """How requests of one version are read and written many at once, where they are as most are."""
+
+    version: str
+
+    def read(self, body: bytes) -> tuple[int, list[Packed]] | None:
+        """Rows, and the inputs in the signature's order; None for a request that ``Request.read`` has to read."""
+
+    def merged(self, packed: Sequence[list[Packed]], rows: int) -> Mapping[str, NDArray[Any]]:
+        """Inputs of several requests as those of one."""
+
+    def tensors(self, packed: list[Packed], rows: int) -> list[Tensor]:
+        """A request's inputs, for its event."""
+
+    def answers(self, outputs: Mapping[str, NDArray[Any]], rows: int) -> Answers | None:
+        """What came of a run; None where ``Request.write`` has to write it."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -44,6 +80,8 @@ class Request(msgspec.Struct, frozen=True):
     """What a canary's share is drawn by: the same always meets the same version. Else the request id."""
     deadline: float = float("inf")
     """By ``time.monotonic``."""
+    form: Callable[[Bundle], Form | None] | None = None
+    """Makes what reads and writes many such requests at once, where there is such a thing."""
 
 
 class Written(msgspec.Struct, frozen=True):

@@ -8,12 +8,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from serving.batching import Lane
 from serving.calls import Call, Request, hidden
 from serving.description import Description
 from serving.endings import Endings, nothing
 from serving.statistics import Statistics
 from serving.tickets import limits_of
+from serving.turns import BriefLane, Turns
 from staytrue.errors import DeadlineExceeded, Overloaded, StaytrueError
 from staytrue.events import encode
 from staytrue.records import moment
@@ -21,6 +21,7 @@ from staytrue.records import moment
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from serving.batching import Lane
     from serving.calls import Done
     from serving.loading import Loaded
     from serving.registry import Registry
@@ -44,7 +45,7 @@ class Dataplane:
     def __init__(
         self, registry: Registry, writer: Writer, settings: ServingSection, clock: Callable[[], float] = time.time
     ) -> None:
-        self.registry, self._writer, self._settings, self._clock = registry, writer, settings, clock
+        self.registry, self._writer, self._settings, self.clock = registry, writer, settings, clock
         self._longest = float("inf") if settings.timeout_seconds is None else settings.timeout_seconds
         self._turn = threading.Lock()
         self.helpers = ThreadPoolExecutor(max_workers=HELPERS, thread_name_prefix="help")
@@ -58,6 +59,7 @@ class Dataplane:
             slow_seconds=settings.slow_seconds,
             all_lines=settings.access_log,
         )
+        self.turns = Turns(registry, writer, self.statistics, self._ends)
         self.draining = False
         self._lanes: set[Lane] = set()
         self._watching = threading.Event()
@@ -66,7 +68,7 @@ class Dataplane:
     def attach(self, bundle: Bundle, runtime: Runtime, row_seconds: float) -> Lane:
         """The queue of a version that has just been loaded, and took so long for a row; for the registry."""
         limits = limits_of(self._settings)
-        lane = Lane(bundle.name, runtime, bundle.signature, bundle.max_batch, limits, self._ends.settled)
+        lane = BriefLane(bundle.name, runtime, bundle.signature, bundle.max_batch, limits, self._ends.settled)
         lane.expect(row_seconds)
         with self._turn:
             self._lanes = {other for other in self._lanes if not other.closed} | {lane}

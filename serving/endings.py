@@ -50,15 +50,19 @@ class Endings:
         slow_seconds: float,
         all_lines: bool,
     ) -> None:
-        self._registry, self._writer, self._statistics, self._clock = registry, writer, statistics, clock
+        self._registry, self._writer, self._statistics, self.clock = registry, writer, statistics, clock
         self._slow, self._all = slow_seconds, all_lines
         self._turn = threading.Lock()
         self._numbers, self._mark = itertools.count(1), uuid.uuid4().hex[:20]
         self.in_flight = self.answered = self.shadows_dropped = 0
 
+    def number(self) -> str:
+        """An id for a request, unlike any other of any process."""
+        return f"{self._mark}{next(self._numbers):012x}"
+
     def begin(self, request: Request, done: Done, data: bytes = b"", caller: Any = None) -> Call:
-        """A request has come: it has an id from now on, unlike any other of any process."""
-        call = Call(f"{self._mark}{next(self._numbers):012x}", self._clock(), request, done, data, caller)
+        """A request has come: it has an id from now on."""
+        call = Call(self.number(), self.clock(), request, done, data, caller)
         with self._turn:
             self.in_flight += 1
         return call
@@ -78,11 +82,11 @@ class Endings:
         """A request that never came to a queue: what is to be told. :meth:`end` tells it."""
         call.outcome = error
         if call.model:
-            self._statistics.failed(call.model, call.version, self._clock() - call.arrived)
+            self._statistics.failed(call.model, call.version, self.clock() - call.arrived)
 
     def end(self, calls: Sequence[Call], *, ran: bool = False) -> None:
         """Write the events, then tell the callers; ``ran``: they were in a lane, whose statistics count them."""
-        now = self._clock()
+        now = self.clock()
         self._log(calls, now)
         if ran:
             self._statistics.record(calls[0].model, calls[0].version, calls)
@@ -105,6 +109,26 @@ class Endings:
                     self._cast(call, call.lease.shadow)
         finally:
             self._registry.release(held)
+
+    def answered_at_once(
+        self, requests: Sequence[Request], ids: Sequence[str], when: tuple[float, float], version: str
+    ) -> None:
+        """Count requests that were answered as they came, by a model's champion, and had no :meth:`begin`.
+
+        Args:
+            requests: of one model.
+            ids: theirs.
+            when: they arrived and were answered, Unix seconds.
+            version: that answered.
+        """
+        arrived, now = when
+        with self._turn:
+            self.answered += len(ids)
+        if self._all or now - arrived > self._slow:
+            for request, name in zip(requests, ids, strict=True):
+                call = Call(name, arrived, request, nothing)
+                call.model, call.version = request.model, version
+                self._line(call, now)
 
     def _log(self, calls: Sequence[Call], now: float) -> None:
         """Write the events; a call whose event is not written fails. One that is too large harms no other."""
@@ -144,7 +168,7 @@ class Endings:
             self.shadows_dropped += 1
             return
         self._registry.hold(shadow)
-        cast = Call(f"{self._mark}{next(self._numbers):012x}", self._clock(), call.request, nothing)
+        cast = Call(self.number(), self.clock(), call.request, nothing)
         cast.lease, cast.role = Lease(shadow, "shadow"), "shadow"
         cast.model, cast.version, cast.request_id = call.model, shadow.bundle.version, call.request_id
         cast.time = call.time or call.arrived

@@ -88,6 +88,15 @@ class Holdings:
                 lease.shadow.calls += 1
             return lease
 
+    def lease_alone(self, name: str) -> Lease | None:
+        """Hold the champion, where it alone answers and nobody is asked beside it; None where it is not so."""
+        with self._lock:
+            model = self._models.get(name)
+            if model is None or model.champion is None or model.challengers or model.shadow is not None:
+                return None
+            model.champion.calls += 1
+            return model.usual
+
     def release(self, leases: Sequence[Lease]) -> None:
         """End calls: once for each lease."""
         with self._lock:

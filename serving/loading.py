@@ -53,6 +53,8 @@ class Loaded:
     used: int = 0
     """When callers last named it, as a count of such calls: the one named longest ago goes first."""
     contract: Contract = field(init=False, repr=False)
+    forms: dict[Any, Any] = field(default_factory=dict, repr=False)
+    """What protocols have made of its signature, by what made it."""
 
     def __post_init__(self) -> None:
         self.contract = Contract(self.bundle.signature, self.bundle.max_batch)

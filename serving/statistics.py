@@ -48,6 +48,15 @@ class Version:
     infer: Spans = field(default_factory=Spans)
     batches: dict[int, Spans] = field(default_factory=dict)
 
+    def answered(self, count: int, rows: int, seconds: tuple[float, float, float]) -> None:
+        """Requests were answered by one run; seconds they took together, of which in queues, and of the run."""
+        took, waited, ran = seconds
+        self.success.add(took, count)
+        self.queue.add(waited, count)
+        self.infer.add(ran * count, count)
+        self.last, self.rows, self.runs = time.time(), self.rows + rows, self.runs + 1
+        self.batches.setdefault(rows, Spans()).add(ran)
+
 
 class Statistics:
     """Figures by model and version; for all threads."""
@@ -74,11 +83,15 @@ class Statistics:
                 took += call.ended - call.queued
                 waited += call.began - call.queued
             if answered:
-                found.success.add(took, answered)
-                found.queue.add(waited, answered)
-                found.infer.add(ran * answered, answered)
-                found.last, found.rows, found.runs = time.time(), found.rows + rows, found.runs + 1
-                found.batches.setdefault(rows, Spans()).add(ran)
+                found.answered(answered, rows, (took, waited, ran))
+
+    def answered(self, model: str, version: str, count: int, rows: int, seconds: float) -> None:
+        """Requests that were answered by a run of so many seconds, and waited for nothing."""
+        with self._turn:
+            found = self._versions.get((model, version))
+            if found is None:
+                found = self._versions[model, version] = Version()
+            found.answered(count, rows, (count * seconds, 0.0, seconds))
 
     def failed(self, model: str, version: str, seconds: float) -> None:
         """A request that never came to a queue."""

@@ -51,40 +51,46 @@ def write(answer: Answer, nan_policy: str) -> Sent:
         datatype = spec.datatype
         if asked.classes:
             datatype, array = "BYTES", ranked(asked, given, answer.labels)
-        opening = _opening(spec.name, datatype, array.shape)
+        start = opening(spec.name, datatype, array.shape)
         if asked.binary:
             data = to_raw(array, datatype)
             tail.append(data)
-            told.append(b'%b"parameters":{"binary_data_size":%d}}' % (opening, len(data)))
+            told.append(b'%b"parameters":{"binary_data_size":%d}}' % (start, len(data)))
         else:
             data = orjson.dumps(array.ravel().tolist())
             # What is not finite becomes null: an n that no number has.
             if b"n" in data and array.dtype.kind == "f" and nan_policy != "null":
                 data = orjson.dumps(listed(spec.name, array, nan_policy))
-            told.append(b'%b"data":%b}' % (opening, data))
-    # The number of an event is ours, and needs no escapes.
-    start = _model(answer.model, answer.version, answer.id)
-    head = b'%b"parameters":{"event_id":"%b"},"outputs":[%b]}' % (start, answer.event_id.encode(), b",".join(told))
+            told.append(output(start, data))
+    start = named(answer.model, answer.version)
+    if answer.id:
+        start = b'%b"id":%b,' % (start, orjson.dumps(answer.id))
+    head = whole(start, answer.event_id, told)
     if not tail:
         return head, JSON, b""
     return b"".join([head, *tail]), BYTES, b"%b: %d\r\n" % (HEADER.encode(), len(head))
 
 
 @functools.lru_cache(maxsize=1024)
-def _opening(name: str, datatype: str, shape: tuple[int, ...]) -> bytes:
-    """An output up to its data."""
+def opening(name: str, datatype: str, shape: tuple[int, ...]) -> bytes:
+    """An output up to its data; to be given to :func:`output`."""
     return orjson.dumps({"name": name, "datatype": datatype, "shape": list(shape)})[:-1] + b","
 
 
 @functools.lru_cache(maxsize=256)
-def _named(name: str, version: str) -> bytes:
+def named(name: str, version: str) -> bytes:
+    """An answer up to the request's id."""
     return orjson.dumps({"model_name": name, "model_version": version})[:-1] + b","
 
 
-def _model(name: str, version: str, request_id: str) -> bytes:
-    """An answer up to its parameters."""
-    start = _named(name, version)
-    return b'%b"id":%b,' % (start, orjson.dumps(request_id)) if request_id else start
+def output(start: bytes, data: bytes) -> bytes:
+    """An output of which the data was written."""
+    return b'%b"data":%b}' % (start, data)
+
+
+def whole(start: bytes, event_id: str, outputs: list[bytes]) -> bytes:
+    """An answer; the number of an event is ours, and needs no escapes."""
+    return b'%b"parameters":{"event_id":"%b"},"outputs":[%b]}' % (start, event_id.encode(), b",".join(outputs))
 
 
 def metadata(model: Description) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from serving.http.exchange import JSON
 from serving.rest import binary, codec, legacy
 from serving.rest import invocations as tables
 from serving.rest.binary import HEADER
+from serving.rest.forms import Form, form_of
 from staytrue.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class Dialect(NamedTuple):
     """Whether it holds for more than one request."""
     slow: Callable[[bytes], bool] = bool
     """Whether reading a long body takes as long: what are numbers in bytes is not read at all."""
+    form: Callable[[Bundle], Form | None] | None = None
+    """How small bodies of it are read many at once, where they can be."""
 
 
 def v2(exchange: Exchange, policy: str) -> Dialect:
@@ -42,7 +45,7 @@ def v2(exchange: Exchange, policy: str) -> Dialect:
     write = partial(codec.write, nan_policy=policy)
     length = exchange.headers.get(HEADER_LENGTH)
     if length is None:
-        return Dialect(lambda _, body: codec.parse(body, policy), write)
+        return Dialect(lambda _, body: codec.parse(body, policy), write, form=form_of)
     said = length.decode("latin-1")
     return Dialect(
         lambda bundle, body: binary.parse(body, said, policy, bundle.signature),

@@ -114,6 +114,40 @@ def _small(body: bytes) -> Parsed | None:
     return parsed(told, inputs, texts, body.count(b'"'))
 
 
+def plain(body: bytes) -> list[Any] | None:
+    """Inputs with flat data, for :func:`pack`, of a small body that says nothing beside them; None for another."""
+    try:
+        told = _nested(body) if b"[[" in body else _flat(body)
+        if not (told.id is told.parameters is told.outputs is UNSET):
+            return None
+        inputs: list[Any] = told.inputs
+        for item in inputs:
+            if type(item) in _NESTED:
+                _flatten(item)
+    except (msgspec.MsgspecError, RecursionError, Unusual):
+        return None
+    return inputs
+
+
+def packs(datatype: str) -> bool:
+    """Whether :func:`pack` knows a datatype."""
+    return datatype in _LETTERS or datatype == "BYTES"
+
+
+def pack(item: Any, datatype: str, count: int) -> bytes | list[str] | None:
+    """The numbers of an input as bytes of this machine's order, or its texts; None where they are others, or fewer."""
+    kind = _KINDS[type(item)]
+    if kind.datatype != datatype:
+        return None
+    if not kind.letter:
+        texts: list[str] = item.data
+        return texts if len(texts) == count else None
+    try:
+        return (kind.packers.get(count) or kind.packer(count))(*item.data)
+    except (struct.error, OverflowError):
+        return None
+
+
 def _large(body: bytes) -> Parsed | None:
     """Numbers are cut out, what remains is read as a small body is."""
     if b"\\" in body:
@@ -194,8 +228,8 @@ def _check(item: Any, count: int) -> None:
         raise Unusual
 
 
-def _from_rows(item: Any) -> Given:
-    """A tensor of two axes whose data is nested as its shape says."""
+def _flatten(item: Any) -> None:
+    """Put a tensor's data in a row: of two axes, and nested as its shape says."""
     rows, shape = item.data, item.shape
     if len(shape) != 2 or len(rows) != shape[0]:
         raise Unusual
@@ -203,6 +237,10 @@ def _from_rows(item: Any) -> Given:
         if len(row) != shape[1]:
             raise Unusual
     item.data = rows[0] if len(rows) == 1 else list(chain.from_iterable(rows))
+
+
+def _from_rows(item: Any) -> Given:
+    _flatten(item)
     return _from_values(item)
 
 

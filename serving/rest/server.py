@@ -20,7 +20,9 @@ from serving.calls import Request, Written, hidden
 from serving.http.exchange import JSON
 from serving.rest import bodies, errors, headers
 from serving.rest.dialects import LONG_BYTES
+from serving.rest.fast import SMALL_BYTES
 from serving.rest.routes import Routes
+from serving.rest.turn import Turn
 from staytrue.errors import (
     Cancelled,
     InvalidInput,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from serving.dataplane import Dataplane
     from serving.http.exchange import Exchange, Fault
     from serving.keyring import Scope
+    from serving.rest.codec import Sent
     from serving.rest.routes import Inference
     from staytrue.server import ServingSection
 
@@ -83,7 +86,8 @@ class Rest:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._told: deque[tuple[Callable[[Any], None], Any]] = deque()
-        self._telling = False
+        self._telling = self._scheduled = False
+        self._turn = Turn(dataplane, settings.max_concurrency, self._submit, self._send)
         self._touched: dict[Lane, None] = {}
 
     def handle(self, exchange: Exchange) -> None:
@@ -172,6 +176,7 @@ class Rest:
             trace_id=headers.trace_id(exchange),
             sticky=exchange.text(b"x-sticky-id"),
             deadline=headers.deadline(exchange),
+            form=dialect.form if packed is None and said is None and found.version is None else None,
         )
         beside_from, slow = (LONG_BYTES, dialect.slow) if packed is None else (0, bool)
         coding = bodies.coding_of(sent.get(b"accept-encoding", b""))
@@ -179,8 +184,16 @@ class Rest:
         return Prepared(request, beside_from, slow, coding, headers.carried(exchange), lasting)
 
     def _ask(self, exchange: Exchange, prepared: Prepared) -> None:
-        """Submit what is prepared, with this body."""
+        """Ask what is prepared, with this body: at the end of this turn of the loop, where that may do."""
         body = exchange.body
+        if prepared.request.form is None or len(body) > SMALL_BYTES:
+            self._submit(exchange, prepared, body)
+            return
+        self._turn.take(exchange, prepared, body)
+        self._schedule()
+
+    def _submit(self, exchange: Exchange, prepared: Prepared, body: bytes) -> None:
+        """Let it wait for its turn among all that are asked of the model."""
         call = self.dataplane.submit(
             prepared.request,
             self._tell,
@@ -192,8 +205,11 @@ class Rest:
         if call.outcome is None:
             exchange.on_cancel, exchange.work = self._hung_up, call
             lane = call.lane
-            if lane is not None and lane not in self._touched:
-                self._touch(lane)
+            if exchange.cancelled:
+                self._hung_up(exchange)
+            elif lane is not None and lane not in self._touched:
+                self._touched[lane] = None
+                self._schedule()
 
     def _tell(self, call: Call) -> None:
         if threading.get_ident() != self._thread:
@@ -203,14 +219,7 @@ class Rest:
         exchange.work = call.caller = None  # they hold each other
         outcome = call.outcome
         if isinstance(outcome, Written):
-            body, kind, more = outcome.body
-            lines = b"%bX-Event-Id: %b\r\n%b" % (more, call.id.encode(), prepared.carried)
-            coding = prepared.coding
-            if coding is not None and bodies.worth_packing(body, kind):
-                exchange.on_cancel = None
-                self.aside(exchange, lambda: (200, *bodies.packed((body, kind, lines), coding)))
-            else:
-                exchange.to.send(exchange, 200, body, kind, lines)
+            self._send(exchange, prepared, call.id, outcome.body)
         else:
             assert outcome is not None  # noqa: S101 - it is told of with its outcome
             self.refuse(exchange, outcome)
@@ -219,13 +228,25 @@ class Rest:
         self.dataplane.cancel(exchange.work, Cancelled("request", "the caller hung up"))
         exchange.work = None
 
-    def _touch(self, lane: Lane) -> None:
-        """Run the lane once all that has arrived in this turn of the loop is in it: a batch that nobody waited for."""
-        if not self._touched:
+    def _send(self, exchange: Exchange, prepared: Prepared, event_id: str, written: Sent) -> None:
+        body, kind, more = written
+        lines = b"%bX-Event-Id: %b\r\n%b" % (more, event_id.encode(), prepared.carried)
+        coding = prepared.coding
+        if coding is not None and bodies.worth_packing(body, kind):
+            exchange.on_cancel = None
+            self.aside(exchange, lambda: (200, *bodies.packed((body, kind, lines), coding)))
+        else:
+            exchange.to.send(exchange, 200, body, kind, lines)
+
+    def _schedule(self) -> None:
+        """Run what has come once all that arrives in this turn of the loop is there: batches that nobody waited for."""
+        if not self._scheduled:
+            self._scheduled = True
             self._loop.call_soon(self._run)
-        self._touched[lane] = None
 
     def _run(self) -> None:
+        self._turn.answer()
+        self._scheduled = False
         lanes, self._touched = self._touched, {}
         for lane in lanes:
             if not lane.run_here():

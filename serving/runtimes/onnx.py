@@ -64,7 +64,7 @@ class OnnxRuntime:
         self._brain = {side.name for side in sides if side.type == bfloats.TYPE}
         if self._brain and any(side.type == "tensor(string)" for side in sides):
             raise CorruptData(str(path), "has texts and bfloat16, which ONNX Runtime's Python cannot take together")
-        self._how, self._running = ort.RunOptions(), set[int]()
+        self._how, self._running = _run_options(), set[int]()
         """Of all runs; and threads that are in one."""
         self._outputs = [spec.name for spec in signature.outputs]
         self._match(
@@ -99,7 +99,7 @@ class OnnxRuntime:
 
     def break_off(self) -> None:
         """End what runs now, between two operators; see :class:`serving.runtimes.base.Runtime`."""
-        how, self._how = self._how, ort.RunOptions()
+        how, self._how = self._how, _run_options()
         how.terminate = True
 
     def close(self) -> None:
@@ -165,6 +165,14 @@ def _options(signature: Signature, provider: Provider, threads: int) -> ort.Sess
     # An arena keeps what the largest batch needed, each version its own. Without one all versions share the memory of
     # the C library, which gives back what is free; runs take as long.
     options.enable_cpu_mem_arena = provider != "cpu"
+    return options
+
+
+def _run_options() -> ort.RunOptions:
+    options = ort.RunOptions()
+    # No capture of graphs, as it comes. ONNX Runtime's Python looks for this entry before each run over buffers that
+    # stay, and what is not there costs an exception in C++, as much as a small model.
+    options.add_run_config_entry("gpu_graph_id", "-1")
     return options
 
 

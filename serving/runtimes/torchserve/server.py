@@ -39,6 +39,8 @@ LOOK_SECONDS = 1.0
 LARGEST_BODY = 1024**3
 """The server in front holds the limit for callers; a body may grow on its way from JSON to bytes."""
 TAIL = 600
+QUIET_SECONDS, LAST_WORDS_SECONDS = 0.2, 2.0
+"""Its log has come to an end when nothing was added for so long; it is not waited for longer."""
 
 _NEEDED = ("ts", "torch", "yaml", "psutil")
 _CONFIG = """\
@@ -145,7 +147,7 @@ class Server:
         status, body = self._management.ask("POST", f"/models?{urlencode(wanted)}", seconds=start + QUICK_SECONDS)
         if status not in {200, 202}:
             link.unlink(missing_ok=True)
-            raise CorruptData(str(archive), f"TorchServe does not load it: {said(body)}", hint=self.tail())
+            raise CorruptData(str(archive), f"TorchServe does not load it: {said(body)}", hint=self._last_words())
 
     def unregister(self, name: str) -> None:
         """Let go of a model; what is not there, or a TorchServe that is gone, is let go of already."""
@@ -172,6 +174,16 @@ class Server:
                 text += (self._folder / name).read_text(encoding="utf-8", errors="replace")
         lines = [line for line in text.splitlines() if line.strip()]
         return " | ".join(lines)[-TAIL:]
+
+    def _last_words(self) -> str:
+        """The end of what it has written once it writes no more: its log comes behind its answers."""
+        told, until = self.tail(), time.monotonic() + LAST_WORDS_SECONDS
+        while time.monotonic() < until:
+            time.sleep(QUIET_SECONDS)
+            before, told = told, self.tail()
+            if before == told:
+                break
+        return told
 
     def close(self) -> None:
         """End it; whoever waits for an answer gets none. Once more does nothing."""

@@ -12,6 +12,11 @@ from serving.calls import Request
 from serving.endings import Endings
 from staytrue.errors import InvalidInput
 from staytrue.eventlog import Writer
+from staytrue.store import Store
+from tests.unit.serving.conftest import publish
+from tests.unit.serving.house import House
+from tests.unit.serving.test_rest import INFER, request
+from tests.unit.serving.test_turns import brief
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,8 +35,8 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is called of that which makes events; afterwards all is as it was."""
     calls: list[str] = []
 
-    def spy(name: str) -> Any:
-        real = getattr(endings, name)
+    def spy(module: Any, name: str) -> Any:
+        real = getattr(module, name)
 
         def noted(*given: Any) -> Any:
             calls.append(name)
@@ -39,8 +44,9 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         return noted
 
-    for name in unlogged.MAKERS:
-        monkeypatch.setattr(endings, name, spy(name))
+    for module in unlogged.MODULES:
+        for name in unlogged.MAKERS:
+            monkeypatch.setattr(module, name, spy(module, name))
     monkeypatch.setattr(Writer, "append", Writer.append)
     return calls
 
@@ -74,6 +80,20 @@ def test_without_its_log_it_makes_none_and_still_answers(tmp_path: Path, made: l
     assert [str(outcome) for outcome in outcomes] == [str(InvalidInput("x", "is none"))]
     assert made == []
     assert size == 0
+
+
+def test_requests_answered_at_once_make_none_either(tmp_path: Path, made: list[str]) -> None:
+    unlogged.unlog()
+    store = Store(tmp_path / "store")
+    store.promote("tiny", publish(store, 2.0), reason="test")
+    house = House(store, tmp_path)
+    try:
+        brief(house)
+        assert house.client.post(INFER, json=request()).status_code == 200
+        assert made == []
+        assert house.dataplane.answered == 1
+    finally:
+        house.close()
 
 
 def test_makers_by_another_name_end_it(made: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

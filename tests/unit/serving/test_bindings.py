@@ -214,6 +214,16 @@ def test_a_bad_value_of_a_callers_does_not_cost_the_buffers(tmp_path: Path, capl
     assert "without buffers" not in caplog.text
 
 
+def test_runs_name_the_graph_that_onnx_runtime_would_miss_at_each_run(added: Path) -> None:
+    """What it looks for and does not find it tells by an exception in C++, which costs as much as a small model."""
+    spec = {name: TensorSpec(name=name, datatype="FP32", shape=[-1, 3]) for name in ("a", "b", "sum", "twice")}
+    runtime = OnnxRuntime(added, Signature(inputs=[spec["a"], spec["b"]], outputs=[spec["sum"], spec["twice"]]))
+    first = runtime._how
+    runtime.break_off()
+    for options in (first, runtime._how):
+        assert options.get_run_config_entry("gpu_graph_id") == "-1"
+
+
 class Cuda:
     """The calls that need CUDA, written down and done in ordinary memory."""
 

@@ -1,0 +1,161 @@
+"""Small bodies of JSON, read and written many at once: numbers go from a body into the batch as bytes.
+
+Reads and writes the same as :mod:`serving.rest.codec`, or nothing: what it does not know is left to that.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import orjson
+
+from serving.http.exchange import JSON
+from serving.rest import codec, fast
+from staytrue.events import Tensor
+from staytrue.signature import LITTLE_ENDIAN, NUMPY
+from staytrue.values import FLOATS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from serving.calls import Packed
+    from serving.rest.codec import Sent
+    from staytrue.bundle import Bundle
+    from staytrue.signature import TensorSpec
+
+MOST_UNFIT = 8
+"""Runs whose answers could not be written; then a model is left to the usual way, which need not run twice."""
+_TEXTS = 6
+"""Of an input: four keys, a name, a datatype."""
+
+
+class Side(NamedTuple):
+    """An input or output, a row of which has a fixed size."""
+
+    name: str
+    datatype: str
+    dtype: Any
+    rest: list[int]
+    """Its shape behind the first axis."""
+    values: int
+    """Of a row."""
+    width: int
+    """Of a row, as it is packed: bytes, or texts."""
+
+    @classmethod
+    def of(cls, spec: TensorSpec) -> Side | None:
+        """None for what is left to the usual way."""
+        dtype, rest = NUMPY[spec.datatype], list(spec.shape[1:])
+        native = fast.packs(spec.datatype) and dtype == LITTLE_ENDIAN[spec.datatype]
+        if not native or spec.shape[:1] != [-1] or any(size < 1 for size in rest):
+            return None
+        values = int(np.prod(rest, dtype=np.int64))
+        width = values if dtype.hasobject else values * dtype.itemsize
+        return cls(spec.name, spec.datatype, dtype, rest, values, width)
+
+    def array(self, packed: Sequence[Any], rows: int) -> NDArray[Any]:
+        """What was packed apart, as one."""
+        shape = (rows, *self.rest)
+        if self.dtype.hasobject:
+            made: NDArray[Any] = np.array(list(chain.from_iterable(packed)), dtype=object).reshape(shape)
+            return made
+        return np.ndarray(shape, self.dtype, b"".join(packed))
+
+
+def form_of(bundle: Bundle) -> Form | None:
+    """How a model is asked and answered, where it takes and gives rows of a fixed size."""
+    signature = bundle.signature
+    inputs, outputs = ([Side.of(spec) for spec in specs] for specs in (signature.inputs, signature.outputs))
+    there = [[side for side in sides if side is not None] for sides in (inputs, outputs)]
+    whole = bool(inputs and outputs) and [len(sides) for sides in there] == [len(inputs), len(outputs)]
+    return Form(bundle, *there) if whole else None
+
+
+class Form:
+    """Of one version; see :class:`serving.calls.Form`."""
+
+    def __init__(self, bundle: Bundle, inputs: list[Side], outputs: list[Side]) -> None:
+        self.version, self._most = bundle.version, bundle.max_batch
+        self._inputs, self._outputs = inputs, outputs
+        self._texts = 1 + _TEXTS * len(inputs)
+        self._start = codec.named(bundle.name, bundle.version)
+        self._unfit = 0
+
+    def read(self, body: bytes) -> tuple[int, list[Packed]] | None:
+        """Rows, and the inputs; None for a body to be read the usual way."""
+        items = fast.plain(body)
+        if items is None or len(items) != len(self._inputs):
+            return None
+        rows, texts = 0, self._texts
+        packed: list[Packed] = []
+        for item, side in zip(items, self._inputs, strict=True):
+            shape = item.shape
+            if item.name != side.name or shape[1:] != side.rest or (rows and shape[0] != rows):
+                return None
+            rows = shape[0]
+            data = fast.pack(item, side.datatype, rows * side.values) if 0 < rows <= self._most else None
+            if data is None:
+                return None
+            packed.append(data)
+            texts += len(data) if side.dtype.hasobject else 0
+        # More quotation marks than were read: a key is given twice, or one is escaped.
+        fits = body.count(b'"') == 2 * texts and self._unfit < MOST_UNFIT
+        return (rows, packed) if fits else None
+
+    def merged(self, packed: Sequence[list[Packed]], rows: int) -> Mapping[str, NDArray[Any]]:
+        """Inputs of several requests as those of one; they cannot be written to."""
+        return {side.name: side.array([one[at] for one in packed], rows) for at, side in enumerate(self._inputs)}
+
+    def tensors(self, packed: list[Packed], rows: int) -> list[Tensor]:
+        """A request's inputs, for its event."""
+        return [
+            Tensor(name=side.name, datatype=side.datatype, shape=[rows, *side.rest], data=data)
+            for side, data in zip(self._inputs, packed, strict=True)
+        ]
+
+    def answers(self, outputs: Mapping[str, NDArray[Any]], rows: int) -> Answers | None:
+        """What came of a run; None where it is not as the signature says, or holds what JSON has no numbers for."""
+        told = []
+        for side in self._outputs:
+            array = outputs[side.name]
+            fits = array.dtype == side.dtype and array.shape == (rows, *side.rest)
+            if not fits or (side.datatype in FLOATS and not np.isfinite(array).all()):
+                self._unfit += 1
+                return None
+            values = array.ravel().tolist()
+            told.append((side, values, values if side.dtype.hasobject else array.tobytes()))
+        return Answers(self._start, told)
+
+
+class Answers:
+    """Outputs of several requests; see :class:`serving.calls.Answers`."""
+
+    def __init__(self, start: bytes, told: list[tuple[Side, list[Any], Packed]]) -> None:
+        self._start, self._told = start, told
+
+    def write(self, event_id: str, at: int, rows: int) -> Sent:
+        """The answer to a request."""
+        outputs = [
+            codec.output(
+                codec.opening(side.name, side.datatype, (rows, *side.rest)),
+                orjson.dumps(values[at * side.values : (at + rows) * side.values]),
+            )
+            for side, values, _ in self._told
+        ]
+        return codec.whole(self._start, event_id, outputs), JSON, b""
+
+    def tensors(self, at: int, rows: int) -> list[Tensor]:
+        """A request's outputs, for its event."""
+        return [
+            Tensor(
+                name=side.name,
+                datatype=side.datatype,
+                shape=[rows, *side.rest],
+                data=raw[at * side.width : (at + rows) * side.width],
+            )
+            for side, _, raw in self._told
+        ]

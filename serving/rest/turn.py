@@ -1,0 +1,80 @@
+"""Brief requests over HTTP that came in one turn of the event loop: gathered, and answered together at its end."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from serving.dataplane import Dataplane
+    from serving.http.exchange import Exchange
+    from serving.rest.codec import Sent
+    from serving.rest.server import Prepared
+
+    Waiting = tuple[Exchange, Prepared, bytes]
+    """A request, what it asks for, and its body: the exchange lets go of that where its caller hangs up."""
+
+log = logging.getLogger(__name__)
+
+
+class Turn:
+    """What has come in this turn.
+
+    Args:
+        dataplane: that answers.
+        most: requests that may be in the house.
+        submit: takes what has to take the usual way.
+        send: takes an answer, and the id of its event.
+    """
+
+    def __init__(
+        self,
+        dataplane: Dataplane,
+        most: int,
+        submit: Callable[[Exchange, Prepared, bytes], None],
+        send: Callable[[Exchange, Prepared, str, Sent], None],
+    ) -> None:
+        self._dataplane, self._most, self._submit, self._send = dataplane, most, submit, send
+        self._waiting: list[Waiting] = []
+        self._began = 0.0
+        """When the first of them came, Unix seconds."""
+
+    def take(self, exchange: Exchange, prepared: Prepared, body: bytes) -> None:
+        """One more, to be answered by :meth:`answer`; those before it at once, where the house has no room for more."""
+        waiting = self._waiting
+        if len(waiting) + self._dataplane.in_flight >= self._most:
+            self.answer()
+            waiting = self._waiting
+            if self._dataplane.in_flight >= self._most:  # who refuses it is on the usual way
+                self._submit(exchange, prepared, body)
+                return
+        if not waiting:
+            self._began = self._dataplane.clock()
+        waiting.append((exchange, prepared, body))
+
+    def answer(self) -> None:
+        """Answer those of a model and form together."""
+        waiting, self._waiting = self._waiting, []
+        groups: dict[tuple[str, Any], list[Waiting]] = {}
+        for one in waiting:
+            if one[0].cancelled:
+                self._submit(*one)
+            else:
+                request = one[1].request
+                groups.setdefault((request.model, request.form), []).append(one)
+        for group in groups.values():
+            self._answer(group)
+
+    def _answer(self, group: list[Waiting]) -> None:
+        try:
+            told = self._dataplane.turns.answer([(prepared.request, body) for _, prepared, body in group], self._began)
+        except Exception:
+            log.exception("requests could not be answered at once")
+            told = [None] * len(group)
+        for (exchange, prepared, body), answer in zip(group, told, strict=True):
+            if answer is None:
+                self._submit(exchange, prepared, body)
+            else:
+                self._send(exchange, prepared, *answer)

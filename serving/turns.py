@@ -1,0 +1,212 @@
+"""Brief requests that came in one turn of the event loop, answered within it: no queue, no threads, no waiting.
+
+With a small model nearly all that a request costs is what keeps a place for it meanwhile, so that it can wait, be
+cancelled, run out of time. What is read, run, logged and written in one go needs no such place. Only what is as most
+requests are is answered here; all else takes the usual way, :meth:`serving.dataplane.Dataplane.submit`, which asks the
+same, and says what is wrong.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from serving.batching import Lane
+from staytrue.errors import StaytrueError
+from staytrue.events import Event, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from serving.calls import Answers, Form, Packed, Request
+    from serving.endings import Endings
+    from serving.loading import Loaded
+    from serving.registry import Registry
+    from serving.statistics import Statistics
+    from staytrue.eventlog import Writer
+
+    Told = tuple[str, Any]
+    """The id of an event, and the answer as the request's protocol writes it."""
+
+
+class BriefLane(Lane):
+    """A lane past which brief runs may go while nobody stands in it."""
+
+    @property
+    def most(self) -> int:
+        """Rows that may be merged."""
+        return self._most
+
+    def run_now(self, inputs: Mapping[str, NDArray[Any]], rows: int) -> tuple[dict[str, NDArray[Any]], Times] | None:
+        """Run in this thread; None where that may take long, where anybody waits or runs, or where it fails."""
+        if not self._may_begin():
+            return None
+        try:
+            outputs: dict[str, NDArray[Any]] | None = self._runtime.run(inputs)
+        except Exception:  # noqa: BLE001 - the usual way finds out whose fault it is
+            outputs = None
+        ended = time.monotonic()
+        with self._lock:
+            began = self._give_back()
+            if outputs is None:
+                return None
+            self._pace.ran(ended - began, rows)
+            self.counts.runs += 1
+            self.counts.rows += rows
+        return outputs, Times(began, ended)
+
+    def settled(self, seconds: float) -> None:
+        """Learn how long it took to write what came of a run."""
+        self._pace.settled(seconds)
+
+    def _may_begin(self) -> bool:
+        """Take the lane for this thread, as :meth:`run_here` does for those who stand in it."""
+        if not (self._here and self._pace.brief and self._lock.acquire(blocking=False)):
+            return False
+        try:
+            if self._queue or self._runs or self._idle < self._threads or not self.ready():
+                return False
+            self._begin([])
+            self._lent.add(threading.get_ident())
+            return True
+        finally:
+            self._lock.release()
+
+
+class Times(NamedTuple):
+    """Of a run, by ``time.monotonic``."""
+
+    began: float
+    ended: float
+
+
+class _One(NamedTuple):
+    """A request of a batch."""
+
+    at: int
+    """Its place among those that were given."""
+    request: Request
+    rows: int
+    packed: list[Packed]
+    """Its inputs, in the signature's order."""
+
+
+class Turns:
+    """Answers requests of one turn.
+
+    Args:
+        registry: versions are held by.
+        writer: of the event log.
+        statistics: figures by version.
+        ends: gives ids, and counts.
+    """
+
+    def __init__(self, registry: Registry, writer: Writer, statistics: Statistics, ends: Endings) -> None:
+        self._registry, self._writer, self._statistics, self._ends = registry, writer, statistics, ends
+
+    def answer(self, asked: Sequence[tuple[Request, bytes]], arrived: float) -> list[Told | None]:
+        """Answer requests and their bodies, of one model and one form; None for each that has to take the usual way.
+
+        Units:
+            arrived: Unix seconds.
+        """
+        told: list[Told | None] = [None] * len(asked)
+        lease = self._registry.lease_alone(asked[0][0].model)
+        if lease is None:
+            return told
+        try:
+            lane, form = lease.loaded.lane, _form_of(lease.loaded, asked[0][0])
+            if form is not None and isinstance(lane, BriefLane):
+                for batch in _batches(form, lane.most, asked):
+                    self._run(batch, (lease.loaded, lane, form), arrived, told)
+        finally:
+            self._registry.release([lease])
+        return told
+
+    def _run(
+        self, batch: list[_One], where: tuple[Loaded, BriefLane, Form], arrived: float, told: list[Told | None]
+    ) -> None:
+        """Answer a batch; where it does not run, or its events are not written, nothing has happened."""
+        loaded, lane, form = where
+        rows = sum([one.rows for one in batch])
+        ran = lane.run_now(form.merged([one.packed for one in batch], rows), rows)
+        answers = None if ran is None else form.answers(ran[0], rows)
+        if ran is None or answers is None:
+            return
+        times, now, at = ran[1], self._ends.clock(), 0
+        ids = [self._ends.number() for _ in batch]
+        written: list[Told] = []
+        events: list[bytes] = []
+        for name, one in zip(ids, batch, strict=True):
+            written.append((name, answers.write(name, at, one.rows)))
+            events.append(encode(event_of(one, name, (arrived, now, times), form, answers, at)))
+            at += one.rows
+        try:
+            self._writer.append(events)
+        except StaytrueError:
+            return
+        bundle = loaded.bundle
+        self._statistics.answered(bundle.name, bundle.version, len(batch), rows, times.ended - times.began)
+        self._ends.answered_at_once([one.request for one in batch], ids, (arrived, now), bundle.version)
+        for one, answer in zip(batch, written, strict=True):
+            told[one.at] = answer
+        lane.settled(time.monotonic() - times.ended)
+
+
+def event_of(one: _One, name: str, when: tuple[float, float, Times], form: Form, answers: Answers, at: int) -> Event:
+    """The event of a request that was answered.
+
+    Args:
+        one: of its batch.
+        name: its id.
+        when: it arrived and is written, Unix seconds; and its run.
+        form: of its model.
+        answers: of its batch.
+        at: its first row there.
+    """
+    request, (arrived, now, times) = one.request, when
+    run = times.ended - times.began
+    return Event(
+        id=name,
+        time=arrived,
+        recorded=now,
+        request_id=request.request_id,
+        trace_id=request.trace_id,
+        model=request.model,
+        version=form.version,
+        protocol=request.protocol,
+        rows=one.rows,
+        queue_seconds=max(0.0, now - arrived - run),
+        run_seconds=run,
+        inputs=form.tensors(one.packed, one.rows),
+        outputs=answers.tensors(at, one.rows),
+    )
+
+
+def _form_of(loaded: Loaded, request: Request) -> Form | None:
+    """How a protocol reads and writes a version, made once."""
+    make = request.form
+    if make not in loaded.forms:
+        loaded.forms[make] = None if make is None else make(loaded.bundle)
+    form: Form | None = loaded.forms[make]
+    return form
+
+
+def _batches(form: Form, most: int, asked: Sequence[tuple[Request, bytes]]) -> list[list[_One]]:
+    """Requests that could be read, in their order, as many together as may be."""
+    batches: list[list[_One]] = []
+    room = 0
+    for at, (request, body) in enumerate(asked):
+        read = form.read(body)
+        if read is None:
+            continue
+        rows, packed = read
+        room -= rows
+        if room < 0:
+            batches.append([])
+            room = most - rows
+        batches[-1].append(_One(at, request, rows, packed))
+    return batches
