@@ -94,10 +94,10 @@ class Repository:
         """All that is done here is for who may see metrics, a model's figures for who may ask it."""
         headers = headers_of(context)
         if not data:
-            self._guard.admit(headers, "metrics")
+            self._guard.admit(headers, "metrics", context)
         else:
             request = codec.message(proto.ModelStatisticsRequest, data)
-            self._guard.admit(headers, "predict" if request.name else "metrics")
+            self._guard.admit(headers, "predict" if request.name else "metrics", context)
         return self.statistics(codec.message(proto.ModelStatisticsRequest, data)).SerializeToString()
 
     def _changes(
