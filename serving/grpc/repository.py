@@ -11,6 +11,7 @@ from serving.grpc import codec
 from serving.grpc.guard import Bounded, headers_of
 from serving.proto import open_inference_grpc_pb2 as proto
 from staytrue.errors import Unsupported
+from staytrue.server import REACHES_ONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,5 +141,4 @@ def _refuse(name: str) -> bytes:
 
 
 def _reaches_one(name: str) -> bytes:
-    problem = "reaches one process: models cannot be loaded by hand with several workers"
-    raise Unsupported(name, problem, hint="promote a version: all workers follow the aliases")
+    raise Unsupported(name, REACHES_ONE, hint="promote a version: all workers follow the aliases")
