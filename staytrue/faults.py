@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import types
 import typing
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from pydantic import SecretStr
 
 from staytrue.kinds import taken_by, words
+from staytrue.nearest import meant
 from staytrue.section import Section
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ def first_fault(error: ValidationError, kind: type[Section]) -> Fault:
     first = error.errors()[0]
     location = [str(part) for part in first["loc"] if part != "[key]"]
     if first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(location[-1], known_keys(kind, location[:-1]), n=1)
-        return Fault(location, "unknown key", hint=f"did you mean '{near[0]}'?" if near else "remove it")
+        question = meant(location[-1], known_keys(kind, location[:-1]))
+        return Fault(location, "unknown key", hint=question or "remove it")
     field = _field_at(kind, location)
     meaning = (field.description if field else None) or ""
     if first["type"] == "missing":
@@ -134,11 +134,9 @@ def _said(value: Any) -> str:
 def _hint(annotation: Any, value: Any, meaning: str) -> str:
     """The word that was meant, the keys of a section, or what the setting means."""
     options = _options(annotation)
-    words_there = [
-        word for option in options if typing.get_origin(option) is Literal for word in typing.get_args(option)
-    ]
-    if near := difflib.get_close_matches(str(value), words_there, n=1):
-        return f"did you mean '{near[0]}'?"
+    literals = [word for option in options if typing.get_origin(option) is Literal for word in typing.get_args(option)]
+    if question := meant(str(value), literals):
+        return question
     section = next((option for option in options if _is_section(option)), None)
     if section is not None:
         return f"its keys: {', '.join(section.model_fields)}"
