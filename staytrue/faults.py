@@ -41,7 +41,7 @@ def first_fault(error: ValidationError, kind: type[Section]) -> Fault:
     if first["type"] == "missing":
         return Fault(location, "is missing", expected=meaning or "a value")
     annotation = annotation_at(kind, location)
-    got = "" if _holds_secret(annotation) else _said(first["input"])
+    got = "" if _holds_secret(annotation) else said(first["input"])
     if first["type"] == "value_error":  # a check of ours, in our words: of a whole section they say all there is
         message = first["msg"].removeprefix("Value error, ")
         return Fault(location, message, got="" if isinstance(first["input"], dict) else got)
@@ -109,15 +109,15 @@ def _field_at(kind: type[Section], location: Sequence[str]) -> FieldInfo | None:
 
 def _taken(taken: str, context: Mapping[str, Any]) -> str:
     """What is expected, from what the page of settings says and what pydantic adds."""
-    said = taken.replace("`", "'")
-    said = f"one of {said}" if said.startswith("'") else said
-    said = f"a {said}" if said.startswith(("whole", "number", "list", "mapping", "path")) else said
+    told = taken.replace("`", "'")
+    told = f"one of {told}" if told.startswith("'") else told
+    told = f"a {told}" if told.startswith(("whole", "number", "list", "mapping", "path")) else told
     if "pattern" in context:
-        said += f" of the form {context['pattern']}"
-    return f"{said}, at least {context['min_length']}" if "min_length" in context else said
+        told += f" of the form {context['pattern']}"
+    return f"{told}, at least {context['min_length']}" if "min_length" in context else told
 
 
-def _said(value: Any) -> str:
+def said(value: Any) -> str:
     """What stands there, in YAML's words."""
     if value is None:
         return "nothing"
