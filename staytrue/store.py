@@ -66,12 +66,10 @@ class Store:
         """
         folder = self._folder(name) / version
         if not _VERSION.fullmatch(version) or not folder.is_dir():
-            there = self.versions(name)
-            if not there and name not in self.models():
+            if not (there := self.versions(name)) and name not in self.models():
                 raise no_model(name, self.models(), self.root)
-            raise NotFound(
-                f'model "{name}"', f'has no version "{version}"', hint=f"versions: {', '.join(there) or 'none'}"
-            )
+            hint = f"versions: {', '.join(there) or 'none'}"
+            raise NotFound(f'model "{name}"', f'has no version "{version}"', hint=hint)
         return folder
 
     def load(self, name: str, version: str) -> Bundle:

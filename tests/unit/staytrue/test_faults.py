@@ -205,7 +205,7 @@ class Pair(Section):
 
 
 def test_a_fault_of_the_whole_section_names_the_section() -> None:
-    with pytest.raises(InvalidConfig, match=r"^staytrue\.yaml pair: low is above high"):
+    with pytest.raises(InvalidConfig, match=r"^staytrue\.yaml pair with --low: low is above high$"):
         resolve(Pair(), "pair", {"low": 5}, {})
 
 
