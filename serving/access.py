@@ -12,6 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from serving.denials import Denials
 from serving.keyring import Key, Limit, Scope, digest_of, parse, text_of
 from staytrue.errors import InvalidConfig, Overloaded, PermissionDenied, StaytrueError, Unauthenticated
 from staytrue.listening import loopback
@@ -71,6 +72,8 @@ class Access:
         Raises:
             InvalidConfig: the file cannot be read or is none; says file, line and reason.
         """
+        self.denials = Denials()
+        """Whom the protocols refused by what is raised here."""
         self._path = keys
         self._known: dict[bytes, _Known] = {}
         self._seen: Identity | None = None  # None: read it again in any case

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from serving.denials import Denials
     from serving.loading import Lane
     from serving.ports import Ports
     from serving.runtimes.base import Runtime
@@ -96,7 +97,7 @@ async def _serve(
         asyncio.create_task(_tell_alive(ports.pulse)),
         asyncio.create_task(_renew(certificate)),
     ]
-    beating = asyncio.create_task(_beat(dataplane, Pulse(dataplane, worker), drained))
+    beating = asyncio.create_task(_beat(dataplane, Pulse(dataplane, worker, access.denials), access.denials, drained))
     with ended_by(stop):
         _tell(ports, secure=certificate.context is not None)
         await ended.wait()
@@ -147,11 +148,12 @@ async def _follow(registry: Registry, seconds: float) -> None:
             log.exception("looking for new versions failed; what is loaded keeps serving")
 
 
-async def _beat(dataplane: Dataplane, pulse: Pulse, drained: asyncio.Event) -> None:
+async def _beat(dataplane: Dataplane, pulse: Pulse, denials: Denials, drained: asyncio.Event) -> None:
     """A heartbeat each second, and one with the final counts once callers have gone."""
     last = False
     while not last:
         last = drained.is_set()
+        denials.tell()
         try:
             await asyncio.to_thread(dataplane.beat, pulse.beat())
         except Exception:

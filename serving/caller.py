@@ -7,6 +7,7 @@ import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from serving.pem import Named, load_pair, load_roots
 from staytrue.errors import InvalidConfig, InvalidInput
 
 if TYPE_CHECKING:
@@ -73,14 +74,13 @@ class Caller:
         """
         if not self.secure:
             return None
-        try:
-            context = ssl.create_default_context(cafile=self.ca)
-            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # so that the server's own certificate will do
-            if self.certificate is not None:
-                context.load_cert_chain(self.certificate, self.certificate_key)
-        except (OSError, ssl.SSLError) as error:
-            where = "--ca, --certificate or --certificate-key"
-            raise InvalidConfig(where, f"cannot be used: {error.strerror or error}") from error
+        if self.ca is not None:  # in a context of its own, as the real one begins with what is in the file
+            load_roots(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), Named("--ca", self.ca))
+        context = ssl.create_default_context(cafile=self.ca)
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # so that the server's own certificate will do
+        if self.certificate is not None and self.certificate_key is not None:
+            pair = Named("--certificate", self.certificate), Named("--certificate-key", self.certificate_key)
+            load_pair(context, *pair)
         if self.unverified:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE

@@ -61,7 +61,10 @@ class Serve:
         from serving.tls import context_of
         from serving.workers import Workers
 
-        Access(settings.keys)  # what is wrong with files is told once, before there are processes
+        # Each worker reads these files again, on purpose: it follows their changes by itself, and one that is started
+        # again must begin with what they hold then. Here they are only looked at, so that what is wrong with them is
+        # told once, before there are processes.
+        Access(settings.keys)
         context_of(settings)
 
         def serve(own: Ports) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from serving.calls import Call, Written, event_of, hidden
 from serving.model import Lease
+from serving.reasons import reason_of
 from staytrue.errors import StaytrueError, TooLarge
 from staytrue.events import encode
 from staytrue.tensors import Answer, Given
@@ -184,9 +185,11 @@ class Endings:
 
     def _line(self, call: Call, now: float) -> None:
         """One line of a request: never what it held."""
-        code = call.outcome.code.value if isinstance(call.outcome, StaytrueError) else "ok"
+        code, why = "ok", ""
+        if isinstance(call.outcome, StaytrueError):
+            code, why = call.outcome.code.value, reason_of(call.outcome, _names(call))
         log.info(
-            "request event=%s id=%r trace=%s model=%s version=%s role=%s protocol=%s status=%s ms=%.1f",
+            "request event=%s id=%r trace=%s model=%s version=%s role=%s protocol=%s status=%s ms=%.1f%s",
             call.id,
             call.request_id[:128],
             call.request.trace_id,
@@ -196,7 +199,16 @@ class Endings:
             call.request.protocol,
             code,
             (now - call.arrived) * 1e3,
+            why,
         )
+
+
+def _names(call: Call) -> set[str]:
+    """Of the model's inputs and outputs, where it is known which model."""
+    if call.lease is None:
+        return set()
+    signature = call.lease.loaded.bundle.signature
+    return {spec.name for spec in (*signature.inputs, *signature.outputs)}
 
 
 def _takes(shadow: Loaded, call: Call) -> bool:

@@ -11,16 +11,17 @@ from staytrue.events import Heartbeat
 
 if TYPE_CHECKING:
     from serving.dataplane import Dataplane
+    from serving.denials import Denials
 
 
 _STATM = Path("/proc/self/statm")
 
 
 class Pulse:
-    """Takes heartbeats of a dataplane."""
+    """Takes heartbeats of a dataplane, and of whom it never saw."""
 
-    def __init__(self, dataplane: Dataplane, worker: str) -> None:
-        self._dataplane, self._worker = dataplane, worker
+    def __init__(self, dataplane: Dataplane, worker: str, denials: Denials) -> None:
+        self._dataplane, self._worker, self._denials = dataplane, worker, denials
         self._before = (0, 0)
 
     def beat(self) -> Heartbeat:
@@ -37,6 +38,7 @@ class Pulse:
             batch_rows=new_rows / new_runs if new_runs > 0 else 0.0,
             answered=self._dataplane.answered,
             shadows_dropped=self._dataplane.shadows_dropped,
+            callers_refused=self._denials.counts(),
             cpu_seconds=time.process_time(),
             resident_bytes=_resident_bytes(),
             versions=self._dataplane.registry.versions(),

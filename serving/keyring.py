@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 import yaml
 
 from staytrue.errors import InvalidConfig, StaytrueError
+from staytrue.nearest import meant
 from staytrue.records import fsync_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 Scope = Literal["predict", "admin", "metrics"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -34,6 +35,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LIKE_A_KEY = re.compile(PREFIX + r"|[A-Za-z0-9_-]{40}")
 _HASH = re.compile(r"[0-9a-f]{64}")
 _FIELDS = ("name", "sha256", "scopes", "requests_per_second", "burst")
+_QUOTED = re.compile(r"(['\"])(?!<[a-z ]+>\1).{4,}\1")
+"""Of a parser's words, what may be the file's; ``'<stream end>'`` is its own."""
+_FORM = "docs/access.md shows its form, and `staytrue keys` writes it"
 _HEAD = "# Written by `staytrue keys`, which keeps no comments. It holds hashes: the keys themselves are nowhere.\n"
 
 
@@ -97,8 +101,7 @@ def parse(path: Path, text: str) -> tuple[Key, ...]:
     """
     values, lines = _parsed(path, text)
     if not isinstance(values, dict) or list(values) != ["keys"] or not isinstance(values["keys"], list):
-        hint = "see docs/access.md"
-        raise InvalidConfig(f"keys {path}", expected="one key `keys` with a list", got=_kind(values), hint=hint)
+        raise InvalidConfig(f"keys {path}", expected="one key `keys` with a list", got=_kind(values), hint=_FORM)
     keys: list[Key] = []
     taken: set[str | bytes] = set()
     for number, value in enumerate(values["keys"]):
@@ -181,8 +184,10 @@ def check_scopes(scopes: object, where: str) -> frozenset[Scope]:
     known = [scope for scope in SCOPES if isinstance(scopes, list) and scope in scopes]
     if isinstance(scopes, list) and scopes and len(known) == len(scopes):
         return frozenset(known)
-    got = "one that is none, or one twice" if isinstance(scopes, list) and scopes else _kind(scopes)
-    raise InvalidConfig(where, expected=f"a list of some of {', '.join(SCOPES)}", got=got)
+    got, hint = _kind(scopes), ""
+    if isinstance(scopes, list) and scopes:
+        got, hint = "one that is none, or one twice", _meant(scopes, SCOPES)
+    raise InvalidConfig(where, expected=f"a list of some of {', '.join(SCOPES)}", got=got, hint=hint)
 
 
 def check_limit(requests_per_second: object, burst: object, where: str) -> Limit | None:
@@ -207,8 +212,8 @@ def _parsed(path: Path, text: str) -> tuple[Any, list[int]]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"keys {path}:{mark.line + 1}" if mark else f"keys {path}"
-        said = re.sub(r"(['\"]).{4,}\1", "…", str(getattr(error, "problem", "") or "holds what no text may"))
-        raise InvalidConfig(where, f"is not YAML: {said}") from None
+        said = _QUOTED.sub("…", str(getattr(error, "problem", "") or "holds what no text may"))
+        raise InvalidConfig(where, f"is not YAML: {said}", hint=_FORM) from None
     except StaytrueError:
         raise
     except Exception:  # noqa: BLE001 - dates that there are not, `!!int ""`, deep nests: PyYAML fails in many ways
@@ -237,7 +242,8 @@ def _entry(value: Any, where: str) -> Key:
     if not isinstance(value, dict):
         raise InvalidConfig(where, expected=f"a mapping of {', '.join(_FIELDS)}", got=_kind(value))
     if not value.keys() <= set(_FIELDS):
-        raise InvalidConfig(where, expected=f"only {', '.join(_FIELDS)}", got="another field")
+        hint = _meant(value, _FIELDS)
+        raise InvalidConfig(where, expected=f"only {', '.join(_FIELDS)}", got="another field", hint=hint)
     told = value.get("sha256")
     if not isinstance(told, str) or not _HASH.fullmatch(told.lower()):
         expected = "64 hexadecimal digits in quotes, the SHA-256 of the key"
@@ -263,9 +269,17 @@ def _number(value: object, where: str, *, least: float) -> float:
     raise InvalidConfig(where, expected=f"a number from {least:g} to {HIGHEST_LIMIT:g}", got=_kind(value))
 
 
+def _meant(given: Iterable[object], known: tuple[str, ...]) -> str:
+    """Which known word was meant; what was given is not quoted, as it may be a key."""
+    strange = (word for word in given if isinstance(word, str) and word not in known)
+    return next((question for word in strange if (question := meant(word, known))), "")
+
+
 def _kind(value: object) -> str:
     """What sort of thing a value is, without a word of it."""
     if value is None:
         return "nothing"
-    length = f" of length {len(value)}" if isinstance(value, str | list | dict) else ""
-    return f"a {type(value).__name__}{length}"
+    if isinstance(value, str | list | dict):
+        word = "text" if isinstance(value, str) else "list" if isinstance(value, list) else "mapping"
+        return f"a {word} of length {len(value)}"
+    return "a number" if isinstance(value, int | float) and not isinstance(value, bool) else f"a {type(value).__name__}"

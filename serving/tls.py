@@ -6,6 +6,7 @@ import logging
 import ssl
 from typing import TYPE_CHECKING
 
+from serving.pem import Named, load_pair, load_roots
 from staytrue.errors import InvalidConfig
 
 if TYPE_CHECKING:
@@ -20,20 +21,20 @@ def context_of(settings: ServingSection) -> ssl.SSLContext | None:
     """What speaks TLS; None without a certificate.
 
     Raises:
-        InvalidConfig: a file cannot be read, or does not fit.
+        InvalidConfig: a file cannot be read, or does not fit; says which.
     """
-    if settings.tls_certificate is None:
+    if settings.tls_certificate is None or settings.tls_key is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(settings.tls_certificate, settings.tls_key)
-        if settings.tls_client_ca is not None:
-            context.load_verify_locations(settings.tls_client_ca)
-            context.verify_mode = ssl.CERT_REQUIRED
-    except (OSError, ssl.SSLError) as error:
-        where = "serving.tls_certificate, tls_key or tls_client_ca"
-        raise InvalidConfig(where, f"cannot be used: {error.strerror or error}") from error
+    load_pair(context, *_pair(settings.tls_certificate, settings.tls_key))
+    if settings.tls_client_ca is not None:
+        load_roots(context, Named("serving.tls_client_ca", settings.tls_client_ca))
+        context.verify_mode = ssl.CERT_REQUIRED
     return context
+
+
+def _pair(certificate: Path, key: Path) -> tuple[Named, Named]:
+    return Named("serving.tls_certificate", certificate), Named("serving.tls_key", key)
 
 
 class Certificate:
@@ -55,16 +56,17 @@ class Certificate:
         Files that do not fit, as while only one of them was replaced, change nothing; that is logged once.
         """
         identities = self._identities()
-        if self.context is None or self._certificate is None or identities == self._seen:
+        certificate, key = self._certificate, self._key
+        if self.context is None or certificate is None or key is None or identities == self._seen:
             return
         try:
             # First elsewhere: files that do not fit would spoil the context in use.
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self._certificate, self._key)
-            self.context.load_cert_chain(self._certificate, self._key)
-        except OSError as error:  # an SSLError is one
+            load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), *_pair(certificate, key))
+            load_pair(self.context, *_pair(certificate, key))
+        except (OSError, InvalidConfig) as error:
             if str(error) != self._fault:
                 self._fault = str(error)
-                log.error("the certificate stays what it was: %s: %s", self._certificate, error)  # noqa: TRY400
+                log.error("the certificate stays what it was: %s", error)  # noqa: TRY400 - it says all there is
             return
         self._seen, self._fault = identities, ""
         log.info("%s was read again", self._certificate)

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from staytrue import project as projects
-from staytrue.errors import Conflict, InvalidConfig, NotFound, StaytrueError
+from staytrue.errors import Conflict, InvalidConfig, StaytrueError
 from staytrue.fetching import fetch as fetch_store
+from staytrue.nearest import no_model
 from staytrue.store import Store
 
 if TYPE_CHECKING:
@@ -27,7 +28,10 @@ def _store(arguments: argparse.Namespace) -> Store:
 
 
 def _known(store: Store, name: str) -> str:
-    return f"versions: {', '.join(store.versions(name)) or 'none'}"
+    versions = store.versions(name)
+    if not versions and name not in store.models():
+        raise no_model(name, store.models(), store.root)
+    return f"versions: {', '.join(versions) or 'none'}"
 
 
 def _role(aliases: Aliases, version: str) -> str:
@@ -199,8 +203,7 @@ class Verify:
         store, failed = _store(arguments), 0
         versions = [arguments.version] if arguments.version else store.versions(arguments.model)
         if not versions:
-            hint = f"models: {', '.join(store.models()) or 'none'}"
-            raise NotFound(f'model "{arguments.model}"', f'is not in the store "{store.root}"', hint=hint)
+            raise no_model(arguments.model, store.models(), store.root)
         for version in versions:
             try:
                 bundle = store.load(arguments.model, version)

@@ -123,6 +123,8 @@ class Heartbeat(Record, frozen=True, kw_only=True, tag="heartbeat", tag_field="k
     """Inference requests answered since the start, failures included."""
     shadows_dropped: int = 0
     """Requests since the start that a shadow did not see, since too many waited for it."""
+    callers_refused: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
+    """Requests since the start that were refused for their key, by protocol and code; they leave no event."""
     cpu_seconds: float = 0.0
     resident_bytes: int = 0
     versions: dict[str, list[str]] = msgspec.field(default_factory=dict)

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import difflib
 import types
 import typing
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import SecretStr
 
+from staytrue.kinds import taken_by, words
+from staytrue.nearest import meant
 from staytrue.section import Section
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pydantic import ValidationError
+    from pydantic.fields import FieldInfo
 
 
 class Fault(NamedTuple):
     """The first of the faults found. ``problem``, ``expected``, ``got`` and ``hint`` are those of our errors."""
 
     location: list[str]
-    problem: str
+    problem: str = ""
     expected: str = ""
     got: str = ""
     hint: str = ""
@@ -30,15 +32,23 @@ class Fault(NamedTuple):
 def first_fault(error: ValidationError, kind: type[Section]) -> Fault:
     """What was wrong with the values of a section; for an unknown key also the nearest known one."""
     first = error.errors()[0]
-    location = [str(part) for part in first["loc"]]
+    location = [str(part) for part in first["loc"] if part != "[key]"]
     if first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(location[-1], known_keys(kind, location[:-1]), n=1)
-        return Fault(location, "unknown key", hint=f"did you mean '{near[0]}'?" if near else "remove it")
+        question = meant(location[-1], known_keys(kind, location[:-1]))
+        return Fault(location, "unknown key", hint=question or "remove it")
+    field = _field_at(kind, location)
+    meaning = (field.description if field else None) or ""
     if first["type"] == "missing":
-        return Fault(location, "is missing", expected=_described(kind, location))
-    message = first["msg"].removeprefix("Value error, ")
-    got = "" if _holds_secret(annotation_at(kind, location)) else repr(first["input"])[:200]
-    return Fault(location, message[0].lower() + message[1:], got=got)
+        return Fault(location, "is missing", expected=meaning or "a value")
+    annotation = annotation_at(kind, location)
+    got = "" if _holds_secret(annotation) else said(first["input"])
+    if first["type"] == "value_error":  # a check of ours, in our words: of a whole section they say all there is
+        message = first["msg"].removeprefix("Value error, ")
+        return Fault(location, message, got="" if isinstance(first["input"], dict) else got)
+    if annotation is None or first["loc"][-1] == "[key]":
+        return Fault(location, expected="text for a name", got=got, hint="write it in quotes")
+    taken = _taken(taken_by(field) if field else words(annotation), first.get("ctx", {}))
+    return Fault(location, expected=taken, got=got, hint=_hint(annotation, first["input"], meaning))
 
 
 def known_keys(kind: type[Section], location: Sequence[str]) -> list[str]:
@@ -91,7 +101,43 @@ def _is_section(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, Section)
 
 
-def _described(kind: type[Section], location: Sequence[str]) -> str:
+def _field_at(kind: type[Section], location: Sequence[str]) -> FieldInfo | None:
+    """The field at a location; None for what is no field of a section."""
     sections = (option for option in _options(annotation_at(kind, location[:-1])) if _is_section(option))
-    field = next((section.model_fields.get(location[-1]) for section in sections), None)
-    return (field.description if field else None) or "a value"
+    return next((section.model_fields.get(location[-1]) for section in sections), None) if location else None
+
+
+def _taken(taken: str, context: Mapping[str, Any]) -> str:
+    """What is expected, from what the page of settings says and what pydantic adds."""
+    told = taken.replace("`", "'")
+    told = f"one of {told}" if told.startswith("'") else told
+    told = f"a {told}" if told.startswith(("whole", "number", "list", "mapping", "path")) else told
+    if "pattern" in context:
+        told += f" of the form {context['pattern']}"
+    return f"{told}, at least {context['min_length']}" if "min_length" in context else told
+
+
+def said(value: Any) -> str:
+    """What stands there, in YAML's words."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        keys = ", ".join(str(key) for key in value)
+        return (f"a mapping with the keys {keys}" if value else "an empty mapping")[:200]
+    if isinstance(value, list):
+        return "an empty list" if not value else f"a list of {len(value)}"
+    return repr(value)[:200] if isinstance(value, str) else str(value)[:200]
+
+
+def _hint(annotation: Any, value: Any, meaning: str) -> str:
+    """The word that was meant, the keys of a section, or what the setting means."""
+    options = _options(annotation)
+    literals = [word for option in options if typing.get_origin(option) is Literal for word in typing.get_args(option)]
+    if question := meant(str(value), literals):
+        return question
+    section = next((option for option in options if _is_section(option)), None)
+    if section is not None:
+        return f"its keys: {', '.join(section.model_fields)}"
+    return f"meaning: {meaning}" if meaning else ""

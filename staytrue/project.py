@@ -11,7 +11,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from staytrue.errors import InvalidConfig
-from staytrue.faults import first_fault
+from staytrue.faults import first_fault, said
 from staytrue.section import Section
 from staytrue.sections import (
     CleaningSection,
@@ -115,7 +115,9 @@ def _parse(path: Path) -> tuple[yaml.Node | None, dict[Any, Any]]:
     except RecursionError as error:
         raise InvalidConfig(str(path), "is nested too deeply") from error
     if not isinstance(values, dict):
-        raise InvalidConfig(str(path), expected="a mapping of sections", got=type(values).__name__)
+        raise InvalidConfig(
+            str(path), expected="a mapping of sections", got=said(values), hint="`staytrue init DATA.csv` writes one"
+        )
     _refuse_repeated(tree, path, set())
     return tree, values
 

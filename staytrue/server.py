@@ -9,6 +9,9 @@ from pydantic import Field, field_validator, model_validator
 
 from staytrue.section import Count, Positive, Section
 
+REACHES_ONE = "reaches one process: models cannot be loaded by hand with several workers"
+"""Why there is neither an admin port nor loading over gRPC beside several workers."""
+
 
 class TorchServeSection(Section):
     """TorchServe as the runtime."""
@@ -98,12 +101,18 @@ class ServingSection(Section):
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
-        if (self.tls_certificate is None) != (self.tls_key is None):
-            raise ValueError("tls_certificate and tls_key come together")
+        pair = {"tls_certificate": self.tls_certificate, "tls_key": self.tls_key}
+        missing = [name for name, path in pair.items() if path is None]
+        if len(missing) == 1:
+            (there,) = pair.keys() - missing
+            raise ValueError(f"expected {missing[0]} beside {there}, got nothing; set both, or neither for no TLS")
+        if self.tls_client_ca is not None and missing:
+            raise ValueError(
+                "expected tls_certificate and tls_key beside tls_client_ca, got neither; set both, or "
+                "remove tls_client_ca"
+            )
         if self.admin_port is not None and self.workers > 1:
-            raise ValueError("admin_port reaches one process: models cannot be loaded by hand with several workers")
-        if self.tls_client_ca is not None and self.tls_certificate is None:
-            raise ValueError("tls_client_ca needs tls_certificate and tls_key")
+            raise ValueError(f"admin_port {REACHES_ONE}; remove admin_port, or set workers: 1")
         return self
 
     @field_validator("nan_policy", mode="before")

@@ -55,6 +55,8 @@ def resolve(section: S, name: str, flags: Mapping[str, Any], environment: Mappin
         fault = first_fault(error, kind)
         key = fault.location[0] if fault.location else ""
         source = given[key][0] if key in given else f"staytrue.yaml {'.'.join([name, *fault.location[:1]])}"
+        if not fault.location and given:  # of settings that do not go together, any of these may be the one
+            source += f" with {', '.join(whose for whose, _ in given.values())}"
         where = ".".join([source, *fault.location[1:]])
         raise InvalidConfig(where, fault.problem, expected=fault.expected, got=fault.got, hint=fault.hint) from error
 

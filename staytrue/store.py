@@ -22,6 +22,7 @@ from staytrue import bundle as bundles
 from staytrue.aliases import Aliases, Change
 from staytrue.errors import Conflict, CorruptData, InvalidInput, NotFound
 from staytrue.making import Making, in_the_making
+from staytrue.nearest import no_model
 from staytrue.records import append_line, read, to_json, utc, write_atomically
 
 if TYPE_CHECKING:
@@ -61,12 +62,14 @@ class Store:
         """Folder of a version.
 
         Raises:
-            NotFound: no such version; says which there are.
+            NotFound: no such model or version; says which there are.
         """
         folder = self._folder(name) / version
         if not _VERSION.fullmatch(version) or not folder.is_dir():
-            there = ", ".join(self.versions(name)) or "none"
-            raise NotFound(f'model "{name}"', f'has no version "{version}"', hint=f"versions: {there}")
+            if not (there := self.versions(name)) and name not in self.models():
+                raise no_model(name, self.models(), self.root)
+            hint = f"versions: {', '.join(there) or 'none'}"
+            raise NotFound(f'model "{name}"', f'has no version "{version}"', hint=hint)
         return folder
 
     def load(self, name: str, version: str) -> Bundle:
@@ -90,8 +93,7 @@ class Store:
         """
         path = self._folder(name) / "aliases.json"
         if not path.exists():
-            there = ", ".join(self.models()) or "none"
-            raise NotFound(f'model "{name}"', f'is not in the store "{self.root}"', hint=f"models: {there}")
+            raise no_model(name, self.models(), self.root)
         return read(Aliases, path)
 
     def journal(self, name: str) -> list[Change]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from staytrue.errors import InvalidInput
 from staytrue.records import shown
-from staytrue.signature import NUMPY
+from staytrue.signature import MISSING_INTEGER, MISSING_TEXT, NUMPY
 from staytrue.texts import check_text
 
 if TYPE_CHECKING:
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 FLOATS = ("FP16", "BF16", "FP32", "FP64")
 POLICY_HINT = "the server's setting nan_policy decides"
+_MISSING = dict.fromkeys(FLOATS, f"for missing values {POLICY_HINT}") | {
+    "BYTES": f'for a missing text send "{MISSING_TEXT}"',
+    "INT64": f"for a missing whole number send {MISSING_INTEGER}",
+}
 WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _TYPES: dict[str, set[type]] = {"BOOL": {bool}, "BYTES": {str}}
 
@@ -117,7 +121,7 @@ def _floats(values: list[Any], datatype: str, where: Where, nan_policy: str) -> 
 
 def _refuse_type(values: list[Any], strange: set[type], datatype: str, where: Where) -> None:
     place, got = next((place, value) for place, value in enumerate(values) if type(value) in strange)
-    hint = f"for missing values {POLICY_HINT}" if got is None and datatype in FLOATS else ""
+    hint = _MISSING.get(datatype, "") if got is None else ""
     raise InvalidInput(where.one(place), expected=datatype, got=kind(got), hint=hint)
 
 

@@ -13,6 +13,10 @@ from monitoring.ingest.pairs import OUTCOMES
 FAULTS = ("overloaded", "deadline_exceeded", "unavailable", "corrupt_data", "internal")
 """Statuses of requests that failed by the server's fault, not the caller's."""
 
+PROTOCOLS = ("rest", "grpc")
+REFUSALS = ("unauthenticated", "permission_denied", "overloaded")
+"""Codes by which a request is refused for its key."""
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -88,6 +92,8 @@ class Computed(Collector):
         cpu = CounterMetricFamily("staytrue_worker_cpu_seconds", "Processor time of a worker.", labels=["worker"])
         text = "Requests that a shadow of a worker did not see, since too many waited for it."
         missed = CounterMetricFamily("staytrue_worker_shadows_dropped", text, labels=["worker"])
+        text, labels = "Requests that a worker refused for their key.", ["worker", "protocol", "code"]
+        refused = CounterMetricFamily("staytrue_worker_callers_refused", text, labels=labels)
         now = self._parts.vitals.clock()
         for worker, beat in self._parts.vitals.heartbeats.items():
             cpu.add_metric([worker], beat.cpu_seconds)
@@ -96,7 +102,11 @@ class Computed(Collector):
             memory.add_metric([worker], beat.resident_bytes)
             ready.add_metric([worker], float(beat.ready))
             missed.add_metric([worker], beat.shadows_dropped)
-        yield from (age, busy, memory, ready, cpu, missed)
+            for protocol in PROTOCOLS:  # each of them from the first scrape on, and no other
+                counts = beat.callers_refused.get(protocol, {})
+                for code in REFUSALS:
+                    refused.add_metric([worker, protocol, code], counts.get(code, 0))
+        yield from (age, busy, memory, ready, cpu, missed, refused)
 
     def _looks(self) -> Iterator[Metric]:
         names = ["model", "version"]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Headers = dict[str, str]
     Send = Callable[[bytes | None], None]
 
+PROTOCOL = "grpc"
 _READ = ("authorization", "x-api-key", "traceparent", "x-request-id", "x-sticky-id")
 
 
@@ -50,13 +51,17 @@ class Guard:
         self._turn = threading.Lock()
         self._waiting: list[Callable[[], None]] = []
 
-    def admit(self, headers: Headers, scope: Scope) -> None:
+    def admit(self, headers: Headers, scope: Scope, context: Context) -> None:
         """Let a caller in.
 
         Raises:
             StaytrueError: no key, one that is unknown, lacks the scope, or asks too often.
         """
-        self._access.admit(secret_of(headers.get("authorization"), headers.get("x-api-key")), scope, time.monotonic())
+        try:
+            self._access.admit(_secret_of(headers), scope, time.monotonic())
+        except StaytrueError as error:
+            self._access.denials.note(PROTOCOL, error, context.peer() or "")
+            raise
 
     def check(self, context: Context, scope: Scope) -> None:
         """Refuse who may not open a call, before it has a place; nothing is taken from a rate.
@@ -64,18 +69,26 @@ class Guard:
         Raises:
             StaytrueError: no key, one that is unknown, or lacks the scope.
         """
-        headers = headers_of(context)
-        self._access.check(secret_of(headers.get("authorization"), headers.get("x-api-key")), scope, time.monotonic())
+        try:
+            self._access.check(_secret_of(headers_of(context)), scope, time.monotonic())
+        except StaytrueError as error:
+            self._access.denials.note(PROTOCOL, error, context.peer() or "")
+            raise
 
-    def stranger(self, metadata: Iterable[tuple[str, str | bytes]]) -> Refusal | None:
-        """How a call is refused that comes without a known key; None where it is not. Scopes and rates come later."""
+    def stranger(self, metadata: Iterable[tuple[str, str | bytes]], peer: Callable[[], bytes]) -> Refusal | None:
+        """How a call is refused that comes without a known key; None where it is not. Scopes and rates come later.
+
+        Args:
+            metadata: of the call.
+            peer: says whose it is.
+        """
         if self._access.everybody:
             return None
         headers = {key: str(value) for key, value in metadata if key in _READ}
         try:
-            secret = secret_of(headers.get("authorization"), headers.get("x-api-key"))
-            self._access.check(secret, None, time.monotonic())
+            self._access.check(_secret_of(headers), None, time.monotonic())
         except StaytrueError as error:
+            self._access.denials.note(PROTOCOL, error, peer().decode(errors="replace"))
             return refusal_of(error)
         return None
 
@@ -132,7 +145,7 @@ class Guard:
 
         def translate(data: bytes, context: Context) -> bytes:
             if scope is not None:
-                self.admit(headers_of(context), scope)
+                self.admit(headers_of(context), scope, context)
             return call(codec.message(kind, data)).SerializeToString()
 
         return self.unary(translate)
@@ -166,6 +179,10 @@ class Bounded:
 def headers_of(context: Context) -> Headers:
     """The metadata that means something here."""
     return {key: str(value) for key, value in context.invocation_metadata() or () if key in _READ}
+
+
+def _secret_of(headers: Headers) -> str | None:
+    return secret_of(headers.get("authorization"), headers.get("x-api-key"))
 
 
 def refusal_of(error: Exception) -> Refusal:

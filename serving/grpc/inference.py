@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from serving.calls import Request, Written, request_id_of, trace_id_of
 from serving.grpc import codec
-from serving.grpc.guard import headers_of
+from serving.grpc.guard import PROTOCOL, headers_of
 from serving.proto import open_inference_grpc_pb2 as proto
 from staytrue.errors import Cancelled, DeadlineExceeded, Overloaded, StaytrueError, TooLarge
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from staytrue.server import ServingSection
     from staytrue.tensors import Answer, Parsed
 
-PROTOCOL = "grpc"
 SMALL_BYTES = 64 * 1024
 """Messages up to here are not counted: of those ``max_concurrency`` is bound enough."""
 _FAR_SECONDS = 1e9
@@ -61,7 +60,7 @@ class Inference:
     def infer(self, data: bytes, context: Context) -> bytes:
         """``ModelInfer``."""
         headers = headers_of(context)
-        self._guard.admit(headers, "predict")
+        self._guard.admit(headers, "predict", context)
         answer: bytes = self.ask(data, headers, context, open_query).body
         return answer
 
@@ -72,7 +71,7 @@ class Inference:
             StaytrueError: it was refused before it became a request.
         """
         headers = headers_of(context)
-        self._guard.admit(headers, "predict")
+        self._guard.admit(headers, "predict", context)
         request = self._request(data, headers, context, open_query)
         call = self._dataplane.submit(request, done)
         if call.outcome is None:

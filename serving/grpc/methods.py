@@ -93,7 +93,7 @@ class Methods:
         told = proto.ModelStreamInferResponse()
         try:
             headers = headers_of(context)
-            self._guard.admit(headers, "predict")
+            self._guard.admit(headers, "predict", context)
             answer = self._inference.ask(data, headers, context, _open_streamed(told)).body
             told.infer_response.ParseFromString(answer)
         except Exception as error:  # noqa: BLE001 - told by refusal_of

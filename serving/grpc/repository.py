@@ -11,6 +11,7 @@ from serving.grpc import codec
 from serving.grpc.guard import Bounded, headers_of
 from serving.proto import open_inference_grpc_pb2 as proto
 from staytrue.errors import Unsupported
+from staytrue.server import REACHES_ONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,10 +95,10 @@ class Repository:
         """All that is done here is for who may see metrics, a model's figures for who may ask it."""
         headers = headers_of(context)
         if not data:
-            self._guard.admit(headers, "metrics")
+            self._guard.admit(headers, "metrics", context)
         else:
             request = codec.message(proto.ModelStatisticsRequest, data)
-            self._guard.admit(headers, "predict" if request.name else "metrics")
+            self._guard.admit(headers, "predict" if request.name else "metrics", context)
         return self.statistics(codec.message(proto.ModelStatisticsRequest, data)).SerializeToString()
 
     def _changes(
@@ -140,5 +141,4 @@ def _refuse(name: str) -> bytes:
 
 
 def _reaches_one(name: str) -> bytes:
-    problem = "reaches one process: models cannot be loaded by hand with several workers"
-    raise Unsupported(name, problem, hint="promote a version: all workers follow the aliases")
+    raise Unsupported(name, REACHES_ONE, hint="promote a version: all workers follow the aliases")

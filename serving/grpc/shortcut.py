@@ -90,7 +90,7 @@ class Threads(ThreadPoolExecutor):
             return super().submit(fn, *args, **kwargs)
         way, event, state, behavior, _, *coders = args
         keyed = behavior in self._keyed
-        if keyed and (refusal := self._guard.stranger(event.invocation_metadata)) is not None:
+        if keyed and (refusal := self._guard.stranger(event.invocation_metadata, event.call.peer)) is not None:
             refuse(self._guard, event, state, refusal)
             return _NOBODY
         waiting = self._waiting if keyed else self._strangers

@@ -67,7 +67,7 @@ def handlers(inference: Inference, guard: Guard, limit: int) -> dict[str, grpc.R
 
     def predict(data: bytes, context: Context) -> bytes:
         headers = headers_of(context)
-        guard.admit(headers, "predict")
+        guard.admit(headers, "predict", context)
         written = inference.ask(data, headers, context, lambda message: open_query(message, limit))
         context.set_trailing_metadata(((EVENT_KEY, written.event_id),))
         answer: bytes = written.body

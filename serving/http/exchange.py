@@ -72,6 +72,11 @@ class Exchange:
         value = self.headers.get(name)
         return default if value is None else value.decode("latin-1")
 
+    def peer(self) -> str:
+        """Address and port at the other end of the connection; empty once that has gone."""
+        at = None if self.to.transport is None else self.to.transport.get_extra_info("peername")
+        return f"{at[0]}:{at[1]}" if isinstance(at, tuple) else ""
+
     def cancel(self) -> None:
         """The caller has hung up; whoever works on its answer is told, once."""
         self.cancelled = True

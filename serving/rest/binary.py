@@ -13,7 +13,7 @@ import msgspec
 
 from serving.rest import fast
 from serving.rest.spans import Unusual
-from staytrue.bodies import Tail, parsed
+from staytrue.bodies import SIZE, Tail, parsed
 from staytrue.errors import InvalidInput
 from staytrue.raw import WIDTHS, decoded, from_raw, plain
 from staytrue.signature import check_shape
@@ -27,6 +27,7 @@ HEADER = "Inference-Header-Content-Length"
 """Says how many bytes of a body, of the request or of the answer, are JSON."""
 
 _MOST_DIGITS = 20
+_MEANING = "it is the length of the JSON alone, in bytes"
 
 
 class _Place(msgspec.Struct, forbid_unknown_fields=True):
@@ -62,11 +63,35 @@ def parse(body: bytes, header_length: str, nan_policy: str, signature: Signature
     length = _length(header_length)
     if not 0 <= length <= len(body):
         expected = f"a whole number up to the body's length, {len(body)}"
-        raise InvalidInput(f"header {HEADER}", expected=expected, got=repr(header_length)[:40])
+        raise InvalidInput(f"header {HEADER}", expected=expected, got=repr(header_length)[:40], hint=_MEANING)
     if length == 0:
         return _alone(body, signature)
     head, tail = body[:length], memoryview(body)[length:]
-    return _quick(head, tail) or parsed(from_json(head, spot=True), nan_policy, Tail(tail))
+    quick = _quick(head, tail)
+    if quick is not None:
+        return quick
+    try:
+        told = from_json(head, spot=True)
+    except InvalidInput as error:
+        said = f"header {HEADER} says that {length} of the {len(body)} bytes are JSON: {_MEANING}"
+        raise _with_hint(error, said) from error
+    return parsed(told, nan_policy, Tail(tail))
+
+
+def headless(error: InvalidInput, body: bytes) -> InvalidInput:
+    """What tells of a body without the header, where tensors seem to stand behind its JSON.
+
+    Args:
+        error: that reading it as JSON alone came to.
+        body: that was read.
+    """
+    behind = f'"{SIZE}"'.encode() in body
+    return _with_hint(error, f"tensors behind JSON need header {HEADER}: {_MEANING}") if behind else error
+
+
+def _with_hint(error: InvalidInput, hint: str) -> InvalidInput:
+    hint = f"{error.hint}; {hint}" if error.hint else hint
+    return InvalidInput(error.where, error.problem, expected=error.expected, got=error.got, hint=hint)
 
 
 def slow(body: bytes, header_length: str, most: int) -> bool:

@@ -45,7 +45,14 @@ def v2(exchange: Exchange, policy: str) -> Dialect:
     write = partial(codec.write, nan_policy=policy)
     length = exchange.headers.get(HEADER_LENGTH)
     if length is None:
-        return Dialect(lambda _, body: codec.parse(body, policy), write, form=form_of)
+
+        def read(_: Bundle, body: bytes) -> Parsed:
+            try:
+                return codec.parse(body, policy)
+            except InvalidInput as error:
+                raise binary.headless(error, body) from error
+
+        return Dialect(read, write, form=form_of)
     said = length.decode("latin-1")
     return Dialect(
         lambda bundle, body: binary.parse(body, said, policy, bundle.signature),

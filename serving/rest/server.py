@@ -118,7 +118,11 @@ class Rest:
             None if authorization is None else authorization.decode("latin-1"),
             None if key is None else key.decode("latin-1"),
         )
-        self.access.admit(secret, scope, time.monotonic())
+        try:
+            self.access.admit(secret, scope, time.monotonic())
+        except StaytrueError as error:
+            self.access.denials.note(PROTOCOL, error, exchange.peer())
+            raise
 
     def infer(self, exchange: Exchange, found: Inference) -> None:
         """Submit an inference; its answer is sent when it is there."""

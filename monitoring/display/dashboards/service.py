@@ -167,6 +167,14 @@ _REQUESTS = Section(
                 ),
             ),
         ),
+        Lines(
+            id=17,
+            title="Refused for their key",
+            description="Requests a second without a known key (`unauthenticated`), without its scope "
+            "(`permission_denied`) or beyond its rate (`overloaded`). They are in no other figure.",
+            unit="reqps",
+            queries=(Query(_rate("staytrue_worker_callers_refused_total", "code"), "{{code}}"),),
+        ),
     ),
 )
 

@@ -227,7 +227,19 @@ def test_reports_are_listed_and_served_in_an_origin_of_their_own(rig: Rig, clien
 def test_metrics_tell_what_was_collected_found_and_done(rig: Rig, client: Client) -> None:
     rig.script.drift, rig.script.quality = {2: 0.5, 3: 1.5, 4: 2.5}, {4: 0.7}
     rig.events.append(
-        [encode(Heartbeat(worker="w", time=rig.now - 3, ready=True, in_flight=2, resident_bytes=9, shadows_dropped=4))]
+        [
+            encode(
+                Heartbeat(
+                    worker="w",
+                    time=rig.now - 3,
+                    ready=True,
+                    in_flight=2,
+                    resident_bytes=9,
+                    shadows_dropped=4,
+                    callers_refused={"rest": {"overloaded": 5, "st_secret": 6}, "st_secret": {"overloaded": 7}},
+                )
+            )
+        ]
     )
     rig.log(rig.event(rig.start, status="invalid_input"))
     rig.live(0, 4)
@@ -248,6 +260,8 @@ def test_metrics_tell_what_was_collected_found_and_done(rig: Rig, client: Client
         'staytrue_worker_resident_bytes{worker="w"} 9.0',
         'staytrue_worker_shadows_dropped_total{worker="w"} 4.0',
         'staytrue_worker_ready{worker="w"} 1.0',
+        'staytrue_worker_callers_refused_total{code="overloaded",protocol="rest",worker="w"} 5.0',
+        'staytrue_worker_callers_refused_total{code="unauthenticated",protocol="grpc",worker="w"} 0.0',
         'staytrue_drift_evidence_ratio{detector="fake",feature="x",model="toy",version="1"} 2.5',
         'staytrue_quality_value{model="toy",version="1"} 2.0',
         'staytrue_quality_baseline{model="toy",version="1"} 1.0',
@@ -258,6 +272,7 @@ def test_metrics_tell_what_was_collected_found_and_done(rig: Rig, client: Client
         'staytrue_request_seconds_count{model="toy"} 10.0',
     ):
         assert _number(line) in [_number(found) for found in text.splitlines()], line
+    assert "st_secret" not in text
 
 
 def _number(line: str) -> tuple[str, float] | str:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import struct
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.rest import binary
+from serving.http.exchange import Exchange
+from serving.rest import binary, dialects
 from staytrue.errors import InvalidInput
 from staytrue.raw import to_raw
 from staytrue.signature import NUMPY, Signature, TensorSpec
@@ -130,6 +131,41 @@ def test_what_lies_about_its_bytes_is_refused(head: Any, tail: bytes, said: str)
 def test_a_length_that_is_none_is_refused(length: str) -> None:
     with pytest.raises(InvalidInput, match="header Inference-Header-Content-Length: expected a whole number up to"):
         read({"inputs": [tensor("a", 8)]}, FLOATS, length)
+
+
+MEANING = "it is the length of the JSON alone, in bytes"
+
+
+@pytest.mark.parametrize("length", ["99999", "many"])
+def test_a_length_that_is_none_is_told_with_the_header_and_what_it_has_to_be(length: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        read({"inputs": [tensor("a", 8)]}, FLOATS, length)
+    assert str(caught.value).startswith("header Inference-Header-Content-Length: expected a whole number up to")
+    assert str(caught.value).endswith(f", got '{length}'; {MEANING}")
+
+
+@pytest.mark.parametrize("off", [-3, 3])
+def test_a_length_that_cuts_the_json_or_the_tensors_is_told_as_what_it_is(off: int) -> None:
+    head = json.dumps({"inputs": [tensor("a", 8)]}).encode()
+    with pytest.raises(InvalidInput) as caught:
+        read(head, FLOATS, str(len(head) + off))
+    said = (
+        f"; header Inference-Header-Content-Length says that {len(head) + off} of the {len(head) + 8} bytes are JSON: "
+    )
+    assert "is not JSON: " in str(caught.value)
+    assert str(caught.value).endswith(said + MEANING)
+
+
+@pytest.mark.parametrize("tail", [FLOATS, b""])
+def test_without_the_header_tensors_behind_json_are_told_to_need_it(tail: bytes) -> None:
+    exchange = Exchange(cast("Any", None), headers={})
+    body = json.dumps({"inputs": [tensor("a", 8)]}).encode() + tail
+    with pytest.raises(InvalidInput) as caught:
+        dialects.v2(exchange, "reject").read(cast("Any", None), body)
+    assert str(caught.value).endswith(f"; tensors behind JSON need header Inference-Header-Content-Length: {MEANING}")
+    with pytest.raises(InvalidInput) as caught:
+        dialects.v2(exchange, "reject").read(cast("Any", None), b"{")
+    assert "header" not in str(caught.value)
 
 
 def test_without_json_the_body_is_the_models_one_input() -> None:

@@ -91,6 +91,17 @@ REFUSED: list[tuple[str, bytes, str]] = [
     ("beyond bfloat16", body(datatype="BF16", data=[3.4e38, 1]), "expected finite BF16"),
     ("float beyond range", body(data=[1e300, 0]), "expected finite FP32"),
     ("number in text", body(datatype="BYTES", data=["a", 1]), r"data\[1\]: expected BYTES, got a number"),
+    ("null for a text", body(datatype="BYTES", data=["a", None]), r'got nothing \(null\); for a missing text send ""'),
+    (
+        "null for a whole number",
+        body(datatype="INT64", data=[None, 1]),
+        r"\(null\); .* whole number send -9223372036854775808",
+    ),
+    (
+        "null for true or false",
+        body(datatype="BOOL", data=[None, True]),
+        r"data\[0\]: expected BOOL, got nothing \(null\)$",
+    ),
     ("null", body(data=[None, 1]), r"data\[0\]: expected FP32, got nothing \(null\); for missing values .*nan_policy"),
     ("parameters no object", b'{"parameters": 1, "inputs": [{}]}', r'body "parameters"'),
     ("id no text", b'{"id": 5, "inputs": [{}]}', r'body "id"'),

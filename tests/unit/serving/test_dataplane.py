@@ -15,6 +15,7 @@ from serving import endings
 from serving.calls import Call, Request, Written
 from serving.contract import Contract
 from serving.dataplane import Dataplane
+from serving.denials import Denials
 from serving.endings import nothing
 from serving.heartbeat import Pulse
 from serving.registry import Registry
@@ -297,7 +298,7 @@ def test_what_a_shadow_that_falls_behind_does_not_see_is_counted(
     assert [house.ask(2.0).told() for _ in range(3)] == [[4.0]] * 3
     assert [event.role for event in house.events()] == ["champion"] * 3
     assert house.dataplane.shadows_dropped == 3
-    assert Pulse(house.dataplane, "w").beat().shadows_dropped == 3
+    assert Pulse(house.dataplane, "w", Denials()).beat().shadows_dropped == 3
 
 
 def test_what_cannot_be_read_leaves_an_event_and_the_next_is_answered(make: Callable[..., House]) -> None:

@@ -298,16 +298,21 @@ def test_certificates_that_cannot_be_used_end_the_start(house: House, tmp_path: 
     paper = Paper(tmp_path, "ours")
     (one, key), (_, other_key) = paper.issue("one"), paper.issue("other")
     (tmp_path / "empty").write_bytes(b"")
-    for certificate, its_key, ca in (
-        (one, other_key, None),
-        (tmp_path / "missing", key, None),
-        (one, tmp_path / "empty", None),
-        (one, key, tmp_path / "empty"),
+    for certificate, its_key, ca, said in (
+        (
+            one,
+            other_key,
+            None,
+            "serving.tls_key .*other.key: expected the key of serving.tls_certificate .*one.crt, got",
+        ),
+        (tmp_path / "missing", key, None, "serving.tls_certificate .*missing: cannot be read: No such file"),
+        (one, tmp_path / "empty", None, "serving.tls_key .*empty: expected a private key in PEM, .*, got nothing"),
+        (one, key, tmp_path / "empty", "serving.tls_client_ca .*empty: expected certificates in PEM, .*, got nothing"),
     ):
         wrong = {"tls_certificate": certificate, "tls_key": its_key, "tls_client_ca": ca}
         settings = house.settings.model_copy(update=wrong)
         with (
             listen("127.0.0.1", 0, insecure=False) as reserved,
-            pytest.raises(InvalidConfig, match="tls_certificate, tls_key or tls_client_ca: cannot be used"),
+            pytest.raises(InvalidConfig, match=said),
         ):
             Grpc(house.dataplane, settings, Access.open()).start(reserved)

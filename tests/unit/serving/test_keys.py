@@ -202,7 +202,7 @@ keys:
     ("text", "said"),
     [
         ("", "keys F: expected one key `keys` with a list, got nothing"),
-        ("keys", "keys F: expected one key `keys` with a list, got a str of length 4"),
+        ("keys", "keys F: expected one key `keys` with a list, got a text of length 4; docs/access.md shows its form"),
         ("keys: {}", "keys F: expected one key `keys` with a list"),
         ("keys: []\nmore: 1", "keys F: expected one key `keys` with a list"),
         ("keys: []\nkeys: []", "keys F:2: a field stands there twice"),
@@ -219,6 +219,10 @@ keys:
         (f"keys:\n- {{name: a, sha256: '{HASH}'}}", "keys F:2 keys.0.scopes: expected a list of some of predict, admi"),
         (f"keys:\n- {{name: a, sha256: '{HASH}', scopes: []}}", "keys F:2 keys.0.scopes: expected a list"),
         (f"keys:\n- {{name: a, sha256: '{HASH}', scopes: predict}}", "keys F:2 keys.0.scopes: expected a list"),
+        (f"keys:\n- {{name: a, sha256: '{HASH}', scopes: [predikt]}}", "or one twice; did you mean 'predict'?"),
+        (f"keys:\n- {{name: a, sha265: '{HASH}', scopes: [predict]}}", "got another field; did you mean 'sha256'?"),
+        (f"keys:\n- {{name: a, sha256: '{HASH}', scopes: predict}}", "got a text of length 7"),
+        ("keys: [", "keys F:1: is not YAML: expected the node content, but found '<stream end>'; docs/access.md shows"),
         (f"keys:\n- {{name: a, sha256: '{HASH}', scopes: [predict, predict]}}", "got one that is none, or one twice"),
         (f"keys:\n- {{{KEY}, burst: 2}}", "keys F:2 keys.0.requests_per_second: expected a number from 0.001"),
         (f"keys:\n- {{{KEY}, requests_per_second: yes}}", "keys.0.requests_per_second: expected a number"),
@@ -235,7 +239,7 @@ keys:
         ("keys: []\x00", "keys F: is not YAML: holds what no text may"),
         ("x" * (keyring.LARGEST_FILE + 1), f"keys F: expected at most {keyring.LARGEST_FILE} bytes, got more"),
     ],
-    ids=range(30),
+    ids=range(34),
 )
 def test_a_file_that_is_no_keys_file_is_refused_with_line_and_reason(folder: Path, text: str, said: str) -> None:
     (folder / "keys.yaml").write_text(text)

@@ -125,7 +125,7 @@ def test_keys_and_certificates_are_shown_over_both_protocols(
             "a key that is not known here",
         ),
         ({"ca": "ours.pem", "certificate": "caller.crt", "certificate_key": "caller.key"}, ["--model", "tiny"], "KEY"),
-        ({"ca": "none.pem"}, [], "--ca, --certificate or --certificate-key: cannot be used: No such file"),
+        ({"ca": "none.pem"}, [], "none.pem: cannot be read: No such file"),
     ],
 )
 def test_what_does_not_fit_is_not_ready(

@@ -226,7 +226,7 @@ def test_readiness_ends_when_draining_begins(house: House) -> None:
 
 def test_heartbeat_tells_the_workers_state(house: House) -> None:
     house.client.post(INFER, json=request())
-    house.dataplane.beat(Pulse(house.dataplane, "w").beat())
+    house.dataplane.beat(Pulse(house.dataplane, "w", house.access.denials).beat())
     entries = [decode(payload) for batch in Reader(house.log, "r").batches() for payload in batch.payloads]
     beat = entries[-1]
     assert isinstance(beat, Heartbeat)

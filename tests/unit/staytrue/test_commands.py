@@ -97,14 +97,20 @@ def test_verify_tells_of_a_changed_byte(store: Store, capsys: pytest.CaptureFixt
     ("arguments", "text"),
     [
         (["promote", "tiny", "9", "--reason", "x"], 'has no version "9"; versions: 1, 2'),
-        (["promote", "tinny", "1", "--reason", "x"], 'has no version "1"; versions: none'),
+        (["promote", "tinny", "1", "--reason", "x"], "models: tiny; did you mean 'tiny'?"),
         (["rollback", "tiny", "--reason", "x"], "no champion before"),
         (["canary", "tiny", "2", "--share", "1", "--reason", "x"], "above 0 and below 1, got 1"),
         (["canary", "tiny", "1", "--share", "0.1", "--reason", "x"], "version 1 is the champion"),
         (["canary", "tiny", "--end", "--reason", "x"], "has no canary; canaries: none"),
         (["shadow", "tiny", "9", "--reason", "x"], 'has no version "9"; versions: 1, 2'),
         (["shadow", "tiny", "--end", "--reason", "x"], "has no shadow"),
-        (["verify", "tinny"], "models: tiny"),
+        (["verify", "tinny"], "models: tiny; did you mean 'tiny'?"),
+        (["canary", "tinny", "1", "--share", "0.1", "--reason", "x"], "models: tiny; did you mean 'tiny'?"),
+        (["canary", "tinny", "--share", "0.1", "--reason", "x"], "models: tiny; did you mean 'tiny'?"),
+        (["canary", "tinny", "--end", "--reason", "x"], "models: tiny; did you mean 'tiny'?"),
+        (["shadow", "TINNY", "1", "--reason", "x"], "models: tiny; did you mean 'tiny'?"),
+        (["shadow", "other", "--end", "--reason", "x"], "models: tiny"),
+        (["rollback", "tinny", "--reason", "x"], "is not in the store"),
     ],
 )
 def test_what_cannot_be_done_is_explained_without_a_traceback(

@@ -13,6 +13,7 @@ from staytrue.faults import annotation_at, first_fault, known_keys
 from staytrue.project import Project
 from staytrue.section import Section
 from staytrue.sections import Feature, GateSection, MonitoringSection, RetrainingSection
+from staytrue.server import ServingSection
 from staytrue.settings import resolve
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ FAULTS = {
     ),
     "optional field": (
         GOOD + "retraining:\n  recency_half_life_days: -1\n",
-        r":9 retraining\.recency_half_life_days: input should be greater than 0, got -1",
+        r":9 retraining\.recency_half_life_days: expected a number > 0 or nothing, got -1; meaning: a row",
     ),
     "target among the features": (
         GOOD + "    y: {kind: numeric}\n",
@@ -55,12 +56,85 @@ FAULTS = {
     "key twice": (GOOD + "split: {}\nsplit: {}\n", r":9: key 'split' stands there twice"),
     "key twice in a list": (GOOD + HOOK + "      url: http://y\n", r":12: key 'url' stands there twice"),
     "no text key": (GOOD + "[a, b]: 1\n", "is not YAML"),
-    "number for a name": (GOOD + "    1: numeric\n", r":8 data\.features\.1\.\[key\]: input should be a valid string"),
-    "no key at all": (GOOD + "1: x\n", "keys should be strings"),
+    "number for a name": (
+        GOOD + "    1: numeric\n",
+        r":8 data\.features\.1: expected text for a name, got 1; write it in quotes",
+    ),
+    "no key at all": (GOOD + "1: x\n", ":8 1: expected text for a name, got 1; write it in quotes"),
     "two documents": (GOOD + "---\n" + GOOD, "is not YAML"),
     "deep": ("a: " + "[" * 5000, "nested too deeply"),
     "control characters": (GOOD + "x: \x07\n", "is not YAML"),
 }
+
+WORDS = {
+    "mapping for a number": ("serving: {port: {a: 1, b: 2}}", "got a mapping with the keys a, b; meaning: 0: any free"),
+    "empty mapping": ("serving: {port: {}}", "expected a whole number ≥ 0, ≤ 65535, got an empty mapping"),
+    "list for a section": (
+        "split: [1, 2]",
+        "split: expected a mapping, got a list of 2; its keys: block_days, validat",
+    ),
+    "nothing for a section": (
+        "split:",
+        "split: expected a mapping, got nothing; its keys: block_days, validation, test",
+    ),
+    "text for a list": ("serving: {models: bikes}", "models: expected a list of text, got 'bikes'; meaning: names to"),
+    "empty list": ("export: {formats: []}", "list of 'onnx', 'torchscript', 'mar', at least 1, got an empty list"),
+    "truth for a number": ("serving: {grpc_port: 1.5}", "expected a whole number ≥ 0, ≤ 65535 or nothing, got 1.5"),
+    "word for truth": ("serving: {insecure: maybe}", "expected true or false, got 'maybe'; meaning: listen beyond loo"),
+    "truth for a path": ("store: true", "store: expected a path, got true; meaning: folder of the model store"),
+    "word near another": ("serving: {nan_policy: strng}", "got 'strng'; did you mean 'string'?"),
+    "word of a list": (
+        "export: {formats: [onxx]}",
+        "formats.0: expected one of 'onnx', 'torchscript', 'mar', got 'onxx'",
+    ),
+    "odd list": (
+        "data: [1]",
+        "data: expected a mapping, got a list of 1; its keys: source, query, time, target, features",
+    ),
+    "certificate alone": (
+        "serving: {tls_certificate: a.pem}",
+        "8 serving: expected tls_key beside tls_certificate, got nothing; set both, or neither for no TLS",
+    ),
+    "key alone": ("serving: {tls_key: a.key}", "expected tls_certificate beside tls_key, got nothing; set both"),
+    "authority alone": (
+        "serving: {tls_client_ca: a}",
+        "expected tls_certificate and tls_key beside tls_client_ca, got",
+    ),
+    "admin port": (
+        "serving: {workers: 2, admin_port: 0}",
+        "8 serving: admin_port reaches one process: models cannot be loaded by hand with several workers; remove adm",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "said"), WORDS.values(), ids=WORDS)
+def test_a_wrong_value_is_told_in_words_of_the_file_and_not_of_a_library(tmp_path: Path, text: str, said: str) -> None:
+    good = GOOD if not text.startswith("data") else "name: bikes\n"
+    (tmp_path / "staytrue.yaml").write_text(f"{good}{text}\n", encoding="utf-8")
+    with pytest.raises(InvalidConfig) as caught:
+        projects.load(tmp_path / "staytrue.yaml")
+    told = str(caught.value)
+    assert said in told
+    assert not any(word in told for word in ("{", "None", "True", "input should", "valid "))
+
+
+def test_a_fault_of_settings_that_do_not_go_together_repeats_none_of_the_others() -> None:
+    with pytest.raises(InvalidConfig) as caught:
+        resolve(ServingSection(), "serving", {"workers": 2, "admin_port": 0}, {})
+    assert str(caught.value).endswith("with several workers; remove admin_port, or set workers: 1")
+
+
+def test_a_name_says_of_which_form_it_is() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Project.model_validate({"name": "a/b"})
+    fault = first_fault(caught.value, Project)
+    assert fault.expected.startswith("text of the form ^[A-Za-z0-9_-]")
+    assert (fault.got, fault.hint) == ("'a/b'", "meaning: name of the model, in addresses and metrics")
+
+
+def test_a_setting_without_a_meaning_has_no_hint() -> None:
+    with pytest.raises(InvalidConfig, match=r"low: expected a whole number, got 'x'$"):
+        resolve(Pair(), "pair", {"low": "x"}, {})
 
 
 @pytest.mark.parametrize("case", FAULTS.values(), ids=FAULTS)
@@ -131,13 +205,15 @@ class Pair(Section):
 
 
 def test_a_fault_of_the_whole_section_names_the_section() -> None:
-    with pytest.raises(InvalidConfig, match=r"^staytrue\.yaml pair: low is above high"):
+    with pytest.raises(InvalidConfig, match=r"^staytrue\.yaml pair with --low: low is above high$"):
         resolve(Pair(), "pair", {"low": 5}, {})
 
 
 def test_a_fault_of_an_inner_key_names_it() -> None:
     environment = {"STAYTRUE_RETRAINING_GATE": '{"confidence": 2}'}
-    with pytest.raises(InvalidConfig, match=r"environment STAYTRUE_RETRAINING_GATE\.confidence: input should be less"):
+    with pytest.raises(
+        InvalidConfig, match=r"environment STAYTRUE_RETRAINING_GATE\.confidence: expected a number > 0, < 1, got 2"
+    ):
         resolve(RetrainingSection(), "retraining", {}, environment)
 
 

@@ -56,9 +56,12 @@ WRONG = {
         r"data\.features\.a: kind image cannot be sent as BYTES",
     ),
     "missing": (GOOD.replace("  target: y\n", ""), r"data\.target: is missing, expected column to predict"),
-    "kind": (GOOD.replace("numeric", "number"), r":7 data\.features\.a\.kind: .*'numeric', 'category' or 'image'"),
+    "kind": (
+        GOOD.replace("numeric", "number"),
+        r":7 data\.features\.a\.kind: .*'numeric', 'category', 'image', got 'number'; did you mean 'numeric'",
+    ),
     "not yaml": (GOOD + "a: [1\n", r":\d+: is not YAML"),
-    "a list": ("- 1\n", "expected a mapping of sections, got list"),
+    "a list": ("- 1\n", "expected a mapping of sections, got a list of 1; `staytrue init"),
     "empty": ("", "expected a mapping of sections"),
     "bad name": (GOOD.replace("bikes", "a/b"), r":1 name: .*got 'a/b'"),
 }

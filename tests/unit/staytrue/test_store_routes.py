@@ -66,7 +66,7 @@ CHANGES: list[tuple[Callable[[Store], Any], type[Exception], str]] = [
         "version 2 takes 0.5 of the traffic already",
     ),
     (lambda store: store.set_canary("tiny", "9", 0.1, reason="r"), NotFound, "versions: 1, 2, 3, 4, 5"),
-    (lambda store: store.set_canary("tinny", "1", 0.1, reason="r"), NotFound, "versions: none"),
+    (lambda store: store.set_canary("tinny", "1", 0.1, reason="r"), NotFound, "models: tiny"),
     (lambda store: store.set_canary("tiny", "3", 0.1, reason=" "), InvalidInput, "needs a reason"),
     (lambda store: store.set_canary("tiny", "3", 0.1, reason="r", expected="7"), Conflict, "expected 7, got 1"),
     (lambda store: store.clear_canary("tiny", "3", reason="r"), Conflict, "version 3 is no canary; canaries: 2"),

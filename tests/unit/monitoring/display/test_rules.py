@@ -345,8 +345,8 @@ def test_thresholds_are_set_by_command_and_refused_where_wrong(capsys: pytest.Ca
     assert told.count("staytrue_retrain: 'true'") == 1
     assert "runbook_url: https://r#staytrueserverdown" in told
     wrong = {
-        "error_share=2": "--error-share: input should be less than 1",
-        "down_for=soon": "--down-for: string should match",
+        "error_share=2": "--error-share: expected a number > 0, < 1, got '2'; meaning: share of",
+        "down_for=soon": "--down-for: expected text of the form ",
         "nonsense=1": "--nonsense: unknown setting",
         "retrain=[x": "--set retrain: expected JSON",
         "alone": "--set: expected NAME=VALUE",

@@ -1,0 +1,31 @@
+"""What is said of a name that is not known: which there are, and which was meant."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+from staytrue.errors import NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+
+def meant(said: str, known: Iterable[str]) -> str:
+    """A question for the known name that is nearest; empty where none is near.
+
+    >>> meant("biks", ["bikes", "rentals"]), meant("weather", ["bikes"])
+    ("did you mean 'bikes'?", '')
+    """
+    names = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(said.lower(), names, n=1)
+    return f"did you mean '{names[near[0]]}'?" if near else ""
+
+
+def no_model(name: str, models: list[str], root: Path) -> NotFound:
+    """What tells that a store has no such model."""
+    there = f"models: {', '.join(models)}" if models else "models: none yet, `staytrue export` publishes one"
+    question = meant(name, models)
+    hint = f"{there}; {question}" if question else there
+    return NotFound(f'model "{name}"', f'is not in the store "{root}"', hint=hint)
