@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Union
 
@@ -24,6 +25,8 @@ from staytrue.values import FLOATS, narrowed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+REFUSALS = (msgspec.MsgspecError, struct.error, OverflowError, ValueError, RecursionError, Unusual)
+"""What reading ends with where the other way is to read."""
 SMALL_BYTES = 4096
 """In a body above this, numbers are read by a parser that is quicker and takes longer to begin."""
 _LETTERS = {"BOOL": "?", "FP16": "e", "FP32": "f", "FP64": "d"} | dict(
@@ -98,7 +101,7 @@ def parse(body: bytes) -> Parsed | None:
     """
     try:
         return _small(body) if len(body) <= SMALL_BYTES else _large(body)
-    except (msgspec.MsgspecError, struct.error, OverflowError, ValueError, RecursionError, Unusual):
+    except REFUSALS:
         return None
 
 
@@ -115,37 +118,41 @@ def _small(body: bytes) -> Parsed | None:
 
 
 def plain(body: bytes) -> list[Any] | None:
-    """Inputs with flat data, for :func:`pack`, of a small body that says nothing beside them; None for another."""
-    try:
-        told = _nested(body) if b"[[" in body else _flat(body)
-        if not (told.id is told.parameters is told.outputs is UNSET):
-            return None
-        inputs: list[Any] = told.inputs
-        for item in inputs:
-            if type(item) in _NESTED:
-                _flatten(item)
-    except (msgspec.MsgspecError, RecursionError, Unusual):
+    """Inputs of a small body that says nothing beside them; None for another. Raises one of :data:`REFUSALS` otherwise.
+
+    Each is of a prepared type, has ``name``, ``shape`` and flat ``data``, and :func:`packer_of` knows it.
+    """
+    if b"[[" in body:
+        told = _nested(body)
+        for item in told.inputs:
+            _flatten(item)
+    else:
+        told = _flat(body)
+    inputs: list[Any] = told.inputs
+    return inputs if told.id is told.parameters is told.outputs is UNSET else None
+
+
+def packer_of(item: Any, datatype: str, count: int) -> Callable[..., Any] | None:
+    """What makes so many values of an input one after the other, or raises one of :data:`REFUSALS`.
+
+    Returns:
+        A function that gives numbers as bytes of this machine's order, texts as a list; None for another datatype.
+    """
+    kind = _KINDS[type(item)]
+    if kind.datatype != datatype or not (kind.letter or datatype == "BYTES"):
         return None
-    return inputs
+    return kind.packer(count) if kind.letter else partial(_texts_of, count)
 
 
 def packs(datatype: str) -> bool:
-    """Whether :func:`pack` knows a datatype."""
+    """Whether :func:`packer_of` knows a datatype."""
     return datatype in _LETTERS or datatype == "BYTES"
 
 
-def pack(item: Any, datatype: str, count: int) -> bytes | list[str] | None:
-    """The numbers of an input as bytes of this machine's order, or its texts; None where they are others, or fewer."""
-    kind = _KINDS[type(item)]
-    if kind.datatype != datatype:
-        return None
-    if not kind.letter:
-        texts: list[str] = item.data
-        return texts if len(texts) == count else None
-    try:
-        return (kind.packers.get(count) or kind.packer(count))(*item.data)
-    except (struct.error, OverflowError):
-        return None
+def _texts_of(count: int, *texts: str) -> list[str]:
+    if len(texts) != count:
+        raise Unusual
+    return list(texts)
 
 
 def _large(body: bytes) -> Parsed | None:

@@ -18,7 +18,7 @@ from staytrue.signature import LITTLE_ENDIAN, NUMPY
 from staytrue.values import FLOATS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -66,6 +66,15 @@ class Side(NamedTuple):
         return np.ndarray(shape, self.dtype, b"".join(packed))
 
 
+class _Known(NamedTuple):
+    """How an input of some type and shape is packed."""
+
+    rows: int
+    pack: Callable[..., Packed]
+    texts: int
+    """That it holds."""
+
+
 def form_of(bundle: Bundle) -> Form | None:
     """How a model is asked and answered, where it takes and gives rows of a fixed size."""
     signature = bundle.signature
@@ -81,30 +90,42 @@ class Form:
     def __init__(self, bundle: Bundle, inputs: list[Side], outputs: list[Side]) -> None:
         self.version, self._most = bundle.version, bundle.max_batch
         self._inputs, self._outputs = inputs, outputs
+        self._known: list[dict[tuple[Any, ...], _Known]] = [{} for _ in inputs]
+        """How each input was packed before, by its type and shape; no more of them than rows there may be."""
         self._texts = 1 + _TEXTS * len(inputs)
         self._start = codec.named(bundle.name, bundle.version)
         self._unfit = 0
 
     def read(self, body: bytes) -> tuple[int, list[Packed]] | None:
         """Rows, and the inputs; None for a body to be read the usual way."""
-        items = fast.plain(body)
-        if items is None or len(items) != len(self._inputs):
+        try:
+            items = fast.plain(body)
+            if items is None or len(items) != len(self._inputs) or self._unfit >= MOST_UNFIT:
+                return None
+            rows, texts = 0, self._texts
+            packed: list[Packed] = []
+            for at, item in enumerate(items):
+                known = self._known[at].get((item.name, type(item), *item.shape)) or self._learn(at, item)
+                if known is None or (rows and rows != known.rows):
+                    return None
+                rows = known.rows
+                texts += known.texts
+                packed.append(known.pack(*item.data))
+        except fast.REFUSALS:
             return None
-        rows, texts = 0, self._texts
-        packed: list[Packed] = []
-        for item, side in zip(items, self._inputs, strict=True):
-            shape = item.shape
-            if item.name != side.name or shape[1:] != side.rest or (rows and shape[0] != rows):
-                return None
-            rows = shape[0]
-            data = fast.pack(item, side.datatype, rows * side.values) if 0 < rows <= self._most else None
-            if data is None:
-                return None
-            packed.append(data)
-            texts += len(data) if side.dtype.hasobject else 0
         # More quotation marks than were read: a key is given twice, or one is escaped.
-        fits = body.count(b'"') == 2 * texts and self._unfit < MOST_UNFIT
-        return (rows, packed) if fits else None
+        return (rows, packed) if body.count(b'"') == 2 * texts else None
+
+    def _learn(self, at: int, item: Any) -> _Known | None:
+        side, shape = self._inputs[at], item.shape
+        if item.name != side.name or shape[1:] != side.rest or not 0 < shape[0] <= self._most:
+            return None
+        pack = fast.packer_of(item, side.datatype, shape[0] * side.values)
+        if pack is None:
+            return None
+        known = _Known(shape[0], pack, shape[0] * side.values if side.dtype.hasobject else 0)
+        self._known[at][item.name, type(item), *shape] = known
+        return known
 
     def merged(self, packed: Sequence[list[Packed]], rows: int) -> Mapping[str, NDArray[Any]]:
         """Inputs of several requests as those of one; they cannot be written to."""
@@ -112,10 +133,10 @@ class Form:
 
     def tensors(self, packed: list[Packed], rows: int) -> list[Tensor]:
         """A request's inputs, for its event."""
-        return [
-            Tensor(name=side.name, datatype=side.datatype, shape=[rows, *side.rest], data=data)
-            for side, data in zip(self._inputs, packed, strict=True)
-        ]
+        made = []
+        for side, data in zip(self._inputs, packed, strict=True):
+            made.append(Tensor(name=side.name, datatype=side.datatype, shape=[rows, *side.rest], data=data))
+        return made
 
     def answers(self, outputs: Mapping[str, NDArray[Any]], rows: int) -> Answers | None:
         """What came of a run; None where it is not as the signature says, or holds what JSON has no numbers for."""
@@ -139,23 +160,16 @@ class Answers:
 
     def write(self, event_id: str, at: int, rows: int) -> Sent:
         """The answer to a request."""
-        outputs = [
-            codec.output(
-                codec.opening(side.name, side.datatype, (rows, *side.rest)),
-                orjson.dumps(values[at * side.values : (at + rows) * side.values]),
-            )
-            for side, values, _ in self._told
-        ]
+        outputs = []
+        for side, values, _ in self._told:
+            data = orjson.dumps(values[at * side.values : (at + rows) * side.values])
+            outputs.append(codec.output(codec.opening(side.name, side.datatype, (rows, *side.rest)), data))
         return codec.whole(self._start, event_id, outputs), JSON, b""
 
     def tensors(self, at: int, rows: int) -> list[Tensor]:
         """A request's outputs, for its event."""
-        return [
-            Tensor(
-                name=side.name,
-                datatype=side.datatype,
-                shape=[rows, *side.rest],
-                data=raw[at * side.width : (at + rows) * side.width],
-            )
-            for side, _, raw in self._told
-        ]
+        made = []
+        for side, _, raw in self._told:
+            data = raw[at * side.width : (at + rows) * side.width]
+            made.append(Tensor(name=side.name, datatype=side.datatype, shape=[rows, *side.rest], data=data))
+        return made
