@@ -12,6 +12,7 @@ from serving.batching import Lane
 from serving.calls import Call, Request, hidden
 from serving.description import Description
 from serving.endings import Endings, nothing
+from serving.judge import Judge
 from serving.statistics import Statistics
 from serving.tickets import limits_of
 from staytrue.errors import DeadlineExceeded, Overloaded, StaytrueError
@@ -66,7 +67,8 @@ class Dataplane:
     def attach(self, bundle: Bundle, runtime: Runtime, row_seconds: float) -> Lane:
         """The queue of a version that has just been loaded, and took so long for a row; for the registry."""
         limits = limits_of(self._settings)
-        lane = Lane(bundle.name, runtime, bundle.signature, bundle.max_batch, limits, self._ends.settled)
+        judge = Judge(bundle.name, bundle.version, runtime, bundle.signature)
+        lane = Lane(bundle.name, runtime, bundle.signature, bundle.max_batch, limits, self._ends.settled, judge.told)
         lane.expect(row_seconds)
         with self._turn:
             self._lanes = {other for other in self._lanes if not other.closed} | {lane}
