@@ -90,6 +90,7 @@ class Judge:
                 try:
                     self._runtime.run(example(self._signature))
                     self._sound = True
+                    log.warning("%s version %s refuses callers' inputs; events say why", self._name, self._version)
                 except Exception as error:  # noqa: BLE001 - the error of the run is told
                     self._sound = False
                     log.warning("%s version %s fails on its example too: %r", self._name, self._version, error)

@@ -100,12 +100,17 @@ def test_the_fault_is_ours_where_the_example_fails_too(error: Exception) -> None
     assert isinstance(rig.judge.told(REFUSED), InvalidInput)
 
 
-def test_the_example_is_run_once_a_second_and_a_slow_one_more_seldom() -> None:
+def test_the_example_is_run_and_told_of_once_a_second_and_a_slow_one_more_seldom(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     rig = Rig()
     for _ in range(50):
         rig.judge.told(REFUSED)
         rig.now += 0.1
     assert rig.runtime.runs == 5
+    assert [record.getMessage() for record in caplog.records] == [
+        "tiny version 7 refuses callers' inputs; events say why"
+    ] * 5
     rig.takes, rig.now = 2.0, 200.0
     rig.judge.told(REFUSED)
     rig.now += LASTS_RUNS * rig.takes - 0.1
