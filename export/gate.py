@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import stats
 
+from serving.runtimes.base import RunError
 from serving.runtimes.onnx import OnnxRuntime
 from staytrue.errors import Conflict, CorruptData, InvalidInput
 from staytrue.records import DAY_SECONDS
@@ -52,7 +53,8 @@ def judge(
         rows[name]: [N, 1], or [N, C, H, W] of pictures; truth, times: [N], truth of numbers or of names of classes.
 
     Raises:
-        InvalidInput: no rows, rows, truth and times differ in length, or a truth or a prediction is not finite.
+        InvalidInput: no rows, rows, truth and times differ in length, a version fails on them, or a truth or a
+            prediction is not finite.
         CorruptData: a version has no ONNX artefact, or does not load.
         Conflict: the versions are of different tasks.
     """
@@ -157,7 +159,11 @@ def _predict(store: Store, bundle: Bundle, rows: Mapping[str, NDArray[Any]]) -> 
     parts = []
     for begin in range(0, count, bundle.max_batch):
         part = {key: array[begin : begin + bundle.max_batch] for key, array in rows.items()}
-        parts.append(runtime.run(part)[name].reshape(-1))
+        try:
+            parts.append(runtime.run(part)[name].reshape(-1))
+        except RunError as error:
+            why = str(error).splitlines()[0][:300]
+            raise InvalidInput(f"gate, {model} version {version}", f"fails on rows from {begin} on: {why}") from error
     runtime.close()
     return np.concatenate(parts)
 

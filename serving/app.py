@@ -6,13 +6,15 @@ import asyncio
 import contextlib
 import logging
 import os
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, NoReturn
 
 import uvloop
 
 from serving import allocator
 from serving.access import Access
 from serving.dataplane import Dataplane
+from serving.follower import Follower
 from serving.grpc.server import Grpc
 from serving.heartbeat import Pulse
 from serving.http.server import Limits, Server
@@ -49,7 +51,8 @@ def run(settings: ServingSection, store: Path, ports: Ports, open_writer: Callab
     """
     allocator.restrain()
     access, certificate = Access(settings.keys), Certificate(settings)
-    with maker(settings) as make:
+    ended: list[int] = []
+    with maker(settings) as make, ended_by(lambda number, _: ended.append(number)):
         log.info("models run in %s", make.description)
         writer = open_writer(settings.log, durability=settings.durability, max_bytes=settings.log_max_bytes)
 
@@ -58,14 +61,25 @@ def run(settings: ServingSection, store: Path, ports: Ports, open_writer: Callab
 
         registry = Registry(Store(store), settings.models, make, attach=attach)
         dataplane = Dataplane(registry, writer, settings)
+        follower = Follower(registry, settings.reload_seconds)
         try:
-            registry.refresh()
-            uvloop.run(_serve(dataplane, settings, access, ports, certificate, writer.name))
+            if follower.first(lambda: bool(ended)):
+                uvloop.run(_serve(dataplane, settings, access, ports, certificate, writer.name, ended))
         finally:
+            follower.end()
             dataplane.close()
             registry.close()
             writer.close()
+    if registry.loading():
+        _leave()
     return 0
+
+
+def _leave() -> NoReturn:
+    """End well, at once: a thread that still loads a version would hold up the interpreter, or crash in its end."""
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)
 
 
 async def _serve(
@@ -75,6 +89,7 @@ async def _serve(
     ports: Ports,
     certificate: Certificate,
     worker: str,
+    ended_before: list[int],
 ) -> None:
     ended, drained = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -92,13 +107,11 @@ async def _serve(
         await servers[1].start(ports.admin, certificate.context)
     if ports.grpc is not None:
         rpc.start(ports.grpc, reuse_port=settings.workers > 1, tells=ports.tells)
-    tasks = [
-        asyncio.create_task(_follow(dataplane.registry, settings.reload_seconds)),
-        asyncio.create_task(_tell_alive(ports.pulse)),
-        asyncio.create_task(_renew(certificate)),
-    ]
+    tasks = [asyncio.create_task(each) for each in (_tell_alive(ports.pulse), _renew(certificate))]
     beating = asyncio.create_task(_beat(dataplane, Pulse(dataplane, worker, access.denials), access.denials, drained))
     with ended_by(stop):
+        if ended_before:  # since the last look at it
+            stop()
         _tell(ports, secure=certificate.context is not None)
         await ended.wait()
         log.info("draining")
@@ -136,16 +149,6 @@ def _tell(ports: Ports, *, secure: bool) -> None:
         if bound is not None:
             said = address(bound).replace("http:", "https:") if secure else address(bound)
             print(f"staytrue serve: {name}listening on {said}", flush=True)  # noqa: T201 - callers wait for it
-
-
-async def _follow(registry: Registry, seconds: float) -> None:
-    """Look at the aliases again and again; loading happens beside the loop."""
-    while True:
-        await asyncio.sleep(seconds)
-        try:
-            await asyncio.to_thread(registry.refresh)
-        except Exception:
-            log.exception("looking for new versions failed; what is loaded keeps serving")
 
 
 async def _beat(dataplane: Dataplane, pulse: Pulse, denials: Denials, drained: asyncio.Event) -> None:

@@ -35,6 +35,7 @@ class Lane:
         max_batch: rows that the model was proven for; a model proven for one row is never merged.
         limits: see :class:`Limits`.
         settle: is given each ticket once, done, in groups as they ended, by the thread that ended them, under no lock.
+        judge: what a ticket alone is told of an error of its run.
     """
 
     def __init__(
@@ -45,8 +46,9 @@ class Lane:
         max_batch: int,
         limits: Limits,
         settle: Callable[[Sequence[Any]], None],
+        judge: Callable[[Exception], Exception] = lambda error: error,
     ) -> None:
-        self._name, self._runtime, self._limits, self._settle = name, runtime, limits, settle
+        self._name, self._runtime, self._limits, self._settle, self._judge = name, runtime, limits, settle, judge
         specs = [*signature.inputs, *signature.outputs]
         batched = all(spec.shape[:1] == [-1] for spec in specs)
         self._most = min(limits.batch_rows, max_batch) if batched else 1
@@ -248,8 +250,9 @@ class Lane:
                 if len(group) > 1 and not isinstance(error, Unavailable | DeadlineExceeded | Overloaded):
                     groups += [[ticket] for ticket in group]
                     continue
+                told = self._judge(error) if group[0].state == RUNNING else error  # within the run: it may stall too
                 for ticket in group:
-                    ticket.error = error
+                    ticket.error = told
         self._end(batch)
 
     def _give(self, group: list[Ticket], outputs: dict[str, NDArray[Any]]) -> None:

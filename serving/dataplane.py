@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from serving.calls import Call, Request, hidden
 from serving.description import Description
 from serving.endings import Endings, nothing
+from serving.judge import Judge
+from serving.lobby import Lobby
 from serving.statistics import Statistics
-from serving.tickets import limits_of
+from serving.tickets import expired, limits_of
 from serving.turns import BriefLane, Turns
-from staytrue.errors import DeadlineExceeded, Overloaded, StaytrueError
+from staytrue.errors import DeadlineExceeded, Overloaded, StaytrueError, Unavailable
 from staytrue.events import encode
 from staytrue.records import moment
 
@@ -60,6 +63,7 @@ class Dataplane:
             all_lines=settings.access_log,
         )
         self.turns = Turns(registry, writer, self.statistics, self._ends)
+        self._lobby = Lobby()
         self.draining = False
         self._lanes: set[Lane] = set()
         self._watching = threading.Event()
@@ -68,7 +72,9 @@ class Dataplane:
     def attach(self, bundle: Bundle, runtime: Runtime, row_seconds: float) -> Lane:
         """The queue of a version that has just been loaded, and took so long for a row; for the registry."""
         limits = limits_of(self._settings)
-        lane = BriefLane(bundle.name, runtime, bundle.signature, bundle.max_batch, limits, self._ends.settled)
+        judge = Judge(bundle.name, bundle.version, runtime, bundle.signature)
+        told = self._ends.settled
+        lane = BriefLane(bundle.name, runtime, bundle.signature, bundle.max_batch, limits, told, judge.told)
         lane.expect(row_seconds)
         with self._turn:
             self._lanes = {other for other in self._lanes if not other.closed} | {lane}
@@ -137,7 +143,7 @@ class Dataplane:
             got = f"has {self._settings.max_concurrency} requests in the house, its limit"
             self._fail(call, Overloaded("server", got, hint="try again"))
         elif beside:
-            self.helpers.submit(self._begin, call, wake=True)
+            self._later(self.helpers, self._come, call)
         else:
             self._begin(call, wake=wake)
         return call
@@ -145,7 +151,10 @@ class Dataplane:
     def cancel(self, call: Call, error: StaytrueError) -> None:
         """The caller wants it no more: what still waits is not run."""
         call.request_cancelled, call.data = error, b""
-        if call.lane is not None:  # looked at last: it may come there meanwhile, without having seen the above
+        if self._lobby.leave(call):
+            call.model = call.model or self._known(call.request.model)
+            self._fail(call, error)
+        elif call.lane is not None:  # looked at last: it may come there meanwhile, without having seen the above
             call.lane.cancel(call, error)
 
     def refuse(self, protocol: str, model: str, error: StaytrueError) -> None:
@@ -169,13 +178,28 @@ class Dataplane:
         return sum(lane.counts.runs for lane in lanes), sum(lane.counts.rows for lane in lanes)
 
     def close(self) -> None:
-        """Wait for requests that run."""
-        for threads in (self.helpers, self._loads):
-            threads.shutdown(wait=True)
+        """Wait for requests that run; those that still wait for a thread or a load are ended."""
+        for call in self._lobby.clear():
+            self._drop(call, Unavailable("server", "ends", hint="try again"))
+        for threads in (self.helpers, self._loads):  # not waited for: one that loads a version may take for ever
+            threads.shutdown(wait=False)
         until = time.monotonic() + 5.0
         while self.in_flight and time.monotonic() < until:
             time.sleep(0.01)
         self._watching.set()
+
+    def _later(self, threads: ThreadPoolExecutor, work: Callable[[Call], None], call: Call) -> None:
+        """Have a thread go on with a call, which until then can be cancelled and meet its deadline."""
+        self._lobby.enter(call)
+        try:
+            threads.submit(work, call)
+        except RuntimeError:  # they have ended
+            if self._lobby.leave(call):
+                self._drop(call, Unavailable("server", "ends", hint="try again"))
+
+    def _come(self, call: Call) -> None:
+        if self._lobby.leave(call):
+            self._begin(call, wake=True)
 
     def _begin(self, call: Call, *, wake: bool) -> None:
         """Lease a version, read the request, queue it."""
@@ -184,7 +208,7 @@ class Dataplane:
             lease = self.registry.lease(request.model, request.version, request.sticky or request.request_id)
             call.model = request.model
             if lease is None:
-                self._loads.submit(self._pinned, call)
+                self._later(self._loads, self._pinned, call)
                 return
             loaded = lease.loaded
             call.lease, call.version, call.role = lease, loaded.bundle.version, lease.role
@@ -205,14 +229,27 @@ class Dataplane:
 
     def _pinned(self, call: Call) -> None:
         """Load the version that was named, then go on; in a thread that may wait."""
+        failed: StaytrueError | None = None
+        if not self._lobby.holds(call):
+            return
         try:
             self.registry.pin(call.request.model, call.request.version or "")
         except StaytrueError as error:
-            self._fail(call, error)
+            failed = error
         except Exception as error:  # noqa: BLE001 - hidden and logged
-            self._fail(call, hidden(error, call.id))
-        else:
+            failed = hidden(error, call.id)
+        if not self._lobby.leave(call):
+            return
+        if failed is None:
             self._begin(call, wake=True)
+        else:
+            self._fail(call, failed)
+
+    def _drop(self, call: Call, error: StaytrueError) -> None:
+        """End a call that waited in the lobby, in this thread."""
+        call.data, call.model = b"", call.model or self._known(call.request.model)
+        self._ends.failed(call, error)
+        self._ends.end([call])
 
     def _read(self, call: Call, loaded: Loaded) -> None:
         request, now = call.request, time.monotonic()
@@ -232,9 +269,10 @@ class Dataplane:
     def _fail(self, call: Call, error: StaytrueError) -> None:
         self._ends.failed(call, error)
         if self._settings.durability == "sync":  # the disk is waited for, and whoever asks may be the event loop
-            self.helpers.submit(self._ends.end, [call])
-        else:
-            self._ends.end([call])
+            with contextlib.suppress(RuntimeError):  # they have ended
+                self.helpers.submit(self._ends.end, [call])
+                return
+        self._ends.end([call])
 
     def _known(self, model: str) -> str:
         """The model's name, or "" for one that is not here: names of strangers must not become labels of metrics."""
@@ -253,6 +291,8 @@ class Dataplane:
 
     def _watch(self) -> None:
         while not self._watching.wait(WATCH_SECONDS):
+            for call in self._lobby.late(time.monotonic()):
+                self._drop(call, expired(call))
             for lane in list(self._lanes):
                 try:
                     lane.watch()

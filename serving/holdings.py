@@ -131,6 +131,10 @@ class Holdings:
             for name, model in list(self._models.items())  # another thread may add one meanwhile
         }
 
+    def loading(self) -> bool:
+        """Whether a version is being loaded: after :meth:`close`, one that was given up."""
+        return bool(self._loading)
+
     def close(self) -> None:
         """Free everything, also what is still held."""
         with self._lock:
@@ -203,7 +207,9 @@ class Holdings:
     def _being_loaded(self, name: str, version: str) -> Iterator[None]:
         """Load a version alone: who wants the same one waits, and finds it in memory then."""
         with self._loads:
-            self._loads.wait_for(lambda: (name, version) not in self._loading)
+            self._loads.wait_for(lambda: self._closed or (name, version) not in self._loading)
+            if self._closed:
+                raise Unavailable(f'model "{name}"', "is not loaded any more: the server ends")
             self._loading.add((name, version))
         try:
             yield

@@ -83,6 +83,7 @@ class Loader:
             StaytrueError: what would run it is not there.
         """
         where = f"{name} version {version}"
+        log.info("%s is being loaded", where)
         try:
             bundle = self._store.load(name, version)
             path = self._store.path(name, version) / self._artefact(bundle, where)

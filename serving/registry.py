@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from serving.holdings import Holdings
 from serving.index import Entry, Index
-from serving.loading import Attach, Lane, Loaded, Loader, example
+from serving.loading import Attach, Lane, Loaded, Loader, example, free
 from serving.model import ALIASES, Lease, Model
 from serving.routing import Route
 from serving.runtimes.onnx import OnnxMaker
@@ -28,6 +28,8 @@ __all__ = ["Entry", "Lane", "Lease", "Loaded", "Model", "Registry", "example"]
 
 log = logging.getLogger(__name__)
 RETRY_SECONDS = 5.0
+LAST_SECONDS = 1.0
+"""For what is being loaded at the end: it is given up then, and freed should it ever come."""
 PINNED_KEPT = 3
 """Older versions that callers name are loaded on demand; this many stay loaded a model."""
 
@@ -69,7 +71,7 @@ class Registry(Holdings):
         with self._changing:
             ours = [] if self._closed else self._ours()
             for name in ours:
-                if not self._known(name).unloaded:
+                if not self._closed and not self._known(name).unloaded:
                     self._follow(name)
             if not self._closed:
                 self._forget_gone(set(ours))
@@ -152,9 +154,19 @@ class Registry(Holdings):
             self._pinning.release()
 
     def close(self) -> None:
-        """Free everything, also what is still held; a look at the aliases ends first."""
-        with self._changing:
+        """Free everything, also what is still held, and take up nothing more; a load that does not end is given up."""
+        with self._loads:
+            self._closed = True
+            self._loads.notify_all()
+            if not self._loads.wait_for(lambda: not self._loading, LAST_SECONDS):
+                log.warning("given up at the end while it was loaded: %s", sorted(self._loading))
+            given_up = bool(self._loading)
+        looked = self._changing.acquire(timeout=0.0 if given_up else LAST_SECONDS)
+        try:
             super().close()
+        finally:
+            if looked:
+                self._changing.release()
 
     def _ours(self) -> list[str]:
         return self._names or self._store.models()
@@ -224,22 +236,32 @@ class Registry(Holdings):
 
     def _keep(self, name: str, version: str, fresh: Loaded, where: Literal["pinned", "coming"]) -> None:
         with self._lock:
-            model = self._models.get(name)
-            if self._closed or model is None or (where == "pinned" and model.unloaded):
-                self._retire(fresh)  # it came too late
-                raise Unavailable(f'model "{name}"', "was unloaded")
-            if where == "coming":
-                self._change(name, coming=model.coming | {version: fresh})
-                return
-            self._named += 1
-            fresh.used = self._named
-            others = sorted(model.pinned.items(), key=lambda item: -item[1].used)[: PINNED_KEPT - 1]
-            self._change(name, pinned=dict(others) | {version: fresh})
+            model, ended = self._models.get(name), self._closed
+            late = ended or model is None or (where == "pinned" and model.unloaded)
+            if late and not ended:
+                self._retire(fresh)
+            elif model is not None and not late:
+                self._give_place(model, version, fresh, where)
+        if ended:  # nobody else would
+            free(fresh)
+        if late:
+            raise Unavailable(f'model "{name}"', "was unloaded")
+
+    def _give_place(self, model: Model, version: str, fresh: Loaded, where: Literal["pinned", "coming"]) -> None:
+        if where == "coming":
+            self._change(model.name, coming=model.coming | {version: fresh})
+            return
+        self._named += 1
+        fresh.used = self._named
+        others = sorted(model.pinned.items(), key=lambda item: -item[1].used)[: PINNED_KEPT - 1]
+        self._change(model.name, pinned=dict(others) | {version: fresh})
 
     def _swap(self, name: str, aliases: Aliases, route: Route, failed: dict[str, StaytrueError]) -> None:
         """Give each version its place in one step; whatever has none any more is retired."""
         refused = {version: str(error) for version, error in failed.items()}
         with self._lock:
+            if self._closed:
+                return
             old = self._models[name]
             champion = old.newest(route.champion) or old.champion
             if champion is None and old.unloaded:  # it stays what somebody wanted it to be

@@ -86,6 +86,7 @@ class Inference:
         if len(data) <= SMALL_BYTES:
             return self._answered(self._request(data, headers, context, opened), context)
         with self._held(len(data)):
+            self._must_be_awaited(context)
             return self._answered(self._request(data, headers, context, opened), context)
 
     def _request(self, data: bytes, headers: Headers, context: Context, opened: Callable[[bytes], Query]) -> Request:
@@ -102,6 +103,22 @@ class Inference:
         except StaytrueError as error:
             self._dataplane.refuse(PROTOCOL, "", error)
             raise
+
+    def _must_be_awaited(self, context: Context) -> None:
+        """Look at a caller whose large message has waited for a thread, before it is read.
+
+        Raises:
+            DeadlineExceeded, Cancelled: nobody waits for the answer any more; the event says so.
+        """
+        left: Any = context.time_remaining()  # as in _request
+        if left is not None and left <= 0:
+            error: StaytrueError = DeadlineExceeded("request", expected="time left to answer", got="none")
+        elif not context.is_active():
+            error = Cancelled("request", "the caller hung up")
+        else:
+            return
+        self._dataplane.refuse(PROTOCOL, "", error)
+        raise error
 
     @contextlib.contextmanager
     def _held(self, size: int) -> Iterator[None]:

@@ -223,7 +223,7 @@ class Routes:
                 self._changing.release()
             return 200, b"{}"
 
-        self._rest.aside(exchange, work)
+        self._rest.aside(exchange, work, always=True)  # which lets go of the lock
 
     def _openapi(self, exchange: Exchange) -> None:
         self._rest.admit(exchange, "predict")

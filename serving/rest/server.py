@@ -142,9 +142,16 @@ class Rest:
         exchange.answer(errors.STATUS[error.code], errors.body(error), headers=headers.refusing(exchange, error))
 
     def aside(
-        self, exchange: Exchange, work: Callable[[], tuple[int, bytes] | tuple[int, bytes, bytes, bytes]]
+        self,
+        exchange: Exchange,
+        work: Callable[[], tuple[int, bytes] | tuple[int, bytes, bytes, bytes]],
+        *,
+        always: bool = False,
     ) -> None:
-        """Answer with what a function gives that may take long, in a thread: a status, then a body or all of `Sent`."""
+        """Answer with what a function gives that may take long, in a thread: a status, then a body or all of `Sent`.
+
+        It is called only if the caller is still there when a thread has time for it, or ``always``.
+        """
 
         def tell(outcome: Any) -> None:
             if isinstance(outcome, Exception):
@@ -154,6 +161,8 @@ class Rest:
                 exchange.answer(status, body, kind=kind, headers=lines)
 
         def run() -> None:
+            if exchange.cancelled and not always:
+                return
             try:
                 outcome: Any = work()
             except Exception as error:  # noqa: BLE001 - told by refuse

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from staytrue.signature import Signature
 
 
+class RunError(Exception):
+    """The model itself failed in a run: for its inputs or by a fault of ours, as :class:`serving.judge.Judge` tells."""
+
+
 class Runtime(Protocol):
     """A loaded model. ``run`` may be called from several threads at once."""
 
@@ -24,7 +28,8 @@ class Runtime(Protocol):
         """Run the model on tensors that its signature has accepted; outputs by the signature's names.
 
         Raises:
-            InvalidInput: the model refused these values. Any other exception is a fault of ours.
+            RunError: the model failed in this run. Any other exception that is no StaytrueError is a fault of ours.
+            InvalidInput: the model refused these values, beyond doubt.
             DeadlineExceeded: it took longer than is allowed.
             Overloaded: whatever runs it has too much to do.
             Unavailable: after ``close``, and while what runs it is gone and comes back.

@@ -8,12 +8,13 @@ import time
 from typing import TYPE_CHECKING, Any, Self
 
 import onnxruntime as ort
-from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
+from onnxruntime.capi.onnxruntime_pybind11_state import EPFail, Fail, InvalidArgument, RuntimeException
 
 from serving.runtimes import bfloats
+from serving.runtimes.base import RunError
 from serving.runtimes.bindings import Bindings, bindings
 from serving.runtimes.providers import arguments, check, demand, describe, first_line
-from staytrue.errors import CorruptData, InvalidConfig, InvalidInput, Unavailable
+from staytrue.errors import CorruptData, InvalidConfig, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 _LOG_FATAL_ONLY = 4
 """Its errors come as exceptions; what it would print beside holds callers' values."""
+_FAILED = (InvalidArgument, Fail, RuntimeException, EPFail)
+"""What its operators raise, for whatever reason."""
 CLOSE_SECONDS = 2.0
 """For a run that is broken off to end: it does between two operators."""
 
@@ -77,18 +80,18 @@ class OnnxRuntime:
         """Run the graph; see :class:`serving.runtimes.base.Runtime`.
 
         Raises:
-            InvalidInput: the graph refused these values, an index out of range for example.
+            RunError: the graph failed in this run: an index out of range, sizes that do not fit, memory that ran out.
             Unavailable: after ``close``.
         """
         thread, how = threading.get_ident(), self._how
         self._running.add(thread)
         try:
             return self._run(inputs, how)
-        except InvalidArgument as error:  # any other failure, memory that ran out for example, is not the caller's
-            raise InvalidInput("model", f"could not run on this input: {first_line(error)}") from error
         except Exception as error:
             if how.terminate and not isinstance(error, Unavailable):
                 raise Unavailable("model", "was closed during a run, or the run broken off") from error
+            if isinstance(error, _FAILED):
+                raise RunError(str(error)) from error
             raise
         finally:
             self._running.discard(thread)

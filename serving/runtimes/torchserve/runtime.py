@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import msgspec
 
+from serving.runtimes.base import RunError
 from serving.runtimes.torchserve.server import said, version
 from serving.runtimes.torchserve.supervisor import Supervisor
 from staytrue.errors import (
@@ -62,6 +63,7 @@ class TorchServeRuntime:
 
         Raises:
             InvalidInput: the model refused these values.
+            RunError: it failed in this run.
             DeadlineExceeded: no answer within the time.
             Overloaded: TorchServe's queue is full.
             Unavailable: after ``close``, or TorchServe is gone just now.
@@ -163,7 +165,7 @@ def _fail(status: int, answer: bytes) -> NoReturn:
         told = str(json.loads(answer).get("error", ""))
         if code in _REFUSALS:
             raise _REFUSALS[code]("model", told)
-        raise RuntimeError(f"TorchServe's handler: {told}")  # unexpected: its text goes to the log, not to the caller
+        raise RunError(told)
     if status == 503 and b"ServiceUnavailable" in answer:
         raise Overloaded("TorchServe", said(answer), hint="try again")
     if status in WORKER_DIED or status == 404:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 WATCH_SECONDS = 0.25
+LAST_SECONDS = 2.0
+"""For what is under way at the end, a model that loads above all: it fails once TorchServe has gone."""
 MISSES = 8
 """A management API that gives no answer so often is taken for dead; each silence may last its own second."""
 BACK_OFF_SECONDS = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -103,10 +105,12 @@ class Supervisor:
     def close(self) -> None:
         """End TorchServe; once more does nothing."""
         self._end.set()
-        self._thread.join()
-        with self._turn:
-            server, self._server = self._server, None
-            self._models.clear()
+        self._thread.join(LAST_SECONDS)
+        mine = self._turn.acquire(timeout=LAST_SECONDS)
+        server, self._server = self._server, None
+        self._models.clear()
+        if mine:
+            self._turn.release()
         if server:
             server.close()
 

@@ -11,6 +11,8 @@ import pytest
 
 from export.gate import expanded_tail, interval, judge
 from export.publish import publish
+from serving.runtimes.base import RunError
+from serving.runtimes.onnx import OnnxRuntime
 from staytrue.errors import Conflict, CorruptData, InvalidInput
 from staytrue.sections import ExportSection, GateSection
 from staytrue.store import Store
@@ -150,6 +152,18 @@ def test_a_version_that_gives_no_number_is_no_verdict(
 ) -> None:
     with pytest.raises(InvalidInput, match=r"houses version 4: expected finite numbers, got 64 of 64 that are not"):
         run(published, rows, champion=champion, challenger=challenger)
+
+
+def test_a_version_that_fails_on_the_rows_is_no_verdict(
+    published: Store, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RunError("MatMul dimension mismatch\nand more")
+
+    monkeypatch.setattr(OnnxRuntime, "run", fail)
+    with pytest.raises(InvalidInput) as caught:
+        run(published, rows, champion="1", challenger="2")
+    assert str(caught.value) == "gate, houses version 1: fails on rows from 0 on: MatMul dimension mismatch"
 
 
 def test_a_truth_that_is_no_number_is_refused(published: Store, rows: Rows) -> None:

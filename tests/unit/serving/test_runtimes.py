@@ -11,9 +11,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from serving.judge import Judge
+from serving.runtimes.base import RunError
 from serving.runtimes.fake import FakeRuntime
 from serving.runtimes.onnx import OnnxRuntime
-from staytrue.errors import CorruptData, InvalidInput, StaytrueError, Unavailable
+from staytrue.errors import CorruptData, Overloaded, Unavailable
 from staytrue.signature import Signature, TensorSpec
 from tests.load import loops
 
@@ -80,18 +82,20 @@ def test_threads_that_wait_do_not_spin_and_memory_is_the_c_librarys(tmp_path: Pa
     assert options.enable_cpu_mem_arena is False
 
 
-def test_values_that_the_graph_refuses_are_the_callers_fault(tmp_path: Path) -> None:
+def test_a_graph_that_fails_in_a_run_says_so_and_runs_again(tmp_path: Path) -> None:
     runtime = one_node(tmp_path / "gather.onnx", "Gather", [1])
     assert runtime.run({"i": np.array([2])})["y"].tolist() == [3.0]
-    with pytest.raises(InvalidInput, match=r"model: could not run on this input: .*out of data bounds"):
+    with pytest.raises(RunError, match=r"running Gather node.*out of data bounds"):
         runtime.run({"i": np.array([3])})
+    assert runtime.run({"i": np.array([0])})["y"].tolist() == [1.0]
 
 
-def test_memory_that_runs_out_is_not_the_callers_fault(tmp_path: Path) -> None:
+def test_memory_that_runs_out_fails_the_run_in_words_that_the_judge_knows(tmp_path: Path) -> None:
     runtime = one_node(tmp_path / "expand.onnx", "Expand", [2])
-    with pytest.raises(Exception, match="bad_alloc") as caught:
+    with pytest.raises(RunError) as caught:
         runtime.run({"i": np.array([10**15, 3])})
-    assert not isinstance(caught.value, StaytrueError)
+    judge = Judge("one", "1", runtime, Signature(inputs=[], outputs=[]))
+    assert isinstance(judge.told(caught.value), Overloaded)
 
 
 @pytest.fixture(params=["onnx", "fake"])

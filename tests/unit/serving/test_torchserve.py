@@ -356,6 +356,23 @@ def test_closing_ends_all_of_it() -> None:
     running.close()
 
 
+def test_the_end_does_not_wait_for_a_model_that_loads(tmp_path: Path) -> None:
+    needs("java")
+    slow = archive(tmp_path, "import time\n\ndef handle(data, context):\n    time.sleep(600)\n")
+    made = factory.maker(ServingSection(runtime="torchserve", torchserve=SETTINGS))
+    assert isinstance(made, TorchServeMaker)
+    before = family(keeper(made))
+    with ThreadPoolExecutor(1) as pool:
+        loading = pool.submit(made, slow, SIGNATURE)
+        until(lambda: len(family(keeper(made))) > len(before))
+        began = time.monotonic()
+        made.close()
+        assert time.monotonic() - began < SETTINGS.start_seconds / 2
+        with pytest.raises(Unavailable):
+            loading.result(timeout=LONGEST)
+    until(lambda: gone(before))
+
+
 def test_without_java_it_says_what_to_install() -> None:
     settings = TorchServeSection(java="no-such-java")
     with pytest.raises(InvalidConfig, match=r"Java 17 or newer; there is no program 'no-such-java'; .*openjdk-17"):
