@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from serving.pace import Pace
 from serving.tickets import DONE, QUEUED, RUNNING, Counts, Limits, Ticket, expired, merged, rows_of, split
+from serving.waiting import Waiting
 from staytrue.errors import DeadlineExceeded, InternalError, Overloaded, StaytrueError, Unavailable
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Lane:
         batched = all(spec.shape[:1] == [-1] for spec in specs)
         self._most = min(limits.batch_rows, max_batch) if batched else 1
         self._free = [spec.name for spec in signature.inputs if -1 in spec.shape[1:]]
-        self._queue: OrderedDict[Ticket, None] = OrderedDict()
+        self._queue = Waiting(alike=not self._free)
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._runs: dict[int, tuple[float, list[Ticket]]] = {}
@@ -63,9 +63,17 @@ class Lane:
         self._stalled, self.closed, self._pace = False, False, Pace()
         # Of a model with free axes no run tells how long the next one takes.
         self._here = limits.here and not self._free
-        self.rows = self.bytes = 0
-        """In the queue now."""
         self.counts = Counts()
+
+    @property
+    def rows(self) -> int:
+        """In the queue now."""
+        return self._queue.rows
+
+    @property
+    def bytes(self) -> int:
+        """In the queue now."""
+        return self._queue.bytes
 
     def expect(self, seconds: float) -> None:
         """Learn how long one row took, by which later runs are judged stalled, or brief."""
@@ -87,13 +95,12 @@ class Lane:
             if self.closed or self._stalled:
                 ticket.state = DONE  # it was never in the queue: whoever cancels it now finds it ended
                 raise self._unavailable()
-            rows, size = self.rows + ticket.rows, self.bytes + ticket.size
+            rows, size = self._queue.rows + ticket.rows, self._queue.bytes + ticket.size
             if (rows > self._limits.queue_rows or size > self._limits.queue_bytes) and self._queue:
                 ticket.state = DONE
-                got = f"{self.rows} rows, {self.bytes} bytes"
+                got = f"{self._queue.rows} rows, {self._queue.bytes} bytes"
                 raise Overloaded(f'model "{self._name}"', "its queue is full", got=got, hint="try again")
-            self._queue[ticket] = None
-            self.rows, self.bytes = rows, size
+            self._queue.add(ticket)
             if wake:
                 self._wake()
 
@@ -124,7 +131,7 @@ class Lane:
         try:
             if self._runs or self._idle < self._threads:
                 return None
-            batch = self._next()
+            batch = self._queue.take(self._most)
             if batch:
                 self._begin(batch)
                 self._lent.add(threading.get_ident())
@@ -190,7 +197,7 @@ class Lane:
                 if not self._wait():
                     self._threads -= 1
                     return
-                batch = self._next()
+                batch = self._queue.take(self._most)
                 self._begin(batch)
             self._run(batch)
             del batch  # while this thread waits, its tensors need not
@@ -207,28 +214,9 @@ class Lane:
 
     def _company(self) -> float:
         """Seconds for which the first in the queue may wait for others; none while nothing else runs."""
-        if not self._runs or self._limits.delay_seconds <= 0 or self.rows >= self._most:
+        if not self._runs or self._limits.delay_seconds <= 0 or self._queue.rows >= self._most:
             return 0.0
         return next(iter(self._queue)).queued + self._limits.delay_seconds - time.monotonic()
-
-    def _next(self) -> list[Ticket]:
-        """Under the lock: the first of the queue and those behind it that can be merged with it."""
-        if self.rows <= self._most and not self._free:  # all of it, as it is most times
-            batch = list(self._queue)
-            self._queue.clear()
-            self.rows = self.bytes = 0
-            return batch
-        batch, rows = [], 0
-        while self._queue:
-            ticket = next(iter(self._queue))
-            if batch and (rows + ticket.rows > self._most or ticket.key != batch[0].key):
-                break
-            del self._queue[ticket]
-            self.rows -= ticket.rows
-            self.bytes -= ticket.size
-            rows += ticket.rows
-            batch.append(ticket)
-        return batch
 
     def _begin(self, batch: list[Ticket]) -> None:
         now = time.monotonic()
@@ -292,10 +280,8 @@ class Lane:
 
     def _drop(self, ticket: Ticket, error: StaytrueError) -> None:
         """Under the lock: end a ticket that is queued or runs."""
-        if ticket.state == QUEUED and ticket in self._queue:
-            del self._queue[ticket]
-            self.rows -= ticket.rows
-            self.bytes -= ticket.size
+        if ticket.state == QUEUED:
+            self._queue.remove(ticket)
         ticket.state, ticket.error, ticket.ended = DONE, error, time.monotonic()
 
     def _unavailable(self) -> Unavailable:
