@@ -58,11 +58,11 @@ class Serve:
 
             return run(settings, store, ports)
         from serving.access import Access
-        from serving.tls import context_of
+        from serving.tls import Certificate
         from serving.workers import Workers
 
         Access(settings.keys)  # what is wrong with files is told once, before there are processes
-        context_of(settings)
+        Certificate(settings)
 
         def serve(own: Ports) -> int:
             from serving.app import run  # after the fork: threads of what is imported would not survive it

@@ -14,6 +14,7 @@ from serving.grpc.inference import Inference
 from serving.grpc.methods import SERVICE
 from serving.grpc.shortcut import Methods, Threads
 from serving.inflight import Inflight
+from serving.tls import Certificate
 from staytrue.errors import InvalidConfig
 from staytrue.listening import place
 
@@ -52,12 +53,18 @@ class Grpc:
         settings: of serving.
         access: who may ask.
         inflight: what this port and others may hold together; without it this one has a bound of its own.
+        certificate: that all ports show; without it this one reads the files by itself.
     """
 
     def __init__(
-        self, dataplane: Dataplane, settings: ServingSection, access: Access, inflight: Inflight | None = None
+        self,
+        dataplane: Dataplane,
+        settings: ServingSection,
+        access: Access,
+        inflight: Inflight | None = None,
+        certificate: Certificate | None = None,
     ) -> None:
-        self._settings = settings
+        self._settings, self._certificate = settings, certificate
         inflight = inflight or Inflight(settings.max_inflight_bytes)
         self._guard = Guard(access)
         inference = self._inference = Inference(dataplane, settings, self._guard, inflight)
@@ -81,7 +88,7 @@ class Grpc:
         Raises:
             InvalidConfig: somebody else took it after all, or certificates cannot be used.
         """
-        secure = tls.credentials(self._settings)
+        secure = tls.credentials(self._certificate or Certificate(self._settings))
         # As much again as the limit is received, so that our own words refuse it; beyond that gRPC's do.
         largest = min(2 * self._settings.max_body_bytes, LARGEST_OPTION)
         long_calls = methods.MOST_STREAMS + health.MOST_WATCHERS + reflection.MOST_STREAMS
