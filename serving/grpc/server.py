@@ -93,14 +93,17 @@ class Grpc:
         largest = min(2 * self._settings.max_body_bytes, LARGEST_OPTION)
         long_calls = methods.MOST_STREAMS + health.MOST_WATCHERS + reflection.MOST_STREAMS
         threads = self._settings.max_concurrency + long_calls + SPARE_THREADS
-        read_seconds = self._settings.read_seconds
-        self._threads = Threads(threads, self._inference, self._guard, self._methods_there(), read_seconds)
+        read_seconds, share = self._settings.read_seconds, self._settings.max_inflight_bytes // largest
+        self._threads = Threads(threads, self._inference, self._guard, self._methods_there(), read_seconds, share)
         options = [
             ("grpc.max_receive_message_length", largest),
             ("grpc.so_reuseport", int(reuse_port)),
             # More than may be in the house, so that what is too much is refused in our words and does not queue unseen.
             ("grpc.max_concurrent_streams", max(STREAMS, 2 * self._settings.max_concurrency)),
             *_PINGS,
+            # It widens the windows of calls that we receive nothing of. Of a message that we receive gRPC knows the
+            # length, and opens the window so far by itself.
+            ("grpc.http2.bdp_probe", 0),
         ]
         server = grpc.server(self._threads, options=options)
         for name, handlers in self._services.items():
