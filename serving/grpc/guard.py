@@ -58,8 +58,8 @@ class Guard:
         """
         self._access.admit(secret_of(headers.get("authorization"), headers.get("x-api-key")), scope, time.monotonic())
 
-    def check(self, context: Context, scope: Scope) -> None:
-        """Refuse who may not open a call, before it has a place; nothing is taken from a rate.
+    def check(self, context: Context, scope: Scope | None) -> None:
+        """Refuse who may not open a call, before it has a place; nothing is taken from a rate. No scope: any key.
 
         Raises:
             StaytrueError: no key, one that is unknown, or lacks the scope.

@@ -74,7 +74,7 @@ class Grpc:
             tfserving.SERVICE: tfserving.handlers(inference, self._guard, settings.max_body_bytes),
             health.SERVICE: health.Health(dataplane, (SERVICE, tfserving.SERVICE), self._guard).handlers(),
         }
-        told = reflection.Reflection([*self._services])
+        told = reflection.Reflection([*self._services], self._guard)
         self._services[reflection.SERVICE] = told.handlers()
         self._streams = (self._methods.streams, told.streams)
         self._server: grpc.Server | None = None
@@ -122,9 +122,10 @@ class Grpc:
 
     def _methods_there(self) -> Methods:
         mine, others = self._services[SERVICE], self._services[tfserving.SERVICE]
+        told = self._services[reflection.SERVICE]
         keyed = [handler for name, handler in mine.items() if name not in methods.OPEN]
         every = [handler for handlers in self._services.values() for handler in handlers.values()]
-        return Methods(every, [*keyed, *others.values()], mine["ModelInfer"])
+        return Methods(every, [*keyed, *others.values(), *told.values()], mine["ModelInfer"])
 
     def stop(self, seconds: float) -> None:
         """Take no new calls, let those in flight end, for so long at most; blocks until then.
