@@ -9,10 +9,10 @@ from __future__ import annotations
 import hmac
 import logging
 import threading
-import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from serving.denials import Denials
+from serving.identity import identity_of, settled
 from serving.keyring import Key, Limit, Scope, digest_of, parse, text_of
 from staytrue.errors import InvalidConfig, Overloaded, PermissionDenied, StaytrueError, Unauthenticated
 from staytrue.listening import loopback
@@ -20,15 +20,13 @@ from staytrue.listening import loopback
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from serving.identity import Identity
+
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
 LONGEST_SECRET = 256
-UNSETTLED_SECONDS = 2.0
-"""A file changed so recently may change again without its times telling."""
 _WHERE = "header Authorization"
 _BEARER = "bearer "
-
-Identity = tuple[int, ...]
 
 
 class Bucket:
@@ -155,7 +153,7 @@ class Access:
         if path is None:
             return
         with self._turn:
-            if _identity(path) == self._seen:
+            if identity_of(path) == self._seen:
                 return
             try:
                 changed = self._take(path)
@@ -168,19 +166,24 @@ class Access:
                 log.info("%d keys read again from %s", len(self._known), path)
 
     def _look(self, now: float) -> None:
-        """Have the file read if it changed, by a thread: requests do not wait for it."""
+        """Have the file read if it changed, by a thread: requests wait for it where there is none alone."""
         path, reader = self._path, self._reader
         self._next_look = now + LOOK_SECONDS
-        if path is None or (reader is not None and reader.is_alive()) or _identity(path) == self._seen:
+        if path is None or (reader is not None and reader.is_alive()) or identity_of(path) == self._seen:
             return
-        self._reader = threading.Thread(target=self.refresh, name="keys", daemon=True)
-        self._reader.start()
+        reader = threading.Thread(target=self.refresh, name="keys", daemon=True)
+        try:
+            reader.start()
+        except RuntimeError:  # no thread is left, or the process ends: neither fails the request, nor keeps a lost key
+            self.refresh()
+            return
+        self._reader = reader
 
     def _take(self, path: Path) -> bool:
         """Take the file's keys; whether they are others than before."""
         # Before and not after reading: a change in between is then seen the next time.
-        identity = _identity(path)
-        seen = identity if _settled(identity) else None
+        identity = identity_of(path)
+        seen = identity if settled(identity) else None
         text = text_of(path)  # where it cannot be read it is not seen either: the next look tries again
         if text == self._text:
             self._seen, self._fault = seen, ""
@@ -241,17 +244,3 @@ def _stranger(secret: str | None) -> Unauthenticated:
 def _lacks(key: Key, scope: Scope) -> PermissionDenied:
     has = ", ".join(sorted(key.scopes))
     return PermissionDenied(f'key "{key.name}"', expected=f"scope {scope}", got=has, hint="use another key")
-
-
-def _identity(path: Path) -> Identity:
-    """What changes with a file, also when a link on the way to it is swapped; empty where there is none."""
-    try:
-        at = path.stat()
-    except OSError:
-        return ()
-    return at.st_mtime_ns, at.st_ctime_ns, at.st_size, at.st_ino, at.st_dev
-
-
-def _settled(identity: Identity) -> bool:
-    """Whether a file's times are old enough for another change to show in them."""
-    return bool(identity) and time.time() - max(identity[:2]) / 1e9 > UNSETTLED_SECONDS

@@ -36,11 +36,13 @@ if TYPE_CHECKING:
     from serving.loading import Lane
     from serving.ports import Ports
     from serving.runtimes.base import Runtime
+    from serving.tls import Papers
     from staytrue.bundle import Bundle
     from staytrue.server import ServingSection
 
 log = logging.getLogger(__name__)
-HEARTBEAT_SECONDS = PULSE_SECONDS = RENEW_SECONDS = 1.0
+HEARTBEAT_SECONDS = PULSE_SECONDS = 1.0
+RENEW_SECONDS = 0.5
 
 
 def run(settings: ServingSection, store: Path, ports: Ports, open_writer: Callable[..., Writer] = Writer) -> int:
@@ -99,20 +101,22 @@ async def _serve(
         loop.call_soon_threadsafe(ended.set)
 
     inflight, limits = Inflight(settings.max_inflight_bytes), limits_of(settings)
-    rpc = Grpc(dataplane, settings, access, inflight)
+    rpc, shown = Grpc(dataplane, settings, access, inflight, certificate), certificate.current()
+    context = None if shown is None else shown.context
     servers = [Server(Rest(dataplane, settings, access).handle, limits, inflight)]
-    await servers[0].start(ports.rest, certificate.context)
+    await servers[0].start(ports.rest, context)
     if ports.admin is not None:
         servers.append(Server(Rest(dataplane, settings, access, admin=True).handle, limits, inflight))
-        await servers[1].start(ports.admin, certificate.context)
+        await servers[1].start(ports.admin, context)
     if ports.grpc is not None:
         rpc.start(ports.grpc, reuse_port=settings.workers > 1, tells=ports.tells)
-    tasks = [asyncio.create_task(each) for each in (_tell_alive(ports.pulse), _renew(certificate))]
+    beside = (_tell_alive(ports.pulse), _renew(certificate, shown, servers))
+    tasks = [asyncio.create_task(each) for each in beside]
     beating = asyncio.create_task(_beat(dataplane, Pulse(dataplane, worker, access.denials), access.denials, drained))
     with ended_by(stop):
         if ended_before:  # since the last look at it
             stop()
-        _tell(ports, secure=certificate.context is not None)
+        _tell(ports, secure=context is not None)
         await ended.wait()
         log.info("draining")
         ending = asyncio.to_thread(rpc.stop, settings.drain_seconds)
@@ -177,10 +181,15 @@ async def _tell_alive(pipe: int | None) -> None:
         await asyncio.sleep(PULSE_SECONDS)
 
 
-async def _renew(certificate: Certificate) -> None:
-    while certificate.context is not None:
+async def _renew(certificate: Certificate, shown: Papers | None, servers: list[Server]) -> None:
+    """Have servers show what the files hold now."""
+    while shown is not None:
         await asyncio.sleep(RENEW_SECONDS)
         try:
-            certificate.renew()
+            papers = await asyncio.to_thread(certificate.current)
+            if papers is not None and papers is not shown:
+                for server in servers:
+                    await server.renew(papers.context)
+                shown = papers
         except Exception:
             log.exception("looking for a renewed certificate failed; the one in use stays")

@@ -58,14 +58,14 @@ class Serve:
 
             return run(settings, store, ports)
         from serving.access import Access
-        from serving.tls import context_of
+        from serving.tls import Certificate
         from serving.workers import Workers
 
         # Each worker reads these files again, on purpose: it follows their changes by itself, and one that is started
         # again must begin with what they hold then. Here they are only looked at, so that what is wrong with them is
         # told once, before there are processes.
         Access(settings.keys)
-        context_of(settings)
+        Certificate(settings)
 
         def serve(own: Ports) -> int:
             from serving.app import run  # after the fork: threads of what is imported would not survive it

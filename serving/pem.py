@@ -65,7 +65,7 @@ def _load_roots(context: ssl.SSLContext, roots: Named) -> None:
 
 
 def _check_certificates(file: Named) -> None:
-    data = _data(file)
+    data = data_of(file)
     if _CERTIFICATE not in data:
         got = "a private key" if _KEY in data else _strange(data)
         hint = "are the two files swapped?" if _KEY in data else "`openssl x509 -inform der` makes PEM of DER"
@@ -73,7 +73,7 @@ def _check_certificates(file: Named) -> None:
 
 
 def _check_key(file: Named) -> None:
-    data = _data(file)
+    data = data_of(file)
     expected = "a private key in PEM, after BEGIN PRIVATE KEY"
     if any(mark in data for mark in _LOCKED):  # OpenSSL would ask whoever sits before the terminal
         hint = "`openssl pkey -in KEY -out PLAIN` takes the password away"
@@ -88,7 +88,12 @@ def _strange(data: bytes) -> str:
     return "something else" if data.strip() else "nothing"
 
 
-def _data(file: Named) -> bytes:
+def data_of(file: Named) -> bytes:
+    """What a file holds.
+
+    Raises:
+        InvalidConfig: it cannot be read.
+    """
     try:
         return file.path.read_bytes()
     except OSError as error:

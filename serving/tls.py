@@ -1,84 +1,112 @@
-"""The certificate that both protocols show, and whose certificates callers must show."""
+"""The certificate that both protocols show, and whose certificates callers must show, as the files have them now."""
 
 from __future__ import annotations
 
 import logging
 import ssl
-from typing import TYPE_CHECKING
+import threading
+import time
+from typing import TYPE_CHECKING, NamedTuple
 
-from serving.pem import Named, load_pair, load_roots
+from serving.identity import Identity, identity_of, settled
+from serving.pem import Named, data_of, load_pair, load_roots
 from staytrue.errors import InvalidConfig
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from staytrue.server import ServingSection
 
 log = logging.getLogger(__name__)
+LOOK_SECONDS = 1.0
 
 
-def context_of(settings: ServingSection) -> ssl.SSLContext | None:
-    """What speaks TLS; None without a certificate.
+class Papers(NamedTuple):
+    """What the files held at one time, of which all fits together."""
 
-    Raises:
-        InvalidConfig: a file cannot be read, or does not fit; says which.
-    """
-    if settings.tls_certificate is None or settings.tls_key is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    load_pair(context, *_pair(settings.tls_certificate, settings.tls_key))
-    if settings.tls_client_ca is not None:
-        load_roots(context, Named("serving.tls_client_ca", settings.tls_client_ca))
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
+    certificate: bytes
+    key: bytes
+    ca: bytes | None
+    """Callers must show a certificate of it; None: none."""
+    context: ssl.SSLContext
+    """What speaks TLS with them."""
 
-
-def _pair(certificate: Path, key: Path) -> tuple[Named, Named]:
-    return Named("serving.tls_certificate", certificate), Named("serving.tls_key", key)
+    def __repr__(self) -> str:
+        return f"Papers(ca={self.ca is not None})"  # a key is shown to nobody
 
 
 class Certificate:
-    """What speaks TLS over HTTP, with the certificate that the files hold; also one that was renewed.
+    """The papers of a server, also those that were renewed. For any number of threads.
+
+    Args:
+        settings: of serving, that name the files.
 
     Raises:
         InvalidConfig: a file cannot be read, or does not fit.
     """
 
     def __init__(self, settings: ServingSection) -> None:
-        self._certificate, self._key = settings.tls_certificate, settings.tls_key
-        self._seen, self._fault = self._identities(), ""
-        self.context = context_of(settings)
-        """The same one for ever; None without a certificate."""
+        self._settings = settings
+        self._turn = threading.Lock()
+        self._next_look = time.monotonic() + LOOK_SECONDS
+        self._fault = ""
+        self._seen = self._identities()
+        self._papers = self._read()
 
-    def renew(self) -> None:
-        """Take a certificate whose files have changed, for connections from now on; call it from the loop's thread.
+    def current(self) -> Papers | None:
+        """Those to show to who connects now; the same as before while they are, None without a certificate.
 
-        Files that do not fit, as while only one of them was replaced, change nothing; that is logged once.
+        The files are looked at once a second at most. Files that do not fit, as while only one of them was replaced,
+        change nothing; that is logged once. Whoever comes while another reads them gets what was there.
         """
+        if self._papers is not None and time.monotonic() >= self._next_look and self._turn.acquire(blocking=False):
+            try:
+                self._next_look = time.monotonic() + LOOK_SECONDS
+                self._look()
+            finally:
+                self._turn.release()
+        return self._papers
+
+    def _look(self) -> None:
         identities = self._identities()
-        certificate, key = self._certificate, self._key
-        if self.context is None or certificate is None or key is None or identities == self._seen:
+        if identities == self._seen and all(map(settled, identities)):
             return
         try:
-            # First elsewhere: files that do not fit would spoil the context in use.
-            load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), *_pair(certificate, key))
-            load_pair(self.context, *_pair(certificate, key))
-        except (OSError, InvalidConfig) as error:
+            papers = self._read()
+        except InvalidConfig as error:
             if str(error) != self._fault:
                 self._fault = str(error)
-                log.error("the certificate stays what it was: %s", error)  # noqa: TRY400 - it says all there is
+                log.error("certificates stay what they were: %s", error)  # noqa: TRY400 - it says all there is
             return
         self._seen, self._fault = identities, ""
-        log.info("%s was read again", self._certificate)
+        assert papers is not None  # noqa: S101 - the settings are what they were
+        if self._papers is None or papers[:3] != self._papers[:3]:
+            self._papers = papers
+            log.info("%s was read again", self._settings.tls_certificate)
 
-    def _identities(self) -> list[tuple[int, ...]]:
-        return [_identity(path) for path in (self._certificate, self._key) if path is not None]
+    def _identities(self) -> list[Identity]:
+        named = (self._settings.tls_certificate, self._settings.tls_key, self._settings.tls_client_ca)
+        return [identity_of(path) for path in named if path is not None]
+
+    def _read(self) -> Papers | None:
+        """What the files hold.
+
+        Raises:
+            InvalidConfig: a file cannot be read, or does not fit.
+        """
+        certificate, key, ca = self._settings.tls_certificate, self._settings.tls_key, self._settings.tls_client_ca
+        if certificate is None or key is None:
+            return None
+        pair = Named("serving.tls_certificate", certificate), Named("serving.tls_key", key)
+        roots = None if ca is None else Named("serving.tls_client_ca", ca)
+        held = _held(*pair, roots)
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        load_pair(context, *pair)
+        if roots is not None:
+            load_roots(context, roots)
+            context.verify_mode = ssl.CERT_REQUIRED
+        if held != _held(*pair, roots):  # what gRPC is given would not be what was tried
+            raise InvalidConfig(pair[0].where, "changed while it was read, or the files beside it", hint="try again")
+        return Papers(*held, context)
 
 
-def _identity(path: Path) -> tuple[int, ...]:
-    """What changes with a file, also when a link on the way to it is swapped; empty where there is none."""
-    try:
-        at = path.stat()
-    except OSError:
-        return ()
-    return at.st_mtime_ns, at.st_ctime_ns, at.st_size, at.st_ino, at.st_dev
+def _held(certificate: Named, key: Named, roots: Named | None) -> tuple[bytes, bytes, bytes | None]:
+    return data_of(certificate), data_of(key), None if roots is None else data_of(roots)

@@ -13,6 +13,7 @@ from grpc import _server as inner
 from grpc._cython import cygrpc  # type: ignore[attr-defined]
 
 from serving.grpc.guard import refusal_of
+from serving.grpc.line import Line
 from staytrue.errors import DeadlineExceeded, Overloaded, Unavailable
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from serving.grpc.guard import Guard, Refusal
     from staytrue.errors import StaytrueError
 
+RECEIVE_SECONDS = 2.0
+"""For a message to be received while others wait in line for that."""
+
 
 class Waiting:
     """Calls of one kind that wait, oldest first. For gRPC's own thread alone: it tells of calls and of messages.
@@ -28,10 +32,12 @@ class Waiting:
     Args:
         most: how many; the oldest goes where there would be more.
         seconds: how long; looked at as calls begin.
+        received: how many messages are received at once, the others in line; without it all.
     """
 
-    def __init__(self, most: int, seconds: float) -> None:
+    def __init__(self, most: int, seconds: float, received: int | None = None) -> None:
         self._most, self._seconds = most, seconds
+        self.line = Line(received or most, RECEIVE_SECONDS)
         self._since: dict[Arrival, float] = {}
 
     def __len__(self) -> int:
@@ -63,23 +69,36 @@ class Waiting:
 class Arrival:
     """One call. Its lock is the state's condition, as everywhere in grpcio."""
 
-    __slots__ = ("_ended", "_event", "_guard", "_state", "_waiting")
+    __slots__ = ("_event", "_guard", "_open", "_state", "_waiting")
 
     def __init__(self, event: Any, state: Any, guard: Guard, waiting: Waiting) -> None:
         self._event, self._state, self._guard, self._waiting = event, state, guard, waiting
-        self._ended = False
+        self._open = True
+        """It was neither taken nor given up."""
 
     def receive(self) -> None:
-        """Have gRPC tell of the message; it holds the lock now."""
+        """Have gRPC tell of the message, once it is this call's turn; gRPC holds the lock now."""
         self._waiting.add(self)
-        operations = (cygrpc.ReceiveMessageOperation(0),)
-        self._event.call.start_server_batch(operations, self._received)
-        self._state.due.add(inner._RECEIVE_MESSAGE_TOKEN)  # noqa: SLF001 - see the module
+        if self._waiting.line.enter(self):
+            self.begin()
+
+    def begin(self) -> bool:
+        """Have gRPC receive the message and tell of it; False where the call has ended."""
+        with self._state.condition:
+            if not inner._is_rpc_state_active(self._state):  # noqa: SLF001 - see the module
+                return False
+            operations = (cygrpc.ReceiveMessageOperation(0),)
+            self._event.call.start_server_batch(operations, self._received)
+            self._state.due.add(inner._RECEIVE_MESSAGE_TOKEN)  # noqa: SLF001 - as above
+            return True
 
     def give_up(self, error: StaytrueError) -> None:
-        """End it without its message."""
-        self._ended = True
-        refuse(self._guard, self._event, self._state, refusal_of(error))
+        """End it without its message, unless that has come."""
+        with self._state.condition:
+            given_up, self._open = self._open, False
+        if given_up:
+            refuse(self._guard, self._event, self._state, refusal_of(error))
+        self._waiting.line.leave(self)
 
     def take(self, data: bytes) -> None:
         """The message has come; nothing here may wait."""
@@ -88,13 +107,15 @@ class Arrival:
     def _received(self, event: Any) -> Any:
         """In gRPC's own thread, which all calls share: nothing here may wait."""
         self._waiting.remove(self)
+        self._waiting.line.leave(self)
         state, data = self._state, event.batch_operations[0].message()
         with state.condition:
             if data is None and inner._is_rpc_state_active(state):  # noqa: SLF001 - as above
                 details = b"exactly one request message is required"
                 inner._abort(state, self._event.call, cygrpc.StatusCode.unimplemented, details)  # noqa: SLF001
             ended = inner._possibly_finish_call(state, inner._RECEIVE_MESSAGE_TOKEN)  # noqa: SLF001 - as above
-        if data is not None and ended[0] is None and not self._ended:
+            taken, self._open = self._open and data is not None and ended[0] is None, False
+        if taken:
             self.take(data)
         return ended
 
@@ -123,7 +144,8 @@ class Threaded(Arrival):
         try:
             self._run(given)
         except RuntimeError:  # there are no threads any more
-            self.give_up(Unavailable("server", "is shutting down", hint="try another, or again"))
+            ending = Unavailable("server", "is shutting down", hint="try another, or again")
+            refuse(self._guard, self._event, self._state, refusal_of(ending))
 
 
 def refuse(guard: Guard, event: Any, state: Any, refusal: Refusal) -> None:

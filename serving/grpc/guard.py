@@ -63,8 +63,8 @@ class Guard:
             self._access.denials.note(PROTOCOL, error, context.peer() or "")
             raise
 
-    def check(self, context: Context, scope: Scope) -> None:
-        """Refuse who may not open a call, before it has a place; nothing is taken from a rate.
+    def check(self, context: Context, scope: Scope | None) -> None:
+        """Refuse who may not open a call, before it has a place; nothing is taken from a rate. No scope: any key.
 
         Raises:
             StaytrueError: no key, one that is unknown, or lacks the scope.
@@ -91,6 +91,14 @@ class Guard:
             self._access.denials.note(PROTOCOL, error, peer().decode(errors="replace"))
             return refusal_of(error)
         return None
+
+    def knows(self, context: Context) -> bool:
+        """Whether a call that needs no key comes with a known one."""
+        try:
+            self._access.check(_secret_of(headers_of(context)), None, time.monotonic())
+        except StaytrueError:
+            return False
+        return True
 
     def answers(self) -> bool:
         """Whether answers are sent, and not held back."""

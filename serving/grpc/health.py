@@ -5,14 +5,14 @@ Source: GRPC Health Checking Protocol, grpc.health.v1.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import grpc
 from grpc_health.v1 import health_pb2
 
 from serving.grpc import codec
-from serving.grpc.guard import Bounded, guarded
+from serving.grpc.guard import guarded
+from serving.grpc.watchers import Watcher, Watchers
 from staytrue.errors import NotFound, Unavailable
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Health:
 
     def __init__(self, dataplane: Dataplane, services: tuple[str, ...], guard: Guard) -> None:
         self._dataplane, self._services, self._guard = dataplane, services, guard
-        self._watchers = Bounded("Watch", MOST_WATCHERS)
+        self._watchers = Watchers(MOST_WATCHERS)
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
         """The service's methods by name."""
@@ -77,7 +77,8 @@ class Health:
 
     def _changes(self, data: bytes, context: Context) -> Iterator[Any]:
         service, told = codec.message(health_pb2.HealthCheckRequest, data).service, None
-        with self._watchers:
+        known = self._guard.knows(context)
+        with Watcher(self._watchers, known=known) as watcher:
             while context.is_active():
                 draining, status = self._dataplane.draining, self.status(service)
                 if status != told:
@@ -85,4 +86,4 @@ class Health:
                     yield health_pb2.HealthCheckResponse(status=status)
                 if draining:
                     return
-                time.sleep(WATCH_SECONDS)
+                watcher.wait(WATCH_SECONDS)

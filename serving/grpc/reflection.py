@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     import grpc
     from google.protobuf.descriptor import FileDescriptor
 
+    from serving.grpc.guard import Guard
+
 
 SERVICE: str = reflection.SERVICE_NAME
-MOST_STREAMS = 8
+MOST_STREAMS, IDLE_SECONDS = 8, 60.0
 
 
 class Pool:
@@ -58,15 +60,25 @@ class Pool:
 
 
 class Reflection:
-    """The reflection service, which tells of these services and of itself. Open to everybody."""
+    """The reflection service, which tells of these services and of itself. Where there are keys it needs one, any.
 
-    def __init__(self, services: Sequence[str]) -> None:
+    Args:
+        services: by name.
+        guard: who may ask.
+    """
+
+    def __init__(self, services: Sequence[str], guard: Guard) -> None:
+        self._guard = guard
         self._servicer = reflection.ReflectionServicer([*services, SERVICE], pool=Pool())
-        self.streams = Streams("ServerReflectionInfo", MOST_STREAMS)
+        self.streams = Streams("ServerReflectionInfo", MOST_STREAMS, IDLE_SECONDS)
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
         """The service's methods by name."""
-        return {"ServerReflectionInfo": self.streams.handler(self.answer)}
+        return {
+            "ServerReflectionInfo": self.streams.handler(
+                self.answer, admit=lambda context: self._guard.check(context, None)
+            )
+        }
 
     def answer(self, data: bytes, context: Any) -> Iterator[bytes]:
         """The answer to one question.

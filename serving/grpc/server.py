@@ -14,6 +14,7 @@ from serving.grpc.inference import Inference
 from serving.grpc.methods import SERVICE
 from serving.grpc.shortcut import Methods, Threads
 from serving.inflight import Inflight
+from serving.tls import Certificate
 from staytrue.errors import InvalidConfig
 from staytrue.listening import place
 
@@ -52,12 +53,18 @@ class Grpc:
         settings: of serving.
         access: who may ask.
         inflight: what this port and others may hold together; without it this one has a bound of its own.
+        certificate: that all ports show; without it this one reads the files by itself.
     """
 
     def __init__(
-        self, dataplane: Dataplane, settings: ServingSection, access: Access, inflight: Inflight | None = None
+        self,
+        dataplane: Dataplane,
+        settings: ServingSection,
+        access: Access,
+        inflight: Inflight | None = None,
+        certificate: Certificate | None = None,
     ) -> None:
-        self._settings = settings
+        self._settings, self._certificate = settings, certificate
         inflight = inflight or Inflight(settings.max_inflight_bytes)
         self._guard = Guard(access)
         inference = self._inference = Inference(dataplane, settings, self._guard, inflight)
@@ -67,7 +74,7 @@ class Grpc:
             tfserving.SERVICE: tfserving.handlers(inference, self._guard, settings.max_body_bytes),
             health.SERVICE: health.Health(dataplane, (SERVICE, tfserving.SERVICE), self._guard).handlers(),
         }
-        told = reflection.Reflection([*self._services])
+        told = reflection.Reflection([*self._services], self._guard)
         self._services[reflection.SERVICE] = told.handlers()
         self._streams = (self._methods.streams, told.streams)
         self._server: grpc.Server | None = None
@@ -81,19 +88,22 @@ class Grpc:
         Raises:
             InvalidConfig: somebody else took it after all, or certificates cannot be used.
         """
-        secure = tls.credentials(self._settings)
+        secure = tls.credentials(self._certificate or Certificate(self._settings))
         # As much again as the limit is received, so that our own words refuse it; beyond that gRPC's do.
         largest = min(2 * self._settings.max_body_bytes, LARGEST_OPTION)
         long_calls = methods.MOST_STREAMS + health.MOST_WATCHERS + reflection.MOST_STREAMS
         threads = self._settings.max_concurrency + long_calls + SPARE_THREADS
-        read_seconds = self._settings.read_seconds
-        self._threads = Threads(threads, self._inference, self._guard, self._methods_there(), read_seconds)
+        read_seconds, share = self._settings.read_seconds, self._settings.max_inflight_bytes // largest
+        self._threads = Threads(threads, self._inference, self._guard, self._methods_there(), read_seconds, share)
         options = [
             ("grpc.max_receive_message_length", largest),
             ("grpc.so_reuseport", int(reuse_port)),
             # More than may be in the house, so that what is too much is refused in our words and does not queue unseen.
             ("grpc.max_concurrent_streams", max(STREAMS, 2 * self._settings.max_concurrency)),
             *_PINGS,
+            # It widens the windows of calls that we receive nothing of. Of a message that we receive gRPC knows the
+            # length, and opens the window so far by itself.
+            ("grpc.http2.bdp_probe", 0),
         ]
         server = grpc.server(self._threads, options=options)
         for name, handlers in self._services.items():
@@ -112,9 +122,10 @@ class Grpc:
 
     def _methods_there(self) -> Methods:
         mine, others = self._services[SERVICE], self._services[tfserving.SERVICE]
+        told = self._services[reflection.SERVICE]
         keyed = [handler for name, handler in mine.items() if name not in methods.OPEN]
         every = [handler for handlers in self._services.values() for handler in handlers.values()]
-        return Methods(every, [*keyed, *others.values()], mine["ModelInfer"])
+        return Methods(every, [*keyed, *others.values(), *told.values()], mine["ModelInfer"])
 
     def stop(self, seconds: float) -> None:
         """Take no new calls, let those in flight end, for so long at most; blocks until then.

@@ -33,6 +33,8 @@ MOST_WAITING, WAITING_FACTOR = 1024, 4
 """Calls whose messages have not come: so many, or so many for each thread."""
 MOST_OPEN, OPEN_SECONDS = 32, 5.0
 """Of those that need no key, whose messages are nearly empty: what strangers send of larger ones takes memory."""
+LEAST_RECEIVED, RECEIVED_FACTOR = 8, 2
+"""Messages that are received at once: so many, or as hold twice what all requests may hold together."""
 _ARGUMENTS = ["rpc_event", "state", "behavior", "argument_thunk", "request_deserializer", "response_serializer"]
 _PARTS = ("_abort", "_application_code", "_Context", "_possibly_finish_call", "_status")
 
@@ -67,16 +69,20 @@ class Threads(ThreadPoolExecutor):
         guard: who may ask, and when answers are sent.
         methods: those that there are.
         read_seconds: for a message to come.
+        share: largest messages that all requests may hold together.
     """
 
-    def __init__(self, most: int, inference: Inference, guard: Guard, methods: Methods, read_seconds: float) -> None:
+    def __init__(
+        self, most: int, inference: Inference, guard: Guard, methods: Methods, read_seconds: float, share: int
+    ) -> None:
         super().__init__(max_workers=most, thread_name_prefix="grpc")
         self._inference, self._guard, self._methods = inference, guard, methods
         self._behavior = methods.infer.unary_unary
         self._keyed = {_behavior_of(handler) for handler in methods.keyed}
         self._single = {_behavior_of(handler) for handler in methods.all if not handler.request_streaming}
         waiting = max(MOST_WAITING, WAITING_FACTOR * most)
-        self._waiting, self._strangers = Waiting(waiting, read_seconds), Waiting(MOST_OPEN, OPEN_SECONDS)
+        self._waiting = Waiting(waiting, read_seconds, max(LEAST_RECEIVED, RECEIVED_FACTOR * share))
+        self._strangers = Waiting(max(LEAST_RECEIVED, min(MOST_OPEN, share)), OPEN_SECONDS)
         self.calls = 0
         """That have come."""
         self.short = fits()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from serving.grpc.guard import Bounded, refusal_of
-from staytrue.errors import Unavailable
+from staytrue.errors import DeadlineExceeded, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ IDLE_SECONDS = 0.1
 """A stream without a request for so long is ended when the server drains."""
 BUSY_SECONDS = 1.0
 """One that never rests is ended after so long, between an answer and the next request."""
-LOOK_SECONDS = 0.02
+LOOK_SECONDS, IDLE_LOOK_SECONDS = 0.02, 0.5
 
 
 class Stream:
@@ -66,11 +66,13 @@ class Streams:
     Args:
         name: for messages.
         most: how many at once.
+        idle_seconds: without a request one ends after it; without it, never.
     """
 
-    def __init__(self, name: str, most: int) -> None:
-        self._places = Bounded(name, most)
+    def __init__(self, name: str, most: int, idle_seconds: float | None = None) -> None:
+        self._name, self._places, self.idle_seconds = name, Bounded(name, most), idle_seconds
         self._turn = threading.Lock()
+        self._looking = False
         self._open: set[Stream] = set()
 
     def handler(
@@ -85,8 +87,7 @@ class Streams:
                 if admit is not None:
                     admit(context)
                 with self._places:
-                    with self._turn:
-                        self._open.add(stream)
+                    self._opened(stream)
                     self._follow(stream, requests, lambda request: answers(request, context))
             except grpc.RpcError:  # the caller has gone
                 return
@@ -112,6 +113,29 @@ class Streams:
             for stream in there:
                 stream.end(refusal, IDLE_SECONDS if passed < BUSY_SECONDS else 0.0)
             time.sleep(LOOK_SECONDS)
+
+    def _opened(self, stream: Stream) -> None:
+        with self._turn:
+            self._open.add(stream)
+            looking, self._looking = self._looking, self.idle_seconds is not None
+        if self.idle_seconds is not None and not looking:
+            try:
+                threading.Thread(target=self._look, args=(self.idle_seconds,), name="grpc-idle", daemon=True).start()
+            except RuntimeError:  # there are no threads: the next that opens tries again
+                self._looking = False
+
+    def _look(self, idle_seconds: float) -> None:
+        """While some are open, end those that are idle."""
+        expected = f"a request within {idle_seconds:g} seconds"
+        while True:
+            time.sleep(IDLE_LOOK_SECONDS)
+            with self._turn:
+                self._looking = bool(self._open)
+                there = list(self._open)
+            for stream in there:
+                stream.end(refusal_of(DeadlineExceeded(self._name, expected=expected, got="none")), idle_seconds)
+            if not there:
+                return
 
     @staticmethod
     def _follow(stream: Stream, requests: Iterator[Any], answers: Callable[[Any], Iterator[bytes]]) -> None:

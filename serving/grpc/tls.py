@@ -6,22 +6,40 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from serving.tls import context_of
-
 if TYPE_CHECKING:
-    from staytrue.server import ServingSection
+    from serving.tls import Certificate, Papers
 
 
-def credentials(settings: ServingSection) -> grpc.ServerCredentials | None:
-    """The server's certificate, and whose certificates callers must show; None without a certificate.
+def credentials(certificate: Certificate) -> grpc.ServerCredentials | None:
+    """The server's certificate, and whose certificates callers must show, both as they are at each handshake.
 
-    Raises:
-        InvalidConfig: a file cannot be read, or does not fit.
+    None without a certificate.
     """
-    certificate, key, ca = settings.tls_certificate, settings.tls_key, settings.tls_client_ca
-    if certificate is None or key is None:
-        return None
-    context_of(settings)  # gRPC takes anything, and tells nobody why nobody can connect
-    pair = (key.read_bytes(), certificate.read_bytes())
-    roots = None if ca is None else ca.read_bytes()
-    return grpc.ssl_server_credentials([pair], root_certificates=roots, require_client_auth=ca is not None)
+    first = certificate.current()
+    return None if first is None else _Shown(certificate, first).credentials()
+
+
+class _Shown:
+    """What gRPC shows, and is told of when there is another."""
+
+    def __init__(self, certificate: Certificate, first: Papers) -> None:
+        self._certificate, self._papers = certificate, first
+
+    def credentials(self) -> grpc.ServerCredentials:
+        return grpc.dynamic_ssl_server_credentials(
+            _configuration(self._papers),
+            self._changed,  # type: ignore[arg-type] # grpcio says that it may give None
+            require_client_authentication=self._papers.ca is not None,
+        )
+
+    def _changed(self) -> grpc.ServerCertificateConfiguration | None:
+        """What is to be shown from now on, None where it is what it was. Called at each handshake, one at a time."""
+        papers = self._certificate.current()
+        if papers is None or papers is self._papers:
+            return None
+        self._papers = papers
+        return _configuration(papers)
+
+
+def _configuration(papers: Papers) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration([(papers.key, papers.certificate)], papers.ca)

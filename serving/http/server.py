@@ -76,18 +76,31 @@ class Server:
         self._turned_away: set[Connection] = set()
         self._listening: list[_Listening] = []
         self._sweeping: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()
 
     async def start(self, bound: socket.socket, context: ssl.SSLContext | None = None) -> None:
         """Listen on a bound socket."""
         loop = asyncio.get_running_loop()
         self.clock = loop.time()
-        handshake = None if context is None else self.limits.head_seconds
+        patience = self._handshake_seconds(context)
         listening = await loop.create_server(
-            lambda: Connection(self), sock=bound, backlog=_BACKLOG, ssl=context, ssl_handshake_timeout=handshake
+            lambda: Connection(self), sock=bound, backlog=_BACKLOG, ssl=context, ssl_handshake_timeout=patience
         )
         self._listening.append(_Listening(listening, bound, context))
         if self._sweeping is None:
             self._sweeping = asyncio.create_task(self._sweep())
+
+    async def renew(self, context: ssl.SSLContext) -> None:
+        """Speak TLS with another context to who connects from now on; connections that are there go on.
+
+        Another port on the same queue of callers, as a context never forgets an authority it once trusted.
+        """
+        async with self._turn:
+            before = [*self._listening]
+            for one in before:
+                await self.start(one.bound.dup(), context)
+            self._listening = self._listening[len(before) :]
+            await asyncio.gather(*map(_close, before))
 
     async def drain(self, seconds: float) -> None:
         """Let callers go: each answer from now on ends its connection, new ones are taken for a moment still.
@@ -98,8 +111,9 @@ class Server:
         self.draining = True
         until = now() + seconds
         await asyncio.sleep(min(LEAVING_SECONDS, seconds))
-        listening, self._listening = self._listening, []
-        await asyncio.gather(*map(self._listen_no_more, listening), return_exceptions=True)
+        async with self._turn:
+            listening, self._listening = self._listening, []
+            await asyncio.gather(*map(self._listen_no_more, listening), return_exceptions=True)
         while self._open() and now() < until:
             for connection in self._open():
                 connection.end_if_idle(now() - LEAVING_SECONDS - SWEEP_SECONDS)
@@ -151,10 +165,7 @@ class Server:
         loop, context = asyncio.get_running_loop(), listening.context
         bound = listening.bound.dup()  # uvloop closes its own in a later turn
         bound.settimeout(0)
-        loop.remove_reader(listening.bound)  # of asyncio's own loop, which loses whom it has just accepted otherwise
-        await asyncio.sleep(0)
-        listening.server.close()
-        await asyncio.sleep(0)
+        await _close(listening)
         taken = []
         with bound:
             while True:
@@ -162,8 +173,15 @@ class Server:
                     taken.append(bound.accept()[0])
                 except OSError:  # nobody waits
                     break
-        waiting = (loop.connect_accepted_socket(lambda: Connection(self), one, ssl=context) for one in taken)
+        patience = self._handshake_seconds(context)
+        waiting = (
+            loop.connect_accepted_socket(lambda: Connection(self), one, ssl=context, ssl_handshake_timeout=patience)
+            for one in taken
+        )
         await asyncio.gather(*waiting, return_exceptions=True)
+
+    def _handshake_seconds(self, context: ssl.SSLContext | None) -> float | None:
+        return None if context is None else self.limits.head_seconds
 
     def _open(self) -> list[Connection]:
         return [*self._connections, *self._turned_away]
@@ -183,3 +201,10 @@ class Server:
                     connection.expire(self.clock)
                 except Exception:
                     log.exception("a connection could not be ended")
+
+
+async def _close(listening: _Listening) -> None:
+    asyncio.get_running_loop().remove_reader(listening.bound)  # asyncio's own loses whom it has just accepted otherwise
+    await asyncio.sleep(0)
+    listening.server.close()
+    await asyncio.sleep(0)

@@ -14,9 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving import access as accesses
+from serving import identity as identities
 from serving.access import LONGEST_SECRET, LOOK_SECONDS, Access, Bucket, key_or_insecure, secret_of
 from serving.grpc.errors import STATUS as GRPC_STATUS
 from serving.grpc.errors import trailing
+from serving.identity import identity_of
 from serving.keyring import SCOPES, Key, Limit, Scope, digest_of, write
 from serving.keys import new_secret
 from serving.rest.errors import STATUS as REST_STATUS
@@ -51,7 +53,7 @@ def put(path: Path, *keys: Key) -> None:
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the times of files trusted at once, as they are later on."""
-    monkeypatch.setattr(accesses, "UNSETTLED_SECONDS", -60.0)
+    monkeypatch.setattr(identities, "UNSETTLED_SECONDS", -60.0)
 
 
 def settle(access: Access) -> None:
@@ -174,7 +176,7 @@ def test_a_change_that_leaves_size_and_times_as_they_were_is_seen_while_the_file
     path, new = tmp_path / "keys.yaml", new_secret()
     write(path, (key(SHOP, "shop", "predict"),))
     access = Access(path)
-    before = accesses._identity(path)
+    before = identity_of(path)
     other = path.read_bytes().replace(digest_of(SHOP).hex().encode(), digest_of(new).hex().encode())
     with path.open("r+b") as file:  # in place, so that inode and size stay
         file.write(other)

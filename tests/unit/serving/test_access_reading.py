@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import logging
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from serving import access as accesses
+from serving import identity as identities
 from serving import keyring
 from serving.access import Access
 from serving.keyring import Key, digest_of, write
@@ -22,7 +24,7 @@ SHOP, OPS = new_secret(), new_secret()
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A keys file with two keys, whose times are trusted at once."""
-    monkeypatch.setattr(accesses, "UNSETTLED_SECONDS", -60.0)
+    monkeypatch.setattr(identities, "UNSETTLED_SECONDS", -60.0)
     put(tmp_path / "keys.yaml", SHOP, OPS)
     return tmp_path / "keys.yaml"
 
@@ -84,3 +86,18 @@ def test_a_broken_file_is_read_once_and_again_when_it_changes(
     put(file, OPS)
     access.refresh()
     assert (len(reads), let_in(access, SHOP), let_in(access, OPS)) == (2, False, True)
+
+
+def test_where_no_thread_can_be_started_the_request_is_answered_by_the_file_as_it_is_now(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access = Access(file)
+    put(file, OPS)
+
+    def fail(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    key = access.admit(OPS, "predict", 0.0)
+    assert key is not None
+    assert not let_in(access, SHOP)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+from grpc_reflection.v1alpha import reflection_pb2
 
-from serving.grpc import methods
+from serving.grpc import methods, reflection
 from serving.grpc.arrivals import Waiting
 from serving.grpc.errors import CODE_KEY
+from serving.grpc.health import MOST_WATCHERS
 from serving.grpc.server import SERVICE
 from serving.grpc.shortcut import MOST_OPEN
 from serving.keyring import Key, Limit, digest_of, write
@@ -160,9 +162,52 @@ def test_bytes_that_are_no_message_are_told_so_and_leave_no_traceback(
     for name, ask in (
         ("grpc.health.v1.HealthCheckRequest", lambda: house.method(CHECK)(b"\xff")),
         ("grpc.health.v1.HealthCheckRequest", lambda: list(watch(b"\xff"))),
-        ("grpc.reflection.v1alpha.ServerReflectionRequest", lambda: list(reflect(iter([b"\xff"])))),
+        ("grpc.reflection.v1alpha.ServerReflectionRequest", lambda: list(reflect(iter([b"\xff"]), metadata=KEY))),
     ):
         status, said, more = refused(ask)
         assert (status, more[CODE_KEY]) == (grpc.StatusCode.INVALID_ARGUMENT, "invalid_input")
         assert said == f"message: expected an {name}, got 1 bytes that are none"
     assert not caplog.records
+
+
+def watch(house: House, metadata: Any = None) -> Any:
+    """A watcher of health that was told the status."""
+    method: Any = house.channel.unary_stream("/grpc.health.v1.Health/Watch")
+    call = method(b"", metadata=metadata, timeout=60)
+    assert next(call)
+    return call
+
+
+def test_the_oldest_watcher_without_a_key_makes_room_and_those_with_keys_stay(house: House) -> None:
+    kept = watch(house, KEY)
+    strangers = [watch(house) for _ in range(MOST_WATCHERS - 1)]
+    newcomers = []  # a call that nobody keeps is cancelled, and makes room
+    for newcomer, oldest in ((KEY, strangers[0]), (None, strangers[1])):
+        newcomers.append(watch(house, newcomer))
+        status, said, _ = refused(lambda: next(oldest))  # noqa: B023 - at once
+        assert (status, said.split(",")[0]) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "Watch: 32 are open")
+    for _ in range(100):  # more than there are threads
+        newcomers.append(watch(house))
+    assert house.method(CHECK)(b"", timeout=10)
+    assert not kept.done()
+    watching = [kept, newcomers[0], *(watch(house, KEY) for _ in range(MOST_WATCHERS - 2))]
+    assert refused(lambda: watch(house))[0] == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert not any(call.done() for call in watching)
+
+
+def test_reflection_wants_a_key_any_and_ends_when_it_is_idle(
+    house: House, never: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method: Any = house.channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+    for _ in range(reflection.MOST_STREAMS):
+        assert refused(lambda: list(method(never())))[0] == grpc.StatusCode.UNAUTHENTICATED
+    asked = reflection_pb2.ServerReflectionRequest(list_services="").SerializeToString()
+    assert list(method(iter([asked]), metadata=[("x-api-key", WATCHER)], timeout=20))
+    monkeypatch.setattr(house.server._streams[1], "idle_seconds", 0.2)
+    until(lambda: not house.server._streams[1]._looking)
+    status, said, _ = refused(lambda: list(method(never(), metadata=KEY, timeout=20)))
+    assert (status, said) == (
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        "ServerReflectionInfo: expected a request within 0.2 seconds, got none",
+    )
+    until(lambda: not house.server._streams[1]._open)

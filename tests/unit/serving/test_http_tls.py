@@ -73,3 +73,36 @@ def test_what_is_no_tls_takes_nothing(loop: str, contexts: tuple[ssl.SSLContext,
             await settled(server, 0)
 
     LOOPS[loop](tried())
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_no_caller_is_lost_while_contexts_are_changed(
+    loop: str, contexts: tuple[ssl.SSLContext, ssl.SSLContext]
+) -> None:
+    async def tried() -> None:
+        async with listening(Handler(), context=contexts[0]) as (server, port), asyncio.timeout(30):
+            changed = asyncio.Event()
+
+            async def ask_on() -> int:
+                answered = 0
+                while not changed.is_set():
+                    reader, writer = await asyncio.open_connection(HOST, port, ssl=contexts[1])
+                    writer.write(post(b"hello"))
+                    assert b" 200 " in await reader.readuntil(b"/p hello")
+                    await ended(writer)
+                    answered += 1
+                return answered
+
+            kept = await asyncio.open_connection(HOST, port, ssl=contexts[1])
+            callers = [asyncio.create_task(ask_on()) for _ in range(4)]
+            for _ in range(20):
+                await server.renew(contexts[0])
+                await asyncio.sleep(0.01)
+            changed.set()
+            assert min(await asyncio.gather(*callers)) > 0
+            kept[1].write(post(b"hello"))
+            assert b" 200 " in await kept[0].readuntil(b"/p hello")
+            await ended(kept[1])
+            assert len(server._listening) == 1
+
+    LOOPS[loop](tried())

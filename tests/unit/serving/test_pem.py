@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from serving.caller import Caller
 from serving.pem import Named, load_pair, load_roots
-from serving.tls import Certificate, context_of
+from serving.tls import LOOK_SECONDS, Certificate
 from staytrue.errors import InvalidConfig
 from staytrue.server import ServingSection
 from tests.certificates import Paper
@@ -89,7 +89,7 @@ def test_the_file_that_is_wrong_is_named(
     settings = ServingSection(tls_certificate=folder / certificate, tls_key=folder / key)
     shown = Caller(scheme="https", certificate=folder / certificate, certificate_key=folder / key)
     ways: dict[tuple[str, str], Callable[[], object]] = {
-        ("serving.tls_certificate", "serving.tls_key"): lambda: context_of(settings),
+        ("serving.tls_certificate", "serving.tls_key"): lambda: Certificate(settings),
         ("--certificate", "--certificate-key"): shown.context,
     }
     monkeypatch.setattr("getpass.getpass", lambda *_: pytest.fail("somebody was asked for a password"))
@@ -115,7 +115,7 @@ def test_an_authority_that_is_none_is_named(folder: Path, name: str, said: str) 
         tls_certificate=folder / "one.crt", tls_key=folder / "one.key", tls_client_ca=folder / name
     )
     ways: dict[str, Callable[[], object]] = {
-        "serving.tls_client_ca": lambda: context_of(settings),
+        "serving.tls_client_ca": lambda: Certificate(settings),
         "--ca": Caller(scheme="https", ca=folder / name).context,
     }
     for whose, use in ways.items():
@@ -140,8 +140,7 @@ def test_while_only_one_file_was_replaced_the_log_names_the_key(folder: Path, ca
         shutil.copy(folder / f"one.{end}", folder / f"shown.{end}")
     certificate = Certificate(ServingSection(tls_certificate=folder / "shown.crt", tls_key=folder / "shown.key"))
     shutil.copy(folder / "other.crt", folder / "shown.crt")
-    certificate.renew()
-    said = (
-        "the certificate stays what it was: serving.tls_key .*shown.key: expected the key of serving.tls_certificate "
-    )
+    certificate._next_look -= LOOK_SECONDS
+    certificate.current()
+    said = "certificates stay what they were: serving.tls_key .*shown.key: expected the key of serving.tls_certificate "
     assert re.search(said, caplog.text)

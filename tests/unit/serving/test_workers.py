@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -130,6 +131,24 @@ def test_two_hundred_callers_of_both_protocols_each_get_their_own_rows_and_each_
     assert len(last) == 2
     assert sum(beat.answered for beat in last.values()) == len(events)
     assert [(beat.ready, beat.in_flight) for beat in last.values()] == [(False, 0), (False, 0)]
+
+
+def test_an_answer_that_is_given_while_the_server_ends_is_in_its_last_heartbeat(two: Service, tmp_path: Path) -> None:
+    host, port = two.address.removeprefix("http://").split(":")
+    body = json.dumps({"inputs": tensors(1.0, 1)}).encode()
+    with socket.create_connection((host, int(port)), timeout=20) as caller:
+        head = f"POST {INFER} HTTP/1.1\r\nHost: here\r\nContent-Length: {len(body)}\r\n\r\n"
+        caller.sendall(head.encode() + body[:10])
+        two.process.send_signal(signal.SIGTERM)
+        end = time.monotonic() + 20
+        while sum(not beat.ready for beat in entries(tmp_path) if isinstance(beat, Heartbeat)) < 1:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        caller.sendall(body[10:])
+        assert caller.recv(15) == b"HTTP/1.1 200 OK"
+    assert two.process.wait(60) == 0
+    last = {beat.worker: beat for beat in entries(tmp_path) if isinstance(beat, Heartbeat)}
+    assert sum(beat.answered for beat in last.values()) == 1
 
 
 def test_a_worker_that_is_killed_is_started_again_and_the_others_go_on(two: Service, tmp_path: Path) -> None:
