@@ -186,8 +186,7 @@ def test_the_oldest_watcher_without_a_key_makes_room_and_those_with_keys_stay(ho
         newcomers.append(watch(house, newcomer))
         status, said, _ = refused(lambda: next(oldest))  # noqa: B023 - at once
         assert (status, said.split(",")[0]) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "Watch: 32 are open")
-    for _ in range(100):  # more than there are threads
-        newcomers.append(watch(house))
+    newcomers += [watch(house) for _ in range(100)]  # more than there are threads
     assert house.method(CHECK)(b"", timeout=10)
     assert not kept.done()
     watching = [kept, newcomers[0], *(watch(house, KEY) for _ in range(MOST_WATCHERS - 2))]

@@ -147,7 +147,7 @@ def test_a_key_with_a_password_is_refused_and_nobody_is_asked_for_it(tmp_path: P
     kind = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8)
     key.write_bytes(plain.private_bytes(*kind, serialization.BestAvailableEncryption(b"secret")))
     put(tmp_path, shown, key)
-    with pytest.raises(InvalidConfig, match="tls_key .*: expected a key without a password, got one with a password"):
+    with pytest.raises(InvalidConfig, match=r"tls_key .*: expected a key without a password, got one with a password"):
         Certificate(settings(tmp_path))
 
 
