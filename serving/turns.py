@@ -137,38 +137,41 @@ class Turns:
         if ran is None or answers is None:
             return
         times, now, at = ran[1], self._ends.clock(), 0
+        run = times.ended - times.began
+        when = arrived, now, max(0.0, now - arrived - run), run
         ids = [self._ends.number() for _ in batch]
         written: list[Told] = []
         events: list[bytes] = []
         for name, one in zip(ids, batch, strict=True):
             written.append((name, answers.write(name, at, one.rows)))
-            events.append(encode(event_of(one, name, (arrived, now, times), form, answers, at)))
+            events.append(encode(event_of(one, name, when, form, answers, at)))
             at += one.rows
         try:
             self._writer.append(events)
         except StaytrueError:
             return
         bundle = loaded.bundle
-        self._statistics.answered(bundle.name, bundle.version, len(batch), rows, times.ended - times.began)
+        self._statistics.answered(bundle.name, bundle.version, len(batch), rows, run)
         self._ends.answered_at_once([one.request for one in batch], ids, (arrived, now), bundle.version)
         for one, answer in zip(batch, written, strict=True):
             told[one.at] = answer
         lane.settled(time.monotonic() - times.ended)
 
 
-def event_of(one: _One, name: str, when: tuple[float, float, Times], form: Form, answers: Answers, at: int) -> Event:
+def event_of(
+    one: _One, name: str, when: tuple[float, float, float, float], form: Form, answers: Answers, at: int
+) -> Event:
     """The event of a request that was answered.
 
     Args:
         one: of its batch.
         name: its id.
-        when: it arrived and is written, Unix seconds; and its run.
+        when: it arrived and is written, Unix seconds; how long it waited, and ran.
         form: of its model.
         answers: of its batch.
         at: its first row there.
     """
-    request, (arrived, now, times) = one.request, when
-    run = times.ended - times.began
+    request, (arrived, now, waited, run) = one.request, when
     return Event(
         id=name,
         time=arrived,
@@ -179,7 +182,7 @@ def event_of(one: _One, name: str, when: tuple[float, float, Times], form: Form,
         version=form.version,
         protocol=request.protocol,
         rows=one.rows,
-        queue_seconds=max(0.0, now - arrived - run),
+        queue_seconds=waited,
         run_seconds=run,
         inputs=form.tensors(one.packed, one.rows),
         outputs=answers.tensors(at, one.rows),
