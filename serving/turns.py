@@ -107,16 +107,18 @@ class Turns:
     def __init__(self, registry: Registry, writer: Writer, statistics: Statistics, ends: Endings) -> None:
         self._registry, self._writer, self._statistics, self._ends = registry, writer, statistics, ends
 
-    def answer(self, asked: Sequence[tuple[Request, bytes]], arrived: float) -> list[Told | None]:
-        """Answer requests and their bodies, of one model and one form; None for each that has to take the usual way.
+    def answer(self, asked: Sequence[tuple[Request, bytes]], arrived: float, told: list[Told | None]) -> None:
+        """Answer requests and their bodies, of one model and one form.
 
-        Units:
-            arrived: Unix seconds.
+        Args:
+            asked: those that there are.
+            arrived: when they came, Unix seconds.
+            told: is given the answer of each, at its place, once its event is written; whatever is raised later, it has
+                been answered. None stays where a request has to take the usual way.
         """
-        told: list[Told | None] = [None] * len(asked)
         lease = self._registry.lease_alone(asked[0][0].model)
         if lease is None:
-            return told
+            return
         try:
             lane, form = lease.loaded.lane, _form_of(lease.loaded, asked[0][0])
             if form is not None and isinstance(lane, BriefLane):
@@ -124,7 +126,6 @@ class Turns:
                     self._run(batch, (lease.loaded, lane, form), arrived, told)
         finally:
             self._registry.release([lease])
-        return told
 
     def _run(
         self, batch: list[_One], where: tuple[Loaded, BriefLane, Form], arrived: float, told: list[Told | None]
@@ -150,11 +151,11 @@ class Turns:
             self._writer.append(events)
         except StaytrueError:
             return
+        for one, answer in zip(batch, written, strict=True):
+            told[one.at] = answer
         bundle = loaded.bundle
         self._statistics.answered(bundle.name, bundle.version, len(batch), rows, run)
         self._ends.answered_at_once([one.request for one in batch], ids, (arrived, now), bundle.version)
-        for one, answer in zip(batch, written, strict=True):
-            told[one.at] = answer
         lane.settled(time.monotonic() - times.ended)
 
 

@@ -68,11 +68,11 @@ class Turn:
             self._answer(group)
 
     def _answer(self, group: list[Waiting]) -> None:
+        told: list[tuple[str, Sent] | None] = [None] * len(group)
         try:
-            told = self._dataplane.turns.answer([(prepared.request, body) for _, prepared, body in group], self._began)
+            self._dataplane.turns.answer([(prepared.request, body) for _, prepared, body in group], self._began, told)
         except Exception:
             log.exception("requests could not be answered at once")
-            told = [None] * len(group)
         for (exchange, prepared, body), answer in zip(group, told, strict=True):
             if answer is None:
                 self._submit(exchange, prepared, body)

@@ -84,7 +84,7 @@ def submitted(house: House, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 def usually(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have every request take the usual way."""
-    monkeypatch.setattr(house.dataplane.turns, "answer", lambda asked, _: [None] * len(asked))
+    monkeypatch.setattr(house.dataplane.turns, "answer", lambda *_: None)
 
 
 def at_once(house: House, bodies: list[bytes], head: str = "") -> list[dict[str, Any]]:
@@ -324,14 +324,18 @@ def test_no_prediction_is_given_that_cannot_be_logged(house: House, monkeypatch:
     assert len(house.events()) == 1
 
 
+@pytest.mark.parametrize("where", ["before", "after"])
 def test_a_fault_of_ours_answers_nobody_twice_and_forgets_nobody(
-    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, where: str
 ) -> None:
-    monkeypatch.setattr(house.dataplane.turns, "_run", lambda *_: 1 / 0)
+    """Before the events are written, or after."""
+    turns, at = house.dataplane.turns, {"before": "_run", "after": "_statistics"}[where]
+    monkeypatch.setattr(turns, at, (lambda *_: 1 / 0) if where == "before" else None)
     answers = at_once(house, bodies_of([[1.0], [2.0]]))
     assert [values(answer) for answer in answers] == [[13.0], [15.0]]
     assert "could not be answered at once" in caplog.text
     assert champion_of(house).calls == 0
+    assert len(house.events()) == 2
 
 
 def test_who_hangs_up_within_the_turn_leaves_an_event_that_says_so(house: House) -> None:
