@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from serving.runtimes.onnx import OnnxMaker
-from serving.runtimes.torchserve.runtime import TorchServeMaker
 from staytrue.errors import InvalidConfig
 
 if TYPE_CHECKING:
@@ -33,4 +32,6 @@ def maker(settings: ServingSection) -> RuntimeMaker:
         raise InvalidConfig(
             "serving.provider", expected="cpu with runtime torchserve", got=settings.provider, hint=hint
         )
+    from serving.runtimes.torchserve.runtime import TorchServeMaker  # noqa: PLC0415 - a megabyte for its client
+
     return TorchServeMaker(settings.torchserve, threads=settings.threads)
