@@ -6,19 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
-import onnx
-import onnxruntime as ort
 from onnx import helper
 
-from staytrue.bundle import CARD, MANIFEST, PROFILE, REQUIRED_BATCHES, Bundle, Lineage, Parity, digest, seal
-from staytrue.records import to_json
 from staytrue.signature import NUMPY, Signature, TensorSpec
 from staytrue.store import Store
+from tests.bundles import publish
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    import onnx
     from numpy.typing import NDArray
 
 TEXTS = ["", "a", "ü🏔", "zwei\nZeilen", "\0", '"'] + ["länger " * 40] * 2
@@ -54,7 +52,7 @@ def signature_of(datatypes: Iterable[str]) -> Signature:
     return Signature(inputs=taken, outputs=[msgspec.structs.replace(spec, name=f"{spec.name}_back") for spec in taken])
 
 
-def write_model(path: Path, signature: Signature) -> None:
+def graph_of(signature: Signature) -> onnx.ModelProto:
     """Each input, unchanged."""
 
     def values(specs: list[TensorSpec]) -> list[Any]:
@@ -65,44 +63,10 @@ def write_model(path: Path, signature: Signature) -> None:
         for taken, given in zip(signature.inputs, signature.outputs, strict=True)
     ]
     graph = helper.make_graph(nodes, "echo", values(signature.inputs), values(signature.outputs))
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
 
 
 def make_store(root: Path, datatypes: Iterable[str] = NUMPY) -> None:
-    """A store with the model as champion; its proof is written by hand."""
+    """A store with the model as champion."""
     store, signature = Store(root), signature_of(datatypes)
-    with store.new_version("echo") as (version, folder):
-        write_model(folder / "model.onnx", signature)
-        (folder / PROFILE).write_text("{}")
-        (folder / CARD).write_text("# echo\n")
-        files = {path.name: digest(path) for path in folder.iterdir()}
-        proof = {"max_abs_error": 0.0, "max_rel_error": 0.0, "absolute_tolerance": 1e-4, "relative_tolerance": 1e-4}
-        proofs = [
-            Parity(
-                format="onnx",
-                runtime=f"onnxruntime {ort.__version__} CPU",
-                artefact_sha256=files["model.onnx"].sha256,
-                batch=batch,
-                rows=batch,
-                passed=True,
-                **proof,
-            )
-            for batch in sorted({*REQUIRED_BATCHES, 16})
-        ]
-        bundle = Bundle(
-            name="echo",
-            version=version,
-            created="2026-01-01T00:00:00.000Z",
-            task="regression",
-            target="y",
-            signature=signature,
-            max_batch=16,
-            artefacts={"onnx": "model.onnx"},
-            files=files,
-            parity=proofs,
-            evaluation={},
-            lineage=Lineage(run="none", data_fingerprint="none", project_fingerprint="none"),
-        )
-        (folder / MANIFEST).write_bytes(to_json(bundle))
-        seal(folder)
-    store.promote("echo", version, reason="test")
+    store.promote("echo", publish(store, "echo", graph_of(signature), signature, max_batch=16), reason="test")

@@ -9,7 +9,7 @@ from onnx import TensorProto, helper
 
 from staytrue.signature import Signature, TensorSpec
 from staytrue.store import Store
-from tests.load.bundles import publish
+from tests.bundles import publish
 
 if TYPE_CHECKING:
     from pathlib import Path

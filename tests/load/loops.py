@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 from serving.proto import open_inference_grpc_pb2 as proto
 from staytrue.signature import Signature, TensorSpec
 from staytrue.store import Store
-from tests.load.bundles import publish
+from tests.bundles import publish
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from serving.proto import open_inference_grpc_pb2 as proto
 from staytrue.signature import Signature, TensorSpec
 from staytrue.store import Store
-from tests.load.bundles import publish
+from tests.bundles import publish
 
 if TYPE_CHECKING:
     from pathlib import Path

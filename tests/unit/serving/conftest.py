@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx
-import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
 
-from staytrue.bundle import CARD, MANIFEST, PROFILE, REQUIRED_BATCHES, Bundle, Lineage, Parity, digest, seal
-from staytrue.records import to_json
 from staytrue.signature import Signature, TensorSpec
 from staytrue.store import Store
+from tests import bundles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    import onnx
 
 MAX_BATCH = 16
 SIGNATURE = Signature(
@@ -30,7 +29,7 @@ SIGNATURE = Signature(
 )
 
 
-def write_model(path: Path, factor: float) -> None:
+def graph_of(factor: float) -> onnx.ModelProto:
     """Total = factor * number + code(kind) + count, with code a=1, b=2, anything else 0."""
     shape = ["batch", 1]
     nodes = [
@@ -57,49 +56,12 @@ def write_model(path: Path, factor: float) -> None:
     constant = helper.make_tensor("factor", TensorProto.FLOAT, [1], [factor])
     graph = helper.make_graph(nodes, "tiny", inputs, outputs, [constant])
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.ml", 3)]
-    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
+    return helper.make_model(graph, opset_imports=opsets, ir_version=9)
 
 
 def publish(store: Store, factor: float, *, proven: bool = True) -> str:
     """Publish a version; with ``proven`` false, its bundle lacks one proof."""
-    with store.new_version("tiny") as (version, folder):
-        write_model(folder / "model.onnx", factor)
-        (folder / PROFILE).write_text("{}")
-        (folder / CARD).write_text("# tiny\n")
-        files = {path.name: digest(path) for path in folder.iterdir()}
-        batches = sorted({*REQUIRED_BATCHES, MAX_BATCH})[: None if proven else -1]
-        proofs = [
-            Parity(
-                format="onnx",
-                runtime=f"onnxruntime {ort.__version__} CPU",
-                artefact_sha256=files["model.onnx"].sha256,
-                batch=batch,
-                rows=batch,
-                max_abs_error=0.0,
-                max_rel_error=0.0,
-                absolute_tolerance=1e-4,
-                relative_tolerance=1e-4,
-                passed=True,
-            )
-            for batch in batches
-        ]
-        bundle = Bundle(
-            name="tiny",
-            version=version,
-            created="2026-01-01T00:00:00.000Z",
-            task="regression",
-            target="total",
-            signature=SIGNATURE,
-            max_batch=MAX_BATCH,
-            artefacts={"onnx": "model.onnx"},
-            files=files,
-            parity=proofs,
-            evaluation={},
-            lineage=Lineage(run="none", data_fingerprint="none", project_fingerprint="none"),
-        )
-        (folder / MANIFEST).write_bytes(to_json(bundle))
-        seal(folder)
-    return version
+    return bundles.publish(store, "tiny", graph_of(factor), SIGNATURE, MAX_BATCH, proven=proven)
 
 
 @pytest.fixture
