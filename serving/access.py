@@ -109,9 +109,22 @@ class Access:
             PermissionDenied: the key lacks the scope.
             Overloaded: the key asks more often than it may; ``retry_seconds`` says when it may again.
         """
+        return None if self._path is None else self._admit(self._holder(secret, now), scope, now)
+
+    def admit_again(self, digest: bytes, scope: Scope, now: float) -> Key | None:
+        """As :meth:`admit`, of a key whose ``digest_of`` was worked out when it came before."""
         if self._path is None:
             return None
-        key, bucket = self._holder(secret, now)
+        if now >= self._next_look:
+            self._look(now)
+        known = self._known.get(digest)
+        if known is None:
+            raise _stranger("gone")
+        return self._admit(known, scope, now)
+
+    @staticmethod
+    def _admit(known: _Known, scope: Scope, now: float) -> Key:
+        key, bucket = known
         if scope not in key.scopes:
             raise _lacks(key, scope)
         if bucket is not None and (wait := bucket.take(now)):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from typing import TYPE_CHECKING, Any
 
 from serving.http.exchange import Exchange
@@ -16,6 +18,7 @@ UNCOUNTED_BYTES = 4096
 """Bodies up to here that come whole are not counted: of those ``max_connections`` is bound enough."""
 _MOST = 1024
 _LONGEST = 1024
+_HASH_BYTES = 32
 END = b"\r\n\r\n"
 _OTHER_FRAMING = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
 _SECRET = frozenset((b"authorization", b"proxy-authorization", b"x-api-key", b"cookie"))
@@ -24,13 +27,20 @@ _SECRET = frozenset((b"authorization", b"proxy-authorization", b"x-api-key", b"c
 class Head:
     """What stands before a body, as it was read once. All requests with the same bytes share it: it is not changed."""
 
-    __slots__ = ("headers", "length", "method", "path", "prepared", "query")
+    __slots__ = ("headers", "holder", "length", "method", "path", "prepared", "query", "sealed")
 
     def __init__(self, exchange: Exchange, length: int) -> None:
         self.method, self.path, self.query = exchange.method, exchange.path, exchange.query
-        self.headers, self.length = exchange.headers, length
+        self.length = length
+        self.sealed = not _SECRET.isdisjoint(exchange.headers)
+        """Whether it came with a key, which is not among its headers here."""
+        self.headers = exchange.headers
+        if self.sealed:
+            self.headers = {name: value for name, value in exchange.headers.items() if name not in _SECRET}
         self.prepared: Any = None
-        """What whoever answers has made of it, and need not make again."""
+        """What whoever answers has made of it, and need not make again. One that is sealed is not found before."""
+        self.holder = b""
+        """By which whoever answers knows the holder of its key."""
 
 
 class Heads:
@@ -43,6 +53,17 @@ class Heads:
 
     def __init__(self) -> None:
         self.known: dict[bytes, Head] = {}
+        self.sealed: dict[bytes, Head] = {}
+        """Those with a key, by a hash that nobody else can make: no key is kept longer than its request."""
+        self._salt = secrets.token_bytes(_HASH_BYTES)
+
+    def unsealed(self, data: bytes) -> Head | None:
+        """A head with a key that was read and prepared before."""
+        head = self.sealed.get(self._seal(data))
+        return head if head is not None and head.prepared is not None else None
+
+    def _seal(self, data: bytes) -> bytes:
+        return hashlib.blake2b(data, key=self._salt, digest_size=_HASH_BYTES).digest()
 
     def learn(self, data: bytes, exchange: Exchange) -> None:
         """Keep the head of a request that was read from ``data``, if that holds it alone and whole."""
@@ -52,11 +73,11 @@ class Heads:
             return
         if int(headers.get(b"content-length", b"0")) != len(body) or not _OTHER_FRAMING.isdisjoint(headers):
             return
-        if not _SECRET.isdisjoint(headers):  # no key is kept longer than its request
-            return
-        if len(self.known) >= _MOST:
-            self.known.clear()
-        self.known[data[:end]] = Head(exchange, len(body))
+        exchange.head = head = Head(exchange, len(body))
+        heads, name = (self.sealed, self._seal(data[:end])) if head.sealed else (self.known, data[:end])
+        if len(heads) >= _MOST:
+            heads.clear()
+        heads[name] = head
 
 
 class Memory:
@@ -73,7 +94,10 @@ class Memory:
             return None
         server = self._server
         end = data.find(END) + len(END)
-        head = server.known.known.get(data[:end])
+        heads = server.known
+        head = heads.known.get(data[:end])
+        if head is None and heads.sealed:
+            head = heads.unsealed(data[:end])
         if head is None or len(data) != end + head.length:
             self._misses += 1
             return None

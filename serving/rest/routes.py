@@ -91,7 +91,7 @@ class Routes:
                 self._known[exchange.path] = known
         if exchange.method != b"POST":
             raise self._method(exchange, "POST")
-        self._rest.admit(exchange, "predict")
+        self._rest.admission.admit(exchange, "predict")
         self._rest.infer(exchange, known)
 
     def inference(self, exchange: Exchange) -> str | None:
@@ -128,7 +128,7 @@ class Routes:
     def _other(self, exchange: Exchange, path: str) -> None:
         if path == "/v2/repository/index":
             self._allow(exchange, b"POST")
-            self._rest.admit(exchange, "predict")
+            self._rest.admission.admit(exchange, "predict")
             self._index(exchange)
         elif (match := _ADMIN.fullmatch(path)) is not None:
             self._allow(exchange, b"POST")
@@ -138,11 +138,11 @@ class Routes:
             plain(exchange)
         elif (match := _MODEL.fullmatch(path)) is not None:
             self._allow(exchange, b"GET", b"HEAD")
-            self._rest.admit(exchange, "predict")
+            self._rest.admission.admit(exchange, "predict")
             self._model(exchange, match["model"], match["version"], match["what"])
         elif (match := _V1.fullmatch(path)) is not None:
             self._allow(exchange, b"GET", b"HEAD")
-            self._rest.admit(exchange, "predict")
+            self._rest.admission.admit(exchange, "predict")
             self._v1(exchange, match["model"], match["version"])
         else:
             raise NotFound(path[:200], "is no address of this server", hint=HINT)
@@ -187,7 +187,7 @@ class Routes:
         self._rest.aside(exchange, work)
 
     def _statistics(self, exchange: Exchange, model: str | None, version: str | None) -> None:
-        self._rest.admit(exchange, "metrics" if model is None else "predict")
+        self._rest.admission.admit(exchange, "metrics" if model is None else "predict")
         if model is not None:
             self._rest.dataplane.registry.model(model)
         _json(exchange, {"model_stats": self._rest.dataplane.statistics.told(model, version)})
@@ -211,7 +211,7 @@ class Routes:
         if not self._admin:
             hint = "set serving.admin_port and ask there"
             raise Unsupported(f"/v2/repository/models/{model[:100]}/{what}", "is not on this port", hint=hint)
-        self._rest.admit(exchange, "admin")
+        self._rest.admission.admit(exchange, "admin")
         if not self._changing.acquire(blocking=False):  # each holds a thread that large bodies wait for
             raise Overloaded("repository", "changes for another caller", hint="try again later")
 
@@ -226,7 +226,7 @@ class Routes:
         self._rest.aside(exchange, work, always=True)  # which lets go of the lock
 
     def _openapi(self, exchange: Exchange) -> None:
-        self._rest.admit(exchange, "predict")
+        self._rest.admission.admit(exchange, "predict")
 
         def work() -> tuple[int, bytes]:
             dataplane, found = self._rest.dataplane, []

@@ -8,17 +8,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from serving.access import secret_of
 from serving.calls import Request, Written, hidden
 from serving.http.exchange import JSON
 from serving.rest import bodies, errors, headers
+from serving.rest.admission import PROTOCOL, Admission
 from serving.rest.dialects import LONG_BYTES
 from serving.rest.fast import SMALL_BYTES
 from serving.rest.routes import Routes
@@ -38,13 +37,11 @@ if TYPE_CHECKING:
     from serving.calls import Call
     from serving.dataplane import Dataplane
     from serving.http.exchange import Exchange, Fault
-    from serving.keyring import Scope
     from serving.rest.codec import Sent
     from serving.rest.routes import Inference
     from staytrue.server import ServingSection
 
 log = logging.getLogger(__name__)
-PROTOCOL = "rest"
 _FAULTS: dict[int, type[StaytrueError]] = {
     413: TooLarge,
     414: TooLarge,
@@ -81,7 +78,7 @@ class Rest:
     """
 
     def __init__(self, dataplane: Dataplane, settings: ServingSection, access: Access, *, admin: bool = False) -> None:
-        self.dataplane, self.settings, self.access = dataplane, settings, access
+        self.dataplane, self.settings, self.admission = dataplane, settings, Admission(access)
         self._routes = Routes(self, admin=admin)
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
@@ -93,36 +90,17 @@ class Rest:
     def handle(self, exchange: Exchange) -> None:
         """Answer a request, now or later."""
         head = exchange.head
-        if head is not None and head.prepared is not None:
-            self._ask(exchange, head.prepared)
-            return
         try:
-            if exchange.fault is not None:
+            if head is not None and head.prepared is not None:
+                if head.sealed:
+                    self.admission.again(exchange, head)
+                self._ask(exchange, head.prepared)
+            elif exchange.fault is not None:
                 self._faulty(exchange, exchange.fault)
             else:
                 self._routes.follow(exchange)
         except Exception as error:  # noqa: BLE001 - told by a number, its text is in the log
             self.refuse(exchange, error)
-
-    def admit(self, exchange: Exchange, scope: Scope) -> None:
-        """Let a caller in.
-
-        Raises:
-            StaytrueError: no key, one that is unknown, lacks the scope, or asks too often.
-        """
-        if self.access.everybody:
-            return
-        sent = exchange.headers
-        authorization, key = sent.get(b"authorization"), sent.get(b"x-api-key")
-        secret = secret_of(
-            None if authorization is None else authorization.decode("latin-1"),
-            None if key is None else key.decode("latin-1"),
-        )
-        try:
-            self.access.admit(secret, scope, time.monotonic())
-        except StaytrueError as error:
-            self.access.denials.note(PROTOCOL, error, exchange.peer())
-            raise
 
     def infer(self, exchange: Exchange, found: Inference) -> None:
         """Submit an inference; its answer is sent when it is there."""
@@ -131,7 +109,7 @@ class Rest:
         except StaytrueError as error:
             self.dataplane.refuse(PROTOCOL, found.model, error)
             raise
-        if exchange.head is not None and prepared.lasting and self.access.everybody:
+        if exchange.head is not None and prepared.lasting and (exchange.head.sealed or self.admission.everybody):
             exchange.head.prepared = prepared
         self._ask(exchange, prepared)
 
