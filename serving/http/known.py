@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from typing import TYPE_CHECKING, Any
 
 from serving.http.exchange import Exchange
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from serving.http.connection import Connection
     from serving.http.server import Server
 
@@ -22,23 +25,34 @@ _HASH_BYTES = 32
 END = b"\r\n\r\n"
 _OTHER_FRAMING = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
 _SECRET = frozenset((b"authorization", b"proxy-authorization", b"x-api-key", b"cookie"))
+_OWN_LINE = re.compile(rb"\r\n((?i:x-request-id|traceparent|tracestate)): ([!-~]{1,128})(?=\r\n)")
+"""Headers whose values are each request's own. Of such values alone it is plain how any reader takes them: other lines
+are left to the parser."""
 
 
 class Head:
-    """What stands before a body, as it was read once. All requests with the same bytes share it: it is not changed."""
+    """What stands before a body, as it was read once. All requests with the same bytes share it: it is not changed.
 
-    __slots__ = ("headers", "holder", "length", "method", "path", "prepared", "query", "sealed")
+    Args:
+        exchange: that it came with.
+        length: of the body.
+        own: names of headers whose values are each request's own: others with the same bytes but for these share it,
+            and it is without them.
+    """
 
-    def __init__(self, exchange: Exchange, length: int) -> None:
+    __slots__ = ("headers", "holder", "length", "method", "own", "path", "prepared", "query", "sealed")
+
+    def __init__(self, exchange: Exchange, length: int, own: Iterable[bytes] = ()) -> None:
         self.method, self.path, self.query = exchange.method, exchange.path, exchange.query
-        self.length = length
+        self.length, self.own = length, bool(own)
         self.sealed = not _SECRET.isdisjoint(exchange.headers)
         """Whether it came with a key, which is not among its headers here."""
         self.headers = exchange.headers
-        if self.sealed:
-            self.headers = {name: value for name, value in exchange.headers.items() if name not in _SECRET}
+        if self.sealed or self.own:
+            left_out = _SECRET.union(own)
+            self.headers = {name: value for name, value in exchange.headers.items() if name not in left_out}
         self.prepared: Any = None
-        """What whoever answers has made of it, and need not make again. One that is sealed is not found before."""
+        """What whoever answers has made of it, and need not make again. One that is not whole is not found before."""
         self.holder = b""
         """By which whoever answers knows the holder of its key."""
 
@@ -53,17 +67,25 @@ class Heads:
 
     def __init__(self) -> None:
         self.known: dict[bytes, Head] = {}
-        self.sealed: dict[bytes, Head] = {}
-        """Those with a key, by a hash that nobody else can make: no key is kept longer than its request."""
+        self.others: dict[bytes, Head] = {}
+        """Those with a key, or ids of their own, by a hash that nobody else can make: no key is kept longer than its
+        request. What is each request's own is no part of it."""
         self._salt = secrets.token_bytes(_HASH_BYTES)
 
-    def unsealed(self, data: bytes) -> Head | None:
-        """A head with a key that was read and prepared before."""
-        head = self.sealed.get(self._seal(data))
-        return head if head is not None and head.prepared is not None else None
+    def other(self, data: bytes) -> tuple[Head, dict[bytes, bytes]] | None:
+        """A head with a key or ids of its own whose like was read and prepared before, and its headers."""
+        parted = _parted(data)
+        if parted is None:
+            return None
+        alike, own = parted
+        head = self.others.get(self._hash(alike, own=bool(own)))
+        if head is None or head.prepared is None:
+            return None
+        return head, {**head.headers, **own} if own else head.headers
 
-    def _seal(self, data: bytes) -> bytes:
-        return hashlib.blake2b(data, key=self._salt, digest_size=_HASH_BYTES).digest()
+    def _hash(self, data: bytes, *, own: bool) -> bytes:
+        person = b"own" if own else b"whole"  # a head may hold such a line without a value
+        return hashlib.blake2b(data, key=self._salt, digest_size=_HASH_BYTES, person=person).digest()
 
     def learn(self, data: bytes, exchange: Exchange) -> None:
         """Keep the head of a request that was read from ``data``, if that holds it alone and whole."""
@@ -73,11 +95,33 @@ class Heads:
             return
         if int(headers.get(b"content-length", b"0")) != len(body) or not _OTHER_FRAMING.isdisjoint(headers):
             return
-        exchange.head = head = Head(exchange, len(body))
-        heads, name = (self.sealed, self._seal(data[:end])) if head.sealed else (self.known, data[:end])
+        parted = _parted(data[:end])
+        if parted is None:
+            return
+        alike, own = parted
+        if any(headers[name] != value for name, value in own.items()):  # it is given once more in another form
+            return
+        exchange.head = head = Head(exchange, len(body), own)
+        other = head.sealed or head.own
+        heads, name = (self.others, self._hash(alike, own=head.own)) if other else (self.known, data[:end])
         if len(heads) >= _MOST:
             heads.clear()
         heads[name] = head
+
+
+def _parted(data: bytes) -> tuple[bytes, dict[bytes, bytes]] | None:
+    r"""What a head has in common with its like, and what is its own; None where something of that is given twice.
+
+    >>> _parted(b"GET / HTTP/1.1\r\nX-Request-Id: 7\r\nHost: a\r\n\r\n")
+    (b'GET / HTTP/1.1\x00\r\nHost: a\r\n\r\n\x00X-Request-Id', {b'x-request-id': b'7'})
+    """
+    parts = _OWN_LINE.split(data)
+    if len(parts) == 1:
+        return data, {}
+    names = [name.lower() for name in parts[1::3]]
+    own = dict(zip(names, parts[2::3], strict=True))
+    # No head that was read holds a NUL: what stands between is told apart by it.
+    return (b"\0".join((*parts[::3], *parts[1::3])), own) if len(own) == len(names) else None
 
 
 class Memory:
@@ -96,12 +140,15 @@ class Memory:
         end = data.find(END) + len(END)
         heads = server.known
         head = heads.known.get(data[:end])
-        if head is None and heads.sealed:
-            head = heads.unsealed(data[:end])
+        headers = None
+        if head is not None:
+            headers = head.headers
+        elif heads.others and end <= _LONGEST and (found := heads.other(data[:end])) is not None:
+            head, headers = found
         if head is None or len(data) != end + head.length:
             self._misses += 1
             return None
-        exchange = Exchange(self._to, head.method, head.path, head.query, head.headers, True, head)  # noqa: FBT003
+        exchange = Exchange(self._to, head.method, head.path, head.query, headers, True, head)  # noqa: FBT003
         if head.length > UNCOUNTED_BYTES:
             if server.inflight.full(head.length):
                 return None

@@ -51,15 +51,17 @@ def deadline(exchange: Exchange) -> float:
 
 def carried(exchange: Exchange) -> bytes:
     """Lines that come back with an answer, also with a refusal: the caller's id and trace, where they are such."""
-    lines = b""
     try:
-        if name := request_id(exchange):
-            lines += b"X-Request-Id: %b\r\n" % name.encode()
+        name = request_id(exchange)
     except InvalidInput:
-        pass
-    if trace := trace_id(exchange):
-        lines += b"traceparent: %b\r\n" % trace.encode()
-    return lines
+        name = ""
+    return lines_of(name, trace_id(exchange))
+
+
+def lines_of(name: str, trace: str) -> bytes:
+    """Lines that tell a request's id and its trace, where it has them."""
+    lines = b"X-Request-Id: %b\r\n" % name.encode() if name else b""
+    return b"%btraceparent: %b\r\n" % (lines, trace.encode()) if trace else lines
 
 
 def refusing(exchange: Exchange, error: StaytrueError) -> bytes:

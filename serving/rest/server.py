@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import structs
 
 from serving.calls import Request, Written, hidden
 from serving.http.exchange import JSON
@@ -94,7 +95,7 @@ class Rest:
             if head is not None and head.prepared is not None:
                 if head.sealed:
                     self.admission.again(exchange, head)
-                self._ask(exchange, head.prepared)
+                self._ask(exchange, head.prepared if not head.own else _with_own_ids(exchange, head.prepared))
             elif exchange.fault is not None:
                 self._faulty(exchange, exchange.fault)
             else:
@@ -272,3 +273,10 @@ class Rest:
         # An expectation that is not met (417) says nothing of methods.
         lines = headers.carried(exchange) if fault.status == 417 else headers.refusing(exchange, error)
         exchange.answer(fault.status, errors.body(error), headers=lines)
+
+
+def _with_own_ids(exchange: Exchange, prepared: Prepared) -> Prepared:
+    """What was prepared of a request that is like this one but for its ids."""
+    name, trace = headers.request_id(exchange), headers.trace_id(exchange)
+    request = structs.replace(prepared.request, request_id=name, trace_id=trace)
+    return structs.replace(prepared, request=request, carried=headers.lines_of(name, trace))

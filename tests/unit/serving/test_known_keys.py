@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import gc
-import json
-import socket
 import threading
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from serving.access import LOOK_SECONDS
 from serving.keyring import Key, Limit, digest_of, write
 from tests.unit.serving.house import House
-from tests.unit.serving.test_rest import INFER, request
+from tests.unit.serving.test_known_heads import Told, whole
 from tests.unit.serving.test_turns import brief
 
 if TYPE_CHECKING:
@@ -41,31 +39,15 @@ def house(store: Store, tmp_path: Path) -> Iterator[House]:
     made.close()
 
 
-class Told(NamedTuple):
-    """An answer."""
-
-    status: int
-    head: str
-    body: dict[str, Any]
-
-
 def ask(house: House, secret: str | None, header: str = "Authorization") -> Told:
-    """A request with a key, in one piece, as heads are known that came whole."""
-    host, port = house.address.removeprefix("http://").split(":")
-    body = json.dumps(request())
-    line = "" if secret is None else f"{header}: {'Bearer ' if header == 'Authorization' else ''}{secret}\r\n"
-    head = f"POST {INFER} HTTP/1.1\r\nHost: here\r\n{line}Content-Length: {len(body)}\r\n\r\n"
-    with socket.create_connection((host, int(port)), timeout=20) as connection, connection.makefile("rb") as file:
-        connection.sendall((head + body).encode())
-        lines = list(iter(file.readline, b"\r\n"))
-        told = b"".join(lines).decode().lower()
-        length = int(told.partition("content-length: ")[2].split()[0])
-        return Told(int(lines[0].split()[1]), told, json.loads(file.read(length)))
+    """A request with a key."""
+    scheme = "Bearer " if header == "Authorization" else ""
+    return whole(house, "" if secret is None else f"{header}: {scheme}{secret}\r\n")
 
 
 def known(house: House) -> int:
     """Heads with keys that need no reading."""
-    return sum(head.prepared is not None for head in house.server.known.sealed.values())
+    return sum(head.prepared is not None for head in house.server.known.others.values())
 
 
 @pytest.mark.parametrize("header", ["Authorization", "X-Api-Key"])
@@ -115,8 +97,8 @@ def test_no_key_is_kept(house: House) -> None:
     house.loop.call_soon_threadsafe(held.set)
     assert held.wait(20)
     gc.collect()
-    seen = [*house.server.known.known, *house.server.known.sealed]
-    for head in [*house.server.known.known.values(), *house.server.known.sealed.values()]:
+    seen = [*house.server.known.known, *house.server.known.others]
+    for head in [*house.server.known.known.values(), *house.server.known.others.values()]:
         seen += [head.path, head.query, *head.headers, *head.headers.values(), head.prepared.carried]
         seen += [head.holder]
     assert seen
