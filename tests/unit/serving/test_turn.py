@@ -5,15 +5,18 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Any
 
+from serving.batching import MOST_HERE
+from serving.pace import Pace
+from serving.rest import forms
 from tests.unit.serving.test_rest import INFER
-from tests.unit.serving.test_turns import at_once, bodies_of, house, values
+from tests.unit.serving.test_turns import at_once, bodies_of, brief, house, lane_of, submitted, values
 
 if TYPE_CHECKING:
     import pytest
 
     from tests.unit.serving.house import House
 
-__all__ = ["house"]
+__all__ = ["house", "submitted"]
 PIPELINED = 5
 
 
@@ -50,3 +53,29 @@ def test_an_answer_that_cannot_be_sent_holds_up_no_other(house: House, monkeypat
     answers = at_once(house, bodies_of([[1.0], [2.0]]))
     assert sorted(answer["status"] for answer in answers) == [200, 500]
     assert values(house.client.post(INFER, content=bodies_of([[3.0]])[0]).json()) == [17.0]
+
+
+def test_of_runs_that_cannot_be_merged_no_more_are_made_in_a_turn_than_from_a_queue(
+    house: House, submitted: list[Any]
+) -> None:
+    """They would hold up all others of the thread."""
+    lane_of(house)._most = 1
+    numbers = [[float(number)] for number in range(MOST_HERE + 4)]
+    answers = at_once(house, bodies_of(numbers))
+    assert [values(answer) for answer in answers] == [[2 * x + 11] for [x] in numbers]
+    assert len(submitted) == 4
+    assert [event.status for event in house.events()] == ["ok"] * len(numbers)
+
+
+def test_a_body_is_not_read_twice_where_the_model_is_not_brief(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[bytes] = []
+    monkeypatch.setattr(forms.Form, "read", lambda _, body: read.append(body))
+    body = bodies_of([[1.0]])[0]
+    lane = lane_of(house)
+    lane._pace = Pace()
+    lane.expect(1.0)
+    assert values(house.client.post(INFER, content=body).json()) == [13.0]
+    assert read == []
+    brief(house)
+    assert values(house.client.post(INFER, content=body).json()) == [13.0]
+    assert read == [body]
