@@ -238,10 +238,17 @@ class Lane:
                 if len(group) > 1 and not isinstance(error, Unavailable | DeadlineExceeded | Overloaded):
                     groups += [[ticket] for ticket in group]
                     continue
-                told = self._judge(error) if group[0].state == RUNNING else error  # within the run: it may stall too
+                told = self._told(error) if group[0].state == RUNNING else error  # within the run: it may stall too
                 for ticket in group:
                     ticket.error = told
         self._end(batch)
+
+    def _told(self, error: Exception) -> Exception:
+        try:
+            return self._judge(error)
+        except Exception:  # this run, never ended, would count as stalled
+            log.exception("%s: whose fault it is could not be told", self._name)
+            return error
 
     def _give(self, group: list[Ticket], outputs: dict[str, NDArray[Any]]) -> None:
         if not split(group, outputs):

@@ -12,7 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from serving.batching import Lane
+from serving.batching import MOST_HERE, Lane
 from staytrue.errors import StaytrueError
 from staytrue.events import Event, encode
 
@@ -39,6 +39,11 @@ class BriefLane(Lane):
     def most(self) -> int:
         """Rows that may be merged."""
         return self._most
+
+    @property
+    def passable(self) -> bool:
+        """Whether trying to go past it is worth while: it may not be, a moment later."""
+        return self._here and self._pace.brief and not self._queue
 
     def run_now(self, inputs: Mapping[str, NDArray[Any]], rows: int) -> tuple[dict[str, NDArray[Any]], Times] | None:
         """Run in this thread; None where that may take long, where anybody waits or runs, or where it fails."""
@@ -121,8 +126,9 @@ class Turns:
             return
         try:
             lane, form = lease.loaded.lane, _form_of(lease.loaded, asked[0][0])
-            if form is not None and isinstance(lane, BriefLane):
-                for batch in _batches(form, lane.most, asked):
+            if form is not None and isinstance(lane, BriefLane) and lane.passable:
+                # More at once would hold up all others of this thread: for what is left there are threads.
+                for batch in _batches(form, lane.most, asked)[:MOST_HERE]:
                     self._run(batch, (lease.loaded, lane, form), arrived, told)
         finally:
             self._registry.release([lease])

@@ -159,4 +159,4 @@ def refuse(guard: Guard, event: Any, state: Any, refusal: Refusal) -> None:
             state.trailing_metadata = refusal.trailing
             inner._abort(state, event.call, code, refusal.details.encode())  # noqa: SLF001 - as above
 
-    guard.send(send)
+    guard.send(send, event.call_details.deadline)

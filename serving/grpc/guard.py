@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -50,6 +51,8 @@ class Guard:
         self._answering.set()
         self._turn = threading.Lock()
         self._waiting: list[Callable[[], None]] = []
+        self.due = math.inf
+        """When answers that are held back have to be sent, by ``time.monotonic``."""
 
     def admit(self, headers: Headers, scope: Scope, context: Context) -> None:
         """Let a caller in.
@@ -106,6 +109,7 @@ class Guard:
 
     def hold(self) -> None:
         """Hold back answers, until :meth:`release`."""
+        self.due = math.inf
         self._answering.clear()
 
     def release(self) -> None:
@@ -116,14 +120,29 @@ class Guard:
         for send in waiting:
             send()
 
-    def send(self, send: Callable[[], None]) -> None:
-        """Have an answer sent by a function, now or once it may be; does not wait."""
+    def send(self, send: Callable[[], None], deadline: float = math.inf) -> None:
+        """Have an answer sent by a function, now or once it may be; does not wait.
+
+        Units:
+            deadline: of its caller, Unix seconds.
+        """
         if not self._answering.is_set():
             with self._turn:
                 if not self._answering.is_set():
+                    self._hurry(deadline - time.time())
                     self._waiting.append(send)
                     return
         send()
+
+    def _hurry(self, left: float) -> None:
+        """Under the lock: an answer is held back whose caller has so many seconds left; half of them may pass."""
+        self.due = min(self.due, time.monotonic() + left / 2)
+
+    def _hold_back(self, left: float | None) -> None:
+        """Wait in this thread until answers are sent."""
+        with self._turn:
+            self._hurry(math.inf if left is None else left)
+        self._answering.wait()
 
     def unary(self, call: Callable[[bytes, Context], bytes]) -> grpc.RpcMethodHandler[Any, Any]:
         """A method of one message and one answer, both as bytes: none is read before its size and caller are known.
@@ -139,7 +158,7 @@ class Guard:
             except Exception as error:  # noqa: BLE001 - told by refusal_of
                 refusal = refusal_of(error)
             if not answering.is_set():
-                answering.wait()
+                self._hold_back(context.time_remaining())
             if refusal is not None:
                 abort(context, refusal)
             return answer

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["SERVICE", "Grpc"]
 
 QUIET_LOOKS, LOOK_SECONDS, HELD_SECONDS = 12, 0.01, 1.0
-"""Answers are held back until no call has come for so many looks, and no longer; a busy machine looks more rarely."""
+"""Answers are held back until no call has come for so many looks, and no longer; a busy machine looks more rarely. Nor
+is one held back for more than half the time that its caller has left."""
 CANCEL_SECONDS = 5.0
 """For gRPC to break off what has not ended in time."""
 SPARE_THREADS = 8
@@ -153,7 +154,7 @@ class Grpc:
 
     def _wait_until_quiet(self, seconds: float) -> None:
         until, seen, quiet = time.monotonic() + seconds, -1, 0
-        while self._threads is not None and quiet < QUIET_LOOKS and time.monotonic() < until:
+        while self._threads is not None and quiet < QUIET_LOOKS and time.monotonic() < min(until, self._guard.due):
             quiet = quiet + 1 if self._threads.calls == seen else 0
             seen = self._threads.calls
             time.sleep(LOOK_SECONDS)

@@ -180,7 +180,10 @@ class _Short(Arrival):
             self._refuse(refusal_of(outcome))
 
     def _send(self, answer: bytes) -> None:
-        self._guard.send(lambda: inner._status(self._event, self._state, answer))  # noqa: SLF001 - as above
+        def send() -> None:
+            inner._status(self._event, self._state, answer)  # noqa: SLF001 - as above
+
+        self._guard.send(send, self._event.call_details.deadline)
 
     def _refuse(self, refusal: Refusal) -> None:
         refuse(self._guard, self._event, self._state, refusal)

@@ -85,7 +85,7 @@ class Rest:
         self._thread = threading.get_ident()
         self._told: deque[tuple[Callable[[Any], None], Any]] = deque()
         self._telling = self._scheduled = False
-        self._turn = Turn(dataplane, settings.max_concurrency, self._submit, self._send)
+        self._turn = Turn(dataplane, settings.max_concurrency, self._submit, self._send, self.refuse)
         self._touched: dict[Lane, None] = {}
 
     def handle(self, exchange: Exchange) -> None:
@@ -237,8 +237,8 @@ class Rest:
             self._loop.call_soon(self._run)
 
     def _run(self) -> None:
+        self._scheduled = False  # first: an answer may bring the connection's next request, which came behind it
         self._turn.answer()
-        self._scheduled = False
         lanes, self._touched = self._touched, {}
         for lane in lanes:
             if not lane.run_here():

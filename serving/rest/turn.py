@@ -27,6 +27,7 @@ class Turn:
         most: requests that may be in the house.
         submit: takes what has to take the usual way.
         send: takes an answer, and the id of its event.
+        refuse: tells of an answer that could not be sent.
     """
 
     def __init__(
@@ -35,8 +36,10 @@ class Turn:
         most: int,
         submit: Callable[[Exchange, Prepared, bytes], None],
         send: Callable[[Exchange, Prepared, str, Sent], None],
+        refuse: Callable[[Exchange, Exception], None],
     ) -> None:
         self._dataplane, self._most, self._submit, self._send = dataplane, most, submit, send
+        self._refuse = refuse
         self._waiting: list[Waiting] = []
         self._began = 0.0
         """When the first of them came, Unix seconds."""
@@ -76,5 +79,8 @@ class Turn:
         for (exchange, prepared, body), answer in zip(group, told, strict=True):
             if answer is None:
                 self._submit(exchange, prepared, body)
-            else:
+                continue
+            try:
                 self._send(exchange, prepared, *answer)
+            except Exception as error:  # noqa: BLE001 - told by refuse; the others get theirs
+                self._refuse(exchange, error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time as real
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -128,3 +129,30 @@ def test_answers_are_held_back_until_no_more_calls_come_but_not_for_ever(
     house.server.stop(20.0)
     assert len(slept) == pytest.approx(looks, abs=1)
     assert house.server._guard.answers()
+
+
+def test_no_answer_is_held_back_until_its_caller_has_no_time_left(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of callers that do not wait for answers before they ask again more calls come all the time."""
+    threads = house.server._threads
+    assert threads is not None
+
+    def sleep(seconds: float) -> None:
+        threads.calls += 1
+        real.sleep(seconds)
+
+    monkeypatch.setattr(servers, "HELD_SECONDS", 15.0)
+    monkeypatch.setattr(servers, "time", SimpleNamespace(monotonic=real.monotonic, sleep=sleep))
+    house.stub.ModelInfer(request())
+    ending = threading.Thread(target=house.server.stop, args=(20.0,))
+    ending.start()
+    until(lambda: not house.server._guard.answers())
+    asked = [
+        house.stub.ModelInfer.future(request(), timeout=6),  # type: ignore[attr-defined]
+        house.stub.ServerLive.future(proto.ServerLiveRequest(), timeout=6),  # type: ignore[attr-defined]
+    ]
+    assert asked[0].result().model_version == "1"
+    assert asked[1].result().live
+    ending.join(20)
+    assert not ending.is_alive()

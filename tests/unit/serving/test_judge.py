@@ -240,3 +240,21 @@ def test_what_torchscript_refuses_in_torchserve_is_judged_alike(monkeypatch: pyt
     assert isinstance(bad.error, InvalidInput)
     assert "refused these inputs: shape '[-1, 4]' is invalid for input of size 3; compare" in str(bad.error)
     assert good.outputs is not None
+
+
+def test_a_judge_that_fails_leaves_the_error_of_the_run_and_the_lane_as_it_was(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def refuse(_: Any) -> dict[str, NDArray[Any]]:
+        raise REFUSED
+
+    queue = Queue(FakeRuntime(refuse), SIGNATURE)
+    queue.lane._judge = lambda _: 1 / 0  # type: ignore[assignment,return-value]
+    for _ in range(2):
+        ended = len(queue.ended)
+        row = queue.put(x=np.array([[1.0]], np.float32))
+        queue.lane.wake()
+        until(lambda ended=ended: len(queue.ended) > ended)  # type: ignore[misc]
+        assert row.error is REFUSED
+    assert queue.lane.ready()
+    assert "whose fault it is could not be told" in caplog.text

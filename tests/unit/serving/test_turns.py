@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
+from serving.loading import example
 from serving.pace import Pace
 from serving.rest import codec, forms
 from serving.runtimes.fake import FakeRuntime
@@ -307,8 +308,11 @@ def test_a_lane_that_is_used_or_ends_is_not_gone_past(house: House, monkeypatch:
     lane.closed = True
     assert lane.run_now({}, 1) is None
     lane.closed = False
-    lane._pace.ran(1.0, 1)
-    assert lane.run_now({}, 1) is None
+    inputs = example(champion_of(house).bundle.signature)
+    assert lane.run_now(inputs, 1) is not None
+    lane._pace = Pace()
+    lane.expect(1.0)
+    assert lane.run_now(inputs, 1) is None
     assert house.client.post(INFER, json=request()).status_code == 200
 
 

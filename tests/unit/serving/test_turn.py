@@ -1,0 +1,81 @@
+"""Requests that come while a turn's answers are sent, and answers that cannot be: nobody is forgotten."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any
+
+from serving.batching import MOST_HERE
+from serving.pace import Pace
+from serving.rest import forms
+from tests.unit.serving.test_rest import INFER
+from tests.unit.serving.test_turns import at_once, bodies_of, brief, house, lane_of, submitted, values
+
+if TYPE_CHECKING:
+    import pytest
+
+    from tests.unit.serving.house import House
+
+__all__ = ["house", "submitted"]
+PIPELINED = 5
+
+
+def test_pipelined_requests_are_answered_though_nobody_else_asks(house: House) -> None:
+    """Each comes while the answer before it is sent, at the end of a turn that was scheduled before."""
+    host, port = house.address.removeprefix("http://").split(":")
+    asked = b""
+    for body in bodies_of([[float(number)] for number in range(PIPELINED)]):
+        asked += f"POST {INFER} HTTP/1.1\r\nHost: here\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    told = b""
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(asked)
+        while told.count(b'"outputs"') < PIPELINED:
+            part = connection.recv(65536)
+            assert part
+            told += part
+    places = [told.index(b'"data":[%.1f]' % (2 * number + 11)) for number in range(PIPELINED)]
+    assert places == sorted(places)
+    assert [event.status for event in house.events()] == ["ok"] * PIPELINED
+
+
+def test_an_answer_that_cannot_be_sent_holds_up_no_other(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For example where no thread can be started to compress it."""
+    sent: list[Any] = []
+    send = house.rest._turn._send
+
+    def first_fails(*answer: Any) -> None:
+        sent.append(answer)
+        if len(sent) == 1:
+            raise RuntimeError("can't start new thread")
+        send(*answer)
+
+    monkeypatch.setattr(house.rest._turn, "_send", first_fails)
+    answers = at_once(house, bodies_of([[1.0], [2.0]]))
+    assert sorted(answer["status"] for answer in answers) == [200, 500]
+    assert values(house.client.post(INFER, content=bodies_of([[3.0]])[0]).json()) == [17.0]
+
+
+def test_of_runs_that_cannot_be_merged_no_more_are_made_in_a_turn_than_from_a_queue(
+    house: House, submitted: list[Any]
+) -> None:
+    """They would hold up all others of the thread."""
+    lane_of(house)._most = 1
+    numbers = [[float(number)] for number in range(MOST_HERE + 4)]
+    answers = at_once(house, bodies_of(numbers))
+    assert [values(answer) for answer in answers] == [[2 * x + 11] for [x] in numbers]
+    assert len(submitted) == 4
+    assert [event.status for event in house.events()] == ["ok"] * len(numbers)
+
+
+def test_a_body_is_not_read_twice_where_the_model_is_not_brief(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[bytes] = []
+    monkeypatch.setattr(forms.Form, "read", lambda _, body: read.append(body))
+    body = bodies_of([[1.0]])[0]
+    lane = lane_of(house)
+    lane._pace = Pace()
+    lane.expect(1.0)
+    assert values(house.client.post(INFER, content=body).json()) == [13.0]
+    assert read == []
+    brief(house)
+    assert values(house.client.post(INFER, content=body).json()) == [13.0]
+    assert read == [body]
