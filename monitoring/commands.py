@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from staytrue import logs
 from staytrue import project as projects
 from staytrue.errors import InvalidConfig
 from staytrue.settings import resolve
@@ -34,7 +35,7 @@ class Monitor:
         """Watch until SIGTERM."""
         from monitoring.sidecar import run
 
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        logs.configure()
         logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log the addresses of webhooks, secrets included
         project = projects.load(arguments.project)
         settings = resolve(project.monitoring, "monitoring", {name: getattr(arguments, name) for name in _FLAGS})

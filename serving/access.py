@@ -211,6 +211,8 @@ class Access:
             before = self._known.get(key.digest)
             kept = before.bucket if before and before.key.limit == key.limit else None
             known[key.digest] = _Known(key, kept or (Bucket(key.limit) if key.limit else None))
+        if not known:
+            log.warning("%s holds no key: nobody can ask for predictions", path)
         self._known = known  # in one step: requests see the old ones or the new ones
         self._seen, self._text, self._fault = seen, text, ""
         return True

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from staytrue import logs
 from staytrue import project as projects
 from staytrue.settings import resolve
 from staytrue.store import Store
@@ -45,7 +46,7 @@ class Serve:
         """Serve until SIGTERM."""
         from serving.ports import reserve
 
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        logs.configure()
         project = projects.load(arguments.project)
         flags = {name: getattr(arguments, name) for name in _FLAGS}
         settings, store = resolve(project.serving, "serving", flags), arguments.store or project.store

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from serving.calls import Call, Written, event_of, hidden
 from serving.model import Lease
 from serving.reasons import reason_of
-from staytrue.errors import StaytrueError, TooLarge
+from staytrue.errors import ErrorCode, StaytrueError, TooLarge
 from staytrue.events import encode
 from staytrue.tensors import Answer, Given
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from staytrue.eventlog import Writer
 
 log = logging.getLogger(__name__)
+_OURS = frozenset((ErrorCode.INTERNAL.value, ErrorCode.CORRUPT_DATA.value, ErrorCode.UNAVAILABLE.value))
+"""What is no caller's fault."""
 SHADOW_ROWS = 256
 """Rows that may wait for a shadow; what comes on top it does not see."""
 
@@ -188,7 +190,8 @@ class Endings:
         code, why = "ok", ""
         if isinstance(call.outcome, StaytrueError):
             code, why = call.outcome.code.value, reason_of(call.outcome, _names(call))
-        log.info(
+        log.log(
+            logging.WARNING if code in _OURS else logging.INFO,
             "request event=%s id=%r trace=%s model=%s version=%s role=%s protocol=%s status=%s ms=%.1f%s",
             call.id,
             call.request_id[:128],

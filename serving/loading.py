@@ -13,7 +13,7 @@ import numpy as np
 
 from serving import allocator
 from serving.contract import Contract
-from staytrue.errors import CorruptData, StaytrueError
+from staytrue.errors import CorruptData, NotFound, StaytrueError, within
 from staytrue.signature import NUMPY
 
 if TYPE_CHECKING:
@@ -82,11 +82,11 @@ class Loader:
             CorruptData: it is not whole, has no artefact for this runtime, or fails its first runs.
             StaytrueError: what would run it is not there.
         """
-        where = f"{name} version {version}"
+        where, folder = f"{name} version {version}", self._store.path(name, version)
         log.info("%s is being loaded", where)
         try:
             bundle = self._store.load(name, version)
-            path = self._store.path(name, version) / self._artefact(bundle, where)
+            path = folder / self._artefact(bundle, where)
             runtime = self._make(path, bundle.signature)
         except StaytrueError:
             raise
@@ -100,6 +100,19 @@ class Loader:
             if isinstance(error, StaytrueError):
                 raise
             raise CorruptData(where, f"fails its first run: {error!r}"[:500]) from error
+
+    def load_named(self, name: str, version: str) -> Loaded:
+        """Load a version for callers, who are not told where the store lies; the log is.
+
+        Raises:
+            StaytrueError: as :meth:`load`.
+        """
+        try:
+            return self.load(name, version)
+        except StaytrueError as error:
+            if not isinstance(error, NotFound):
+                log.error("%s version %s, which a caller named: %s", name, version, error)  # noqa: TRY400 - it says all
+            raise within(error, str(self._store.root)) from error
 
     def _artefact(self, bundle: Bundle, where: str) -> str:
         artefact = bundle.artefacts.get(self._make.format)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from staytrue.errors import InvalidConfig
 
@@ -44,6 +44,8 @@ def load_pair(context: ssl.SSLContext, certificate: Named, key: Named) -> None:
         _load_roots(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), certificate)  # which tells if it is the certificate
         reason = error.reason or error.strerror
         raise InvalidConfig(key.where, expected="a private key in PEM", got=f"a broken one: {reason}") from error
+    except OSError as error:  # it went since it was looked at
+        raise InvalidConfig(certificate.where, f"cannot be read, or its key: {error.strerror}") from error
 
 
 def load_roots(context: ssl.SSLContext, roots: Named) -> None:
@@ -56,12 +58,23 @@ def load_roots(context: ssl.SSLContext, roots: Named) -> None:
     _load_roots(context, roots)
 
 
+def end_of(certificate: Path) -> float | None:
+    """When the first certificate of a file expires, Unix seconds; None where this Python does not tell."""
+    read: Any = getattr(getattr(ssl, "_ssl", None), "_test_decode_cert", None)  # what ssl's own tests read them by
+    try:
+        return float(ssl.cert_time_to_seconds(read(str(certificate))["notAfter"]))
+    except (TypeError, KeyError, ValueError, OSError):
+        return None
+
+
 def _load_roots(context: ssl.SSLContext, roots: Named) -> None:
     try:
         context.load_verify_locations(roots.path)
     except ssl.SSLError as error:
         reason = error.reason or error.strerror
         raise InvalidConfig(roots.where, expected=_CERTIFICATES, got=f"a broken one: {reason}") from error
+    except OSError as error:
+        raise InvalidConfig(roots.where, f"cannot be read: {error.strerror}") from error
 
 
 def _check_certificates(file: Named) -> None:

@@ -149,7 +149,7 @@ class Registry(Holdings):
         try:
             with self._being_loaded(name, version):
                 if self.model(name).held(version) is None:
-                    self._keep(name, version, self._loader.load(name, version), "pinned")
+                    self._keep(name, version, self._loader.load_named(name, version), "pinned")
         finally:
             self._pinning.release()
 

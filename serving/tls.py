@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from serving.identity import Identity, identity_of, settled
-from serving.pem import Named, data_of, load_pair, load_roots
+from serving.pem import Named, data_of, end_of, load_pair, load_roots
 from staytrue.errors import InvalidConfig
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
+DAY_SECONDS, SOON_DAYS = 86400.0, 7.0
+"""So long before its end a certificate is warned of, when it is read."""
 
 
 class Papers(NamedTuple):
@@ -50,6 +52,7 @@ class Certificate:
         self._fault = ""
         self._seen = self._identities()
         self._papers = self._read()
+        self._look_at_its_end()
 
     def current(self) -> Papers | None:
         """Those to show to who connects now; the same as before while they are, None without a certificate.
@@ -81,6 +84,15 @@ class Certificate:
         if self._papers is None or papers[:3] != self._papers[:3]:
             self._papers = papers
             log.info("%s was read again", self._settings.tls_certificate)
+            self._look_at_its_end()
+
+    def _look_at_its_end(self) -> None:
+        """Warn of a certificate that callers refuse, or soon will."""
+        path = self._settings.tls_certificate
+        end = None if path is None or self._papers is None else end_of(path)
+        if end is not None and (left := (end - time.time()) / DAY_SECONDS) < SOON_DAYS:
+            said = "has expired: callers refuse it" if left < 0 else f"expires in {left:.1f} days"
+            log.warning("serving.tls_certificate %s %s; put a renewed one in its place", path, said)
 
     def _identities(self) -> list[Identity]:
         named = (self._settings.tls_certificate, self._settings.tls_key, self._settings.tls_client_ca)

@@ -81,6 +81,18 @@ class StaytrueError(Exception):
         return f"{text}; {self.hint}" if self.hint else text
 
 
+def within(error: StaytrueError, folder: str) -> StaytrueError:
+    """The same error for those who are not to know where a folder lies.
+
+    >>> str(within(StaytrueError("/srv/store/bikes/2", "is broken"), "/srv/store"))
+    'STORE/bikes/2: is broken'
+    """
+    said = {
+        name: getattr(error, name).replace(folder, "STORE") for name in ("where", "problem", "expected", "got", "hint")
+    }
+    return type(error)(**said, retry_seconds=error.retry_seconds)
+
+
 class InvalidInput(StaytrueError):
     """The caller sent something that cannot be served as it is."""
 

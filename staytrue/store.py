@@ -69,7 +69,7 @@ class Store:
             if not (there := self.versions(name)) and name not in self.models():
                 raise no_model(name, self.models(), self.root)
             hint = f"versions: {', '.join(there) or 'none'}"
-            raise NotFound(f'model "{name}"', f'has no version "{version}"', hint=hint)
+            raise NotFound(f'model "{name}"', f'has no version "{version[:40]}"', hint=hint)
         return folder
 
     def load(self, name: str, version: str) -> Bundle:

@@ -15,10 +15,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+HOUR = datetime.timedelta(hours=1)
+
+
 class Paper:
     """An authority and what it signs, as PEM files."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, lasts: datetime.timedelta = HOUR) -> None:
+        self._lasts = lasts
         self._folder, self._key = folder, ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self.ca = folder / f"{name}.pem"
@@ -35,7 +39,7 @@ class Paper:
         return paths
 
     def _signed(self, subject: x509.Name, public: ec.EllipticCurvePublicKey, *hosts: str, ca: bool) -> bytes:
-        now = datetime.datetime.now(datetime.UTC)
+        end = datetime.datetime.now(datetime.UTC) + self._lasts
         here = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
         made = (
             x509.CertificateBuilder()
@@ -43,8 +47,8 @@ class Paper:
             .issuer_name(self._name)
             .public_key(public)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(hours=1))
+            .not_valid_before(end - 1000 * HOUR)
+            .not_valid_after(end)
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
             .add_extension(x509.SubjectAlternativeName([here, *map(x509.DNSName, hosts)]), critical=False)
             .sign(self._key, hashes.SHA256())

@@ -5,6 +5,7 @@ Of a call that stands in line gRPC takes the first 64 KB, HTTP/2's window, and n
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from staytrue.errors import Overloaded
 if TYPE_CHECKING:
     from serving.grpc.arrivals import Arrival
 
+log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.1
 
 
@@ -84,6 +86,9 @@ class Line:
                     return
                 since = time.monotonic() - self._seconds
                 late = [call for call, began in self._served.items() if began <= since][: len(self._line)]
-            for call in late:
-                call.give_up(Overloaded("server", many, hint="send faster, or try again"))
-            self._follow()
+            try:
+                for call in late:
+                    call.give_up(Overloaded("server", many, hint="send faster, or try again"))
+                self._follow()
+            except Exception:  # of one call; the line goes on
+                log.exception("a call that holds up the line could not be ended")

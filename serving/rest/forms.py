@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from staytrue.signature import TensorSpec
 
 MOST_UNFIT = 8
-"""Runs whose answers could not be written; then a model is left to the usual way, which need not run twice."""
+"""Runs whose answers could not be written, beyond those that could: then a model is left to the usual way, which runs
+it once."""
 _TEXTS = 6
 """Of an input: four keys, a name, a datatype."""
 
@@ -149,6 +150,8 @@ class Form:
                 return None
             values = array.ravel().tolist()
             told.append((side, values, values if side.dtype.hasobject else array.tobytes()))
+        if self._unfit:
+            self._unfit -= 1
         return Answers(self._start, told)
 
 
