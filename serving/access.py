@@ -115,9 +115,7 @@ class Access:
         """As :meth:`admit`, of a key whose ``digest_of`` was worked out when it came before."""
         if self._path is None:
             return None
-        if now >= self._next_look:
-            self._look(now)
-        known = self._known.get(digest)
+        known = self._found(digest, now)
         if known is None:
             raise _stranger("gone")
         return self._admit(known, scope, now)
@@ -151,14 +149,18 @@ class Access:
             raise _lacks(key, scope)
 
     def _holder(self, secret: str | None, now: float) -> _Known:
-        if now >= self._next_look:
-            self._look(now)
         # Looked up by the hash: how long that takes may tell of the hash, and that leads to no key. Compared whole.
         digest = digest_of(secret[:LONGEST_SECRET] if secret else "")
-        known = self._known.get(digest)
+        known = self._found(digest, now)
         if not secret or len(secret) > LONGEST_SECRET or not known or not hmac.compare_digest(known.key.digest, digest):
             raise _stranger(secret)
         return known
+
+    def _found(self, digest: bytes, now: float) -> _Known | None:
+        """The key of a hash, as the file has it now."""
+        if now >= self._next_look:
+            self._look(now)
+        return self._known.get(digest)
 
     def refresh(self) -> None:
         """Read the file again if it changed. What is wrong with it is logged, and the keys stay what they were."""

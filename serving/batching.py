@@ -70,11 +70,6 @@ class Lane:
         """In the queue now."""
         return self._queue.rows
 
-    @property
-    def bytes(self) -> int:
-        """In the queue now."""
-        return self._queue.bytes
-
     def expect(self, seconds: float) -> None:
         """Learn how long one row took, by which later runs are judged stalled, or brief."""
         self._pace.ran(seconds, 1)
@@ -126,18 +121,24 @@ class Lane:
 
     def _taken(self) -> list[Ticket] | None:
         """A batch for the calling thread; empty where nothing is queued, None where threads are to run it."""
-        if not (self._here and self._pace.brief and self._lock.acquire(blocking=False)):
+        if not self._locked_for_this():
             return None
         try:
-            if self._runs or self._idle < self._threads:
-                return None
             batch = self._queue.take(self._most)
             if batch:
-                self._begin(batch)
-                self._lent.add(threading.get_ident())
+                self._begin(batch, lent=True)
             return batch
         finally:
             self._lock.release()
+
+    def _locked_for_this(self) -> bool:
+        """Whether runs are brief and none is under way: then the calling thread holds the lock, and may begin one."""
+        if not (self._here and self._pace.brief and self._lock.acquire(blocking=False)):
+            return False
+        if not self._runs and self._idle >= self._threads:
+            return True
+        self._lock.release()
+        return False
 
     def cancel(self, ticket: Ticket, error: StaytrueError) -> None:
         """End a ticket with an error, wherever it is; nothing where it is done already."""
@@ -218,11 +219,13 @@ class Lane:
             return 0.0
         return next(iter(self._queue)).queued + self._limits.delay_seconds - time.monotonic()
 
-    def _begin(self, batch: list[Ticket]) -> None:
+    def _begin(self, batch: list[Ticket], *, lent: bool = False) -> None:
         now = time.monotonic()
         for ticket in batch:
             ticket.state, ticket.began = RUNNING, now
         self._runs[threading.get_ident()] = (now, batch)
+        if lent:
+            self._lent.add(threading.get_ident())
 
     def _run(self, batch: list[Ticket]) -> None:
         """Run a batch and end its tickets; where it fails as a whole, each alone: a bad row harms no other."""

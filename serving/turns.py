@@ -8,7 +8,6 @@ same, and says what is wrong.
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -69,13 +68,12 @@ class BriefLane(Lane):
 
     def _may_begin(self) -> bool:
         """Take the lane for this thread, as :meth:`run_here` does for those who stand in it."""
-        if not (self._here and self._pace.brief and self._lock.acquire(blocking=False)):
+        if not self._locked_for_this():
             return False
         try:
-            if self._queue or self._runs or self._idle < self._threads or not self.ready():
+            if self._queue or not self.ready():
                 return False
-            self._begin([])
-            self._lent.add(threading.get_ident())
+            self._begin([], lent=True)
             return True
         finally:
             self._lock.release()
