@@ -34,6 +34,7 @@ HELD_TWICE_BYTES = 2 * INFLIGHT_BYTES
 MARGIN_BYTES = 32_000_000
 """For buffers of sockets and of gRPC, and for what the allocator keeps."""
 GROWTH = 1.05
+"""In the second half of a minute. Seconds are too few to say so: the highest of a few looks differ by what is held."""
 USUAL_ANSWERS = 2 * CONCURRENCY
 """Before what is resident counts as usual, however slow the machine is: the first ones still make room for more."""
 SHORT_SECONDS = 0.25
@@ -55,6 +56,8 @@ class Spell:
 
     measured_seconds: float
     seconds: float
+    settles: bool = False
+    """Whether it lasts until the allocator has what it needs, so that its halves can be compared."""
 
 
 KINDS = {"small": Kind(side=64, rows=1), "large": Kind(side=128, rows=2)}
@@ -62,8 +65,8 @@ KINDS = {"small": Kind(side=64, rows=1), "large": Kind(side=128, rows=2)}
 FORMS = [
     pytest.param("small", Spell(1.0, 5.0), id="small, brief"),
     pytest.param("large", Spell(0.7, 2.0), id="large, brief"),
-    pytest.param("small", Spell(5.0, 60.0), id="small, a minute", marks=pytest.mark.soak),
-    pytest.param("large", Spell(5.0, 60.0), id="large, a minute", marks=pytest.mark.soak),
+    pytest.param("small", Spell(5.0, 60.0, settles=True), id="small, a minute", marks=pytest.mark.soak),
+    pytest.param("large", Spell(5.0, 60.0, settles=True), id="large, a minute", marks=pytest.mark.soak),
 ]
 
 
@@ -159,7 +162,7 @@ def test_ten_times_the_load_is_answered_or_told_to_come_again_in_bounded_memory(
             assert said[FULL] > 0, figures
             assert said[OK] > 0.25 * rate * took, figures
             assert max(first, second) <= max(usual) + HELD_TWICE_BYTES + MARGIN_BYTES, figures
-            assert second <= GROWTH * max(first, *usual), figures
+            assert not spell.settles or second <= GROWTH * max(first, *usual), figures
             for number in (0, 1):
                 began = time.monotonic()
                 assert (await callers.ask(number)).said == OK
