@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import psutil
 
+from benchmarks.environments import compiled
 from benchmarks.figures import FIGURES
 from benchmarks.models import KINDS, make
 from benchmarks.plan import ALL_PEERS, Plan, Result, measure, names, tell
@@ -63,6 +64,7 @@ def main(given: Sequence[str] | None = None) -> int:
         core=core,
         client_core=client_core,
     )
+    compiled()
     results: dict[str, Result] = {}
     with tempfile.TemporaryDirectory() as folder:
         for kind in asked.models.split(","):

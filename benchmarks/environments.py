@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from pathlib import Path
 
 PLACE = Path("build/bench")
 LISTS = Path(__file__).parent / "peers"
+OURS = ("staytrue", "serving", "benchmarks")
+"""Folders of code that is measured."""
 INSTALL = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps")
 """The lists are whole."""
 PATIENCE_SECONDS = 400
@@ -42,6 +45,15 @@ def python(name: str, *, lists: Path | None = None, place: Path | None = None) -
             _call(name, str(program), *INSTALL, *named)
     stamp.write_text(pins)
     return str(program)
+
+
+def compiled() -> None:
+    """Compile what is ours to bytecode, as a package is that pip has installed.
+
+    A checkout where Python may not write it, as ``PYTHONDONTWRITEBYTECODE`` says, would be compiled at each start.
+    """
+    for folder in OURS:
+        compileall.compile_dir(folder, quiet=1)
 
 
 def _call(name: str, *command: str | Path) -> None:

@@ -58,3 +58,13 @@ def test_every_pin_is_a_version(path: Path) -> None:
     lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
     assert [pin for pin in lines if pin.count("==") != 1 or "/" in pin or " " in pin] == []
     assert any(pin.startswith(path.stem) for pin in lines)
+
+
+def test_code_is_compiled_before_it_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part" / "one.py").write_text("ONE = 1\n")
+    monkeypatch.setattr(environments, "OURS", (str(tmp_path),))
+    environments.compiled()
+    assert [path.name.split(".")[0] for path in (tmp_path / "part" / "__pycache__").glob("*.pyc")] == ["one"]
+    monkeypatch.undo()
+    assert all((Path(__file__).parents[3] / folder / "__init__.py").exists() for folder in environments.OURS)
