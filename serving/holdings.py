@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from serving.loading import Loaded
 
+_WHY = "POST /v2/repository/index tells which, and why"
+
 
 class Holdings:
     """The models in memory. All of it may be called from any thread, and none of it waits for a load."""
@@ -121,8 +123,15 @@ class Holdings:
         A model that somebody unloaded is as it should be. One that came after the start is waited for once it has
         answered: before, nobody relies on it, and the others' callers must not suffer for it.
         """
+        return not self.unready()
+
+    def unready(self) -> str:
+        """Why it is not :meth:`ready`; empty where it is."""
         models = [model for model in list(self._models.values()) if model.name not in self._newcomers]
-        return bool(models) and all(model.unloaded or model.ready() for model in models)
+        if not models:
+            return "no model has been loaded"
+        waiting = sum(not (model.unloaded or model.ready()) for model in models)
+        return f"{waiting} of {len(models)} models cannot answer: {_WHY}" if waiting else ""
 
     def versions(self) -> dict[str, list[str]]:
         """Loaded versions by model."""

@@ -17,7 +17,7 @@ from staytrue.raw import from_raw
 from staytrue.signature import NUMPY, check_shape
 from staytrue.tensors import ALL_BINARY, Given, Parsed, Wish
 from staytrue.texts import check_name
-from staytrue.values import Where, array_of, kind, listed
+from staytrue.values import Where, array_of, kind, listed, no_datatype
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -172,7 +172,7 @@ def _tensor(item: Any, where: str, nan_policy: str, tail: Tail | None) -> Given:
     check_name(name, f"{where}.name")
     where = f'input "{name[:100]}"'
     if not isinstance(datatype, str) or datatype not in NUMPY:
-        raise InvalidInput(f"{where} datatype", expected=f"one of {', '.join(NUMPY)}", got=kind(datatype))
+        raise no_datatype(f"{where} datatype", datatype)
     if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
         raise InvalidInput(f"{where} shape", expected="a list of whole numbers, none negative", got=kind(shape))
     check_shape(shape, where)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from staytrue import project as projects
-from staytrue.errors import Conflict, InvalidConfig, StaytrueError
+from staytrue.errors import Conflict, InvalidConfig, NotFound, StaytrueError
 from staytrue.fetching import fetch as fetch_store
 from staytrue.nearest import no_model
 from staytrue.store import Store
@@ -177,6 +177,9 @@ class Models:
     def run(self, arguments: argparse.Namespace) -> int:
         """List models, versions, who answers and what changed."""
         store = _store(arguments)
+        if not store.root.is_dir():
+            hint = "name the store with --store; `staytrue export` makes one"
+            raise NotFound(f'store "{store.root}"', "is no folder", hint=hint)
         if not store.models():
             print(f"no model in {store.root} yet: `staytrue train`, then `staytrue export`")
         for name in store.models():

@@ -24,11 +24,14 @@ from staytrue.sections import (
     TrainingSection,
 )
 from staytrue.server import ServingSection
+from staytrue.settings import warn_of_strays
 
 if TYPE_CHECKING:
     import argparse
 
 FILE = "staytrue.yaml"
+OTHERS = ("rules", "gateway")
+"""What variables set beside the sections."""
 
 
 class Project(Section):
@@ -72,6 +75,7 @@ def load(path: Path) -> Project:
         if role in project.data.features:
             where = _where(path, tree, ["data", "features", role])
             raise InvalidConfig(where, "is the target or the time, which no feature may be", hint="remove it")
+    warn_of_strays([*Project.model_fields, *OTHERS])
     return _absolute(project, path.resolve().parent)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,11 +11,13 @@ from pydantic import ValidationError
 
 from staytrue.errors import InvalidConfig
 from staytrue.faults import allows_none, annotation_at, first_fault
+from staytrue.nearest import meant
 from staytrue.section import Section
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+log = logging.getLogger(__name__)
 S = TypeVar("S", bound=Section)
 GATEWAY = "STAYTRUE_GATEWAY"
 """Variable of the secret by which a process that our server starts knows its requests; no setting for people."""
@@ -59,6 +62,19 @@ def resolve(section: S, name: str, flags: Mapping[str, Any], environment: Mappin
             source += f" with {', '.join(whose for whose, _ in given.values())}"
         where = ".".join([source, *fault.location[1:]])
         raise InvalidConfig(where, fault.problem, expected=fault.expected, got=fault.got, hint=fault.hint) from error
+
+
+def warn_of_strays(sections: Iterable[str], environment: Mapping[str, str] | None = None) -> None:
+    """Tell of variables that look as if a section was meant, and are not read.
+
+    Others may be anybody's: Kubernetes makes some for each service, after its name.
+    """
+    known = list(sections)
+    for variable in os.environ if environment is None else environment:  # noqa: TID251 - as above
+        ours, _, key = variable.removeprefix("STAYTRUE_").partition("_")
+        strange = variable.startswith("STAYTRUE_") and key and ours.lower() not in known
+        if strange and (question := meant(ours, known)):
+            log.warning("environment %s is not read: %s is no section of staytrue.yaml; %s", variable, ours, question)
 
 
 def gateway() -> str:

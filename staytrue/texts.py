@@ -5,6 +5,7 @@ Source: RFC 8259, section 4: names within an object should be unique; readers di
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import re
@@ -53,6 +54,10 @@ def _hint(body: bytes) -> str:
     """What most likely is wrong with a body that is not JSON."""
     if _NOT_FINITE.search(body):
         return "JSON has no NaN and no Infinity: send null or a text, as serving.nan_policy says"
+    if body.startswith(codecs.BOM_UTF8):
+        return "it begins with a byte order mark, which JSON may not: write the file as UTF-8 without one"
+    if body.lstrip().startswith(b"--"):
+        return "forms (multipart) are not read: send the JSON itself as the body"
     if not body.lstrip().startswith((b"{", b"[")):
         return "another form than JSON needs its own Content-Type, text/csv for example"
     return ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from staytrue.errors import InvalidInput
+from staytrue.nearest import meant
 from staytrue.records import shown
 from staytrue.signature import MISSING_INTEGER, MISSING_TEXT, NUMPY
 from staytrue.texts import check_text
@@ -24,6 +25,17 @@ _MISSING = dict.fromkeys(FLOATS, f"for missing values {POLICY_HINT}") | {
     "INT64": f"for a missing whole number send {MISSING_INTEGER}",
 }
 WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+_CALLED = {
+    "FLOAT16": "FP16",
+    "BFLOAT16": "BF16",
+    "FLOAT32": "FP32",
+    "FLOAT": "FP32",
+    "FLOAT64": "FP64",
+    "DOUBLE": "FP64",
+    "STRING": "BYTES",
+    "STR": "BYTES",
+}
+"""What other tools call our datatypes."""
 _TYPES: dict[str, set[type]] = {"BOOL": {bool}, "BYTES": {str}}
 
 
@@ -61,21 +73,31 @@ def array_of(
     try:
         return np.array(values, dtype=NUMPY[datatype]).reshape(shape)
     except OverflowError:
-        check_range(values, NUMPY[datatype], datatype, where.all)
+        check_range(values, NUMPY[datatype], datatype, where)
         raise
 
 
-def check_range(values: Iterable[int], kind_of: np.dtype[Any], datatype: str, where: str) -> None:
+def no_datatype(where: str, said: Any) -> InvalidInput:
+    """What refuses a word that is no datatype.
+
+    >>> no_datatype('input "x" datatype', "float32").hint
+    "did you mean 'FP32'?"
+    """
+    word = _CALLED.get(said.upper(), said) if isinstance(said, str) else ""
+    return InvalidInput(where, expected=f"one of {', '.join(NUMPY)}", got=kind(said), hint=meant(word, NUMPY))
+
+
+def check_range(values: Iterable[int], kind_of: np.dtype[Any], datatype: str, where: Where) -> None:
     """Refuse whole numbers that a type cannot hold.
 
     Raises:
-        InvalidInput: names the first; ``where`` opens the message.
+        InvalidInput: names the first.
     """
     limits = np.iinfo(kind_of)
-    for value in values:
+    for place, value in enumerate(values):
         if not limits.min <= value <= limits.max:
             expected = f"{datatype} from {limits.min} to {limits.max}"
-            raise InvalidInput(where, expected=expected, got=shown(value)[:40])
+            raise InvalidInput(where.one(place), expected=expected, got=shown(value)[:40])
 
 
 def narrowed(wide: NDArray[np.float64], datatype: str) -> NDArray[Any]:
@@ -112,16 +134,34 @@ def _floats(values: list[Any], datatype: str, where: Where, nan_policy: str) -> 
         wide = np.array(values, dtype=np.float64)
         array = narrowed(wide, datatype)
     except OverflowError:  # a whole number that no float can hold
-        wide, array = np.zeros(1), np.array([math.inf])
-    overflown = np.isfinite(wide) & ~np.isfinite(array)
-    if overflown.any() or (nan_policy == "reject" and not np.isfinite(array).all()):
-        raise InvalidInput(where.all, expected=f"finite {datatype}", got="a number beyond its range")
+        beyond = next(place for place, value in enumerate(values) if _huge(value))
+        raise _too_large(values, beyond, datatype, where) from None
+    refused = ~np.isfinite(array)
+    if nan_policy != "reject":
+        refused &= np.isfinite(wide)
+    if refused.any():
+        raise _too_large(values, int(refused.argmax()), datatype, where)
     return array
+
+
+def _huge(value: float) -> bool:
+    try:
+        float(value)
+    except OverflowError:
+        return True
+    return False
+
+
+def _too_large(values: list[Any], place: int, datatype: str, where: Where) -> InvalidInput:
+    got = f"{shown(values[place])[:40]}, a number beyond its range"
+    return InvalidInput(where.one(place), expected=f"finite {datatype}", got=got)
 
 
 def _refuse_type(values: list[Any], strange: set[type], datatype: str, where: Where) -> None:
     place, got = next((place, value) for place, value in enumerate(values) if type(value) in strange)
     hint = _MISSING.get(datatype, "") if got is None else ""
+    if type(got) is str and datatype in FLOATS:
+        hint = POLICY_HINT if got in WORDS else "numbers stand without quotation marks"
     raise InvalidInput(where.one(place), expected=datatype, got=kind(got), hint=hint)
 
 

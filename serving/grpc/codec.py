@@ -20,7 +20,7 @@ from staytrue.raw import decoded, from_raw, plain, texts, to_raw
 from staytrue.signature import NUMPY, check_shape
 from staytrue.tensors import ALL_BINARY, Given, Parsed, Wish
 from staytrue.texts import check_name
-from staytrue.values import check_range, kind
+from staytrue.values import Where, check_range, kind, no_datatype
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -151,7 +151,7 @@ def _tensor(item: ModelInferRequest.InferInputTensor, raw: bytes | None, place: 
             return Given(name, datatype, array)
     where = f'input "{name[:100]}"'
     if datatype not in NUMPY:
-        raise InvalidInput(f"{where} datatype", expected=f"one of {', '.join(NUMPY)}", got=repr(datatype[:40]))
+        raise no_datatype(f"{where} datatype", datatype)
     check_shape(shape, where)
     if raw is None:
         array = _from_typed(item.contents, datatype, math.prod(shape), where).reshape(shape)
@@ -175,7 +175,8 @@ def _from_typed(contents: InferTensorContents, datatype: str, count: int, where:
     if datatype == "BYTES":
         return decoded(values, f"{where} contents")
     if datatype in _NARROW:
-        check_range(values, NUMPY[datatype], datatype, f"{where} contents")
+        named = Where(f"{where} contents", lambda place: f"{where} contents.{field}[{place}]")
+        check_range(values, NUMPY[datatype], datatype, named)
     # numpy takes many from the message's own memory, which takes a while to begin.
     if count < _FEW:
         return np.fromiter(values, NUMPY[datatype], count)

@@ -18,7 +18,7 @@ from staytrue.errors import InvalidInput, Unsupported
 from staytrue.raw import decoded, from_raw, texts, to_raw
 from staytrue.signature import NUMPY, check_shape
 from staytrue.tensors import Given, Parsed, Wish
-from staytrue.values import check_range
+from staytrue.values import Where, check_range
 
 if TYPE_CHECKING:
     import grpc
@@ -150,7 +150,7 @@ def _array(values: Any, datatype: str, where: str) -> NDArray[Any]:
         return decoded(values, where)
     kind = np.dtype(np.uint16) if datatype in _BITS else NUMPY[datatype]
     if kind.kind in "iu" and kind.itemsize < 4:
-        check_range(values, kind, datatype, where)
+        check_range(values, kind, datatype, Where(where, lambda place: f"{where}[{place}]"))
     array: NDArray[Any] = np.array(values, dtype=kind)
     if datatype in _BITS:
         return from_raw(array.astype("<u2").tobytes(), datatype, array.shape, where)

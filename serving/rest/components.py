@@ -55,7 +55,7 @@ SCHEMAS: dict[str, Schema] = {
     "Server": record({"name": TEXT, "version": TEXT, "extensions": {"type": "array", "items": TEXT}}),
     "Live": record({"live": _TRUTH}),
     "Alive": record({"status": TEXT}),
-    "Ready": record({"ready": _TRUTH}),
+    "Ready": record({"ready": _TRUTH, "reason": TEXT}, optional=("reason",)),
     "ModelReady": record({"name": TEXT, "version": TEXT, "ready": _TRUTH}),
     "Ping": record({"status": {"enum": ["Healthy", "Unhealthy"]}}),
     "Tensor": record({"name": TEXT, "datatype": TEXT, "shape": {"type": "array", "items": {"type": "integer"}}}),

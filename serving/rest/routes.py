@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 import threading
-from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import unquote_to_bytes
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from serving.description import EXTENSIONS
 from serving.rest import codec, dialects, legacy, openapi
+from serving.rest.addresses import HINT, HINTS, asks, decoded, inference
 from staytrue import __version__
 from staytrue.errors import InvalidInput, NotFound, Overloaded, StaytrueError, Unavailable, Unsupported
 from staytrue.texts import from_json
@@ -22,29 +22,15 @@ from staytrue.texts import from_json
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from serving.dataplane import Dataplane
     from serving.http.exchange import Exchange
+    from serving.rest.addresses import Inference
     from serving.rest.server import Rest
 
-_INFERENCE = re.compile(
-    r"/v2/models/(?P<v2>[^/]+)(?:/versions/(?P<v2v>[^/]+))?/infer"
-    r"|/v1/models/(?P<v1>[^/:]+)(?:/versions/(?P<v1v>[^/:]+))?:(?P<verb>predict|classify|regress)"
-    r"|/predictions/(?P<ts>[^/]+)(?:/(?P<tsv>[^/]+))?"
-    r"|(?P<invocations>/invocations)"
-)
 _MODEL = re.compile(r"/v2/models/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?(?:/(?P<what>ready|stats))?")
 _V1 = re.compile(r"/v1/models/(?P<model>[^/:]+)(?:/versions/(?P<version>[^/:]+))?")
 _ADMIN = re.compile(r"/v2/repository/models/(?P<model>[^/]+)/(?P<what>load|unload)")
-_SLASH = re.compile(rb"%2[fF]")
 MOST_KNOWN = 1024
-HINT = "try /v2/models/NAME/infer or /v2/health/ready; /docs tells of all"
-
-
-class Inference(NamedTuple):
-    """An address of an inference."""
-
-    model: str
-    version: str | None
-    dialect: Callable[[Exchange, str], dialects.Dialect]
 
 
 class Routes:
@@ -79,8 +65,8 @@ class Routes:
         """
         known = self._known.get(exchange.path)
         if known is None:
-            path = _decoded(exchange.path)
-            known = self._inference(path)
+            path = decoded(exchange.path)
+            known = inference(path, self._only)
             if known is None:
                 self._other(exchange, path)
                 return
@@ -89,7 +75,7 @@ class Routes:
                 if len(self._known) >= MOST_KNOWN:
                     self._known.clear()
                 self._known[exchange.path] = known
-        if exchange.method != b"POST":
+        if not asks(exchange, known):
             raise self._method(exchange, "POST")
         self._rest.admission.admit(exchange, "predict")
         self._rest.infer(exchange, known)
@@ -97,24 +83,10 @@ class Routes:
     def inference(self, exchange: Exchange) -> str | None:
         """The model that an inference asks; None where the request is none."""
         try:
-            found = self._inference(_decoded(exchange.path)) if exchange.method == b"POST" else None
+            found = inference(decoded(exchange.path), self._only)
         except StaytrueError:
             return None
-        return None if found is None else found.model
-
-    def _inference(self, path: str) -> Inference | None:
-        match = _INFERENCE.fullmatch(path)
-        if match is None:
-            return None
-        if match["v2"] is not None:
-            return Inference(match["v2"], match["v2v"], dialects.v2)
-        if match["v1"] is not None:
-            if match["verb"] != "predict":
-                raise Unsupported(path[:200], f"{match['verb']} is not there", hint="use :predict")
-            return Inference(match["v1"], match["v1v"], dialects.v1)
-        if match["ts"] is not None:
-            return Inference(match["ts"], match["tsv"], dialects.predictions)
-        return Inference(self._only(), None, dialects.invocations)
+        return None if found is None or not asks(exchange, found) else found.model
 
     def _only(self) -> str:
         names = self._rest.dataplane.registry.names()
@@ -145,7 +117,7 @@ class Routes:
             self._rest.admission.admit(exchange, "predict")
             self._v1(exchange, match["model"], match["version"])
         else:
-            raise NotFound(path[:200], "is no address of this server", hint=HINT)
+            raise NotFound(path[:200], "is no address of this server", hint=HINTS.get(path.rstrip("/"), HINT))
 
     def _server(self, exchange: Exchange) -> None:
         _json(exchange, {"name": "staytrue", "version": __version__, "extensions": EXTENSIONS})
@@ -157,7 +129,10 @@ class Routes:
     def _ready(self, exchange: Exchange) -> None:
         """Each model has answered a real inference in this process, and the server is not shutting down."""
         ready = self._rest.dataplane.ready()
-        _json(exchange, {"ready": ready}, 200 if ready else 503)
+        told: dict[str, Any] = {"ready": ready}
+        if not ready:
+            told["reason"] = _reason(self._rest.dataplane)
+        _json(exchange, told, 200 if ready else 503)
 
     def _ping(self, exchange: Exchange) -> None:
         ready = self._rest.dataplane.ready()
@@ -257,25 +232,14 @@ class Routes:
         )
 
 
+def _reason(dataplane: Dataplane) -> str:
+    """Why a server is not ready; names no model, as whoever has no key asks it too."""
+    return "the server is shutting down" if dataplane.draining else dataplane.registry.unready()
+
+
 def _alive(exchange: Exchange) -> None:
     """The loop runs, as KServe's V1 says it."""
     _json(exchange, {"status": "alive"})
-
-
-def _decoded(path: bytes) -> str:
-    """The path as text; a slash that is escaped stands within a name, and stays so: it leads to no other address.
-
-    Raises:
-        InvalidInput: escapes that are no UTF-8, or a NUL.
-    """
-    raw = unquote_to_bytes(_SLASH.sub(lambda found: b"%25" + found[0][1:], path)) if b"%" in path else path
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        raise InvalidInput("request target", expected="UTF-8 without NUL", got=repr(path[:80])[2:-1])
-    return text
 
 
 def _json(exchange: Exchange, value: Any, status: int = 200) -> None:

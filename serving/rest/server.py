@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from serving.calls import Call
     from serving.dataplane import Dataplane
     from serving.http.exchange import Exchange, Fault
+    from serving.rest.addresses import Inference
     from serving.rest.codec import Sent
-    from serving.rest.routes import Inference
     from staytrue.server import ServingSection
 
 log = logging.getLogger(__name__)

@@ -88,6 +88,12 @@ def test_what_people_already_call_is_answered_and_logged(house: House, path: str
     assert (event.status, event.model) == ("ok", "tiny")
 
 
+def test_a_prediction_of_torchserve_may_be_put_as_curl_does_with_a_file(house: House) -> None:
+    answer = house.client.put("/predictions/tiny", content=orjson.dumps([ROW]))
+    assert (answer.status_code, answer.json()) == (200, [TOTAL])
+    assert [event.status for event in house.events()] == ["ok"]
+
+
 def test_a_table_in_csv_gives_one_in_csv(house: House) -> None:
     headers = {"Content-Type": "text/csv", "Accept": "text/csv"}
     answer = house.client.post("/invocations", content="number,kind,count\n1.5,b,10\n2,a,0\n", headers=headers)

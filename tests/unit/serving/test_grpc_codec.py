@@ -51,8 +51,12 @@ TWO = {"fp32_contents": [1.0, 2.0]}
 REFUSED: list[tuple[str, proto.ModelInferRequest, str]] = [
     ("no inputs", request(), "message inputs: expected a list of tensors, got nothing"),
     ("no name", request({"name": "", "contents": TWO}), r"inputs\[0\]\.name: expected a string, got nothing"),
-    ("datatype unknown", request({"datatype": "FP8"}), r"""input "x" datatype: expected one of BOOL.*, got 'FP8'"""),
-    ("datatype missing", request({"datatype": "", "contents": TWO}), r"""datatype: .* got ''"""),
+    (
+        "datatype unknown",
+        request({"datatype": "FP8"}),
+        r"""input "x" datatype: expected one of .* got a string 'FP8'""",
+    ),
+    ("datatype missing", request({"datatype": "", "contents": TWO}), r"""datatype: .* got a string ''"""),
     ("shape negative", request({"shape": [-1, 1]}), r'input "x" shape: expected whole numbers, none negative'),
     ("shape of many axes", request({"shape": [1] * 9}), "at most 8 axes"),
     ("shape empty and huge", request({"shape": [0, 2**62]}), "none huge beside an empty one"),
@@ -72,7 +76,7 @@ REFUSED: list[tuple[str, proto.ModelInferRequest, str]] = [
     (
         "out of range",
         request({"datatype": "INT8", "contents": {"int_contents": [1, 300]}}),
-        'input "x" contents: expected INT8 from -128 to 127, got 300',
+        r'input "x" contents.int_contents\[1\]: expected INT8 from -128 to 127, got 300',
     ),
     (
         "out of unsigned range",

@@ -62,7 +62,7 @@ def test_an_empty_cell_is_missing_and_words_are_numbers_by_the_policy() -> None:
             ROOMS,
             r"""row 2 column "size": expected FP32, got nothing \(null\); .*nan_policy""",
         ),
-        ("size,kind,floor\n1,a,99999999999999999999\n", ROOMS, 'input "floor": expected INT64 from .* got 9999'),
+        ("size,kind,floor\n1,a,99999999999999999999\n", ROOMS, 'row 2 column "floor": expected INT64 from .* got 9999'),
         ("1,2\n", MATRIX, "body, row 1: expected a list of 3, got a list of 2"),
         ('1,"2\n', MATRIX, "body: is not CSV in UTF-8"),
         ("maybe,1", FLAGS, "body, row 1: expected BOOL, got a string 'maybe'"),

@@ -145,7 +145,12 @@ REFUSED: list[tuple[str, Any, Signature, str]] = [
         r"instances\[0\]: expected lists nested as \[2, 2\], got a num",
     ),
     ("nested too deep", {"instances": [[1, 2, [3]]]}, MATRIX, r"instances\[0\]: expected FP32, got a list"),
-    ("beyond range", {"instances": [[1, 2, 1e39]]}, MATRIX, 'input "x": expected finite FP32, got a number beyond'),
+    (
+        "beyond range",
+        {"instances": [[1, 2, 1e39]]},
+        MATRIX,
+        r"instances\[0\]: expected finite FP32, got 1e.39, a number",
+    ),
     ("no base64", {"instances": [{"b64": "?"}]}, TEXT, '"b64": expected UTF-8 in base64'),
     ("base64 no text", {"instances": [{"b64": "/w=="}]}, TEXT, '"b64": expected UTF-8 in base64'),
     ("base64 no string", {"instances": [{"b64": 5}]}, TEXT, r"instances\[0\]: expected BYTES, got an object"),

@@ -287,7 +287,7 @@ def test_a_server_without_a_model_waits_for_its_first(
     away = store.root.rename(tmp_path / "away")
     server = start()
     assert ask(server, "/v2/health/live")[0] == 200
-    assert ask(server, "/v2/health/ready") == (503, {"ready": False})
+    assert ask(server, "/v2/health/ready") == (503, {"ready": False, "reason": "no model has been loaded"})
     assert ask(server, body=BODY)[0] == 404
     away.rename(store.root)
     until(lambda: ask(server, "/v2/health/ready")[0] == 200)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 
 from serving.keyring import Key, digest_of, write
+from serving.model import Model
 from tests.unit.serving.house import House
 
 if TYPE_CHECKING:
@@ -69,8 +71,41 @@ def test_another_method_is_told_which_are_allowed(house: House) -> None:
     cases: list[tuple[str, str, str | None]] = [
         ("GET", INFER, "POST"),
         ("PUT", "/v2", "GET, HEAD"),
+        ("PUT", INFER, "POST"),
+        ("GET", "/predictions/tiny", "POST"),
         ("GET", "/nowhere", None),
     ]
     cases += [("POST", "/v1/models/tiny:classify", ""), ("POST", "/v2/repository/models/tiny/load", "")]
     told = [house.client.request(method, path).headers.get("allow") for method, path, _ in cases]
     assert told == [allowed for *_, allowed in cases]
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("/v2/models", "POST /v2/repository/index"),
+        ("/v1/models/", "POST /v2/repository/index"),
+        ("/metrics", "staytrue monitor"),
+        ("/v2/health", "/v2/health/ready"),
+        ("/nowhere", "/docs tells of all"),
+    ],
+)
+def test_an_address_that_others_have_is_told_where_it_is_here(house: House, path: str, hint: str) -> None:
+    told = house.client.get(path)
+    assert (told.status_code, hint in told.json()["error"]) == (404, True)
+
+
+def test_a_server_that_is_not_ready_says_why(house: House) -> None:
+    assert house.client.get("/v2/health/ready").json() == {"ready": True}
+    house.registry.unload("tiny")
+    assert house.client.get("/v2/health/ready").status_code == 200  # as somebody wished
+    house.registry.load("tiny")
+    with mock.patch.object(Model, "ready", return_value=False):
+        told = house.client.get("/v2/health/ready")
+    assert told.status_code == 503
+    assert told.json() == {
+        "ready": False,
+        "reason": "1 of 1 models cannot answer: POST /v2/repository/index tells which, and why",
+    }
+    house.dataplane.draining = True
+    assert house.client.get("/v2/health/ready").json()["reason"] == "the server is shutting down"

@@ -11,7 +11,7 @@ from staytrue import project as projects
 from staytrue.errors import InvalidConfig
 from staytrue.sections import MonitoringSection
 from staytrue.server import ServingSection
-from staytrue.settings import resolve
+from staytrue.settings import resolve, warn_of_strays
 
 GOOD = """\
 name: bikes
@@ -123,3 +123,11 @@ def test_a_secret_is_never_shown() -> None:
 @pytest.mark.parametrize("written", ["null", '"null"'])
 def test_the_null_policy_may_be_written_as_people_write_it(tmp_path: Path, written: str) -> None:
     assert load(tmp_path, GOOD + f"serving: {{nan_policy: {written}}}\n").serving.nan_policy == "null"
+
+
+def test_a_variable_of_a_misspelt_section_is_told_and_those_of_others_are_not(caplog: pytest.LogCaptureFixture) -> None:
+    theirs = {"STAYTRUE_GATEWAY": "s", "STAYTRUE_PROXY_PORT": "1", "STAYTRUE": "1", "XSTAYTRUE_SERVNG_PORT": "1"}
+    warn_of_strays(["serving", "gateway"], {"STAYTRUE_SERVNG_PORT": "1", "STAYTRUE_SERVING_PORT": "1", **theirs})
+    assert caplog.messages == [
+        "environment STAYTRUE_SERVNG_PORT is not read: SERVNG is no section of staytrue.yaml; did you mean 'serving'?"
+    ]

@@ -49,6 +49,8 @@ def test_what_was_read_already_is_given_back() -> None:
         (b'{\n "a": x}', r"body, line 2 column 7: is not JSON: JSON is malformed: invalid character$"),
         (b'{"a": [1, NaN]}', "is not JSON: .*; JSON has no NaN and no Infinity: send null or a text"),
         (b"a,b\n1,2\n", "is not JSON: .*; another form than JSON needs its own Content-Type, text/csv"),
+        (b'\xef\xbb\xbf{"inputs": []}', "is not JSON: .*; it begins with a byte order mark"),
+        (b"--x\r\nContent-Disposition: form-data\r\n", r"is not JSON: .*; forms \(multipart\) are not read"),
         (b'"\xff"', "body, line 1 column 4: is not JSON"),
         (b"[" * 100_000, "body: nests too deep"),
         (b'{"a": 1e999}', "is not JSON: Number out of range"),

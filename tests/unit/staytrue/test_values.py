@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from staytrue.errors import InvalidInput
-from staytrue.values import Where, array_of, listed, narrowed
+from staytrue.values import Where, array_of, listed, narrowed, no_datatype
 
 LARGEST = float(np.uint32(0x7F7F0000).view(np.float32))
 
@@ -60,7 +60,7 @@ def test_a_value_that_is_none_is_named_by_its_place() -> None:
     where = Where("the column", lambda place: f"row {place}")
     with pytest.raises(InvalidInput, match=r"^row 1: expected INT8, got a string 'x'$"):
         array_of([1, "x"], "INT8", [2], where)
-    with pytest.raises(InvalidInput, match=r"^the column: expected INT8 from -128 to 127, got 128$"):
+    with pytest.raises(InvalidInput, match=r"^row 1: expected INT8 from -128 to 127, got 128$"):
         array_of([1, 128], "INT8", [2], where)
 
 
@@ -84,9 +84,26 @@ def test_missing_numbers_follow_the_policy() -> None:
     assert array_of(["-Infinity", 1], "BF16", [2], where, "string").tolist() == [-math.inf, 1.0]
     with pytest.raises(InvalidInput, match=r"x data\[0\]: expected FP64, got nothing \(null\); for missing values"):
         array_of([None], "FP64", [1], where)
-    for values in ([1e39], [10**400]):
-        with pytest.raises(InvalidInput, match="x data: expected finite FP32, got a number beyond its range"):
-            array_of(values, "FP32", [1], where, "null")
+    for values in ([1, 1e39, 1], [1, 10**400, 1e39]):
+        with pytest.raises(InvalidInput, match=r"x data\[1\]: expected finite FP32, got 1[e+0-9]+.*, a number beyond"):
+            array_of(values, "FP32", [3], where, "null")
+
+
+@pytest.mark.parametrize(("sent", "hint"), [("NaN", "nan_policy"), ("1.5", "numbers stand without quotation marks")])
+def test_a_number_in_quotes_is_told_how_it_is_written(sent: str, hint: str) -> None:
+    with pytest.raises(InvalidInput, match=rf"x data\[0\]: expected FP32, got a string '{sent}'; .*{hint}"):
+        array_of([sent], "FP32", [1], Where.of("x"))
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"), [("fp32", "FP32"), ("float32", "FP32"), ("double", "FP64"), ("str", "BYTES"), ("int8", "INT8")]
+)
+def test_a_datatype_by_another_name_is_told_ours(said: str, meant: str) -> None:
+    assert no_datatype("x datatype", said).hint == f"did you mean '{meant}'?"
+
+
+def test_what_is_like_no_datatype_has_no_question() -> None:
+    assert no_datatype("x datatype", 7).hint == no_datatype("x datatype", "tensor").hint == ""
 
 
 def test_outputs_without_fractions_are_listed_as_they_are() -> None:
