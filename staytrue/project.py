@@ -12,17 +12,9 @@ from pydantic import Field, ValidationError
 
 from staytrue.errors import InvalidConfig
 from staytrue.faults import first_fault, said
+from staytrue.preparation import CleaningSection, DataSection, SplitSection
 from staytrue.section import Section
-from staytrue.sections import (
-    CleaningSection,
-    DataSection,
-    ExportSection,
-    ModelSection,
-    MonitoringSection,
-    RetrainingSection,
-    SplitSection,
-    TrainingSection,
-)
+from staytrue.sections import ExportSection, ModelSection, MonitoringSection, RetrainingSection, TrainingSection
 from staytrue.server import ServingSection
 from staytrue.settings import warn_of_strays
 

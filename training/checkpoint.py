@@ -16,7 +16,7 @@ from staytrue.checkpoint import CHECKPOINT, WEIGHTS, Checkpoint
 from staytrue.errors import CorruptData, NotFound
 from staytrue.profile import ReferenceProfile
 from staytrue.records import read, to_json, write_atomically
-from training.data.encode import ColumnState
+from training.data.encode.encoder import ColumnState
 from training.models.assembly import Model, assemble
 from training.models.regressor import Scale
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from staytrue.bundle import Metric
-from training.data.split import blocks_of
+from training.data.split.plan import blocks_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,7 @@ import torch
 import tqdm
 
 from staytrue.errors import InvalidInput
-from training.data.encode import CHUNK, tensors
+from training.data.encode.encoder import CHUNK, tensors
 from training.models.classifier import Classifier
 from training.objectives import cross_entropy, distance, objective
 from training.optim import Optimiser

@@ -12,7 +12,7 @@ from staytrue.pictures import summarise
 from staytrue.profile import ReferenceColumn, ReferenceProfile
 from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
 from training.data.classes import CONFIDENCE
-from training.data.clean import is_missing
+from training.data.clean.cleaning import is_missing
 from training.data.rows import join
 from training.models.classifier import Classifier
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from staytrue.sections import Feature
+    from staytrue.preparation import Feature
     from staytrue.signature import Signature
     from training.data.rows import Rows
     from training.models.assembly import Model

@@ -15,11 +15,11 @@ from staytrue.records import utc, write_atomically
 from staytrue.store import Store
 from training import checkpoint as checkpoints
 from training.data.classes import of_classes
-from training.data.clean import clean_served
+from training.data.clean.cleaning import clean_served
 from training.data.divide import divide, recency
 from training.data.labelled import labelled
 from training.data.rows import join
-from training.data.split import Split, day_of
+from training.data.split.plan import Split, day_of
 from training.reference import sample
 from training.run import Parts, evaluate_parts, fit_parts, prepare, save
 
@@ -85,8 +85,8 @@ def gather(
     if not len(division.gate):
         since = utc(trained_until)
         raise Conflict("retraining", f"no labelled rows newer than {since} to judge by", hint="send labels first")
-    train = join([prepared.part("train"), division.train])
-    held = join([prepared.part("validation"), division.held])
+    train = prepared.training.with_(division.train)
+    held = join([prepared.validation, division.held])
     weights = recency(train.time, held.time, project.retraining.recency_half_life_days)
     return Parts(train, held, weights, prepared.classes), division.gate
 

@@ -15,10 +15,11 @@ from staytrue.records import write_atomically
 from training import checkpoint as checkpoints
 from training.curve import draw
 from training.data.classes import check_names, classes_of
-from training.data.clean import CleaningReport, clean
-from training.data.collect import Fingerprint, collect
-from training.data.encode import learn
-from training.data.split import LEDGER, Split, open_test, openings, split
+from training.data.clean.cleaning import CleaningReport, clean
+from training.data.collect.source import Fingerprint, collect
+from training.data.encode.encoder import learn
+from training.data.split.plan import Split, split
+from training.data.split.seal import LEDGER, open_test, openings
 from training.evaluate import classification, regression
 from training.fit import Batch, History, fit
 from training.models.architectures import arguments_of
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from staytrue.bundle import Metric
     from staytrue.project import Project
-    from training.data.rows import Rows
+    from training.data.rows import Rows, TrainingRows
     from training.models.assembly import Model
 
 Opening = Literal["once", "skip", "force"]
@@ -55,18 +56,24 @@ class Prepared:
     @property
     def classes(self) -> tuple[str, ...]:
         """Of the target: all that the rows name; none where it is a number."""
-        return classes_of(self.rows.target, self.rows.target[np.array(self.split.parts["train"], dtype=np.int64)])
+        return classes_of(self.rows.target, self.training.target)
 
-    def part(self, name: Literal["train", "validation"]) -> Rows:
-        """Rows of an unsealed part; the sealed one opens through :func:`open_test` alone."""
-        return self.rows.take(np.array(self.split.parts[name], dtype=np.int64))
+    @property
+    def training(self) -> TrainingRows:
+        """Rows to learn from."""
+        return self.split.training(self.rows)
+
+    @property
+    def validation(self) -> Rows:
+        """Rows held out; the sealed ones open through :func:`open_test` alone."""
+        return self.split.validation(self.rows)
 
 
 @dataclasses.dataclass(frozen=True)
 class Parts:
     """What one training sees, and how much each row counts. Shapes: weights [rows of the part], mean 1 or absent."""
 
-    train: Rows
+    train: TrainingRows
     held: Rows
     weights: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
     classes: tuple[str, ...] = ()
@@ -103,7 +110,7 @@ def train(project: Project, *, opening: Opening = "once", say: Callable[[str], N
     write_atomically(folder / checkpoints.SPLIT, msgspec.json.encode(prepared.split))
     data = {"fingerprint": prepared.fingerprint, "cleaning": prepared.cleaning}
     write_atomically(folder / checkpoints.DATA, msgspec.json.format(msgspec.json.encode(data)))
-    parts = Parts(prepared.part("train"), prepared.part("validation"), classes=prepared.classes)
+    parts = Parts(prepared.training, prepared.validation, classes=prepared.classes)
     trained = fit_parts(project, parts, folder)
     evaluation = evaluate_parts(project, trained)
     ledger = project.retraining.runs / LEDGER

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from staytrue.signature import Signature, TensorSpec
 from training.data.classes import PROBABILITIES
-from training.data.encode import input_specs
+from training.data.encode.encoder import input_specs
 from training.models.classifier import Classifier
 
 if TYPE_CHECKING:

@@ -83,6 +83,19 @@ def test_imports_keep_their_direction() -> None:
     assert linted.returncode == 0, linted.stdout + linted.stderr
 
 
+DEALERS = {"training/data/rows.py", "training/data/split/plan.py", "training/data/divide.py"}
+
+
+def test_only_a_split_says_which_rows_are_learnt_from() -> None:
+    """Statistics of validation or test rows would leak into training through any other place."""
+    said = {path.relative_to(ROOT).as_posix() for path in (ROOT / "training").rglob("*.py") if _makes_training(path)}
+    assert said == DEALERS
+
+
+def _makes_training(path: Path) -> bool:
+    return any(word in path.read_text() for word in ("TrainingRows.of(", "TrainingRows("))
+
+
 @pytest.mark.parametrize("module", HEAVY)
 def test_importing_a_part_does_not_bring_in_what_its_image_lacks(module: str) -> None:
     imported = python("-c", f"import sys, {module}; print(*sorted({{name.split('.')[0] for name in sys.modules}}))")

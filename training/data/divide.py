@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from staytrue.records import DAY_SECONDS
-from training.data.split import day_of, spread
+from training.data.rows import TrainingRows
+from training.data.split.plan import day_of, spread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 class Division:
     """Newly labelled rows, by whole days: neither champion nor challenger trains on ``gate``."""
 
-    train: Rows
+    train: TrainingRows
     held: Rows
     gate: Rows
 
@@ -39,7 +40,8 @@ def divide(rows: Rows, trained_until: float, validation: float, settings: Retrai
     shares = (share, (1 - share) * validation, (1 - share) * (1 - validation))
     part[fresh] = _deal(days[fresh], shares)
     part[~fresh] = 1 + _deal(days[~fresh], (validation, 1 - validation))
-    return Division(gate=rows.take(part == 0), held=rows.take(part == 1), train=rows.take(part == 2))
+    train = TrainingRows.of(rows.take(part == 2))
+    return Division(gate=rows.take(part == 0), held=rows.take(part == 1), train=train)
 
 
 def recency(

@@ -12,7 +12,7 @@ from staytrue.errors import InvalidInput
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from staytrue.sections import Feature
+    from staytrue.preparation import Feature
 
 _LARGEST_BYTE = 255
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from staytrue.sections import DataSection, Feature
+    from staytrue.preparation import DataSection, Feature
 
 Task = Literal["regression", "classification"]
 
@@ -53,6 +53,40 @@ class Rows:
             hasher.update(f"{name}:{column.dtype}:{len(column)};".encode())
             hasher.update("\x1f".join(column).encode() if column.dtype == object else column.tobytes())
         return hasher.hexdigest()
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingRows(Rows):
+    """Rows of the training part, the only ones that statistics are learnt from.
+
+    They have a type of their own, which whatever learns demands (:func:`learnable`): a statistic of validation or test
+    rows cannot reach a model by mistake. A split makes them, and the division of newly labelled rows; nothing else may
+    call :meth:`of`.
+    """
+
+    @classmethod
+    def of(cls, rows: Rows) -> TrainingRows:
+        """Rows that a split has dealt to training."""
+        return cls(rows.time, rows.columns, rows.target)
+
+    def take(self, which: NDArray[Any]) -> TrainingRows:
+        """The rows of an index or a mask; they train as the others do."""
+        return TrainingRows.of(super().take(which))
+
+    def with_(self, others: TrainingRows) -> TrainingRows:
+        """These and others to train on, in time order."""
+        return TrainingRows.of(join([self, others]))
+
+
+def learnable(rows: TrainingRows) -> TrainingRows:
+    """The rows, which may be learnt from.
+
+    Raises:
+        TypeError: they are not of the training part.
+    """
+    if not isinstance(rows, TrainingRows):
+        raise TypeError("statistics are learnt from training rows alone: a split makes them")
+    return rows
 
 
 def join(parts: Sequence[Rows]) -> Rows:

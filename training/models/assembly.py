@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from training.data.encode import Encoder
+from training.data.encode.encoder import Encoder
 from training.models.architectures import build
 from training.models.classifier import Classifier
 from training.models.regressor import Head, Regressor
 
 if TYPE_CHECKING:
-    from training.data.encode import ColumnState
+    from training.data.encode.encoder import ColumnState
     from training.models.regressor import Scale
 
 Model = Regressor | Classifier

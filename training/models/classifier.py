@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from training.data.encode import tensors
+from training.data.encode.encoder import tensors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from training.data.encode import Encoder
+    from training.data.encode.encoder import Encoder
 
 
 class Classifier(nn.Module):

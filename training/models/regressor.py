@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from training.data.encode import Encoder, tensors
+from training.data.encode.encoder import Encoder, tensors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,9 +10,10 @@ from pydantic import Field, ValidationError, model_validator
 from staytrue import project as projects
 from staytrue.errors import InvalidConfig
 from staytrue.faults import annotation_at, first_fault, known_keys
+from staytrue.preparation import Feature
 from staytrue.project import Project
 from staytrue.section import Section
-from staytrue.sections import Feature, GateSection, MonitoringSection, RetrainingSection
+from staytrue.sections import GateSection, MonitoringSection, RetrainingSection
 from staytrue.server import ServingSection
 from staytrue.settings import resolve
 

@@ -194,7 +194,7 @@ def test_labels_of_unknown_classes_and_unfit_pictures_are_left_out_and_counted(p
         f"of {14 * 24} served and labelled rows: 2 rows with unfit pictures, {others} rows of unknown classes"
     ]
     taken = len(parts.train) + len(parts.held) + len(gate)
-    assert taken == known + sum(len(prepared.part(name)) for name in ("train", "validation"))
+    assert taken == known + len(prepared.training) + len(prepared.validation)
 
 
 def test_a_table_of_numbers_is_classified_too(tmp_path: Path) -> None:

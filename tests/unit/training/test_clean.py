@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from staytrue.errors import InvalidInput
-from staytrue.sections import CleaningSection
+from staytrue.preparation import CleaningSection
 from staytrue.signature import MISSING_INTEGER
-from training.data.clean import clean, clean_served, is_missing
+from training.data.clean.cleaning import clean, clean_served, is_missing
 from training.data.rows import Rows
 
 NAN = float("nan")

@@ -8,8 +8,8 @@ import duckdb
 import pytest
 
 from staytrue.errors import InvalidConfig, InvalidInput, NotFound, StaytrueError, Unsupported
-from staytrue.sections import DataSection, Feature
-from training.data.collect import collect
+from staytrue.preparation import DataSection, Feature
+from training.data.collect.source import collect
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from staytrue.records import DAY_SECONDS
 from staytrue.sections import GateSection, RetrainingSection
 from training.data.divide import divide, recency
 from training.data.rows import Rows
-from training.data.split import day_of
+from training.data.split.plan import day_of
 
 SETTINGS = RetrainingSection(gate=GateSection(holdout_share=0.25, recent_days=20))
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from staytrue.errors import InvalidInput
-from staytrue.sections import Feature
+from staytrue.preparation import Feature
 from staytrue.signature import MISSING_INTEGER
-from training.data.encode import (
+from training.data.encode.encoder import (
     CHUNK,
     CLIP,
     CategoryState,
@@ -22,7 +22,7 @@ from training.data.encode import (
     learn,
     tensors,
 )
-from training.data.rows import Rows
+from training.data.rows import Rows, TrainingRows
 
 FEATURES = {
     "x": Feature(kind="numeric", unit="m"),
@@ -30,7 +30,7 @@ FEATURES = {
     "hour": Feature(kind="category", datatype="INT64"),
     "sky": Feature(kind="category"),
 }
-ROWS = Rows(
+ROWS = TrainingRows(
     np.arange(4.0),
     {
         "x": np.array([1, 2, 6, np.nan], dtype=np.float32),
@@ -116,14 +116,14 @@ def test_the_signature_says_what_callers_send() -> None:
 
 def test_a_constant_column_encodes_to_zero() -> None:
     """No division by zero."""
-    still = Rows(np.zeros(2), {"x": np.array([5, 5], dtype=np.float32)}, np.zeros(2))
+    still = TrainingRows(np.zeros(2), {"x": np.array([5, 5], dtype=np.float32)}, np.zeros(2))
     states = learn(still, {"x": FEATURES["x"]})
     assert Encoder(states)(*tensors(still.columns, states)).tolist() == [[0], [0]]
 
 
 def test_a_column_without_values_is_refused() -> None:
     """There is nothing to learn its median from."""
-    empty = Rows(np.zeros(1), {"x": np.array([np.nan], dtype=np.float32)}, np.zeros(1))
+    empty = TrainingRows(np.zeros(1), {"x": np.array([np.nan], dtype=np.float32)}, np.zeros(1))
     with pytest.raises(InvalidInput, match='column "x": expected values'):
         learn(empty, {"x": FEATURES["x"]})
 
@@ -131,7 +131,9 @@ def test_a_column_without_values_is_refused() -> None:
 def views(datatype: str, values: np.ndarray) -> Encoder:
     """An encoder of one column of pictures, learnt from these."""
     feature = Feature.model_validate({"kind": "image", "datatype": datatype, "shape": list(values.shape[1:])})
-    return Encoder(learn(Rows(np.arange(float(len(values))), {"p": values}, np.zeros(len(values))), {"p": feature}))
+    return Encoder(
+        learn(TrainingRows(np.arange(float(len(values))), {"p": values}, np.zeros(len(values))), {"p": feature})
+    )
 
 
 def test_bytes_become_0_to_1_and_each_channel_has_mean_zero_and_deviation_one() -> None:
@@ -173,9 +175,15 @@ def test_pictures_stand_beside_the_columns_of_a_table_and_come_in_parts() -> Non
         "p": np.zeros((CHUNK + 3, 1, 2, 2), np.uint8),
     }
     features = {"x": Feature(kind="numeric"), "p": Feature(kind="image", shape=[1, 2, 2])}
-    encoder = Encoder(learn(Rows(np.arange(CHUNK + 3.0), columns, np.zeros(CHUNK + 3)), features))
+    encoder = Encoder(learn(TrainingRows(np.arange(CHUNK + 3.0), columns, np.zeros(CHUNK + 3)), features))
     assert encoder.width == 5
     assert [len(part["p"]) for part in encoder.chunks(columns)] == [CHUNK, 3]
     table = Encoder(encoder.states[:1])
     assert [len(part["x"]) for part in table.chunks({"x": columns["x"]})] == [CHUNK + 3]
     assert [len(part["x"]) for part in table.chunks({"x": columns["x"][:0]})] == [0]
+
+
+def test_nothing_is_learnt_from_rows_that_do_not_train() -> None:
+    everything = Rows(ROWS.time, ROWS.columns, ROWS.target)
+    with pytest.raises(TypeError, match="learnt from training rows alone"):
+        learn(everything, FEATURES)  # type: ignore[arg-type]

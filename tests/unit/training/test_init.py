@@ -10,8 +10,8 @@ import pytest
 from staytrue import project as projects
 from staytrue.starter import starter
 from tests.unit.staytrue.test_starter import write
-from training.data.collect import collect
-from training.data.split import split
+from training.data.collect.source import collect
+from training.data.split.plan import split
 
 if TYPE_CHECKING:
     from collections.abc import Callable

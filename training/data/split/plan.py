@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 import numpy as np
 
-from staytrue.errors import Conflict, CorruptData, InvalidInput
-from staytrue.records import DAY_SECONDS, append_line, utc
+from staytrue.errors import InvalidInput
+from staytrue.records import DAY_SECONDS, utc
+from training.data.rows import TrainingRows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from staytrue.sections import SplitSection
+    from staytrue.preparation import SplitSection
     from training.data.rows import Rows
 
-LEDGER = "test_ledger.jsonl"
 Part = Literal["train", "validation", "test"]
 
 
@@ -32,6 +30,14 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
     first_times: dict[Part, list[str]]
     """Start of each block, for people."""
     seal: str
+
+    def training(self, rows: Rows) -> TrainingRows:
+        """Of the rows that were split, those that train."""
+        return TrainingRows.of(rows.take(np.array(self.parts["train"], dtype=np.int64)))
+
+    def validation(self, rows: Rows) -> Rows:
+        """Of the rows that were split, those that stop a training and judge it."""
+        return rows.take(np.array(self.parts["validation"], dtype=np.int64))
 
 
 def split(rows: Rows, settings: SplitSection) -> Split:
@@ -97,39 +103,3 @@ def spread(shares: Sequence[float], count: int) -> NDArray[np.int64]:
         credit[taker] -= 1
         dealt[index] = taker
     return dealt
-
-
-def open_test(ledger: Path, rows: Rows, plan: Split, *, run: str, force: bool = False) -> Rows:
-    """Break the seal: the test rows, once. The ledger is written before the rows are given.
-
-    Raises:
-        Conflict: opened before, and not forced; says by which run.
-        CorruptData: the test rows are not those that were sealed.
-    """
-    test = rows.take(np.array(plan.parts["test"], dtype=np.int64))
-    if test.digest() != plan.seal:
-        raise CorruptData("test split", expected=f"seal {plan.seal[:16]}…", got=f"{test.digest()[:16]}…")
-    before = openings(ledger, plan.seal)
-    if before and not force:
-        hint = "a test split seen twice is a validation split: force it only if you must"
-        raise Conflict("test split", f"was opened before, by run {before[-1]}", hint=hint)
-    append_line(ledger, {"time": utc(time.time()), "seal": plan.seal, "run": run, "forced": bool(before)})
-    return test
-
-
-def openings(ledger: Path, seal: str) -> list[str]:
-    """Runs that opened this test split, oldest first.
-
-    Raises:
-        CorruptData: a line of the ledger cannot be read.
-    """
-    lines = ledger.read_bytes().splitlines() if ledger.exists() else []
-    runs = []
-    for number, line in enumerate(lines, 1):
-        try:
-            entry = msgspec.json.decode(line, type=dict[str, str | bool])
-        except msgspec.MsgspecError as error:
-            raise CorruptData(f"{ledger}:{number}", "cannot be read") from error
-        if entry.get("seal") == seal:
-            runs.append(str(entry.get("run", "")))
-    return runs

@@ -14,7 +14,7 @@ from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from staytrue.sections import CleaningSection
+    from staytrue.preparation import CleaningSection
     from training.data.rows import Rows
 
 

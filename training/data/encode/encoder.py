@@ -12,7 +12,8 @@ from torch import nn
 
 from staytrue.errors import InvalidInput
 from staytrue.signature import TensorSpec
-from training.data.clean import is_missing
+from training.data.clean.cleaning import is_missing
+from training.data.rows import learnable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from staytrue.sections import Feature
-    from training.data.rows import Rows
+    from staytrue.preparation import Feature
+    from training.data.rows import TrainingRows
 
 CHUNK = 1024
 """Pictures predicted at once: what a network keeps between its layers is far larger than the picture."""
@@ -67,13 +68,13 @@ class ImageState(msgspec.Struct, frozen=True, kw_only=True, tag="image", tag_fie
 ColumnState = NumericState | CategoryState | ImageState
 
 
-def learn(rows: Rows, features: dict[str, Feature]) -> list[ColumnState]:
+def learn(rows: TrainingRows, features: dict[str, Feature]) -> list[ColumnState]:
     """The state of the encoder, from training rows alone.
 
     Raises:
         InvalidInput: a column without any value.
     """
-    return [_learn_column(name, rows.columns[name], feature) for name, feature in features.items()]
+    return [_learn_column(name, learnable(rows).columns[name], feature) for name, feature in features.items()]
 
 
 def _learn_column(name: str, column: NDArray[np.generic], feature: Feature) -> ColumnState:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from staytrue.sections import DataSection
+    from staytrue.preparation import DataSection
     from training.data.rows import Task
 
 _READERS = {".csv": "read_csv", ".parquet": "read_parquet"}

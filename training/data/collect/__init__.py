@@ -1,0 +1,1 @@
+"""Collect: what is in files, databases and folders becomes rows."""

@@ -1,0 +1,1 @@
+"""Encode: raw features become numbers, by a module that is part of the exported graph."""

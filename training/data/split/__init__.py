@@ -1,0 +1,1 @@
+"""Split: which rows train, which validate, and which stay sealed until the end."""
