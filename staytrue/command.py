@@ -26,6 +26,7 @@ class Command(Protocol):
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("staytrue.commands", "write a commented staytrue.yaml for a data file of yours"),
+    "prepare": ("training.commands", "collect, clean and split the data; a report to judge them by"),
     "train": ("training.commands", "prepare the data and train a model: a run"),
     "export": ("training.commands", "export a run, prove it and publish it as a version"),
     "serve": ("serving.commands", "answer predictions over REST and gRPC"),

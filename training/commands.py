@@ -1,4 +1,4 @@
-"""The commands ``train``, ``export`` and ``retrain``."""
+"""The commands ``prepare``, ``train``, ``export`` and ``retrain``."""
 
 from __future__ import annotations
 
@@ -46,6 +46,49 @@ class Train:
         _say(f"trained {checkpoint.name}: kept epoch {checkpoint.best_epoch} of {checkpoint.epochs}")
         _say(_table(checkpoint.evaluation))
         _say(f"run: {folder}")
+        return 0
+
+
+class Prepare:
+    """``staytrue prepare``."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's arguments."""
+        projects.add_flag(parser)
+        parser.add_argument(
+            "--output",
+            type=Path,
+            default=Path("prepared"),
+            help="folder for the report and the rows (default: prepared)",
+        )
+        parser.add_argument(
+            "--until", choices=["collect", "clean"], help="stop after this step and write its rows, without a report"
+        )
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Prepare the project's data; write the report and the rows that may be looked at."""
+        from training import prepare as preparing
+        from training import report as reports
+        from training.data import files
+        from training.progress import watched
+
+        project, folder = _resolved(arguments.project), arguments.output
+        with watched(1 + len(preparing.STEPS), _say) as watch:
+            if arguments.until:
+                rows = preparing.rows_after(project, arguments.until, watch=watch)
+                files.write(rows, project.data, folder / preparing.ROWS)
+                _say(f"{len(rows)} rows: {folder / preparing.ROWS}")
+                return 0
+            prepared = preparing.prepare(project, watch=watch)
+            with watch("report"):
+                made = reports.report(f"Data of {project.name}", preparing.chapters(project, prepared))
+                page = reports.write(made, folder)
+                preparing.write_parts(project, prepared, folder / preparing.ROWS)
+        for warning in made.warnings:
+            _say(f"look at {warning}")
+        counts = ", ".join(f"{len(which)} {part}" for part, which in prepared.split.parts.items())
+        _say(f"{len(prepared.rows)} rows: {counts} (sealed)")
+        _say(f"report: {page}")
         return 0
 
 
@@ -118,7 +161,7 @@ class Retrain:
         return 0
 
 
-train, export, retrain = Train(), Export(), Retrain()
+prepare, train, export, retrain = Prepare(), Train(), Export(), Retrain()
 
 
 def _resolved(path: Path, **training: int | None) -> Project:

@@ -20,8 +20,9 @@ from training.data.divide import divide, recency
 from training.data.labelled import labelled
 from training.data.rows import join
 from training.data.split.plan import Split, day_of
+from training.prepare import prepare
 from training.reference import sample
-from training.run import Parts, evaluate_parts, fit_parts, prepare, save
+from training.run import Parts, evaluate_parts, fit_parts, save
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from staytrue.project import Project
     from staytrue.verdicts import RetrainJob, Verdict
     from training.data.rows import Rows
-    from training.run import Prepared
+    from training.prepare import Prepared
 
 
 def retrain(

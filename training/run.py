@@ -14,11 +14,7 @@ from staytrue.checkpoint import Checkpoint
 from staytrue.records import write_atomically
 from training import checkpoint as checkpoints
 from training.curve import draw
-from training.data.classes import check_names, classes_of
-from training.data.clean.cleaning import CleaningReport, clean
-from training.data.collect.source import Fingerprint, collect
 from training.data.encode.encoder import learn
-from training.data.split.plan import Split, split
 from training.data.split.seal import LEDGER, open_test, openings
 from training.evaluate import classification, regression
 from training.fit import Batch, History, fit
@@ -26,6 +22,7 @@ from training.models.architectures import arguments_of
 from training.models.assembly import assemble
 from training.models.classifier import Classifier
 from training.models.regressor import Scale
+from training.prepare import prepare
 from training.reference import profile, sample_pictures
 from training.signature import signature_of
 
@@ -42,31 +39,6 @@ if TYPE_CHECKING:
 
 Opening = Literal["once", "skip", "force"]
 """Of the sealed test split: if it was never opened, not at all, or whatever the ledger says."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Prepared:
-    """Clean rows, and which are which."""
-
-    rows: Rows
-    split: Split
-    fingerprint: Fingerprint
-    cleaning: CleaningReport
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Of the target: all that the rows name; none where it is a number."""
-        return classes_of(self.rows.target, self.training.target)
-
-    @property
-    def training(self) -> TrainingRows:
-        """Rows to learn from."""
-        return self.split.training(self.rows)
-
-    @property
-    def validation(self) -> Rows:
-        """Rows held out; the sealed ones open through :func:`open_test` alone."""
-        return self.split.validation(self.rows)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,19 +60,6 @@ class Trained:
     model: Model
     history: History
     scale: Scale | None
-
-
-def prepare(project: Project) -> Prepared:
-    """Collect, clean, split.
-
-    Raises:
-        InvalidConfig: names or sizes that do not go with the task or the architecture.
-    """
-    check_names(project)
-    arguments_of(project)
-    rows, fingerprint = collect(project.data, project.model.task)
-    rows, report = clean(rows, project.cleaning)
-    return Prepared(rows, split(rows, project.split), fingerprint, report)
 
 
 def train(project: Project, *, opening: Opening = "once", say: Callable[[str], None] = lambda _: None) -> Path:

@@ -16,10 +16,27 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
+class Bars(msgspec.Struct, frozen=True, kw_only=True):
+    """How many of each: of a category, or of a span of numbers."""
+
+    title: str
+    labels: list[str]
+    counts: list[int]
+
+
+class Picture(msgspec.Struct, frozen=True, kw_only=True):
+    """A small picture as a data address, and what it shows."""
+
+    caption: str
+    source: str
+
+
 class Chapter(msgspec.Struct, frozen=True, kw_only=True):
     """What one step did, in a sentence and in tables; ``warnings`` are what somebody should look at."""
 
     title: str
     summary: str
     tables: list[Table] = []
+    bars: list[Bars] = []
+    pictures: list[Picture] = []
     warnings: list[str] = []

@@ -23,8 +23,9 @@ from training import checkpoint as checkpoints
 from training.data.labelled import labelled
 from training.fit import LOG_LOSS
 from training.models.classifier import Classifier
+from training.prepare import prepare
 from training.retrain import gather, publish_run, retrain
-from training.run import prepare, train
+from training.run import train
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,8 +21,9 @@ from staytrue.verdicts import RetrainJob, Verdict
 from tests.unit.training.conftest import write_project
 from training import checkpoint as checkpoints
 from training import retrain as retraining
+from training.prepare import prepare
 from training.retrain import gather, retrain
-from training.run import prepare, train
+from training.run import train
 
 if TYPE_CHECKING:
     from collections.abc import Callable

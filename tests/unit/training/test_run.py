@@ -15,8 +15,9 @@ from staytrue.checkpoint import CHECKPOINT, WEIGHTS
 from staytrue.errors import CorruptData, InvalidInput, NotFound
 from training import checkpoint as checkpoints
 from training.models.regressor import Regressor
+from training.prepare import prepare
 from training.reference import sample
-from training.run import prepare, train
+from training.run import train
 
 if TYPE_CHECKING:
     from staytrue.project import Project

@@ -1,0 +1,88 @@
+"""``staytrue prepare``: what it writes is what training sees, and the sealed rows stay sealed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from staytrue.command import main
+from tests.unit.training.conftest import write_project
+from training.data import files
+from training.data.collect.source import collect
+from training.data.rows import Rows
+from training.prepare import ROWS, prepare
+from training.report import FIGURES, PAGE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
+    """Lines of a command that ended well."""
+    assert main(arguments) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def test_a_report_and_the_rows_of_two_parts_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    project = write_project(tmp_path)
+    told = said(capsys, "prepare", "--project", str(tmp_path / "staytrue.yaml"), "--output", str(tmp_path / "out"))
+    assert [line.split(":")[0] for line in told[:4]] == ["collect", "clean", "split", "report"]
+    assert told[-1] == f"report: {tmp_path / 'out' / PAGE}"
+    assert (tmp_path / "out" / FIGURES).exists()
+    prepared = prepare(project)
+    parts = prepared.split.parts
+    counts = ", ".join(f"{len(parts[part])} {part}" for part in ("train", "validation", "test"))
+    assert told[-2] == f"960 rows: {counts} (sealed)"
+    table = pq.read_table(tmp_path / "out" / ROWS).to_pydict()
+    assert sorted(table) == ["at", "hour", "part", "sky", "x", "y"]
+    trains = np.array(table["part"]) == "train"
+    assert np.array_equal(np.array(table["y"])[trains], prepared.training.target)
+    assert np.array_equal(np.array(table["y"])[~trains], prepared.validation.target)
+    times = np.array([time.timestamp() for time in table["at"]])
+    assert not np.isin(prepared.rows.time[parts["test"]], times).any()
+
+
+@pytest.mark.parametrize("step", ["collect", "clean"])
+def test_a_step_alone_leaves_its_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str], step: str) -> None:
+    project = write_project(tmp_path)
+    text = (tmp_path / "toy.csv").read_text()
+    (tmp_path / "toy.csv").write_text(text + text.splitlines()[-1] + "\n")  # a row twice
+    where = ["--project", str(tmp_path / "staytrue.yaml"), "--output", str(tmp_path / "out")]
+    told = said(capsys, "prepare", *where, "--until", step)
+    assert told[-1] == f"{961 if step == 'collect' else 960} rows: {tmp_path / 'out' / ROWS}"
+    assert not (tmp_path / "out" / PAGE).exists()
+    table = pq.read_table(tmp_path / "out" / ROWS).to_pydict()
+    rows, _ = collect(project.data)
+    assert np.array_equal(np.unique(table["y"]), np.unique(rows.target))
+
+
+def test_bad_data_leave_no_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_project(tmp_path)
+    (tmp_path / "toy.csv").unlink()
+    where = ["--project", str(tmp_path / "staytrue.yaml"), "--output", str(tmp_path / "out")]
+    assert main(["prepare", *where]) == 1
+    assert "toy.csv: is no file" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_missing_is_null_and_pictures_are_lists(tmp_path: Path) -> None:
+    project = write_project(tmp_path)
+    columns = {
+        "x": np.array([1.5, np.nan], np.float32),
+        "hour": np.array([np.iinfo(np.int64).min, 4]),
+        "sky": np.array(["", "sun"], dtype=object),
+        "view": np.arange(8, dtype=np.uint8).reshape(2, 1, 2, 2),
+    }
+    files.write(Rows(np.array([0.5, 60.0]), columns, np.array([np.nan, 2.0])), project.data, tmp_path / "rows.parquet")
+    table = pq.read_table(tmp_path / "rows.parquet").to_pydict()
+    assert {name: table[name] for name in ("x", "hour", "sky", "y")} == {
+        "x": [1.5, None],
+        "hour": [None, 4],
+        "sky": [None, "sun"],
+        "y": [None, 2.0],
+    }
+    assert table["view"] == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert [time.timestamp() for time in table["at"]] == [0.5, 60.0]

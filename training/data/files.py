@@ -1,0 +1,40 @@
+"""Rows as a Parquet file, for people and their tools to look at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from training.data.clean.cleaning import is_missing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from staytrue.preparation import DataSection
+    from training.data.rows import Rows
+
+
+def write(rows: Rows, data: DataSection, path: Path, parts: NDArray[Any] | None = None) -> None:
+    """Write time, features and target under their names, missing values as null, a picture as a list of its values.
+
+    Shapes: ``parts`` [N], the part of each row; a column of that name is written where it is given.
+    """
+    microseconds = np.round(rows.time * 1e6).astype("datetime64[us]")
+    columns: dict[str, Any] = {data.time: pa.array(microseconds, pa.timestamp("us", "UTC"))}
+    columns |= {name: _array(column) for name, column in rows.columns.items()}
+    columns[data.target] = _array(rows.target)
+    if parts is not None:
+        columns["part"] = pa.array(parts)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns), path)
+
+
+def _array(column: NDArray[Any]) -> Any:
+    if column.ndim > 1:
+        return pa.FixedSizeListArray.from_arrays(pa.array(column.ravel()), int(np.prod(column.shape[1:])))
+    return pa.array(column.tolist() if column.dtype == object else column, mask=is_missing(column))

@@ -1,0 +1,93 @@
+"""Prepare: a project's data become clean rows that are dealt to parts, and a report that they can be judged by."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from training.data import columns, files
+from training.data.classes import check_names, classes_of
+from training.data.clean.cleaning import CleaningReport, clean
+from training.data.collect.source import Fingerprint, collect
+from training.data.split.plan import Split, split
+from training.models.architectures import arguments_of
+from training.progress import unwatched
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from staytrue.project import Project
+    from training.data.chapters import Chapter
+    from training.data.rows import Rows, TrainingRows
+    from training.progress import Watch
+
+Step = Literal["collect", "clean", "split"]
+STEPS: tuple[Step, ...] = ("collect", "clean", "split")
+ROWS = "rows.parquet"
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """Clean rows, and which are which."""
+
+    rows: Rows
+    split: Split
+    fingerprint: Fingerprint
+    cleaning: CleaningReport
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Of the target: all that the rows name; none where it is a number."""
+        return classes_of(self.rows.target, self.training.target)
+
+    @property
+    def training(self) -> TrainingRows:
+        """Rows to learn from."""
+        return self.split.training(self.rows)
+
+    @property
+    def validation(self) -> Rows:
+        """Rows held out; the sealed ones open through :func:`open_test` alone."""
+        return self.split.validation(self.rows)
+
+
+def prepare(project: Project, *, watch: Watch = unwatched) -> Prepared:
+    """Collect, clean, split.
+
+    Raises:
+        InvalidConfig: names or sizes that do not go with the task or the architecture.
+    """
+    check_names(project)
+    arguments_of(project)
+    with watch("collect"):
+        rows, fingerprint = collect(project.data, project.model.task)
+    with watch("clean"):
+        rows, report = clean(rows, project.cleaning)
+    with watch("split"):
+        plan = split(rows, project.split)
+    return Prepared(rows, plan, fingerprint, report)
+
+
+def rows_after(project: Project, step: Literal["collect", "clean"], *, watch: Watch = unwatched) -> Rows:
+    """What a step leaves, before there are parts: the same rows that :func:`prepare` goes on with."""
+    with watch("collect"):
+        rows, _ = collect(project.data, project.model.task)
+    if step == "clean":
+        with watch("clean"):
+            rows, _ = clean(rows, project.cleaning)
+    return rows
+
+
+def chapters(project: Project, prepared: Prepared) -> list[Chapter]:
+    """What each step did; of the sealed rows nothing is told but how many there are."""
+    return [columns.chapter(prepared.training, project.data.features, project.data.target)]
+
+
+def write_parts(project: Project, prepared: Prepared, path: Path) -> None:
+    """Write the rows that train and those that validate, with the name of their part; the sealed ones stay sealed."""
+    dealt = prepared.split.parts
+    shown = np.sort(np.concatenate([dealt["train"], dealt["validation"]]).astype(np.int64))
+    names = np.where(np.isin(shown, dealt["train"]), "train", "validation")
+    files.write(prepared.rows.take(shown), project.data, path, names)
