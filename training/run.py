@@ -18,7 +18,7 @@ from training.data.classes import check_names, classes_of
 from training.data.clean.cleaning import CleaningReport, clean
 from training.data.collect.source import Fingerprint, collect
 from training.data.encode.encoder import learn
-from training.data.split.plan import Split, split
+from training.data.split.partition import SplitReport, partition, warnings_of
 from training.data.split.seal import LEDGER, open_test, openings
 from training.evaluate import classification, regression
 from training.fit import Batch, History, fit
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from staytrue.bundle import Metric
     from staytrue.project import Project
     from training.data.rows import Rows, TrainingRows
+    from training.data.split.plan import Split
     from training.models.assembly import Model
 
 Opening = Literal["once", "skip", "force"]
@@ -52,6 +53,7 @@ class Prepared:
     split: Split
     fingerprint: Fingerprint
     cleaning: CleaningReport
+    parted: SplitReport
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -98,17 +100,20 @@ def prepare(project: Project) -> Prepared:
     """
     check_names(project)
     arguments_of(project)
-    rows, fingerprint = collect(project.data, project.model.task)
+    rows, fingerprint = collect(project.data, project.model.task, project.split.marks)
     rows, report = clean(rows, project.cleaning)
-    return Prepared(rows, split(rows, project.split), fingerprint, report)
+    plan, parted = partition(rows, project.split, project.data.features)
+    return Prepared(rows, plan, fingerprint, report, parted)
 
 
 def train(project: Project, *, opening: Opening = "once", say: Callable[[str], None] = lambda _: None) -> Path:
     """Train a project's model; the folder of the finished run."""
     prepared = prepare(project)
+    for warning in warnings_of(prepared.parted):
+        say(f"split: {warning}")
     folder = checkpoints.new_run(project.retraining.runs)
     write_atomically(folder / checkpoints.SPLIT, msgspec.json.encode(prepared.split))
-    data = {"fingerprint": prepared.fingerprint, "cleaning": prepared.cleaning}
+    data = {"fingerprint": prepared.fingerprint, "cleaning": prepared.cleaning, "split": prepared.parted}
     write_atomically(folder / checkpoints.DATA, msgspec.json.format(msgspec.json.encode(data)))
     parts = Parts(prepared.training, prepared.validation, classes=prepared.classes)
     trained = fit_parts(project, parts, folder)
@@ -127,6 +132,7 @@ def train(project: Project, *, opening: Opening = "once", say: Callable[[str], N
         trained_until=float(prepared.rows.time[-1]),
         trained_rows=len(parts.train),
         test_openings=len(openings(ledger, prepared.split.seal)),
+        let_through=prepared.split.let_through,
     )
     save(project, trained, evaluation, lineage, folder)
     return folder
