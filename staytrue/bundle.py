@@ -76,6 +76,8 @@ class Lineage(Record, frozen=True, kw_only=True):
     trained_rows: int = 0
     test_openings: int = 0
     """How often the sealed test split was opened; more than 1 was forced."""
+    let_through: list[str] = msgspec.field(default_factory=list)
+    """What the parts of the data share although they should not, each in a sentence; a setting allowed it."""
 
 
 class Bundle(Record, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Sections of ``staytrue.yaml`` on data: where rows come from, how they are cleaned, and how they are split."""
+"""Sections of ``staytrue.yaml`` on data: where rows come from and how they are cleaned."""
 
 from __future__ import annotations
 
@@ -62,19 +62,3 @@ class CleaningSection(Section):
         default="impute", description="impute: median or the unknown category, inside the exported graph"
     )
     max_dropped: Share = Field(default=0.2, description="a larger share of rows dropped fails the run")
-
-
-class SplitSection(Section):
-    """How rows become training, validation and test, by whole blocks of time."""
-
-    block_days: Count = Field(default=7, description="rows of one block stay together: neighbours in time are alike")
-    validation: Share = Field(default=0.2, description="share of blocks for early stopping and the quality baseline")
-    test: Share = Field(default=0.1, description="share of blocks sealed until the final evaluation")
-
-    @model_validator(mode="after")
-    def _something_trains(self) -> Self:
-        if self.validation + self.test >= 1:
-            raise ValueError(
-                f"validation {self.validation:g} and test {self.test:g} leave nothing to train on: below 1 together"
-            )
-        return self

@@ -12,11 +12,12 @@ from pydantic import Field, ValidationError
 
 from staytrue.errors import InvalidConfig
 from staytrue.faults import first_fault, said
-from staytrue.preparation import CleaningSection, DataSection, SplitSection
+from staytrue.preparation import CleaningSection, DataSection
 from staytrue.section import Section
 from staytrue.sections import ExportSection, ModelSection, MonitoringSection, RetrainingSection, TrainingSection
 from staytrue.server import ServingSection
 from staytrue.settings import warn_of_strays
+from staytrue.splitting import SplitSection
 
 if TYPE_CHECKING:
     import argparse

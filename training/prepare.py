@@ -11,7 +11,7 @@ from training.data import columns, files
 from training.data.classes import check_names, classes_of
 from training.data.clean.cleaning import CleaningReport, clean
 from training.data.collect.source import Fingerprint, collect
-from training.data.split.plan import Split, split
+from training.data.split.partition import SplitReport, partition
 from training.models.architectures import arguments_of
 from training.progress import unwatched
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from staytrue.project import Project
     from training.data.chapters import Chapter
     from training.data.rows import Rows, TrainingRows
+    from training.data.split.plan import Split
     from training.progress import Watch
 
 Step = Literal["collect", "clean", "split"]
@@ -36,6 +37,7 @@ class Prepared:
     split: Split
     fingerprint: Fingerprint
     cleaning: CleaningReport
+    parted: SplitReport
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -62,12 +64,12 @@ def prepare(project: Project, *, watch: Watch = unwatched) -> Prepared:
     check_names(project)
     arguments_of(project)
     with watch("collect"):
-        rows, fingerprint = collect(project.data, project.model.task)
+        rows, fingerprint = collect(project.data, project.model.task, project.split.marks)
     with watch("clean"):
         rows, report = clean(rows, project.cleaning)
     with watch("split"):
-        plan = split(rows, project.split)
-    return Prepared(rows, plan, fingerprint, report)
+        plan, parted = partition(rows, project.split, project.data.features)
+    return Prepared(rows, plan, fingerprint, report, parted)
 
 
 def rows_after(project: Project, step: Literal["collect", "clean"], *, watch: Watch = unwatched) -> Rows:

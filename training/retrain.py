@@ -57,7 +57,7 @@ def retrain(
     _refuse_resealed(project, prepared)
     parts, gate = gather(project, prepared, champion.lineage.trained_until, job.event_time, say=say)
     say(f"training on {len(parts.train)} rows, {len(parts.held)} to stop by, {len(gate)} kept to judge by")
-    folder = _run(project, job, parts, gate)
+    folder = _run(project, job, parts, gate, prepared.split.let_through)
     bundle = publish_run(store, folder, project)
     say(f"published {bundle.name} version {bundle.version}, proven")
     verdict = judge(store, job, bundle.version, gate.inputs(), gate.target, gate.time, project.retraining.gate)
@@ -111,7 +111,7 @@ def publish_run(store: Store, folder: Path, project: Project) -> Bundle:
     return publish(store, model, checkpoint, reference, rows, project.export)
 
 
-def _run(project: Project, job: RetrainJob, parts: Parts, gate: Rows) -> Path:
+def _run(project: Project, job: RetrainJob, parts: Parts, gate: Rows, let_through: list[str]) -> Path:
     folder = checkpoints.new_run(project.retraining.runs)
     days = {"train": parts.train, "validation": parts.held, "gate": gate}
     listing = {name: {"rows": len(rows), "days": np.unique(day_of(rows.time)).tolist()} for name, rows in days.items()}
@@ -127,6 +127,7 @@ def _run(project: Project, job: RetrainJob, parts: Parts, gate: Rows) -> Path:
         # The gate's rows chose this version, so for the next gate they count as seen.
         trained_until=float(seen.time[-1]),
         trained_rows=len(parts.train),
+        let_through=let_through,
     )
     save(project, trained, evaluate_parts(project, trained), lineage, folder, _reference(project, parts, gate))
     return folder

@@ -15,6 +15,7 @@ from staytrue.records import write_atomically
 from training import checkpoint as checkpoints
 from training.curve import draw
 from training.data.encode.encoder import learn
+from training.data.split.partition import warnings_of
 from training.data.split.seal import LEDGER, open_test, openings
 from training.evaluate import classification, regression
 from training.fit import Batch, History, fit
@@ -65,9 +66,11 @@ class Trained:
 def train(project: Project, *, opening: Opening = "once", say: Callable[[str], None] = lambda _: None) -> Path:
     """Train a project's model; the folder of the finished run."""
     prepared = prepare(project)
+    for warning in warnings_of(prepared.parted):
+        say(f"split: {warning}")
     folder = checkpoints.new_run(project.retraining.runs)
     write_atomically(folder / checkpoints.SPLIT, msgspec.json.encode(prepared.split))
-    data = {"fingerprint": prepared.fingerprint, "cleaning": prepared.cleaning}
+    data = {"fingerprint": prepared.fingerprint, "cleaning": prepared.cleaning, "split": prepared.parted}
     write_atomically(folder / checkpoints.DATA, msgspec.json.format(msgspec.json.encode(data)))
     parts = Parts(prepared.training, prepared.validation, classes=prepared.classes)
     trained = fit_parts(project, parts, folder)
@@ -86,6 +89,7 @@ def train(project: Project, *, opening: Opening = "once", say: Callable[[str], N
         trained_until=float(prepared.rows.time[-1]),
         trained_rows=len(parts.train),
         test_openings=len(openings(ledger, prepared.split.seal)),
+        let_through=prepared.split.let_through,
     )
     save(project, trained, evaluation, lineage, folder)
     return folder

@@ -27,12 +27,14 @@ class Rows:
     """N rows in time order. Shapes: ``time`` [N], ``target`` [N], each column [N], or [N,C,H,W] of pictures.
 
     Units: time in Unix seconds. A missing FP32 is NaN, INT64 :data:`MISSING_INTEGER`, BYTES the empty text. The target
-    is a number (float64), or the name of a class (object), missing in the same way.
+    is a number (float64), or the name of a class (object), missing in the same way. ``marks`` are texts that a split
+    goes by, such as whose row it is; they are no part of the content.
     """
 
     time: NDArray[np.float64]
     columns: dict[str, NDArray[Any]]
     target: NDArray[Any]
+    marks: dict[str, NDArray[Any]] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.time)
@@ -40,7 +42,8 @@ class Rows:
     def take(self, which: NDArray[Any]) -> Rows:
         """The rows of an index or a mask."""
         columns = {name: column[which] for name, column in self.columns.items()}
-        return Rows(self.time[which], columns, self.target[which])
+        marks = {name: mark[which] for name, mark in self.marks.items()}
+        return Rows(self.time[which], columns, self.target[which], marks)
 
     def inputs(self) -> dict[str, NDArray[Any]]:
         """The columns as a request carries them: {name: [N,1]}, pictures as they are."""
@@ -67,7 +70,7 @@ class TrainingRows(Rows):
     @classmethod
     def of(cls, rows: Rows) -> TrainingRows:
         """Rows that a split has dealt to training."""
-        return cls(rows.time, rows.columns, rows.target)
+        return cls(rows.time, rows.columns, rows.target, rows.marks)
 
     def take(self, which: NDArray[Any]) -> TrainingRows:
         """The rows of an index or a mask; they train as the others do."""
@@ -94,7 +97,9 @@ def join(parts: Sequence[Rows]) -> Rows:
     time = np.concatenate([part.time for part in parts])
     names = list(parts[0].columns)
     columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in names}
-    whole = Rows(time, columns, np.concatenate([part.target for part in parts]))
+    shared = [name for name in parts[0].marks if all(name in part.marks for part in parts)]  # served rows have none
+    marks = {name: np.concatenate([part.marks[name] for part in parts]) for name in shared}
+    whole = Rows(time, columns, np.concatenate([part.target for part in parts]), marks)
     return whole.take(np.argsort(time, kind="stable"))
 
 
@@ -164,12 +169,17 @@ def floats(values: NDArray[Any], missing: NDArray[np.bool_], where: str) -> NDAr
 
 
 def from_table(
-    table: Mapping[str, NDArray[Any]], data: DataSection, time: NDArray[np.float64], where: str, task: Task
+    table: Mapping[str, NDArray[Any]],
+    data: DataSection,
+    time: NDArray[np.float64],
+    where: str,
+    task: Task,
+    marks: Sequence[str] = (),
 ) -> Rows:
     """Rows in time order from fetched columns; the target is a number, or text for classification."""
     columns = {name: typed(name, feature, table[name], where) for name, feature in data.features.items()}
-    truth = table[data.target]
+    truth, marked = table[data.target], {name: texts(table[name]) for name in marks}
     if task == "classification":
-        return join([Rows(time, columns, texts(truth))])
+        return join([Rows(time, columns, texts(truth), marked)])
     target = floats(np.ma.getdata(truth), np.ma.getmaskarray(truth), f'{where}, target "{data.target}"')
-    return join([Rows(time, columns, target)])
+    return join([Rows(time, columns, target, marked)])

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from staytrue.errors import Conflict, CorruptData, InvalidInput
-from staytrue.preparation import SplitSection
 from staytrue.records import DAY_SECONDS
+from staytrue.splitting import SplitSection
 from training.data.rows import Rows
 from training.data.split.plan import blocks_of, split, spread
 from training.data.split.seal import open_test, openings

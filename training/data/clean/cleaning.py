@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from typing import TYPE_CHECKING, Any
 
@@ -120,7 +121,7 @@ def _without_infinities(rows: Rows) -> tuple[Rows, dict[str, int]]:
         if column.dtype.kind == "f" and np.isinf(column).any():
             counts[name] = int(np.isinf(column).sum())
             columns[name] = np.where(np.isinf(column), np.float32(np.nan), column)
-    return type(rows)(rows.time, columns, rows.target), counts
+    return dataclasses.replace(rows, columns=columns), counts
 
 
 def _apply(rows: Rows, found: NDArray[np.bool_], policy: str, step: str) -> tuple[Rows, int]:

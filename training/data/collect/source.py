@@ -13,6 +13,7 @@ from staytrue.errors import InvalidConfig, InvalidInput, NotFound, Unsupported
 from training.data.rows import Rows, from_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -34,8 +35,8 @@ class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
     """Of the content of the rows, not of the file: the same rows from another file are the same data."""
 
 
-def collect(data: DataSection, task: Task = "regression") -> tuple[Rows, Fingerprint]:
-    """Read the source through its query.
+def collect(data: DataSection, task: Task = "regression", marks: Sequence[str] = ()) -> tuple[Rows, Fingerprint]:
+    """Read the source through its query; ``marks`` are further columns that the split goes by.
 
     Raises:
         NotFound: no such file.
@@ -43,13 +44,13 @@ def collect(data: DataSection, task: Task = "regression") -> tuple[Rows, Fingerp
         InvalidInput: a value that does not fit its column's kind.
     """
     table, types = _fetch(data)
-    for name in (data.time, data.target, *data.features):
+    for name in (data.time, data.target, *data.features, *marks):
         if name not in table:
             raise InvalidConfig(
                 "data", f'no column "{name}" in the query\'s result', hint=f"there are {', '.join(types)}"
             )
     where = data.source.name
-    rows = from_table(table, data, _seconds(table[data.time], data.time, where), where, task)
+    rows = from_table(table, data, _seconds(table[data.time], data.time, where), where, task, marks)
     if not len(rows):
         raise InvalidInput(where, expected="at least one row", got="none")
     return rows, Fingerprint(source=where, columns=types, rows=len(rows), sha256=rows.digest())

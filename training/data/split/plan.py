@@ -1,4 +1,4 @@
-"""Split: whole blocks of time to train, validation and test, spread evenly over the span; the test part sealed."""
+"""Split: which rows train, validate and test, by one of six methods; the test part sealed."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import numpy as np
 from staytrue.errors import InvalidInput
 from staytrue.records import DAY_SECONDS, utc
 from training.data.rows import TrainingRows
+from training.data.split.dealing import deal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from staytrue.preparation import SplitSection
+    from staytrue.splitting import SplitSection
     from training.data.rows import Rows
 
 Part = Literal["train", "validation", "test"]
@@ -26,14 +27,21 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
     """Which rows are which, by index; the seal is the digest of the test rows."""
 
     block_days: int
+    """Of the method blocks; 0 of others."""
     parts: dict[Part, list[int]]
     first_times: dict[Part, list[str]]
-    """Start of each block, for people."""
+    """Start of each block, or of each part, for people."""
     seal: str
+    method: str = "blocks"
+    seed: int = 0
+    """Of what was drawn."""
+    let_through: list[str] = []
+    """What the parts share although they should not, each in a sentence; a setting allowed it."""
 
-    def training(self, rows: Rows) -> TrainingRows:
-        """Of the rows that were split, those that train."""
-        return TrainingRows.of(rows.take(np.array(self.parts["train"], dtype=np.int64)))
+    def training(self, rows: Rows, some: NDArray[np.int64] | None = None) -> TrainingRows:
+        """Of the rows that were split, those that train, or some of them by their places in the part."""
+        index = np.array(self.parts["train"], dtype=np.int64)
+        return TrainingRows.of(rows.take(index if some is None else index[some]))
 
     def validation(self, rows: Rows) -> Rows:
         """Of the rows that were split, those that stop a training and judge it."""
@@ -41,31 +49,46 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def split(rows: Rows, settings: SplitSection) -> Split:
-    """Deal whole blocks from the newest backwards; a closing block shorter than half joins the one before.
-
-    The newest block trains, since what it shows is what comes next; the parts take turns from there, so each covers
-    the whole span (:func:`spread`). Rows of one time are in one block, so a repeated row cannot stand in two parts.
+    """Deal the rows to the parts by the method that the settings name.
 
     Raises:
-        InvalidInput: too few blocks for each part to get one.
+        InvalidInput: too few blocks, groups or rows for each part to get one.
     """
     blocks = blocks_of(rows.time, settings.block_days)
-    count = int(blocks[-1]) + 1
-    shares = (1.0 - settings.validation - settings.test, settings.validation, settings.test)
-    assigned = spread(shares, count)[::-1][blocks]
+    by_blocks = settings.method == "blocks"
+    assigned = _dealt_blocks(blocks, settings) if by_blocks else deal(rows, settings)
     names: tuple[Part, ...] = ("train", "validation", "test")
     parts = {name: np.flatnonzero(assigned == index) for index, name in enumerate(names)}
     empty = [name for name, indices in parts.items() if not len(indices)]
     if empty:
-        got = f"{count} blocks of {settings.block_days} days leave none for {', '.join(empty)}"
+        got = f"{int(blocks[-1]) + 1} blocks of {settings.block_days} days leave none for {', '.join(empty)}"
         raise InvalidInput("split", expected="a block for each part", got=got, hint="lower split.block_days")
-    starts = {name: [utc(rows.time[blocks == b][0]) for b in np.unique(blocks[parts[name]])] for name in names}
+    begun = blocks if by_blocks else np.zeros_like(blocks)
+    starts = {name: _starts(rows.time[parts[name]], begun[parts[name]]) for name in names}
     return Split(
-        block_days=settings.block_days,
+        block_days=settings.block_days if by_blocks else 0,
         parts={name: indices.tolist() for name, indices in parts.items()},
         first_times=starts,
         seal=rows.take(parts["test"]).digest(),
+        method=settings.method,
+        seed=settings.seed,
     )
+
+
+def _dealt_blocks(blocks: NDArray[np.int64], settings: SplitSection) -> NDArray[np.int64]:
+    """Whole blocks, dealt from the newest backwards; a closing block shorter than half joined the one before.
+
+    The newest block trains, since what it shows is what comes next; the parts take turns from there, so each covers
+    the whole span (:func:`spread`). Rows of one time are in one block, so a repeated row cannot stand in two parts.
+    """
+    shares = (1.0 - settings.validation - settings.test, settings.validation, settings.test)
+    dealt: NDArray[np.int64] = spread(shares, int(blocks[-1]) + 1)[::-1][blocks]
+    return dealt
+
+
+def _starts(times: NDArray[np.float64], blocks: NDArray[np.int64]) -> list[str]:
+    """First time of each block of a part; rows stand in the order of time."""
+    return [utc(times[place]) for place in np.unique(blocks, return_index=True)[1]]
 
 
 def blocks_of(times: NDArray[np.float64], days: int) -> NDArray[np.int64]:

@@ -1,0 +1,238 @@
+"""Leakage: what parts of the data share although they should not: copies, near copies, groups, spans of time."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import msgspec
+import numpy as np
+from scipy import stats
+
+from staytrue.errors import InvalidInput
+from staytrue.records import utc
+from staytrue.splitting import Leakage
+from training.data.split.dealing import groups_of
+from training.data.split.keys import keys_of
+from training.data.split.nearness import Coordinates, expected_pairs, near, pairs_within
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from staytrue.preparation import Feature
+    from staytrue.splitting import SplitSection
+    from training.data.rows import Rows
+    from training.data.split.plan import Part, Split
+
+MOST_TRAIN, MOST_HELD = 50_000, 10_000
+"""Rows of each part, drawn, among which near duplicates are looked for."""
+CHANCE = 0.001
+"""A count that chance reaches less often than this is leakage."""
+TELLING = 0.99
+"""A column with so many different values for each different row names it."""
+Verdict = Literal["none", "by chance", "leakage", "let through"]
+_SAID: dict[str, str] = {
+    "duplicates": "have the features of a {} row",
+    "near_duplicates": "nearly have the features of a {} row",
+    "groups": "are of a group that {} rows are of too",
+    "time": "are not later than the newest {} row",
+}
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What was looked for in two parts, and how many rows of the later one were found."""
+
+    kind: Leakage
+    part: str
+    other: str
+    rows: int
+    of: int
+    """Rows of ``part`` that were looked at."""
+    expected: float
+    """Rows that chance explains."""
+    verdict: Verdict
+    example: str = ""
+
+    def sentence(self) -> str:
+        """For people.
+
+        >>> Finding(kind="groups", part="test", other="train", rows=3, of=9, expected=0, verdict="leakage").sentence()
+        '3 of 9 test rows are of a group that train rows are of too'
+        """
+        told = f"{self.rows} of {self.of} {self.part} rows {_SAID[self.kind].format(self.other)}"
+        chance = f", where chance explains {self.expected:.3g}" if self.expected >= 0.05 else ""
+        return told + chance + (f" ({self.example})" if self.example else "")
+
+
+class _Pair(NamedTuple):
+    """Two parts by the rows' indices, the other one nearer to training."""
+
+    part: Part
+    other: Part
+    held: NDArray[np.int64]
+    others: NDArray[np.int64]
+
+
+def find(rows: Rows, plan: Split, settings: SplitSection, features: Mapping[str, Feature]) -> list[Finding]:
+    """Look for all leakage that the method of the split can have, in each two parts."""
+    order: tuple[Part, ...] = ("train", "validation", "test")
+    index = {name: np.array(plan.parts[name], dtype=np.int64) for name in order}
+    pairs = [_Pair(part, other, index[part], index[other]) for other, part in itertools.combinations(order, 2)]
+    keys = keys_of(rows.columns)
+    found = [*_duplicates(rows, keys, pairs, index["train"]), *_near(rows, keys, plan, pairs, settings, features)]
+    if settings.group is not None:
+        found += _groups(rows, settings.group, pairs)
+    if settings.method in {"time", "given"}:
+        found += [_time(rows, pair) for pair in pairs]
+    return [_let(finding, settings.allow) for finding in found]
+
+
+def refuse(findings: Sequence[Finding]) -> list[str]:
+    """A sentence for each leakage that a setting let through.
+
+    Raises:
+        InvalidInput: leakage that no setting lets through; says how many rows, and one of them.
+    """
+    leaks = [finding for finding in findings if finding.verdict == "leakage"]
+    if leaks:
+        kinds = ", ".join(dict.fromkeys(finding.kind for finding in leaks))
+        hint = (
+            "drop them, or keep together what belongs together (split.method grouped or blocks); "
+            f"split.allow: [{kinds}] lets it through, and the model card will tell"
+        )
+        got = "; ".join(finding.sentence() for finding in leaks)
+        raise InvalidInput("split", expected="parts that share no rows, groups or times", got=got, hint=hint)
+    return [finding.sentence() for finding in findings if finding.verdict == "let through"]
+
+
+def _let(finding: Finding, allow: Sequence[Leakage]) -> Finding:
+    allowed = finding.verdict == "leakage" and finding.kind in allow
+    return msgspec.structs.replace(finding, verdict="let through") if allowed else finding
+
+
+def _duplicates(
+    rows: Rows, keys: NDArray[np.uint64], pairs: Sequence[_Pair], train: NDArray[np.int64]
+) -> Iterator[Finding]:
+    """Rows whose features another part has too, target and time aside.
+
+    Where a column is as good as a name of its row (:func:`_telling`), two rows are not alike by chance: each counts.
+    Other rows may be: then there must be more than the training rows' repeats of each other predict, by Fisher's exact
+    test (one-sided).
+    """
+    certain = _telling(rows.take(train[:: -(-len(train) // MOST_TRAIN)]))
+    _, counts = np.unique(keys[train], return_counts=True)
+    repeats = 0 if certain else int(counts[counts > 1].sum())
+    for pair in pairs:
+        shared = np.isin(keys[pair.held], keys[pair.others])
+        count, size = int(shared.sum()), len(shared)
+        chance = float(stats.hypergeom.sf(count - 1, len(train) + size, repeats + count, size))
+        example = ""
+        if count:
+            row = pair.held[np.argmax(shared)]
+            example = _example(rows, row, pair.others[np.argmax(keys[pair.others] == keys[row])])
+        leaks = count > 0 and (certain or chance < CHANCE)
+        yield _finding("duplicates", pair, count, repeats / len(train) * size, leaks=leaks, example=example)
+
+
+def _telling(some: Rows) -> bool:
+    """Whether a column is as good as a name of its row: a picture, or values that repeat with the whole row alone.
+
+    Such rows are copies where they are alike, however often the data hold each of them.
+    """
+    if any(column.ndim > 1 for column in some.columns.values()):
+        return True
+    unlike = len(np.unique(keys_of({**some.columns, "": some.target})))  # no column of a source has no name
+    if len(np.unique(keys_of(some.columns))) < unlike:  # the same features came with different truths
+        return False
+    return any(len(np.unique(column)) >= TELLING * unlike for column in some.columns.values())
+
+
+def _near(
+    rows: Rows,
+    keys: NDArray[np.uint64],
+    plan: Split,
+    pairs: Sequence[_Pair],
+    settings: SplitSection,
+    features: Mapping[str, Feature],
+) -> Iterator[Finding]:
+    """Rows that are no copies and yet within the distance of another part's row, against what density explains."""
+    draw = np.random.default_rng(settings.seed)
+    coordinates = Coordinates(
+        plan.training(rows, _drawn(plan.parts["train"], MOST_TRAIN, draw)), features, settings.near_distance
+    )
+    for pair in pairs:
+        others = pair.others[_drawn(pair.others, MOST_TRAIN, draw)]
+        held = pair.held[_drawn(pair.held, MOST_HELD, draw)]
+        no_copies = held[~np.isin(keys[held], keys[pair.others])]
+        yield _nearly(rows, pair, len(held), no_copies, others, coordinates)
+
+
+def _nearly(
+    rows: Rows,
+    pair: _Pair,
+    looked_at: int,
+    held: NDArray[np.int64],
+    others: NDArray[np.int64],
+    coordinates: Coordinates,
+) -> Finding:
+    points, other_points = coordinates.of(rows.take(held), rows.take(others))
+    place = near(points, other_points)
+    close, expected, leaks, example = np.flatnonzero(place >= 0), 0.0, False, ""
+    if len(close):
+        by_chance = expected_pairs(points, other_points)
+        pairs = pairs_within(points[close], other_points)
+        leaks = (
+            float(stats.poisson.sf(pairs - 1, 2 * by_chance)) < CHANCE
+        )  # twice: the shells tell no more than roughly
+        expected = len(held) * -float(np.expm1(-by_chance / len(held)))
+        example = _example(rows, held[close[0]], others[place[close[0]]])
+    found = _finding("near_duplicates", pair, len(close), expected, leaks=leaks, example=example)
+    return msgspec.structs.replace(found, of=looked_at)
+
+
+def _groups(rows: Rows, column: str, pairs: Sequence[_Pair]) -> Iterator[Finding]:
+    groups = groups_of(rows, column)
+    for pair in pairs:
+        shared = np.isin(groups[pair.held], groups[pair.others])
+        count = int(shared.sum())
+        group = rows.marks[column][pair.held[np.argmax(shared)]]
+        several = len(np.unique(groups[pair.held][shared]))
+        example = f'{column} "{group}"' + (f" and {several - 1} more" if several > 1 else "")
+        yield _finding("groups", pair, count, 0.0, leaks=count > 0, example=example if count else "")
+
+
+def _time(rows: Rows, pair: _Pair) -> Finding:
+    """Rows of the later part that are not newer than all of the other's."""
+    newest = pair.others[np.argmax(rows.time[pair.others])]
+    overlaps = rows.time[pair.held] <= rows.time[newest]
+    count = int(overlaps.sum())
+    example = _example(rows, pair.held[np.argmax(overlaps)], newest) if count else ""
+    return _finding("time", pair, count, 0.0, leaks=count > 0, example=example)
+
+
+def _finding(kind: Leakage, pair: _Pair, count: int, expected: float, *, leaks: bool, example: str) -> Finding:
+    verdict: Verdict = "leakage" if leaks else "by chance" if count else "none"
+    return Finding(
+        kind=kind,
+        part=pair.part,
+        other=pair.other,
+        rows=count,
+        of=len(pair.held),
+        expected=expected,
+        verdict=verdict,
+        example=example,
+    )
+
+
+def _drawn(rows: Sequence[int] | NDArray[np.int64], most: int, draw: np.random.Generator) -> NDArray[np.int64]:
+    """Places of all rows, or of so many drawn ones, in order."""
+    if len(rows) <= most:
+        return np.arange(len(rows))
+    return np.sort(draw.choice(len(rows), most, replace=False))
+
+
+def _example(rows: Rows, one: np.int64, another: np.int64) -> str:
+    """Which rows, never what they hold: the test part stays sealed."""
+    return " and ".join(f"row {int(row)} of {utc(float(rows.time[row]))}" for row in (one, another))

@@ -1,0 +1,133 @@
+"""Nearness: which rows are near duplicates of others, and how many would be by the mere density of the data."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.spatial import KDTree
+
+from training.data.clean.cleaning import is_missing
+from training.data.rows import learnable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from staytrue.preparation import Feature
+    from training.data.rows import Rows, TrainingRows
+
+SIDE = 8
+"""Pictures are compared by the means of at most so many patches along each side."""
+_ENOUGH = 30
+"""Pairs that a shell must hold to tell how dense the data are."""
+_WIDEST = 32.0
+"""Radius of the last shell that is looked at."""
+_APART, _FAR = 1000.0, 1e6
+"""Distance of one category from another, beyond all shells, and that of a missing number from the others."""
+
+
+class Coordinates:
+    """Rows as points such that near duplicates are within 1 of each other along every axis.
+
+    A number counts in ``distance`` deviations of the training rows; a picture by the means of 8 by 8 patches, in
+    ``distance`` of its range; categories and texts must be equal, upper and lower case, spaces and punctuation aside.
+    """
+
+    def __init__(self, train: TrainingRows, features: Mapping[str, Feature], distance: float) -> None:
+        self.distance, self.features = distance, features
+        self.scales = {
+            name: _scale(column, features[name].kind) * distance for name, column in learnable(train).columns.items()
+        }
+
+    def of(self, *parts: Rows) -> list[NDArray[np.float64]]:
+        """Points of some parts, whose categories are numbered together. Shapes: [N] each → [N,D] each."""
+        made: list[list[NDArray[np.float64]]] = [[] for _ in parts]
+        for name, scale in self.scales.items():
+            columns = [part.columns[name] for part in parts]
+            for points, column in zip(made, self._axes(name, columns, scale), strict=True):
+                points.append(column)
+        return [np.concatenate(points, axis=1) for points in made]
+
+    def _axes(self, name: str, columns: list[NDArray[Any]], scale: float) -> list[NDArray[np.float64]]:
+        if self.features[name].kind == "category" or columns[0].dtype == object:
+            values, codes = np.unique(np.concatenate(columns), return_inverse=True)
+            alike = np.unique([_plain(value) for value in values.tolist()], return_inverse=True)[1][codes]
+            ends = np.cumsum([len(column) for column in columns])[:-1]
+            return [part[:, None] for part in np.split(alike * _APART, ends)]
+        if columns[0].ndim == 4:
+            return [_filled(_patches(column) / scale) for column in columns]
+        return [_number(column.reshape(len(column), -1), scale) for column in columns]
+
+
+def near(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Place of each point's nearest other within 1 along every axis, or -1. Shapes: [N,D], [M,D] → [N]."""
+    distance, place = _tree(others).query(points, k=1, p=np.inf, distance_upper_bound=np.nextafter(1.0, 2.0))
+    return np.where(np.isfinite(distance), place, -1).astype(np.int64)
+
+
+def pairs_within(points: NDArray[np.float64], others: NDArray[np.float64], radius: float = 1.0) -> int:
+    """Pairs within a radius along every axis. Shapes: [N,D], [M,D]."""
+    return int(_tree(points).count_neighbors(_tree(others), radius, p=np.inf))
+
+
+def expected_pairs(points: NDArray[np.float64], others: NDArray[np.float64]) -> float:
+    """Pairs within 1 of each other that chance explains, from how many there are farther away.
+
+    In d dimensions the pairs within r grow as rᵈ, while copies only add to those within 1. The narrowest shell beyond 1
+    that holds enough pairs gives their density, the next one d, which is 1 at least: so it is rather too many.
+
+    Shapes: [N,D], [M,D]. Source: Grassberger and Procaccia, Characterization of strange attractors, 1983.
+    """
+    within = [pairs_within(points, others, radius) for radius in (1.0, 2.0, 4.0)]
+    outer = 4.0
+    while within[1] - within[0] < _ENOUGH and outer < 2 * _WIDEST:
+        outer *= 2
+        within = [*within[1:], pairs_within(points, others, outer)]
+    shell, next_one = max(within[1] - within[0], 1), within[2] - within[1]
+    grows = (next_one - np.sqrt(next_one)) / (shell + np.sqrt(shell))  # at least, so few pairs tell no dimensions
+    dimensions = max(1.0, float(np.log2(max(grows, 1.0))))
+    return float(shell / ((outer / 2) ** dimensions - (outer / 4) ** dimensions))
+
+
+def _tree(points: NDArray[np.float64]) -> KDTree:
+    return KDTree(points, balanced_tree=False, compact_nodes=False)  # medians of many equal values take very long
+
+
+def _scale(column: NDArray[Any], kind: str) -> float:
+    """What distances count in: deviations of a number, the range of a picture's values."""
+    if kind == "category" or column.dtype == object:
+        return 1.0
+    if column.dtype == np.uint8:
+        return 255.0
+    present = column[np.isfinite(column)] if column.ndim > 1 else column[~is_missing(column)].astype(np.float64)
+    if not len(present):
+        return 1.0
+    return float(np.ptp(present) if column.ndim == 4 else present.std(dtype=np.float64)) or 1.0
+
+
+def _number(column: NDArray[Any], scale: float) -> NDArray[np.float64]:
+    gone = np.isnan(column) if column.dtype.kind == "f" else column == np.iinfo(np.int64).min
+    return np.where(gone, -_FAR, column.astype(np.float64) / scale)
+
+
+def _filled(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(np.isnan(points), -_FAR, points)
+
+
+def _patches(pictures: NDArray[Any]) -> NDArray[np.float64]:
+    """Means of patches. Shapes: [N,C,H,W] → [N,C*min(H,8)*min(W,8)]."""
+    rows, columns = (np.linspace(0, n, min(n, SIDE) + 1).astype(np.int64) for n in pictures.shape[2:])
+    made = []
+    for begin in range(0, len(pictures), 1024):
+        values = pictures[begin : begin + 1024].astype(np.float64)
+        sums = np.add.reduceat(np.add.reduceat(values, rows[:-1], axis=2), columns[:-1], axis=3)
+        made.append((sums / (np.diff(rows)[:, None] * np.diff(columns))).reshape(len(values), -1))
+    return np.concatenate(made)
+
+
+def _plain(value: object) -> str:
+    text = str(value)
+    return " ".join(re.findall(r"\w+", text.lower())) or text
