@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from staytrue.repairs import MissingSection, NoiseSection, OutlierSection
 from staytrue.section import Count, Section, Share
 
 _SENT: dict[str, tuple[Literal["FP32", "INT64", "UINT8", "BYTES"], ...]] = {
@@ -54,7 +55,7 @@ class DataSection(Section):
 
 
 class CleaningSection(Section):
-    """What is done to the rows before they are split."""
+    """What is done to the rows before they are split, and to those that train after it."""
 
     duplicates: Literal["drop", "keep", "fail"] = Field(default="drop", description="rows alike in every column")
     missing_target: Literal["drop", "fail"] = Field(default="drop", description="rows without a target")
@@ -62,3 +63,15 @@ class CleaningSection(Section):
         default="impute", description="impute: median or the unknown category, inside the exported graph"
     )
     max_dropped: Share = Field(default=0.2, description="a larger share of rows dropped fails the run")
+    max_missing_column: Share | None = Field(
+        default=None, description="a feature that lacks more of its values among the training rows is sparse"
+    )
+    on_sparse_column: Literal["fail", "drop"] = Field(
+        default="fail", description="drop: the model is made without sparse features, and callers do not send them"
+    )
+    max_missing_row: Share | None = Field(
+        default=None, description="training rows that lack a larger share of their features are dropped"
+    )
+    missing: MissingSection = MissingSection()
+    outliers: OutlierSection = OutlierSection()
+    noise: NoiseSection = NoiseSection()

@@ -16,6 +16,7 @@ from staytrue.checkpoint import CHECKPOINT, WEIGHTS, Checkpoint
 from staytrue.errors import CorruptData, NotFound
 from staytrue.profile import ReferenceProfile
 from staytrue.records import read, to_json, write_atomically
+from training.data.clean.steps import CleaningState
 from training.data.encode.encoder import ColumnState
 from training.models.assembly import Model, assemble
 from training.models.regressor import Scale
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from staytrue.project import Project
+    from training.data.clean.report import StepsReport
 
 CONFIGURATION = "project.yaml"
 METRICS = "metrics.jsonl"
@@ -33,6 +35,7 @@ CURVE = "learning_curve.png"
 SPLIT = "split.json"
 DATA = "data.json"
 PICTURES = "pictures.safetensors"
+CLEANING = "cleaning.json"
 
 
 def new_run(runs: Path) -> Path:
@@ -64,6 +67,12 @@ def save_weights(model: Model, folder: Path) -> str:
     weights = {name: value.contiguous() for name, value in model.head.state_dict().items()}
     write_atomically(folder / WEIGHTS, safetensors.torch.save(weights))
     return digest(folder / WEIGHTS).sha256
+
+
+def save_cleaning(report: StepsReport, folder: Path) -> None:
+    """Write what the steps did to the training rows; nothing where they did nothing."""
+    if report.touches:
+        write_atomically(folder / CLEANING, msgspec.json.format(msgspec.json.encode(report)))
 
 
 def save_configuration(project: Project, folder: Path) -> None:
@@ -98,11 +107,22 @@ def pictures(folder: Path) -> dict[str, NDArray[Any]]:
     return found
 
 
-def describe(model: Model, arguments: dict[str, Any], scale: Scale | None) -> tuple[dict[str, Any], dict[str, Any]]:
+def describe(
+    model: Model, arguments: dict[str, Any], scale: Scale | None, cleaning: CleaningState
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """``Checkpoint.model`` and ``Checkpoint.preprocessing`` of a module; a classifier has no scale."""
     states = [msgspec.to_builtins(state) for state in model.encoder.states]
     scales = {} if scale is None else {"scale": msgspec.to_builtins(scale)}
-    return {"body": arguments, **scales}, {"columns": states}
+    return {"body": arguments, **scales}, {"columns": states, "cleaning": msgspec.to_builtins(cleaning)}
+
+
+def cleaning_of(checkpoint: Checkpoint) -> CleaningState:
+    """What the steps on the training rows had learnt; runs from before there were any have learnt nothing.
+
+    Raises:
+        msgspec.ValidationError: it is not their state.
+    """
+    return msgspec.convert(checkpoint.preprocessing.get("cleaning", {}), CleaningState)
 
 
 def load(folder: Path) -> tuple[Checkpoint, ReferenceProfile, Model]:
@@ -120,6 +140,7 @@ def load(folder: Path) -> tuple[Checkpoint, ReferenceProfile, Model]:
         raise CorruptData(str(path), expected=f"SHA-256 {checkpoint.weights_sha256[:16]}…", got="other bytes or none")
     try:
         states = msgspec.convert(checkpoint.preprocessing["columns"], list[ColumnState])
+        cleaning_of(checkpoint)
         named = checkpoint.task == "classification"
         kind = checkpoint.classes if named else msgspec.convert(checkpoint.model["scale"], Scale)
         model = assemble(states, checkpoint.architecture, checkpoint.model["body"], kind)

@@ -9,6 +9,7 @@ import numpy as np
 
 from training.data import columns, files
 from training.data.classes import check_names, classes_of
+from training.data.clean import steps
 from training.data.clean.cleaning import CleaningReport, clean
 from training.data.collect.source import Fingerprint, collect
 from training.data.split.partition import SplitReport, partition
@@ -62,6 +63,7 @@ def prepare(project: Project, *, watch: Watch = unwatched) -> Prepared:
         InvalidConfig: names or sizes that do not go with the task or the architecture.
     """
     check_names(project)
+    steps.check(project)
     arguments_of(project)
     with watch("collect"):
         rows, fingerprint = collect(project.data, project.model.task, project.split.marks)

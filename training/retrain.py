@@ -15,6 +15,7 @@ from staytrue.records import utc, write_atomically
 from staytrue.store import Store
 from training import checkpoint as checkpoints
 from training.data.classes import of_classes
+from training.data.clean import steps
 from training.data.clean.cleaning import clean_served
 from training.data.divide import divide, recency
 from training.data.labelled import labelled
@@ -55,6 +56,7 @@ def retrain(
     champion = store.load(job.model, job.champion)
     prepared = prepare(project)
     _refuse_resealed(project, prepared)
+    project = steps.dense(project, prepared.training)
     parts, gate = gather(project, prepared, champion.lineage.trained_until, job.event_time, say=say)
     say(f"training on {len(parts.train)} rows, {len(parts.held)} to stop by, {len(gate)} kept to judge by")
     folder = _run(project, job, parts, gate, prepared.split.let_through)
@@ -86,8 +88,9 @@ def gather(
     if not len(division.gate):
         since = utc(trained_until)
         raise Conflict("retraining", f"no labelled rows newer than {since} to judge by", hint="send labels first")
-    train = prepared.training.with_(division.train)
-    held = join([prepared.validation, division.held])
+    names = project.data.features
+    train = prepared.training.only(names).with_(division.train)
+    held = join([prepared.validation.only(names), division.held])
     weights = recency(train.time, held.time, project.retraining.recency_half_life_days)
     return Parts(train, held, weights, prepared.classes), division.gate
 
@@ -126,7 +129,7 @@ def _run(project: Project, job: RetrainJob, parts: Parts, gate: Rows, let_throug
         reason=f"retraining {job.id}: {job.trigger}",
         # The gate's rows chose this version, so for the next gate they count as seen.
         trained_until=float(seen.time[-1]),
-        trained_rows=len(parts.train),
+        trained_rows=len(trained.cleaned.rows),
         let_through=let_through,
     )
     save(project, trained, evaluate_parts(project, trained), lineage, folder, _reference(project, parts, gate))

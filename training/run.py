@@ -14,6 +14,7 @@ from staytrue.checkpoint import Checkpoint
 from staytrue.records import write_atomically
 from training import checkpoint as checkpoints
 from training.curve import draw
+from training.data.clean import steps
 from training.data.encode.encoder import learn
 from training.data.split.partition import warnings_of
 from training.data.split.seal import LEDGER, open_test, openings
@@ -61,6 +62,7 @@ class Trained:
     model: Model
     history: History
     scale: Scale | None
+    cleaned: steps.Cleaned
 
 
 def train(project: Project, *, opening: Opening = "once", say: Callable[[str], None] = lambda _: None) -> Path:
@@ -68,6 +70,7 @@ def train(project: Project, *, opening: Opening = "once", say: Callable[[str], N
     prepared = prepare(project)
     for warning in warnings_of(prepared.parted):
         say(f"split: {warning}")
+    project = steps.dense(project, prepared.training)
     folder = checkpoints.new_run(project.retraining.runs)
     write_atomically(folder / checkpoints.SPLIT, msgspec.json.encode(prepared.split))
     data = {"fingerprint": prepared.fingerprint, "cleaning": prepared.cleaning, "split": prepared.parted}
@@ -87,7 +90,7 @@ def train(project: Project, *, opening: Opening = "once", say: Callable[[str], N
         data_fingerprint=prepared.fingerprint.sha256,
         project_fingerprint=project.fingerprint(),
         trained_until=float(prepared.rows.time[-1]),
-        trained_rows=len(parts.train),
+        trained_rows=len(trained.cleaned.rows),
         test_openings=len(openings(ledger, prepared.split.seal)),
         let_through=prepared.split.let_through,
     )
@@ -101,13 +104,16 @@ def fit_parts(project: Project, parts: Parts, folder: Path) -> Trained:
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
     weights = parts.weights or (np.ones(len(parts.train)), np.ones(len(parts.held)))
-    states = learn(parts.train, project.data.features)
-    scale = None if parts.classes else Scale.of(parts.train.target, weights[0], project.model.output)
+    cleaned = steps.apply(parts.train, project.data.features, project.cleaning)
+    checkpoints.save_cleaning(cleaned.report, folder)
+    train, weight = cleaned.rows, weights[0][cleaned.kept]
+    states = cleaned.instruct(learn(train, project.data.features))
+    scale = None if parts.classes else Scale.of(train.target, weight, project.model.output)
     model = assemble(states, project.model.architecture, arguments_of(project), scale or parts.classes)
-    batches = Batch.of(model, parts.train, weights[0]), Batch.of(model, parts.held, weights[1])
+    batches = Batch.of(model, train, weight), Batch.of(model, parts.held, weights[1])
     history = fit(model, *batches, project, folder / checkpoints.METRICS)
     draw(history, project.data.target, folder / checkpoints.CURVE)
-    return Trained(parts, model, history, scale)
+    return Trained(parts, model, history, scale, cleaned)
 
 
 def evaluate_parts(project: Project, trained: Trained) -> dict[str, dict[str, Metric]]:
@@ -128,7 +134,8 @@ def save(
 
     ``reference`` stands in for the run's own parts in the profile, where more rows were held out than it stopped by.
     """
-    arguments, preprocessing = checkpoints.describe(trained.model, arguments_of(project), trained.scale)
+    described = checkpoints.describe(trained.model, arguments_of(project), trained.scale, trained.cleaned.state)
+    arguments, preprocessing = described
     checkpoints.save_configuration(project, folder)
     checkpoint = Checkpoint(
         run=folder.name,

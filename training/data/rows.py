@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
 from training.data.pictures import stacked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -44,6 +44,10 @@ class Rows:
         columns = {name: column[which] for name, column in self.columns.items()}
         marks = {name: mark[which] for name, mark in self.marks.items()}
         return Rows(self.time[which], columns, self.target[which], marks)
+
+    def only(self, names: Iterable[str]) -> Self:
+        """The rows with some of their columns."""
+        return dataclasses.replace(self, columns={name: self.columns[name] for name in names})
 
     def inputs(self) -> dict[str, NDArray[Any]]:
         """The columns as a request carries them: {name: [N,1]}, pictures as they are."""

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from staytrue.errors import InvalidInput
-from staytrue.signature import TensorSpec
+from staytrue.signature import MISSING_INTEGER, MISSING_TEXT, TensorSpec
 from training.data.clean.cleaning import is_missing
 from training.data.rows import learnable
 
@@ -30,8 +30,11 @@ CLIP = 10.0
 """Scaled numbers beyond this many deviations are cut: one absurd value must not run away with a prediction."""
 
 
-class NumericState(msgspec.Struct, frozen=True, kw_only=True, tag="numeric", tag_field="kind"):
-    """What is known of a numeric column: the fill (median), mean and deviation of the training rows."""
+class NumericState(msgspec.Struct, frozen=True, kw_only=True, tag="numeric", tag_field="kind", omit_defaults=True):
+    """What is known of a numeric column: the fill (median), mean and deviation of the training rows.
+
+    ``low`` and ``high`` are the bounds that values are clipped to, where outliers are.
+    """
 
     name: str
     datatype: Literal["FP32", "INT64"]
@@ -39,16 +42,27 @@ class NumericState(msgspec.Struct, frozen=True, kw_only=True, tag="numeric", tag
     fill: float
     mean: float
     deviation: float
+    low: float | None = None
+    high: float | None = None
 
 
-class CategoryState(msgspec.Struct, frozen=True, kw_only=True, tag="category", tag_field="kind"):
-    """What is known of a category column: the values seen in training, with their frequencies."""
+class CategoryState(msgspec.Struct, frozen=True, kw_only=True, tag="category", tag_field="kind", omit_defaults=True):
+    """What is known of a category column: the values seen in training, with their frequencies.
+
+    ``fill`` is the value that takes a missing one's place; without it a missing value is an unknown one.
+    """
 
     name: str
     datatype: Literal["INT64", "BYTES"]
     unit: str
     values: list[str]
     frequencies: list[float]
+    fill: str = ""
+
+    @property
+    def sent(self) -> list[str]:
+        """Values that have a code: of texts also the missing one, where it is filled and must not pass for unknown."""
+        return [*self.values, MISSING_TEXT] if self.fill and self.datatype == "BYTES" else self.values
 
 
 class ImageState(msgspec.Struct, frozen=True, kw_only=True, tag="image", tag_field="kind"):
@@ -130,13 +144,16 @@ class NumericColumn(nn.Module):
         super().__init__()
         self.fill, self.mean, self.deviation = state.fill, state.mean, state.deviation
         self.missing_integer = state.datatype == "INT64"
+        self.low, self.high = state.low, state.high
         self.width = 1
 
     def forward(self, values: Tensor) -> Tensor:
-        """Raw numbers to scaled ones; a missing one takes the median's place."""
+        """Raw numbers to scaled ones; a missing one takes the fill (the median, if nothing else is set)."""
         numbers = values.to(torch.float32)
         # A missing INT64 is the smallest one, which no measurement is; a missing FP32 is NaN.
         gone = numbers <= -(2.0**63) if self.missing_integer else torch.isnan(numbers)
+        if self.low is not None or self.high is not None:
+            numbers = torch.clamp(numbers, self.low, self.high)
         filled = torch.where(gone, torch.full_like(numbers, self.fill), numbers)
         return torch.clamp((filled - self.mean) / self.deviation, -CLIP, CLIP)
 
@@ -157,9 +174,13 @@ class CategoryColumn(nn.Module):
         self.register_buffer("values", torch.tensor([list(known)], dtype=torch.int64), persistent=False)
         self.register_buffer("frequencies", torch.tensor([state.frequencies], dtype=torch.float32), persistent=False)
         self.width = len(state.values)
+        self.missing = MISSING_INTEGER if state.datatype == "INT64" else len(state.sent)
+        self.fill = list(known)[state.values.index(state.fill)] if state.fill else None
 
     def forward(self, codes: Tensor) -> Tensor:
         """Which value it is, as zeros and a one."""
+        if self.fill is not None:
+            codes = torch.where(codes == self.missing, torch.full_like(codes, self.fill), codes)
         hits = (codes == self.values).to(torch.float32)  # [N,1] against [1,K]
         return hits + (1.0 - hits.sum(dim=1, keepdim=True)) * self.frequencies
 
@@ -229,7 +250,7 @@ def input_specs(states: Sequence[ColumnState]) -> list[TensorSpec]:
             name=state.name,
             datatype=state.datatype,
             shape=[-1, *state.shape] if isinstance(state, ImageState) else [-1, 1],
-            categories=state.values if isinstance(state, CategoryState) else [],
+            categories=state.sent if isinstance(state, CategoryState) else [],
             unit=state.unit,
         )
         for state in states
@@ -245,7 +266,7 @@ def _tensor(column: NDArray[np.generic], state: ColumnState) -> Tensor:
     if isinstance(state, ImageState):
         return torch.from_numpy(np.ascontiguousarray(column))
     if isinstance(state, CategoryState) and state.datatype == "BYTES":
-        codes = {value: code for code, value in enumerate(state.values, 1)}
+        codes = {value: code for code, value in enumerate(state.sent, 1)}
         column = np.array([codes.get(str(value), 0) for value in column], dtype=np.int64)
     wanted = np.float32 if state.datatype == "FP32" else np.int64
     return torch.from_numpy(np.ascontiguousarray(column, dtype=wanted).reshape(-1, 1))

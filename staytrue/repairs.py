@@ -1,0 +1,90 @@
+"""Sections of ``staytrue.yaml`` on repairs: missing values, outliers and noise of the rows that train."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from staytrue.section import Count, Positive, Section
+
+FillMethod = Literal["keep", "drop_rows", "mean", "median", "mode", "constant", "knn", "iterative"]
+
+
+class FillSection(Section):
+    """What becomes of the missing values of one column."""
+
+    method: FillMethod = Field(description="as missing.method, for this column alone")
+    value: float | str | None = Field(default=None, description="what constant fills in")
+
+    @model_validator(mode="after")
+    def _constant_has_a_value(self) -> Self:
+        if (self.method == "constant") != (self.value is not None):
+            raise ValueError("method constant needs a value, and no other method takes one")
+        return self
+
+
+class MissingSection(FillSection):
+    """What becomes of missing values."""
+
+    method: FillMethod = Field(
+        default="keep",
+        description="of every column that it suits. keep: median or the unknown category; mean, median, mode and "
+        "constant fill in the exported graph too; drop_rows, knn and iterative change training rows alone",
+    )
+    columns: dict[str, FillSection] = Field(default={}, description="columns that go another way")
+    neighbours: Count = Field(default=5, description="rows that knn takes the mean of")
+    rounds: Count = Field(default=10, description="of iterative, at most")
+    donors: Count = Field(default=10_000, description="training rows that knn and iterative learn from, at most")
+
+
+class OutlierSection(Section):
+    """Which numbers lie too far out, and what becomes of them."""
+
+    method: Literal["none", "zscore", "robust_z", "iqr", "isolation_forest"] = Field(
+        default="none", description="how they are found, by bounds learnt from the training rows"
+    )
+    threshold: Positive | None = Field(
+        default=None,
+        description="deviations (unset: 3, robust 3.5), interquartile ranges (1.5), or the share of rows that "
+        "isolation_forest flags (unset: its own score decides)",
+    )
+    action: Literal["drop", "clip", "mark", "missing"] = Field(
+        default="mark",
+        description="drop the training row, clip to the bounds (in the exported graph too), mark it in the report "
+        "alone, or set the training value missing",
+    )
+    columns: list[str] = Field(default=[], description="numeric features to look at; none named: all")
+    trees: Count = Field(default=100, description="of isolation_forest")
+    seed: int = Field(default=0, description="of isolation_forest")
+
+    @model_validator(mode="after")
+    def _threshold_is_a_share(self) -> Self:
+        if self.method == "isolation_forest" and self.threshold is not None and self.threshold > 0.5:
+            raise ValueError("threshold of isolation_forest is a share of rows, at most 0.5")
+        return self
+
+
+class NoiseSection(Section):
+    """How series and signals among the training rows are smoothed."""
+
+    method: Literal["none", "rolling_median", "rolling_mean", "savitzky_golay", "hampel"] = Field(
+        default="none", description="filter over the rows in time order; validation, test and callers stay as they come"
+    )
+    window: Annotated[int, Field(ge=2)] = Field(default=5, description="rows that a filter sees at once")
+    columns: list[str] = Field(default=[], description="numeric features to smooth; they must be named")
+    centred: bool = Field(
+        default=False, description="windows reach as far into the future as into the past; else they end with their row"
+    )
+    order: Count = Field(default=2, description="of Savitzky-Golay's polynomial")
+    threshold: Positive = Field(default=3.0, description="robust deviations beyond which hampel puts the median")
+
+    @model_validator(mode="after")
+    def _window_fits(self) -> Self:
+        if self.method != "none" and not self.columns:
+            raise ValueError("columns must name what is a series: smoothing a code or a date would spoil it")
+        if self.method == "savitzky_golay" and self.order >= self.window:
+            raise ValueError(f"order {self.order} needs a window of more than {self.order} rows")
+        if self.centred and self.window % 2 == 0:
+            raise ValueError("a centred window has an odd number of rows")
+        return self

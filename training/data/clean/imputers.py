@@ -1,0 +1,156 @@
+"""Imputers: missing numbers of training rows from the other numbers of their row."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401 - lets the next line import it
+from sklearn.impute import IterativeImputer, KNNImputer
+
+from training.data.clean.cleaning import is_missing
+from training.data.rows import learnable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from staytrue.repairs import MissingSection
+    from training.data.rows import TrainingRows
+
+    Numbers = NDArray[np.float64]
+
+
+class Neighbours(msgspec.Struct, frozen=True, kw_only=True):
+    """Nearest neighbours: the columns that distance is measured in, each scaled to mean 0 and deviation 1."""
+
+    columns: list[str]
+    centre: list[float]
+    spread: list[float]
+    neighbours: int
+    donors: int
+    """Training rows that give their values, evenly over time; they are the training rows', so they are not kept."""
+
+
+class Regression(msgspec.Struct, frozen=True, kw_only=True):
+    """One column by the others, linearly. Units: columns scaled as the state says."""
+
+    column: int
+    others: list[int]
+    weights: list[float]
+    intercept: float
+
+
+class Regressions(msgspec.Struct, frozen=True, kw_only=True):
+    """Iterative imputing: each column by a regression on the others, round after round."""
+
+    columns: list[str]
+    centre: list[float]
+    spread: list[float]
+    start: list[float]
+    """What gaps hold before the first round. Units: scaled, as of those that follow."""
+    low: list[float]
+    high: list[float]
+    """The span of a column among the training rows: no imputed value leaves it."""
+    rounds: list[Regression]
+    """In the order in which they are applied."""
+    settled: bool
+    """Whether the last round changed next to nothing."""
+
+
+def fit_neighbours(rows: TrainingRows, columns: Sequence[str], settings: MissingSection) -> Neighbours:
+    """Scales of the columns. Shapes: columns are numeric, each with a value."""
+    _, centre, spread = _scaled(rows, columns)
+    return Neighbours(
+        columns=list(columns),
+        centre=centre.tolist(),
+        spread=spread.tolist(),
+        neighbours=settings.neighbours,
+        donors=min(settings.donors, len(rows)),
+    )
+
+
+def by_neighbours(rows: TrainingRows, state: Neighbours, wanted: NDArray[np.bool_]) -> Numbers:
+    """The columns of some rows, gaps filled with the mean of the nearest rows'. Shapes: wanted [N], some → [n,columns].
+
+    Source: Troyanskaya et al., Bioinformatics 17 (2001).
+    """
+    centre, spread = np.array(state.centre), np.array(state.spread)
+    table = (_table(rows, state.columns) - centre) / spread
+    donors = _evenly(len(rows), state.donors)
+    imputer = KNNImputer(n_neighbors=state.neighbours, keep_empty_features=True).fit(table[donors])
+    filled: Numbers = imputer.transform(table[wanted]) * spread + centre
+    return filled
+
+
+def fit_regressions(rows: TrainingRows, columns: Sequence[str], settings: MissingSection) -> Regressions:
+    """Bayesian ridge regressions of each column with gaps on all others, as scikit-learn's IterativeImputer fits them.
+
+    Source: van Buuren and Groothuis-Oudshoorn, Journal of Statistical Software 45 (2011), for the chained equations.
+    """
+    table, centre, spread = _scaled(rows, columns)
+    donors = table[_evenly(len(rows), settings.donors)]
+    low, high = np.nanmin(table, axis=0), np.nanmax(table, axis=0)
+    imputer = IterativeImputer(
+        max_iter=settings.rounds, min_value=low, max_value=high, random_state=0, keep_empty_features=True
+    )
+    settled = True
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", ConvergenceWarning)
+        imputer.fit(donors)
+        settled = not any(issubclass(one.category, ConvergenceWarning) for one in said)
+    chain = [
+        Regression(
+            column=int(step.feat_idx),
+            others=[int(place) for place in step.neighbor_feat_idx],
+            weights=step.estimator.coef_.tolist(),
+            intercept=float(step.estimator.intercept_),
+        )
+        for step in imputer.imputation_sequence_
+        if len(step.neighbor_feat_idx)
+    ]
+    return Regressions(
+        columns=list(columns),
+        centre=centre.tolist(),
+        spread=spread.tolist(),
+        start=imputer.initial_imputer_.statistics_.tolist(),
+        low=low.tolist(),
+        high=high.tolist(),
+        rounds=chain,
+        settled=settled,
+    )
+
+
+def by_regressions(rows: TrainingRows, state: Regressions, wanted: NDArray[np.bool_]) -> Numbers:
+    """The columns of some rows, gaps filled by the regressions. Shapes: wanted [N] → [n,columns]."""
+    centre, spread = np.array(state.centre), np.array(state.spread)
+    table = ((_table(rows, state.columns) - centre) / spread)[wanted]
+    gone = np.isnan(table)
+    table = np.where(gone, np.array(state.start), table)
+    for step in state.rounds:
+        which = gone[:, step.column]
+        told = table[np.ix_(which, step.others)] @ np.array(step.weights) + step.intercept
+        table[which, step.column] = np.clip(told, state.low[step.column], state.high[step.column])
+    filled: Numbers = table * spread + centre
+    return filled
+
+
+def _table(rows: TrainingRows, columns: Sequence[str]) -> Numbers:
+    kept = learnable(rows).columns
+    parts = [np.where(is_missing(kept[name]), np.nan, kept[name].astype(np.float64)) for name in columns]
+    return np.column_stack(parts)
+
+
+def _scaled(rows: TrainingRows, columns: Sequence[str]) -> tuple[Numbers, Numbers, Numbers]:
+    table = _table(rows, columns)
+    centre, spread = np.nanmean(table, axis=0), np.nanstd(table, axis=0)
+    spread = np.where(spread > 0, spread, 1.0)
+    return (table - centre) / spread, centre, spread
+
+
+def _evenly(rows: int, count: int) -> NDArray[np.int64]:
+    return np.unique(np.linspace(0, rows - 1, min(count, rows)).astype(np.int64))

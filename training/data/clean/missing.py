@@ -1,0 +1,188 @@
+"""Missing: sparse columns and rows, and what takes the place of a missing value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from staytrue.errors import InvalidInput
+from staytrue.repairs import FillMethod, FillSection
+from training.data.clean.cleaning import is_missing
+from training.data.clean.imputers import (
+    Neighbours,
+    Regressions,
+    by_neighbours,
+    by_regressions,
+    fit_neighbours,
+    fit_regressions,
+)
+from training.data.clean.noise import written
+from training.data.clean.report import Touch, touch
+from training.data.rows import learnable, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from staytrue.preparation import CleaningSection, Feature
+    from staytrue.repairs import MissingSection
+    from training.data.rows import TrainingRows
+
+SUITS: dict[str, set[str]] = {
+    "numeric": {"keep", "drop_rows", "mean", "median", "mode", "constant", "knn", "iterative"},
+    "category": {"keep", "drop_rows", "mode", "constant"},
+    "image": {"keep", "drop_rows"},
+}
+"""Kind of a feature → what its missing values may come to."""
+STEP = "missing"
+
+
+class Fill(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of the missing values of one column; ``value`` is what the exported graph puts in their place."""
+
+    name: str
+    method: FillMethod
+    value: float | str | None = None
+
+
+class MissingState(msgspec.Struct, frozen=True, kw_only=True):
+    """Which way each column goes whose missing values are not merely kept."""
+
+    fills: list[Fill]
+    neighbours: Neighbours | None = None
+    regressions: Regressions | None = None
+
+
+def sparse_columns(rows: TrainingRows, features: Mapping[str, Feature], settings: CleaningSection) -> dict[str, float]:
+    """Features that lack more than ``max_missing_column`` of their values, with the share that they lack."""
+    limit = settings.max_missing_column
+    shares = {name: float(is_missing(learnable(rows).columns[name]).mean()) for name in features}
+    return {} if limit is None else {name: share for name, share in shares.items() if share > limit}
+
+
+def sparse_rows(rows: TrainingRows, features: Mapping[str, Feature], limit: float | None) -> NDArray[np.bool_]:
+    """Which rows lack a larger share of their features than the limit."""
+    if limit is None:
+        return np.zeros(len(rows), dtype=np.bool_)
+    counts = np.sum([is_missing(rows.columns[name]) for name in features], axis=0)
+    return np.asarray(counts > limit * len(features), dtype=np.bool_)
+
+
+def chosen(features: Mapping[str, Feature], settings: MissingSection) -> dict[str, FillSection]:
+    """The way of each column: its own, or the one for all where that suits its kind."""
+    general = FillSection(method=settings.method, value=settings.value)
+    keep = FillSection(method="keep")
+    return {
+        name: settings.columns.get(name, general if _suits(feature, general) else keep)
+        for name, feature in features.items()
+    }
+
+
+def _suits(feature: Feature, fill: FillSection) -> bool:
+    fits = feature.kind != "numeric" or not isinstance(fill.value, str)
+    return fits and fill.method in SUITS[feature.kind]
+
+
+def fit(rows: TrainingRows, features: Mapping[str, Feature], settings: MissingSection) -> MissingState | None:
+    """Learn what fills the gaps; None where all are merely kept.
+
+    Raises:
+        InvalidInput: a column to be filled has no value to learn from.
+    """
+    ways = {name: way for name, way in chosen(features, settings).items() if way.method != "keep"}
+    if not ways:
+        return None
+    columns = learnable(rows).columns
+    fills = [Fill(name=n, method=w.method, value=_value(n, columns[n], w)) for n, w in ways.items()]
+    numeric = [
+        name for name, feature in features.items() if feature.kind == "numeric" and not is_missing(columns[name]).all()
+    ]
+    methods = {way.method for way in ways.values()}
+    return MissingState(
+        fills=fills,
+        neighbours=fit_neighbours(rows, numeric, settings) if "knn" in methods else None,
+        regressions=fit_regressions(rows, numeric, settings) if "iterative" in methods else None,
+    )
+
+
+def _value(name: str, column: NDArray[Any], way: FillSection) -> float | str | None:
+    if way.method == "drop_rows":
+        return None
+    text = column.dtype == object
+    if way.method == "constant":
+        return text_of(way.value) if text else float(way.value or 0)
+    present = column[~is_missing(column)]
+    if not len(present):
+        hint = f'take another way for "{name}" in cleaning.missing.columns, or remove it from data.features'
+        place = f'cleaning.missing, column "{name}"'
+        raise InvalidInput(place, expected="values among the training rows", got="only missing ones", hint=hint)
+    if way.method == "mode":
+        values, counts = np.unique(present, return_counts=True)
+        most = values[np.argmax(counts)]  # of a tie the first in order
+        return str(most) if text else float(most)
+    if way.method in {"mean", "median"}:
+        return float((np.mean if way.method == "mean" else np.median)(present.astype(np.float64)))
+    return None
+
+
+def apply(
+    rows: TrainingRows, state: MissingState, features: Mapping[str, Feature]
+) -> tuple[TrainingRows, NDArray[np.bool_], list[Touch]]:
+    """Rows without the gaps, which of those given stay, and what was touched.
+
+    Numbers that one value fills stay missing here: the encoder puts the value in, for these rows as for callers'.
+    """
+    touches = [_dropped(rows, fill.name) for fill in state.fills if fill.method == "drop_rows"]
+    gaps = [is_missing(rows.columns[fill.name]) for fill in state.fills if fill.method == "drop_rows"]
+    kept = ~np.logical_or.reduce(gaps) if gaps else np.ones(len(rows), dtype=np.bool_)
+    rows = rows.take(kept) if gaps else rows
+    columns = dict(rows.columns)
+    for fill in state.fills:
+        if fill.value is not None:
+            filled, told = _filled(rows, fill, features[fill.name].kind == "category")
+            columns[fill.name] = filled
+            touches.append(told)
+    for method, model in (("knn", state.neighbours), ("iterative", state.regressions)):
+        names = [fill.name for fill in state.fills if fill.method == method]
+        if model is not None:
+            changed, told_all = _imputed(rows, model, names, method)
+            columns |= changed
+            touches += told_all
+    return type(rows)(rows.time, columns, rows.target), kept, [told for told in touches if told.count]
+
+
+def _dropped(rows: TrainingRows, name: str) -> Touch:
+    return touch(STEP, name, "row dropped", "training rows", is_missing(rows.columns[name]), rows.time)
+
+
+def _filled(rows: TrainingRows, fill: Fill, category: bool) -> tuple[NDArray[Any], Touch]:
+    """A column with its fill, if it is one of categories: the encoder must know the value and how often it comes."""
+    column, value = rows.columns[fill.name], fill.value
+    gone = is_missing(column)
+    scope = "training rows and the exported graph"
+    told = touch(STEP, fill.name, fill.method, scope, gone, rows.time, column, value)  # type: ignore[arg-type]
+    if not category or value is None:
+        return column, told
+    filled = column.copy()
+    filled[gone] = value if column.dtype == object else int(value)
+    return filled, told
+
+
+def _imputed(
+    rows: TrainingRows, model: Neighbours | Regressions, names: Sequence[str], method: str
+) -> tuple[dict[str, NDArray[Any]], list[Touch]]:
+    gaps = {name: is_missing(rows.columns[name]) for name in names if name in model.columns}
+    wanted = np.logical_or.reduce(list(gaps.values())) if gaps else np.zeros(len(rows), dtype=np.bool_)
+    if not wanted.any():
+        return {}, []
+    found = by_neighbours(rows, model, wanted) if isinstance(model, Neighbours) else by_regressions(rows, model, wanted)
+    columns, touches = {}, []
+    for name, gone in gaps.items():
+        column = rows.columns[name].copy()
+        column[gone] = written(found[gone[wanted], model.columns.index(name)], column)
+        columns[name] = column
+        touches.append(touch(STEP, name, method, "training rows", gone, rows.time, rows.columns[name], column))
+    return columns, touches

@@ -1,0 +1,177 @@
+"""Steps: the repairs of the rows that train, in order, each learnt from them alone after the split.
+
+Sparse rows go first, then outliers, then noise, then what is missing: an outlier would smear into its window, and what
+is set missing may be filled. Held-out rows and callers' are not touched: what they need (fills, bounds) the encoder
+takes over into the exported graph.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from staytrue.errors import InvalidConfig, InvalidInput
+from staytrue.records import utc
+from training.data.clean import missing, noise, outliers
+from training.data.clean.missing import MissingState
+from training.data.clean.noise import NoiseState
+from training.data.clean.outliers import OutlierState
+from training.data.clean.report import MOST_MARKED, StepsReport, Touch, touch
+from training.data.encode.encoder import CategoryState, NumericState
+from training.data.rows import learnable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from staytrue.preparation import CleaningSection, Feature
+    from staytrue.project import Project
+    from training.data.encode.encoder import ColumnState
+    from training.data.rows import TrainingRows
+
+
+class CleaningState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """All that the steps have learnt; it is stored with the checkpoint."""
+
+    outliers: OutlierState | None = None
+    noise: NoiseState | None = None
+    missing: MissingState | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Cleaned:
+    """Training rows after the steps. Shapes: ``kept`` holds the places of those that stay."""
+
+    rows: TrainingRows
+    kept: NDArray[np.int64]
+    state: CleaningState
+    report: StepsReport
+
+    def instruct(self, states: Sequence[ColumnState]) -> list[ColumnState]:
+        """The encoder's states with fills and bounds, so that the exported graph does what the steps did."""
+        found = self.state.missing.fills if self.state.missing else []
+        fills = {fill.name: fill.value for fill in found if fill.value is not None}
+        clips = self.state.outliers.clips if self.state.outliers else {}
+        made: list[ColumnState] = []
+        for state in states:
+            changes: dict[str, float | str] = {}
+            if isinstance(state, NumericState) and state.name in clips:
+                changes |= {"low": clips[state.name].low, "high": clips[state.name].high}
+            if isinstance(state, NumericState | CategoryState) and state.name in fills:
+                value = fills[state.name]
+                changes["fill"] = value if isinstance(state, NumericState) else _known(state, value)
+            made.append(msgspec.structs.replace(state, **changes))
+        return made
+
+
+def _known(state: CategoryState, value: float | str) -> str:
+    """The fill as the state writes its values; none where no row lacked one and none bears it."""
+    text = value if isinstance(value, str) else str(int(value))
+    return text if text in state.values else ""
+
+
+def check(project: Project) -> None:
+    """Refuse steps on columns that are no features, or not of the kind that the step needs.
+
+    Raises:
+        InvalidConfig: names setting and column.
+    """
+    settings, features = project.cleaning, project.data.features
+    named = {"outliers": settings.outliers.columns, "noise": settings.noise.columns}
+    for section, columns in named.items():
+        for name in columns:
+            kind = features[name].kind if name in features else "no feature"
+            if kind != "numeric":
+                place = f"cleaning.{section}.columns"
+                raise InvalidConfig(place, expected="numeric features", got=f'"{name}", {kind}')
+    for name, way in settings.missing.columns.items():
+        place = f"cleaning.missing.columns.{name}"
+        if name not in features:
+            raise InvalidConfig(place, expected="a feature", got=f'"{name}"', hint=f"there are {', '.join(features)}")
+        feature = features[name]
+        if way.method not in missing.SUITS[feature.kind]:
+            can = ", ".join(sorted(missing.SUITS[feature.kind]))
+            raise InvalidConfig(place, expected=f"of kind {feature.kind}: {can}", got=way.method)
+        if feature.sent_as != "BYTES" and isinstance(way.value, str):
+            raise InvalidConfig(f"{place}.value", expected=f"a number ({feature.sent_as})", got=f'"{way.value}"')
+        if feature.kind == "category" and feature.sent_as == "INT64" and way.value is not None and way.value % 1:
+            raise InvalidConfig(f"{place}.value", expected="a whole number (INT64)", got=str(way.value))
+
+
+def dense(project: Project, rows: TrainingRows) -> Project:
+    """The project without the features that are sparse among its training rows.
+
+    Raises:
+        InvalidInput: there are such, and they are not to be dropped, or no other is left.
+    """
+    features, settings = project.data.features, project.cleaning
+    sparse = missing.sparse_columns(rows, features, settings)
+    if not sparse:
+        return project
+    left = {name: feature for name, feature in features.items() if name not in sparse}
+    if settings.on_sparse_column == "fail" or not left:
+        names = ", ".join(f'"{name}" ({share:.0%})' for name, share in sparse.items())
+        hint = "remove them from data.features, raise the limit, or set cleaning.on_sparse_column: drop"
+        expected = f"at most {settings.max_missing_column:.0%} missing in each feature"
+        raise InvalidInput("cleaning.max_missing_column", expected=expected, got=f"more in {names}", hint=hint)
+    return project.model_copy(update={"data": project.data.model_copy(update={"features": left})})
+
+
+def apply(rows: TrainingRows, features: Mapping[str, Feature], settings: CleaningSection) -> Cleaned:
+    """Learn each step from the rows that the one before it left, and take it.
+
+    Raises:
+        TypeError: the rows are not of the training part.
+        InvalidInput: too large a share of rows would be dropped, or there is nothing to learn from.
+    """
+    before = learnable(rows)
+    kept, touches, marked = np.arange(len(rows)), list[Touch](), np.zeros(0)
+    drop = missing.sparse_rows(rows, features, settings.max_missing_row)
+    if drop.any():
+        touches.append(touch("max_missing_row", "", "row dropped", "training rows", drop, rows.time))
+        rows, kept = rows.take(~drop), kept[~drop]
+    numeric = [name for name, feature in features.items() if feature.kind == "numeric"]
+    far = outliers.fit(rows, settings.outliers.columns or numeric, settings.outliers)
+    if far is not None:
+        times = rows.time
+        rows, stay, found, told = outliers.apply(rows, far)
+        kept, touches, marked = kept[stay], touches + told, times[found] if far.action == "mark" else marked
+    filters = noise.fit(rows, settings.noise)
+    if filters is not None:
+        rows, told = noise.apply(rows, filters)
+        touches += told
+    gaps = missing.fit(rows, features, settings.missing)
+    if gaps is not None:
+        rows, stay, told = missing.apply(rows, gaps, features)
+        kept, touches = kept[stay], touches + told
+    _refuse_few(len(before), len(rows), touches, settings.max_dropped)
+    report = StepsReport(
+        rows_before=len(before),
+        rows_after=len(rows),
+        touches=touches,
+        marked=[utc(time) for time in marked[:MOST_MARKED]],
+        warnings=_warnings(gaps),
+    )
+    return Cleaned(rows, kept, CleaningState(outliers=far, noise=filters, missing=gaps), report)
+
+
+def _refuse_few(before: int, after: int, touches: Sequence[Touch], limit: float) -> None:
+    dropped = before - after
+    if dropped > limit * before or not after:
+        told = ", ".join(f"{t.count} by {t.step} {t.column}".strip() for t in touches if t.action == "row dropped")
+        raise InvalidInput(
+            "cleaning",
+            expected=f"at most {limit:.0%} of {before} training rows dropped",
+            got=f"{dropped} ({told})",
+            hint="look at the data, or raise cleaning.max_dropped",
+        )
+
+
+def _warnings(state: MissingState | None) -> list[str]:
+    if state is None or state.regressions is None or state.regressions.settled:
+        return []
+    return ["iterative imputing still changed in its last round: raise cleaning.missing.rounds"]
