@@ -10,8 +10,11 @@ from torch import nn
 from staytrue.errors import InvalidInput
 from training.data.clean.cleaning import is_missing
 from training.data.encode.categories import CategoryState, learn_categories
+from training.data.encode.dates import DateState, learn_dates
 from training.data.encode.numbers import NumericState, learn_numbers
 from training.data.encode.pictures import ImageState, learn_pictures
+from training.data.encode.sequences import SequenceState, learn_sequences
+from training.data.encode.texts import TextState, learn_texts
 from training.data.rows import learnable
 
 if TYPE_CHECKING:
@@ -27,12 +30,15 @@ if TYPE_CHECKING:
 CHUNK = 1024
 """Pictures predicted at once: what a network keeps between its layers is far larger than the picture."""
 
-ColumnState = NumericState | CategoryState | ImageState
+ColumnState = NumericState | CategoryState | DateState | ImageState | TextState | SequenceState
 
 _LEARN: dict[str, Callable[[str, NDArray[Any], Feature], ColumnState]] = {
     "numeric": learn_numbers,
     "category": learn_categories,
+    "date": learn_dates,
     "image": learn_pictures,
+    "text": learn_texts,
+    "sequence": learn_sequences,
 }
 """Kind of a feature → what learns its state."""
 
@@ -57,7 +63,7 @@ def _learn_column(name: str, column: NDArray[Any], feature: Feature) -> ColumnSt
 class Encoder(nn.Module):
     """All columns, side by side. It has no weights: its state is JSON, learnt before training.
 
-    Shapes: one [N,1] tensor a feature, [N,C,H,W] of pictures → [N,width].
+    Shapes: one [N,1] tensor a feature, [N,C,H,W] of pictures, [N,L] of texts, [N,T,C] of sequences → [N,width].
     """
 
     def __init__(self, states: Sequence[ColumnState]) -> None:
@@ -69,8 +75,8 @@ class Encoder(nn.Module):
 
     @property
     def pictures(self) -> bool:
-        """Whether a column is of pictures."""
-        return any(isinstance(state, ImageState) for state in self.states)
+        """Whether a column is of pictures, or of texts or sequences, which are as large."""
+        return any(isinstance(state, ImageState | TextState | SequenceState) for state in self.states)
 
     def chunks(self, columns: dict[str, NDArray[Any]]) -> Iterator[dict[str, NDArray[Any]]]:
         """Raw columns in parts to predict at once: all rows of a table, :data:`CHUNK` pictures."""
