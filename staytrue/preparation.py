@@ -3,45 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from staytrue.feature import Feature
 from staytrue.repairs import MissingSection, NoiseSection, OutlierSection
-from staytrue.section import Count, Section, Share
+from staytrue.section import Section, Share
 
-_SENT: dict[str, tuple[Literal["FP32", "INT64", "UINT8", "BYTES"], ...]] = {
-    "numeric": ("FP32", "INT64"),
-    "category": ("BYTES", "INT64"),
-    "image": ("UINT8", "FP32"),
-}
-"""Datatypes that each kind of feature may be sent as, the usual one first."""
-
-
-class Feature(Section):
-    """One input column."""
-
-    kind: Literal["numeric", "category", "image"] = Field(
-        description="numeric is scaled, category is one-hot encoded, image is normalised by channel"
-    )
-    datatype: Literal["FP32", "INT64", "UINT8", "BYTES"] | None = Field(
-        default=None, description="what callers send: by default FP32 for numeric, BYTES for category, UINT8 for image"
-    )
-    shape: list[Count] = Field(default=[], description="of one image: channels, height, width; its values row by row")
-    unit: str = Field(default="", description="unit, shown in the model's metadata")
-
-    @model_validator(mode="after")
-    def _kind_fits_datatype(self) -> Self:
-        if self.sent_as not in _SENT[self.kind]:
-            raise ValueError(f"kind {self.kind} cannot be sent as {self.datatype}")
-        if (self.kind == "image") != (len(self.shape) == 3):
-            raise ValueError("an image needs shape: [channels, height, width], and nothing else has one")
-        return self
-
-    @property
-    def sent_as(self) -> Literal["FP32", "INT64", "UINT8", "BYTES"]:
-        """The datatype that callers send."""
-        return self.datatype or _SENT[self.kind][0]
+__all__ = ["CleaningSection", "DataSection", "Feature"]
 
 
 class DataSection(Section):

@@ -30,6 +30,9 @@ SAMPLE_ROWS = 1024
 SAMPLE_BYTES = 64 * 1024**2
 """Most that the sample's pictures may take."""
 
+_WATCHED = ("numeric", "category")
+"""Kinds whose values the profile holds: a date always moves on, and a text or sequence is no single value."""
+
 
 def profile(
     model: Model,
@@ -81,14 +84,18 @@ def sample(
 
 
 def sample_pictures(train: Rows, held: Rows, features: Mapping[str, Feature]) -> dict[str, NDArray[Any]]:
-    """The pictures of the rows that :func:`sample` takes: the profile holds none. Shapes: {name: [n,C,H,W]}."""
-    names = [name for name, feature in features.items() if feature.kind == "image"]
+    """What the profile does not hold of the rows that :func:`sample` takes: pictures, dates, texts and sequences.
+
+    Shapes: {name: [n,C,H,W]}, as a request carries them.
+    """
+    names = [name for name, feature in features.items() if feature.kind not in _WATCHED]
     if not names:
         return {}
     rows = join([train, held])
     size = sum(rows.columns[name][:1].nbytes for name in names)
     which = _evenly(len(rows), max(1, min(SAMPLE_ROWS, SAMPLE_BYTES // size)))
-    return {name: np.ascontiguousarray(rows.columns[name][which]) for name in names}
+    sent = rows.take(which).inputs()
+    return {name: np.ascontiguousarray(sent[name]) for name in names}
 
 
 def _evenly(rows: int, count: int) -> NDArray[np.int64]:
@@ -104,8 +111,10 @@ def _raw(values: list[Any], datatype: str) -> NDArray[Any]:
 
 
 def _columns(name: str, column: NDArray[Any], feature: Feature) -> list[ReferenceColumn]:
-    if feature.kind != "image":
+    if feature.kind in _WATCHED:
         return [_column(name, column, feature)]
+    if feature.kind != "image":
+        return []
     measured = {f"{name}.{what}": values for what, values in summarise(column).items()}
     return [
         ReferenceColumn(name=what, kind="numeric", values=[x if math.isfinite(x) else None for x in values.tolist()])

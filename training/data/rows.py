@@ -10,6 +10,8 @@ import numpy as np
 
 from staytrue.errors import InvalidInput
 from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
+from training.data.dates import whole_seconds
+from training.data.padded import padded
 from training.data.pictures import stacked
 
 if TYPE_CHECKING:
@@ -24,11 +26,13 @@ Task = Literal["regression", "classification"]
 
 @dataclasses.dataclass(frozen=True)
 class Rows:
-    """N rows in time order. Shapes: ``time`` [N], ``target`` [N], each column [N], or [N,C,H,W] of pictures.
+    """N rows in time order.
 
-    Units: time in Unix seconds. A missing FP32 is NaN, INT64 :data:`MISSING_INTEGER`, BYTES the empty text. The target
-    is a number (float64), or the name of a class (object), missing in the same way. ``marks`` are texts that a split
-    goes by, such as whose row it is; they are no part of the content.
+    Shapes: ``time`` [N], ``target`` [N], each column [N]; pictures [N,C,H,W], texts [N,L], sequences [N,T,C].
+
+    Units: time in Unix seconds. A missing FP32 is NaN, INT64 :data:`MISSING_INTEGER`, BYTES the empty text, and so is
+    one of bytes that are 0. The target is a number (float64), or the name of a class (object), missing in the same way.
+    ``marks`` are texts that a split goes by, such as whose row it is; they are no part of the content.
     """
 
     time: NDArray[np.float64]
@@ -117,6 +121,9 @@ def typed(name: str, feature: Feature, values: NDArray[Any], where: str) -> NDAr
     plain = np.ma.getdata(values)
     if feature.kind == "image":
         return stacked(name, feature, values, where)
+    if feature.kind in ("date", "text", "sequence"):
+        place = f'{where}, column "{name}"'
+        return whole_seconds(values, place) if feature.kind == "date" else padded(feature, values, place)
     if feature.sent_as == "BYTES":
         return texts(values)
     if feature.sent_as == "INT64" and plain.dtype.kind in "iu":  # as they are: floats would round the large ones

@@ -44,4 +44,4 @@ def arguments_of(project: Project) -> dict[str, Any]:
         got = ", ".join(f"{name} ({feature.kind})" for name, feature in project.data.features.items())
         hint = "leave the others out, or set model.architecture: mlp"
         raise InvalidConfig("data.features", expected="one image alone for a resnet", got=got[:200], hint=hint)
-    return {"shape": list(features[0].shape), **arguments}
+    return {"shape": features[0].encoded_shape, **arguments}

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 from training.data.encode.encoder import Encoder
 from training.models.architectures import build
 from training.models.classifier import Classifier
+from training.models.embeddings import Embedded, embedded_width, is_embedded
 from training.models.regressor import Head, Regressor
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from training.data.encode.encoder import ColumnState
     from training.models.regressor import Scale
 
@@ -23,5 +26,11 @@ def assemble(
     """A regressor of a scale, or a classifier of classes."""
     encoder = Encoder(states)
     if isinstance(kind, Sequence):
-        return Classifier(encoder, build(architecture, encoder.width, arguments, len(kind)), kind)
-    return Regressor(encoder, Head(build(architecture, encoder.width, arguments), kind))
+        return Classifier(encoder, _body(states, architecture, arguments, len(kind)), kind)
+    return Regressor(encoder, Head(_body(states, architecture, arguments, 1), kind))
+
+
+def _body(states: Sequence[ColumnState], architecture: str, arguments: dict[str, Any], outputs: int) -> nn.Module:
+    """The architecture, behind the embeddings where there are any."""
+    body = build(architecture, embedded_width(states), arguments, outputs)
+    return Embedded(states, body) if any(map(is_embedded, states)) else body

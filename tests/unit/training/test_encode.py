@@ -11,17 +11,10 @@ import torch
 from staytrue.errors import InvalidInput
 from staytrue.preparation import Feature
 from staytrue.signature import MISSING_INTEGER
-from training.data.encode.encoder import (
-    CHUNK,
-    CLIP,
-    CategoryState,
-    Encoder,
-    ImageState,
-    NumericState,
-    input_specs,
-    learn,
-    tensors,
-)
+from training.data.encode.categories import CategoryState
+from training.data.encode.encoder import CHUNK, Encoder, input_specs, learn, tensors
+from training.data.encode.numbers import CLIP, NumericState
+from training.data.encode.pictures import ImageState
 from training.data.rows import Rows, TrainingRows
 
 FEATURES = {

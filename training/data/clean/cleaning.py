@@ -80,7 +80,11 @@ def clean_served(rows: Rows, settings: CleaningSection) -> tuple[Rows, dict[str,
 
 
 def is_missing(column: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which values of a raw column are missing; of pictures, those that lack a part."""
+    """Which values of a raw column are missing; of pictures, those that lack a part; of texts and sequences, empty."""
+    if column.ndim == 2:
+        return ~np.asarray(column.any(axis=1), dtype=np.bool_)
+    if column.ndim == 3:
+        return np.asarray(np.isnan(column).all(axis=(1, 2)), dtype=np.bool_)
     if column.ndim > 1:
         whole = np.zeros(len(column), dtype=np.bool_)
         return np.isnan(column).any(axis=(1, 2, 3)) if column.dtype.kind == "f" else whole

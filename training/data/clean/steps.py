@@ -20,7 +20,8 @@ from training.data.clean.missing import MissingState
 from training.data.clean.noise import NoiseState
 from training.data.clean.outliers import OutlierState
 from training.data.clean.report import MOST_MARKED, StepsReport, Touch, touch
-from training.data.encode.encoder import CategoryState, NumericState
+from training.data.encode.categories import CategoryState
+from training.data.encode.numbers import NumericState
 from training.data.rows import learnable
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Cleaned:
         for state in states:
             changes: dict[str, float | str] = {}
             if isinstance(state, NumericState) and state.name in clips:
-                changes |= {"low": clips[state.name].low, "high": clips[state.name].high}
+                changes |= {"lowest": clips[state.name].low, "highest": clips[state.name].high}
             if isinstance(state, NumericState | CategoryState) and state.name in fills:
                 value = fills[state.name]
                 changes["fill"] = value if isinstance(state, NumericState) else _known(state, value)

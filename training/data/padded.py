@@ -1,0 +1,83 @@
+"""Padded: texts as bytes and sequences as steps, each filled up to one size."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from staytrue.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from staytrue.feature import Feature
+
+
+def padded(feature: Feature, values: NDArray[Any], where: str) -> NDArray[Any]:
+    """A fetched column of texts or sequences as callers send them, shorter ones filled up with what is missing.
+
+    A text is cut after as many bytes as its feature has; a sequence that is too long is refused.
+
+    Shapes: texts, or lists of bytes [N] → [N,L]; lists of steps, each a list of C numbers or a number → [N,T,C].
+
+    Raises:
+        InvalidInput: what is no text or sequence, or a sequence of more steps or other channels; names the first.
+    """
+    missing, plain = np.ma.getmaskarray(values), np.ma.getdata(values)
+    text = feature.kind == "text"
+    made = np.zeros((len(plain), *feature.shape), np.uint8) if text else np.full((len(plain), *feature.shape), np.nan)
+    for place in np.flatnonzero(~missing):
+        value = plain[place]
+        if value is None:
+            continue
+        row = f"{where}, row {place}"
+        content = _bytes(value, row) if text else _steps(value, feature.shape, row)
+        made[place, : len(content)] = content[: feature.shape[0]]
+    return made if text else made.astype(np.float32)
+
+
+def utf8(text: str, length: int) -> NDArray[np.uint8]:
+    """A text as a model takes it: its bytes, cut or filled up with zeros. Shapes: → [length].
+
+    >>> utf8("né", 5).tolist()
+    [110, 195, 169, 0, 0]
+    """
+    found = np.frombuffer(text.encode()[:length], dtype=np.uint8)
+    return np.pad(found, (0, length - len(found)))
+
+
+def _bytes(value: object, where: str) -> NDArray[np.uint8]:
+    if isinstance(value, str):
+        return np.frombuffer(value.encode("utf-8", errors="replace"), dtype=np.uint8)
+    if isinstance(value, bytes | bytearray):
+        return np.frombuffer(value, dtype=np.uint8)
+    numbers: NDArray[Any] = np.asarray(np.ma.getdata(np.ma.asarray(value)))
+    if numbers.ndim != 1 or numbers.dtype.kind not in "iuf":
+        raise InvalidInput(where, expected="a text, or its bytes", got=repr(value)[:80])
+    if not ((numbers >= 0) & (numbers <= 255)).all():
+        raise InvalidInput(where, expected="bytes from 0 to 255", got=f"{numbers.min()} to {numbers.max()}")
+    return numbers.astype(np.uint8)
+
+
+def _steps(value: object, shape: list[int], where: str) -> NDArray[np.float64]:
+    """One sequence. Shapes: → [t,C], t at most T."""
+    most, channels = shape
+    flat = _numbers(value, where)
+    expected = f"a list of at most {most} steps of {channels} numbers"
+    if flat.size % channels or flat.size > most * channels:
+        hint = "raise the first number of its shape, or cut it in data.query"
+        raise InvalidInput(where, expected=expected, got=f"{flat.size} numbers", hint=hint)
+    return flat.reshape(-1, channels)
+
+
+def _numbers(value: object, where: str) -> NDArray[np.float64]:
+    """All numbers of a list, or of lists in it, step by step; missing ones as NaN."""
+    array: Any = np.ma.asarray(value)
+    if array.ndim and array.dtype == object:
+        parts = [np.array([np.nan]) if part is None else _numbers(part, where) for part in np.ma.getdata(array)]
+        return np.concatenate([part.ravel() for part in parts]) if parts else np.empty(0)
+    if array.dtype.kind not in "fiub":
+        raise InvalidInput(where, expected="numbers", got=repr(value)[:80])
+    found: NDArray[np.float64] = np.ma.filled(array.astype(np.float64), np.nan).ravel()
+    return found
