@@ -28,7 +28,7 @@ def card(bundle: Bundle) -> str:
         *([f"The newest row it has seen is of {utc(lineage.trained_until)}."] if lineage.trained_until else []),
         "",
         _test_split(lineage.test_openings, own="test" in bundle.evaluation),
-        *[f"**Let through by `split.allow`: {_cell(found)}.**" for found in lineage.let_through],
+        *[f"\n**Let through by `split.allow`: {_cell(found)}.**" for found in lineage.let_through],
         "",
         "## Evaluation",
         "",

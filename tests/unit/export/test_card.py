@@ -38,6 +38,13 @@ def test_it_tells_how_often_the_test_split_was_opened(published: Store, openings
     assert said in card(msgspec.structs.replace(bundle, lineage=lineage, evaluation=evaluation))
 
 
+def test_it_tells_what_the_parts_of_the_data_share(published: Store) -> None:
+    """And of nothing where nothing was let through."""
+    sentence = "3 of 9 test rows have the features of a train row"
+    assert f"**Let through by `split.allow`: {sentence}.**" in edited(published, let_through=[sentence])
+    assert "Let through" not in edited(published, let_through=[])
+
+
 def test_it_claims_no_test_figures_where_another_run_has_opened_the_split(published: Store) -> None:
     assert "stayed shut for this version; another run had opened it" in edited(published, test_openings=1)
 

@@ -118,22 +118,22 @@ def _duplicates(
     """Rows whose features another part has too, target and time aside.
 
     Where a column is as good as a name of its row (:func:`_telling`), two rows are not alike by chance: each counts.
-    Other rows may be: then there must be more than the training rows' repeats of each other predict, by Fisher's exact
-    test (one-sided).
+    Other rows may be: then there must be more than the other part's repeats of itself predict, by Fisher's exact test
+    (one-sided).
     """
     certain = _telling(rows.take(train[:: -(-len(train) // MOST_TRAIN)]))
-    _, counts = np.unique(keys[train], return_counts=True)
-    repeats = 0 if certain else int(counts[counts > 1].sum())
     for pair in pairs:
         shared = np.isin(keys[pair.held], keys[pair.others])
-        count, size = int(shared.sum()), len(shared)
-        chance = float(stats.hypergeom.sf(count - 1, len(train) + size, repeats + count, size))
+        count, size, base = int(shared.sum()), len(shared), len(pair.others)
+        _, counts = np.unique(keys[pair.others], return_counts=True)
+        repeats = 0 if certain else int(counts[counts > 1].sum())
+        chance = float(stats.hypergeom.sf(count - 1, base + size, repeats + count, size))
         example = ""
         if count:
             row = pair.held[np.argmax(shared)]
             example = _example(rows, row, pair.others[np.argmax(keys[pair.others] == keys[row])])
         leaks = count > 0 and (certain or chance < CHANCE)
-        yield _finding("duplicates", pair, count, repeats / len(train) * size, leaks=leaks, example=example)
+        yield _finding("duplicates", pair, count, repeats / base * size, leaks=leaks, example=example)
 
 
 def _telling(some: Rows) -> bool:
@@ -166,7 +166,8 @@ def _near(
         others = pair.others[_drawn(pair.others, MOST_TRAIN, draw)]
         held = pair.held[_drawn(pair.held, MOST_HELD, draw)]
         no_copies = held[~np.isin(keys[held], keys[pair.others])]
-        yield _nearly(rows, pair, len(held), no_copies, others, coordinates)
+        if len(no_copies):
+            yield _nearly(rows, pair, len(held), no_copies, others, coordinates, draw)
 
 
 def _nearly(
@@ -176,12 +177,13 @@ def _nearly(
     held: NDArray[np.int64],
     others: NDArray[np.int64],
     coordinates: Coordinates,
+    draw: np.random.Generator,
 ) -> Finding:
     points, other_points = coordinates.of(rows.take(held), rows.take(others))
     place = near(points, other_points)
     close, expected, leaks, example = np.flatnonzero(place >= 0), 0.0, False, ""
     if len(close):
-        by_chance = expected_pairs(points, other_points)
+        by_chance = expected_pairs(points, other_points, draw)
         pairs = pairs_within(points[close], other_points)
         leaks = (
             float(stats.poisson.sf(pairs - 1, 2 * by_chance)) < CHANCE

@@ -23,8 +23,10 @@ SIDE = 8
 """Pictures are compared by the means of at most so many patches along each side."""
 _ENOUGH = 30
 """Pairs that a shell must hold to tell how dense the data are."""
-_WIDEST = 32.0
-"""Radius of the last shell that is looked at."""
+_RADII = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+"""Between which the shells lie."""
+_WORK = 2 * 10**8
+"""Products of pairs and axes that the look at the density may cost; of more it takes a sample."""
 _APART, _FAR = 1000.0, 1e6
 """Distance of one category from another, beyond all shells, and that of a missing number from the others."""
 
@@ -73,7 +75,7 @@ def pairs_within(points: NDArray[np.float64], others: NDArray[np.float64], radiu
     return int(_tree(points).count_neighbors(_tree(others), radius, p=np.inf))
 
 
-def expected_pairs(points: NDArray[np.float64], others: NDArray[np.float64]) -> float:
+def expected_pairs(points: NDArray[np.float64], others: NDArray[np.float64], draw: np.random.Generator) -> float:
     """Pairs within 1 of each other that chance explains, from how many there are farther away.
 
     In d dimensions the pairs within r grow as rᵈ, while copies only add to those within 1. The narrowest shell beyond 1
@@ -81,15 +83,26 @@ def expected_pairs(points: NDArray[np.float64], others: NDArray[np.float64]) -> 
 
     Shapes: [N,D], [M,D]. Source: Grassberger and Procaccia, Characterization of strange attractors, 1983.
     """
-    within = [pairs_within(points, others, radius) for radius in (1.0, 2.0, 4.0)]
-    outer = 4.0
-    while within[1] - within[0] < _ENOUGH and outer < 2 * _WIDEST:
-        outer *= 2
-        within = [*within[1:], pairs_within(points, others, outer)]
-    shell, next_one = max(within[1] - within[0], 1), within[2] - within[1]
-    grows = (next_one - np.sqrt(next_one)) / (shell + np.sqrt(shell))  # at least, so few pairs tell no dimensions
+    size = min(len(points), max(1, _WORK // (others.size + len(_RADII) * len(others) + 1)))
+    counts = _counts(points[draw.permutation(len(points))[:size]], others)
+    shells = np.diff(counts)
+    place = int(np.argmax(shells[:-1] >= _ENOUGH)) if (shells[:-1] >= _ENOUGH).any() else len(shells) - 2
+    shell, following = max(float(shells[place]), 1.0), float(shells[place + 1])
+    grows = (following - np.sqrt(following)) / (shell + np.sqrt(shell))  # at least, so few pairs tell no dimensions
     dimensions = max(1.0, float(np.log2(max(grows, 1.0))))
-    return float(shell / ((outer / 2) ** dimensions - (outer / 4) ** dimensions))
+    inner = _RADII[place]
+    return float(len(points) / size * shell / ((2 * inner) ** dimensions - inner**dimensions))
+
+
+def _counts(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Pairs within each radius."""
+    counts = np.zeros(len(_RADII), dtype=np.int64)
+    for point in points:
+        distance = np.zeros(len(others))
+        for axis, value in zip(others.T, point, strict=True):
+            np.maximum(distance, np.abs(axis - value), out=distance)
+        counts += [int((distance <= radius).sum()) for radius in _RADII]
+    return counts
 
 
 def _tree(points: NDArray[np.float64]) -> KDTree:
