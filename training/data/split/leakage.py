@@ -30,6 +30,8 @@ MOST_TRAIN, MOST_HELD = 50_000, 10_000
 """Rows of each part, drawn, among which near duplicates are looked for."""
 CHANCE = 0.001
 """A count that chance reaches less often than this is leakage."""
+MATERIAL = 0.005
+"""Share of a part's rows by which it must surpass chance: among very many rows any small excess is past doubt."""
 TELLING = 0.99
 """A column with so many different values for each different row names it."""
 Verdict = Literal["none", "by chance", "leakage", "let through"]
@@ -119,7 +121,7 @@ def _duplicates(
 
     Where a column is as good as a name of its row (:func:`_telling`), two rows are not alike by chance: each counts.
     Other rows may be: then there must be more than the other part's repeats of itself predict, by Fisher's exact test
-    (one-sided).
+    (one-sided), and more by a share that matters.
     """
     certain = _telling(rows.take(train[:: -(-len(train) // MOST_TRAIN)]))
     for pair in pairs:
@@ -132,8 +134,9 @@ def _duplicates(
         if count:
             row = pair.held[np.argmax(shared)]
             example = _example(rows, row, pair.others[np.argmax(keys[pair.others] == keys[row])])
-        leaks = count > 0 and (certain or chance < CHANCE)
-        yield _finding("duplicates", pair, count, repeats / base * size, leaks=leaks, example=example)
+        expected = repeats / base * size
+        leaks = count > 0 and (certain or (chance < CHANCE and count - expected > MATERIAL * size))
+        yield _finding("duplicates", pair, count, expected, leaks=leaks, example=example)
 
 
 def _telling(some: Rows) -> bool:

@@ -19,8 +19,9 @@ from training import checkpoint as checkpoints
 from training.data.rows import Rows
 from training.data.split.partition import chapter, partition, warnings_of
 from training.data.split.plan import Split
+from training.prepare import prepare
 from training.retrain import publish_run
-from training.run import prepare, train
+from training.run import train
 
 if TYPE_CHECKING:
     from pathlib import Path
