@@ -74,5 +74,5 @@ class Exported:
 
     def torchscript(self, rows: Columns) -> NDArray[np.float32]:
         """By TorchScript."""
-        made: NDArray[np.float32] = self.script(*eager_inputs(self.signature, rows)).numpy()
+        made: NDArray[np.float32] = self.script(*eager_inputs(self.signature, rows)).detach().numpy()
         return made

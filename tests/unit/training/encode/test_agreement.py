@@ -123,10 +123,10 @@ def sent(feature: Feature) -> SearchStrategy[Any]:
         text = st.sampled_from(["0", "1", "2", "3", MISSING_TEXT, "3 ", "\N{SNOWMAN}"]) | st.text(max_size=5)
         return arrays.arrays(object, shape, elements=text)
     if feature.sent_as == "INT64":
-        whole = st.integers(-60, 60) | st.integers(-(2**63), 2**63 - 1) | st.sampled_from(WHOLES)
+        whole = st.integers(-60, 60) | st.integers(-(2**63), 2**63 - 1) | st.sampled_from(WHOLES.tolist())
         return arrays.arrays(np.int64, shape, elements=whole)
     if not feature.shape:
-        usual = st.floats(-20, 20, width=32) | st.sampled_from(FLOATS)
+        usual = st.floats(-20, 20, width=32) | st.sampled_from(FLOATS.tolist())
         return arrays.arrays(np.float32, shape, elements=usual | st.floats(width=32))
     return st.tuples(st.integers(0, 2**32), st.sampled_from([0.0, 0.1, 1.0])).map(lambda drawn: large(feature, *drawn))
 
@@ -196,4 +196,4 @@ def test_a_state_survives_being_written_as_json(family_name: str) -> None:
     states = msgspec.json.decode(msgspec.json.encode(encoder.states), type=list[ColumnState])
     assert states == encoder.states
     parts = [state.tensor(COLUMNS[family_name][state.name]) for state in states]
-    np.testing.assert_array_equal(Encoder(states)(*parts).numpy(), encoder(*parts).numpy())
+    np.testing.assert_array_equal(Encoder(states).forward(*parts).numpy(), encoder.forward(*parts).numpy())
