@@ -131,7 +131,8 @@ class ImageColumn(nn.Module):
         """Raw pictures to scaled ones, each as one row; a missing pixel takes the channel's mean."""
         numbers = self._sized(self._known(self._ordered(pictures).to(torch.float32)))
         if self.each:
-            numbers = numbers - numbers.mean(dim=(1, 2, 3), keepdim=True)
+            for _ in range(2):  # the first mean is rounded, which a picture of one colour would be left with
+                numbers = numbers - numbers.mean(dim=(1, 2, 3), keepdim=True)
             deviation = (numbers * numbers).mean(dim=(1, 2, 3), keepdim=True).sqrt()
             numbers = numbers / torch.clamp(deviation, min=self.least)
         elif self.bytes or not self.learnt:

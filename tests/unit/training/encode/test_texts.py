@@ -1,0 +1,105 @@
+"""Texts and sequences: filled up to one size, masked, and scaled where they are there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from staytrue.errors import InvalidInput
+from staytrue.feature import Feature
+from tests.encoders import encoded, learnt
+from training.data.encode.sequences import SequenceState
+from training.data.padded import padded, utf8
+
+TEXT = Feature(kind="text", shape=[6])
+STEPS = Feature(kind="sequence", shape=[4, 2])
+
+
+def objects(*values: Any) -> np.ndarray:
+    """An array of them as they are."""
+    made = np.empty(len(values), dtype=object)
+    made[:] = values
+    return made
+
+
+@given(st.lists(st.text(alphabet=st.characters(exclude_characters="\0", codec="utf-8")), min_size=1, max_size=20))
+def test_any_text_comes_back_from_its_numbers_up_to_its_length(texts: list[str]) -> None:
+    rows = padded(TEXT, objects(*texts), "here")
+    matrix = encoded(
+        learnt({"t": rows}, {"t": TEXT}) if rows.any() else learnt({"t": rows + 1}, {"t": TEXT}), {"t": rows}
+    )
+    numbers, there = np.round(matrix[:, :6] * 255).astype(np.uint8), matrix[:, 6:]
+    for text, row, mask in zip(texts, numbers, there, strict=True):
+        assert row.tobytes().rstrip(b"\0") == text.encode()[:6]
+        assert mask.tolist() == [1.0] * len(text.encode()[:6]) + [0.0] * (6 - len(text.encode()[:6]))
+        assert row.tolist() == utf8(text, 6).tolist()
+
+
+def test_texts_come_from_a_source_as_text_and_from_the_lake_as_bytes() -> None:
+    rows = padded(TEXT, objects("né", None, b"abcdefgh", [110, 195, 169, 0, 0, 0]), "here")
+    assert rows.dtype == np.uint8
+    assert rows.tolist() == [[110, 195, 169, 0, 0, 0], [0] * 6, [97, 98, 99, 100, 101, 102], [110, 195, 169, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("value", [3.5, [[1, 2]], [300], ["a"]])
+def test_what_is_no_text_is_refused(value: Any) -> None:
+    with pytest.raises(InvalidInput, match=r'a\.csv, column "t", row 1: expected'):
+        padded(TEXT, objects("a", value), 'a.csv, column "t"')
+
+
+def test_sequences_are_filled_up_with_nan() -> None:
+    """Of lists of steps, of one flat list as the lake has them, of none."""
+    gone = np.nan
+    rows = padded(STEPS, objects([[1, 2], [3, None]], [5.0, 6.0], [], None), "here")
+    assert rows.dtype == np.float32
+    expected: list[list[list[float]]] = [[[1, 2], [3, gone]], [[5, 6]], [], []]
+    for row, steps in zip(rows, expected, strict=True):
+        full = np.array(steps + [[gone, gone]] * (4 - len(steps)))
+        np.testing.assert_array_equal(row, full)
+
+
+@pytest.mark.parametrize(
+    ("value", "got"), [([[1, 2]] * 5, "10 numbers"), ([[1, 2, 3]], "3 numbers"), ([["a", "b"]], "expected numbers")]
+)
+def test_sequences_of_other_sizes_are_refused(value: Any, got: str) -> None:
+    with pytest.raises(InvalidInput, match=f"row 0: .*{got}"):
+        padded(STEPS, objects(value), "here")
+
+
+def test_steps_that_are_there_have_mean_0_and_deviation_1_and_others_are_0() -> None:
+    draw = np.random.default_rng(0)
+    rows = draw.normal([5, -30], [2, 9], (50, 4, 2)).astype(np.float32)
+    for row, length in zip(rows, draw.integers(1, 5, 50), strict=True):
+        row[length:] = np.nan
+    rows[0, 0, 1] = np.nan  # a gap within a step
+    encoder = learnt({"s": rows}, {"s": STEPS})
+    state = encoder.states[0]
+    assert isinstance(state, SequenceState)
+    assert state.mean == pytest.approx(np.nanmean(rows, axis=(0, 1)).tolist(), rel=1e-5)
+    assert state.deviation == pytest.approx(np.nanstd(rows, axis=(0, 1)).tolist(), rel=1e-5)
+    matrix = encoded(encoder, {"s": rows})
+    numbers, there = matrix[:, :8].reshape(50, 4, 2), matrix[:, 8:]
+    np.testing.assert_array_equal(there, ~np.isnan(rows[:, :, 0]))
+    present = ~np.isnan(rows)
+    assert (numbers[~present] == 0).all()
+    for channel in (0, 1):
+        values = numbers[:, :, channel][present[:, :, channel]]
+        assert values.mean() == pytest.approx(0, abs=1e-5)
+        assert values.std() == pytest.approx(1, rel=1e-5)
+
+
+def test_an_infinite_step_is_cut_and_counts_as_there() -> None:
+    seen = np.random.default_rng(0).normal(size=(9, 4, 2)).astype(np.float32)
+    odd = np.full((1, 4, 2), np.nan, dtype=np.float32)
+    odd[0, 0] = [np.inf, -np.inf]
+    assert encoded(learnt({"s": seen}, {"s": STEPS}), {"s": odd})[0].tolist() == [10, -10, *[0] * 6, 1, 0, 0, 0]
+
+
+def test_a_channel_that_no_training_row_has_scales_nothing() -> None:
+    seen = np.ones((3, 4, 2), dtype=np.float32)
+    seen[:, :, 1] = np.nan
+    assert encoded(learnt({"s": seen}, {"s": STEPS}), {"s": seen})[0].tolist() == [0] * 8 + [1] * 4
