@@ -69,8 +69,6 @@ def annotated(
     item: NDArray[np.int64],
     annotator: NDArray[np.int64],
     labels: NDArray[Any],
-    *,
-    order: Sequence[str] = (),
 ) -> Annotations:
     """Annotations of labels as texts, one for each place in ``item`` and ``annotator``.
 
@@ -81,13 +79,13 @@ def annotated(
     Shapes: item, annotator, labels [M].
 
     Raises:
-        InvalidInput: no label at all, very many classes, or one that the order lacks.
+        InvalidInput: no label at all, or very many classes.
     """
     names, places = np.unique(labels.astype(str), return_inverse=True)
     if not len(names):
         raise InvalidInput("annotations", expected="at least one label", got="none")
     written = _alike(names.tolist())
-    classes = _ordered(sorted(set(written)), order)
+    classes = _ordered(sorted(set(written)))
     if len(classes) > MOST_CLASSES:
         got = f"{len(classes)}: {', '.join(classes[:3])}, …"
         hint = "is it the column of labels? Numbers that vary freely have no classes: round them"
@@ -96,6 +94,30 @@ def annotated(
     label = np.array([place[name] for name in written], dtype=np.int64)[places]
     sorting = np.lexsort((annotator, item))
     return Annotations(tuple(items), tuple(annotators), classes, item[sorting], annotator[sorting], label[sorting])
+
+
+def in_order(made: Annotations, order: Sequence[str], *, others: bool) -> Annotations:
+    """The same with the classes in another order, those that nobody gave among them.
+
+    Args:
+        made: the annotations.
+        order: names of classes.
+        others: whether classes that the order lacks follow it.
+
+    Raises:
+        InvalidInput: a class that the order lacks, unless those follow; or one that stands there twice.
+    """
+    absent = [name for name in made.classes if name not in order]
+    if absent and not others:
+        got = ", ".join(map(repr, absent))[:200]
+        hint = f"the order names {', '.join(order)}"[:200]
+        raise InvalidInput("order of classes", "lacks labels that were given", got=got, hint=hint)
+    classes = (*order, *absent)
+    if len(set(classes)) < len(classes):
+        raise InvalidInput("order of classes", expected="each class once", got=", ".join(order)[:200])
+    place = {name: number for number, name in enumerate(classes)}
+    renamed = np.array([place[name] for name in made.classes], dtype=np.int64)
+    return dataclasses.replace(made, classes=classes, label=renamed[made.label])
 
 
 def number_of(name: str) -> float | None:
@@ -118,15 +140,6 @@ def _alike(names: list[str]) -> list[str]:
     return [_WHOLE.sub(r"\1", name) if _WHOLE.fullmatch(name) else name for name in names]
 
 
-def _ordered(names: list[str], order: Sequence[str]) -> tuple[str, ...]:
-    if order:
-        absent = [name for name in names if name not in order]
-        if absent:
-            got = ", ".join(map(repr, absent))[:200]
-            hint = f"the order names {', '.join(order)[:200]}"
-            raise InvalidInput("annotations", "labels that the order of classes lacks", got=got, hint=hint)
-        return tuple(order)
-    numbers = [number_of(name) for name in names]
-    if all(number is not None for number in numbers):
-        return tuple(sorted(names, key=float))
-    return tuple(names)
+def _ordered(names: list[str]) -> tuple[str, ...]:
+    numbers = all(number_of(name) is not None for name in names)
+    return tuple(sorted(names, key=float)) if numbers else tuple(names)

@@ -37,9 +37,9 @@ class Consensus:
         return np.where(self.label >= 0, taken, 0.0)
 
 
-def consensus(made: Annotations, method: Method) -> Consensus:
+def consensus(made: Annotations, method: Method, *, smoothing: float = 1.0) -> Consensus:
     """By majority or by Dawid and Skene."""
-    return majority(made) if method == "majority" else by_dawid_skene(made)
+    return majority(made) if method == "majority" else by_dawid_skene(made, smoothing=smoothing)
 
 
 def majority(made: Annotations) -> Consensus:
@@ -49,9 +49,9 @@ def majority(made: Annotations) -> Consensus:
     return _decided(made, counts / np.maximum(total, 1))
 
 
-def by_dawid_skene(made: Annotations) -> Consensus:
+def by_dawid_skene(made: Annotations, *, smoothing: float = 1.0) -> Consensus:
     """The likeliest class, given how each annotator confuses classes."""
-    fitted = dawid_skene(made)
+    fitted = dawid_skene(made, smoothing=smoothing)
     return dataclasses.replace(_decided(made, fitted.posterior), model=fitted)
 
 

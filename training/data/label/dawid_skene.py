@@ -21,17 +21,18 @@ TOLERANCE = 1e-6
 
 @dataclasses.dataclass(frozen=True)
 class DawidSkene:
-    """What maximum likelihood found.
+    """What was found.
 
     Shapes: ``posterior`` [N,K]; ``prior`` [K]; ``confusion`` [R,K,K], for each annotator the probability of each label
-    (last axis) to an item of each class, NaN for classes on which nothing is known of them; ``log_likelihood`` of each
-    step, never falling.
+    (last axis) to an item of each class, NaN for classes on which nothing is known of them; ``objective`` of each step,
+    never falling: the log-likelihood and, where smoothed, the log density of the confusions beforehand.
     """
 
     posterior: NDArray[np.float64]
     prior: NDArray[np.float64]
     confusion: NDArray[np.float64]
-    log_likelihood: list[float]
+    objective: list[float]
+    log_likelihood: float
     converged: bool
 
     def accuracy(self) -> NDArray[np.float64]:
@@ -43,10 +44,14 @@ class DawidSkene:
         return np.asarray(right / np.maximum(weight.sum(axis=1), 1e-300), dtype=np.float64)
 
 
-def dawid_skene(made: Annotations, *, steps: int = STEPS, tolerance: float = TOLERANCE) -> DawidSkene:
+def dawid_skene(
+    made: Annotations, *, smoothing: float = 0.0, steps: int = STEPS, tolerance: float = TOLERANCE
+) -> DawidSkene:
     """Expectation and maximisation from the shares of each item's labels, until no posterior moves by ``tolerance``.
 
-    An item without labels has the prior for its posterior, and adds nothing to what is learnt.
+    Each annotator is taken to have labelled ``smoothing`` items of each class beforehand, with labels spread evenly:
+    with few labels the unsmoothed estimate, which is the published one, believes in errors of 0 and 1, and is sure of
+    every item. An item without labels has the prior for its posterior, and adds nothing to what is learnt.
 
     Source: Dawid and Skene, 1979, "Maximum likelihood estimation of observer error-rates using the EM algorithm",
     Applied Statistics 28.
@@ -59,27 +64,33 @@ def dawid_skene(made: Annotations, *, steps: int = STEPS, tolerance: float = TOL
     counts = made.counts().astype(np.float64)
     posterior = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     history: list[float] = []
-    converged = False
+    likelihood, converged = 0.0, False
     bar = tqdm.tqdm(total=steps, desc="Dawid-Skene", unit="step", delay=2, disable=not sys.stderr.isatty(), leave=False)
     with bar:
         while not converged and len(history) < steps:
-            prior, confusion = _maximised(posterior[given], said @ posterior, kinds)
+            prior, confusion = _maximised(posterior[given], said @ posterior, smoothing / kinds)
             after, likelihood = _expected(prior, confusion, says, given)
             converged = bool(np.abs(after - posterior)[given].max() < tolerance)
             posterior = after
-            history.append(likelihood)
+            history.append(likelihood + _beforehand(confusion, smoothing / kinds))
             bar.update()
     empty = confusion.sum(axis=2, keepdims=True) <= 0
-    return DawidSkene(posterior, prior, np.where(empty, np.nan, confusion), history, converged)
+    return DawidSkene(posterior, prior, np.where(empty, np.nan, confusion), history, likelihood, converged)
 
 
 def _maximised(
-    posterior: NDArray[np.float64], joint: NDArray[np.float64], kinds: int
+    posterior: NDArray[np.float64], joint: NDArray[np.float64], each: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Prior and confusion. Shapes: posterior [L,K], joint [R*K,K] of label and class → [K], [R,K,K]."""
-    confusion = joint.reshape(-1, kinds, kinds).transpose(0, 2, 1)
+    kinds = joint.shape[1]
+    confusion = joint.reshape(-1, kinds, kinds).transpose(0, 2, 1) + each
     total = confusion.sum(axis=2, keepdims=True)
     return posterior.mean(axis=0), np.where(total > 0, confusion / np.where(total > 0, total, 1.0), 0.0)
+
+
+def _beforehand(confusion: NDArray[np.float64], each: float) -> float:
+    """Log density of the confusions, up to a constant: of Dirichlet laws with ``each`` label more of each kind."""
+    return float(each * np.log(confusion).sum()) if each > 0 else 0.0
 
 
 def _expected(

@@ -110,36 +110,52 @@ def cohen(made: Annotations, resampling: Resampling) -> Cohen:
     kept = np.sort(np.argsort(-shared, kind="stable")[:MOST_PAIRS])
     place = np.full(len(keys), -1)
     place[kept] = np.arange(len(kept))
-    inside = place[pair] >= 0
-    column = place[pair][inside] * (2 * kinds + 1)
-    a, b = said_one[inside], said_two[inside]
-    rows, row = np.unique(item[inside], return_inverse=True)
-    same = a == b
-    columns = np.concatenate([column + a, column + kinds + b, column[same] + 2 * kinds])
-    entries = (np.ones(len(columns)), (np.concatenate([row, row, row[same]]), columns))
-    features = scipy.sparse.csr_array(entries, shape=(len(rows), len(kept) * (2 * kinds + 1)))
+    features = _tables(item, place[pair], said_one, said_two, len(kept), kinds)
     members = np.zeros((len(kept), who))
     members[np.arange(len(kept)), keys[kept] // who] = members[np.arange(len(kept)), keys[kept] % who] = 1
     statistic = functools.partial(_cohen, kinds=kinds, members=members)
-    point, drawn = bootstrap(features, np.ones(len(rows), dtype=np.int64), statistic, resampling, "Cohen's kappa")
-    agreed = np.bincount(place[pair][inside], weights=same, minlength=len(kept)) / shared[kept]
+    point, drawn = bootstrap(
+        features, np.ones(features.shape[0], dtype=np.int64), statistic, resampling, "Cohen's kappa"
+    )
+    agreed = np.bincount(pair, weights=said_one == said_two, minlength=len(keys)) / shared
     figures = [figure(value, drawn[:, at], items=0, note=ONE_CLASS) for at, value in enumerate(point)]
     pairs = [
         Pair(
             first=made.annotators[keys[at] // who],
             second=made.annotators[keys[at] % who],
             items=int(shared[at]),
-            observed=float(agreed[number]),
+            observed=float(agreed[at]),
             kappa=msgspec.structs.replace(figures[number], items=int(shared[at])),
         )
         for number, at in enumerate(kept)
     ]
     return Cohen(
-        mean=msgspec.structs.replace(figures[len(kept)], items=len(rows)),
+        mean=msgspec.structs.replace(figures[len(kept)], items=features.shape[0]),
         by_annotator=dict(zip(made.annotators, figures[len(kept) + 1 :], strict=True)),
         pairs=pairs,
         left_out=len(keys) - len(kept),
     )
+
+
+def _tables(
+    item: NDArray[np.int64],
+    pair: NDArray[np.int64],
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+    pairs: int,
+    kinds: int,
+) -> scipy.sparse.csr_array:
+    """What each item adds to both margins of each pair's table of labels, and to its diagonal's sum.
+
+    Shapes: item, pair (-1 where it is left out), both labels [P] → sparse [items,pairs*(2K+1)].
+    """
+    inside = pair >= 0
+    rows, row = np.unique(item[inside], return_inverse=True)
+    column, one, two = pair[inside] * (2 * kinds + 1), first[inside], second[inside]
+    same = one == two
+    columns = np.concatenate([column + one, column + kinds + two, column[same] + 2 * kinds])
+    entries = (np.ones(len(columns)), (np.concatenate([row, row, row[same]]), columns))
+    return scipy.sparse.csr_array(entries, shape=(len(rows), pairs * (2 * kinds + 1)))
 
 
 def pairs_of(made: Annotations) -> tuple[NDArray[np.int64], ...]:

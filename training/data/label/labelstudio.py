@@ -16,7 +16,7 @@ from training.data.label.annotations import annotated
 from training.data.rows import text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from training.data.label.annotations import Annotations
@@ -61,9 +61,7 @@ class _Given(NamedTuple):
     where: str
 
 
-def read_labelstudio(
-    path: Path, *, item: str = "", control: str = "", repeats: str = "fail", order: Sequence[str] = ()
-) -> Annotations:
+def read_labelstudio(path: Path, *, item: str = "", control: str = "", repeats: str = "fail") -> Annotations:
     """The choices, ratings or numbers of an export (a list of tasks); annotations that were cancelled do not count.
 
     Args:
@@ -71,7 +69,6 @@ def read_labelstudio(
         item: key in a task's ``data`` that names the item; by default the task's id does.
         control: ``from_name`` of the control to read, where the labelling has several.
         repeats: as for a long table.
-        order: of the classes.
 
     Raises:
         NotFound: no such file.
@@ -92,7 +89,6 @@ def read_labelstudio(
         np.array([one.task for one in given], dtype=np.int64),
         np.array([place[one.annotator] for one in given], dtype=np.int64),
         np.array([one.label for one in given], dtype=str),
-        order=order,
     )
 
 

@@ -27,7 +27,7 @@ class Return(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-def returns(made: Annotations, agreed: Consensus, *, sure: float, at_least: int = 1) -> list[Return]:
+def returns(made: Annotations, agreed: Consensus, *, sure: float, at_least: int = 0) -> list[Return]:
     """Items without label or with fewer than ``at_least``, tied, below ``sure``, or on which annotators disagree.
 
     They are ranked in this order of reasons that matter most: no label, then the lowest posterior, then the largest

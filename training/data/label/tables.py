@@ -54,7 +54,7 @@ def columns_of(path: Path) -> list[str]:
     return _header(path)[0]
 
 
-def read_long(path: Path, names: Names, *, repeats: str = "fail", order: Sequence[str] = ()) -> Annotations:
+def read_long(path: Path, names: Names, *, repeats: str = "fail") -> Annotations:
     """A table with a row for each label.
 
     A row without a label says that the annotator saw the item and gave none. Equal repetitions count once.
@@ -75,10 +75,10 @@ def read_long(path: Path, names: Names, *, repeats: str = "fail", order: Sequenc
     pair = item.place[given] * max(len(annotator.texts), 1) + annotator.place[given]
     kept = given[_last_of_each(pair, label.place[given], path, given, repeats)]
     texts = np.array([*label.texts, ""])[label.place[kept]]
-    return annotated(item.texts, annotator.texts, item.place[kept], annotator.place[kept], texts, order=order)
+    return annotated(item.texts, annotator.texts, item.place[kept], annotator.place[kept], texts)
 
 
-def read_wide(path: Path, names: Names, annotators: Sequence[str] = (), *, order: Sequence[str] = ()) -> Annotations:
+def read_wide(path: Path, names: Names, annotators: Sequence[str] = ()) -> Annotations:
     """A table with a row for each item and a column for each annotator, by default all columns but the item's.
 
     Raises:
@@ -106,7 +106,7 @@ def read_wide(path: Path, names: Names, annotators: Sequence[str] = (), *, order
         who.append(np.full(len(given), number, dtype=np.int64))
         texts.append(np.array([*column.texts, ""])[column.place[given]])
     together = (np.concatenate(rows), np.concatenate(who), np.concatenate(texts))
-    return annotated(item.texts, raters, *together, order=order)
+    return annotated(item.texts, raters, *together)
 
 
 def _last_of_each(
