@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 
 from staytrue.errors import InvalidConfig
 from staytrue.faults import first_fault, said
+from staytrue.labelling import LabellingSection
 from staytrue.preparation import CleaningSection, DataSection, SplitSection
 from staytrue.section import Section
 from staytrue.sections import ExportSection, ModelSection, MonitoringSection, RetrainingSection, TrainingSection
@@ -37,6 +38,7 @@ class Project(Section):
     data: DataSection
     cleaning: CleaningSection = CleaningSection()
     split: SplitSection = SplitSection()
+    labelling: LabellingSection = LabellingSection()
     model: ModelSection = ModelSection()
     training: TrainingSection = TrainingSection()
     export: ExportSection = ExportSection()
@@ -89,7 +91,10 @@ def _absolute(project: Project, base: Path) -> Project:
     monitoring = project.monitoring.model_copy(update={"data": base / project.monitoring.data})
     retraining = project.retraining.model_copy(update={"runs": base / project.retraining.runs})
     data = project.data.model_copy(update={"source": base / project.data.source})
-    parts = {"serving": serving, "monitoring": monitoring, "retraining": retraining, "data": data}
+    parts: dict[str, Section] = {"serving": serving, "monitoring": monitoring, "retraining": retraining, "data": data}
+    given = {key: getattr(project.labelling, key) for key in ("annotations", "guideline", "features")}
+    found = {key: base / path for key, path in given.items() if path is not None}
+    parts["labelling"] = project.labelling.model_copy(update=found)
     return project.model_copy(update={"store": base / project.store, **parts})
 
 

@@ -54,10 +54,11 @@ def agree(made: Annotations, scale: Scale, resampling: Resampling) -> Agreement:
     by_annotator = {}
     for number, name in enumerate(made.annotators):
         item, label = made.of(number)
+        with_majority = _with_majority(counts[item], label, resampling)
         by_annotator[name] = AnnotatorAgreement(
             labels=len(item),
-            with_majority=_with_majority(counts[item], label, resampling),
-            kappa=pairwise.by_annotator[name],
+            with_majority=with_majority,
+            kappa=msgspec.structs.replace(pairwise.by_annotator[name], items=with_majority.items),
             alpha_without=without[name],
         )
     return Agreement(

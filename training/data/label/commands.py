@@ -6,6 +6,7 @@ import typing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from staytrue import project as projects
 from staytrue.errors import InvalidConfig
 from staytrue.labelling import LabellingSection
 
@@ -27,6 +28,11 @@ class Label:
         parser.add_argument(
             "annotations", type=Path, nargs="?", metavar="ANNOTATIONS", help="CSV, TSV, Parquet, or Label Studio's JSON"
         )
+        parser.add_argument(
+            "--project",
+            type=Path,
+            help=f"project file whose section labelling counts (default: {projects.FILE}, where it is there)",
+        )
         parser.add_argument("--output", type=Path, default=Path("labelled"), help="folder to write (%(default)s)")
         for name, field in LabellingSection.model_fields.items():
             if name != "annotations":
@@ -43,9 +49,10 @@ class Label:
         from training.data.label.settling import settle
 
         flags = {name: getattr(arguments, name) for name in LabellingSection.model_fields}
-        settings = resolve(LabellingSection(), "labelling", flags)
+        settings = resolve(_base(arguments.project), "labelling", flags)
         if settings.annotations is None:
-            raise InvalidConfig("staytrue label", expected="a file of annotations", got="none", hint="name it")
+            hint = "name it, or set labelling.annotations in the project"
+            raise InvalidConfig("staytrue label", expected="a file of annotations", got="none", hint=hint)
         found = settle(settings.annotations, settings)
         _print(chapter(found.report))
         for path in write(found, arguments.output):
@@ -57,6 +64,13 @@ class Label:
 
 
 label = Label()
+
+
+def _base(project: Path | None) -> LabellingSection:
+    """The section of the project, where there is one."""
+    if project is None and not Path(projects.FILE).is_file():
+        return LabellingSection()
+    return projects.load(project or Path(projects.FILE)).labelling
 
 
 def _print(told: Chapter) -> None:

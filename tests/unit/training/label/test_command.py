@@ -136,6 +136,26 @@ def test_labels_of_one_annotator_are_settled_and_told_to_have_no_agreement(tmp_p
     assert report.consensus.items == {"a": 1, "b": 1}
 
 
+def test_a_projects_section_counts_where_no_flag_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Paths in it mean its own folder; STAYTRUE_LABELLING_... wins over it."""
+    (tmp_path / "labels.csv").write_text("doc,ann,bob\nx,1,1\ny,2,3\nz,3,3\n")
+    (tmp_path / "staytrue.yaml").write_text(
+        "name: toy\ndata: {source: a.csv, time: t, target: y, features: {x: {kind: numeric}}}\n"
+        "labelling: {annotations: labels.csv, item: doc, scale: interval, resamples: 10}\n"
+    )
+    arguments = ["--project", str(tmp_path / "staytrue.yaml"), "--output", str(tmp_path / "out")]
+    assert main(["label", *arguments]) == 0
+    assert "Krippendorff's alpha, interval" in capsys.readouterr().out
+    monkeypatch.setenv("STAYTRUE_LABELLING_CONSENSUS", "majority")
+    monkeypatch.chdir(tmp_path)
+    assert main(["label", "--scale", "ordinal"]) == 0
+    told = capsys.readouterr().out
+    assert "consensus by majority" in told
+    assert "alpha, interval" not in told
+
+
 def test_without_a_file_or_with_a_wrong_flag_it_says_what_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

