@@ -114,7 +114,7 @@ def _pairs(report: LabelReport) -> Iterator[Table]:
 
 
 def _confusions(report: LabelReport) -> Iterator[Table]:
-    found = sorted(report.consensus.confusion.items(), key=lambda one: one[1].accuracy)
+    found = sorted(report.consensus.confusion.items(), key=lambda one: one[1].accuracy or 0.0)
     for name, one in found[:CONFUSIONS]:
         yield Table(
             title=f"Confusion of {name}",
@@ -177,6 +177,8 @@ def _warnings(report: LabelReport) -> Iterator[str]:
         yield f"{settled.tied} items are tied"
     if not settled.converged:
         yield f"Dawid-Skene did not settle within {settled.steps} steps"
+    if report.unheard:
+        yield f"the guideline names annotators who gave no label: {', '.join(report.unheard)}"
     if report.breaches:
         yield f"the labels break the guideline in {len(report.breaches)} ways"
     if report.suspicion is not None and report.suspicion.left_out:

@@ -36,12 +36,13 @@ class DawidSkene:
     converged: bool
 
     def accuracy(self) -> NDArray[np.float64]:
-        """How often each annotator is right on items as frequent as they are. Shapes: [R]."""
+        """How often each annotator is right on items as frequent as they are, NaN without labels. Shapes: [R]."""
         right = np.diagonal(self.confusion, axis1=1, axis2=2)
         known = np.isfinite(right)
         weight = np.where(known, self.prior, 0.0)
+        total = weight.sum(axis=1)
         right = (np.where(known, right, 0.0) * weight).sum(axis=1)
-        return np.asarray(right / np.maximum(weight.sum(axis=1), 1e-300), dtype=np.float64)
+        return np.where(total > 0, right / np.where(total > 0, total, 1.0), np.nan)
 
 
 def dawid_skene(
@@ -74,8 +75,9 @@ def dawid_skene(
             posterior = after
             history.append(likelihood + _beforehand(confusion, smoothing / kinds))
             bar.update()
-    empty = confusion.sum(axis=2, keepdims=True) <= 0
-    return DawidSkene(posterior, prior, np.where(empty, np.nan, confusion), history, likelihood, converged)
+    seen = (said @ posterior).reshape(who, kinds, kinds).sum(axis=1)  # labels of each annotator to each class
+    confusion = np.where(seen[:, :, None] > 1e-9, confusion, np.nan)
+    return DawidSkene(posterior, prior, confusion, history, likelihood, converged)
 
 
 def _maximised(

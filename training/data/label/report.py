@@ -16,7 +16,7 @@ SHOWN = 20
 class Confusion(msgspec.Struct, frozen=True, kw_only=True):
     """How one annotator confuses classes, as Dawid and Skene find it."""
 
-    accuracy: float
+    accuracy: float | None
     confusion: list[list[float | None]]
     """Probability of each label (column) to an item of each class (row); None where nothing is known."""
 
@@ -71,4 +71,6 @@ class LabelReport(msgspec.Struct, frozen=True, kw_only=True):
     first_returns: list[Return]
     suspicion: Suspicion | None = None
     guideline: str = ""
+    unheard: list[str] = []
+    """Annotators that the guideline names and that gave no label."""
     breaches: list[Breach] = []

@@ -68,6 +68,7 @@ def settle(source: Path, settings: LabellingSection) -> Settlement:
         first_returns=back[:SHOWN],
         suspicion=suspicion,
         guideline=settings.guideline.name if settings.guideline else "",
+        unheard=sorted(set(guideline.rules.allowed) - set(made.annotators)) if guideline else [],
         breaches=found,
     )
     return Settlement(made, agreed, back, wrong, report)
@@ -96,7 +97,9 @@ def _confusion(made: Annotations, model: DawidSkene) -> dict[str, Confusion]:
     tables = model.confusion.astype(object)
     tables[np.isnan(model.confusion)] = None
     found = zip(made.annotators, model.accuracy().tolist(), tables.tolist(), strict=True)
-    return {name: Confusion(accuracy=right, confusion=table) for name, right, table in found}
+    return {
+        name: Confusion(accuracy=right if np.isfinite(right) else None, confusion=table) for name, right, table in found
+    }
 
 
 def _suspected(

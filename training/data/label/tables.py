@@ -176,7 +176,11 @@ def _coded(table: pa.Table, name: str, missing: Collection[str] = ()) -> _Coded:
     column = table.column(name)
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    encoded = pa.chunked_array(column).combine_chunks().dictionary_encode()
+    try:
+        encoded = pa.chunked_array(column).combine_chunks().dictionary_encode()
+    except pa.ArrowNotImplementedError as error:
+        where, expected = f'column "{name}"', "one value in each cell"
+        raise InvalidInput(where, expected=expected, got=str(column.type), hint="take it apart first") from error
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
     none = {"", *missing}

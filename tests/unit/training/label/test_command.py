@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -126,6 +128,64 @@ def test_a_chapter_has_a_cell_for_each_column(diagnoses: Path, method: str) -> N
     assert titles[-1] == "Items to send back"
     for table in told.tables:
         assert {len(row) for row in table.rows} == {len(table.columns)}, table.title
+
+
+@pytest.mark.parametrize("layout", ["long", "label-studio"])
+def test_the_diagnoses_come_out_alike_in_every_layout(diagnoses: Path, tmp_path: Path, layout: str) -> None:
+    table = pd.read_csv(diagnoses, index_col=0)
+    long = table.reset_index(names="item").melt("item", var_name="annotator", value_name="label")
+    path = tmp_path / "labels.csv"
+    if layout == "long":
+        long.sample(frac=1, random_state=0).to_csv(path, index=False)
+    else:
+        path = tmp_path / "export.json"
+        tasks = [
+            {
+                "id": str(item),
+                "annotations": [
+                    {"completed_by": who, "result": [{"from_name": "d", "value": {"choices": [label]}}]}
+                    for who, label in row.items()
+                ],
+            }
+            for item, row in table.iterrows()
+        ]
+        path.write_text(json.dumps(tasks))
+    found = settle(path, LabellingSection(resamples=0)).report
+    wide = settle(diagnoses, LabellingSection(item="", resamples=0)).report
+    assert found.agreement.fleiss.kappa.value == pytest.approx(0.430, abs=5e-4)
+    assert found.agreement.alpha["nominal"].value == pytest.approx(wide.agreement.alpha["nominal"].value)
+    pairs = {frozenset((p.first, p.second)): p.kappa.value for p in wide.agreement.cohen.pairs}
+    assert {frozenset((p.first, p.second)): p.kappa.value for p in found.agreement.cohen.pairs} == pytest.approx(pairs)
+    assert found.consensus.items == wide.consensus.items
+    assert found.consensus.log_likelihood == pytest.approx(wide.consensus.log_likelihood)
+
+
+def test_a_silent_annotator_one_class_and_a_name_of_the_guideline_alone_are_told(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("item,ann,bob\nx,a,\ny,a,\n")
+    classes = "classes: {a: {definition: one}, b: {definition: two}}\n"
+    (tmp_path / "guideline.yaml").write_text(classes + "rules: {allowed: {an: [a]}}\n")
+    settings = LabellingSection(guideline=tmp_path / "guideline.yaml")
+    report = settle(tmp_path / "labels.csv", settings).report
+    assert report.consensus.confusion["bob"].accuracy is None
+    assert report.agreement.by_annotator["bob"].labels == 0
+    told = chapter(msgspec.json.decode(msgspec.json.encode(report), type=LabelReport))
+    assert "the guideline names annotators who gave no label: an" in told.warnings
+
+
+def test_lists_of_flags_are_words_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("item,ann,bob\nx,low,mid\ny,high,NA\nz,low,low\n")
+    flags = ["--missing", "NA", "?", "--scale", "ordinal", "--order", "low", "mid", "high"]
+    assert main(["label", str(path), *flags, "--output", str(tmp_path / "out")]) == 0
+    assert "5 labels of 3 classes" in capsys.readouterr().out
+
+
+def test_help_brings_in_nothing_heavy() -> None:
+    code = (
+        "import sys, training.data.label.commands; print({'sklearn', 'duckdb', 'scipy', 'pyarrow'} & set(sys.modules))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "set()"
 
 
 def test_labels_of_one_annotator_are_settled_and_told_to_have_no_agreement(tmp_path: Path) -> None:

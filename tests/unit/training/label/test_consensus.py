@@ -115,6 +115,12 @@ def test_an_item_without_labels_has_the_prior_and_no_label() -> None:
     assert found.label[4] == -1
 
 
+def test_nothing_is_said_of_an_annotator_without_labels() -> None:
+    found = dawid_skene(made(["aa.", "ab.", "bb."]), smoothing=1.0)
+    assert np.isnan(found.confusion).all(axis=(1, 2)).tolist() == [False, False, True]
+    assert np.isnan(found.accuracy()).tolist() == [False, False, True]
+
+
 def test_one_annotator_is_believed() -> None:
     for method in ("majority", "dawid-skene"):
         found = consensus(made(["a", "b", "b", "c"]), method, smoothing=0.0)

@@ -215,6 +215,13 @@ def test_tables_that_are_wrong_say_where(
         read(path, **settings)
 
 
+def test_cells_of_several_values_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "labels.parquet"
+    pd.DataFrame({"item": ["x"], "annotator": ["a"], "label": [["cat", "dog"]]}).to_parquet(path)
+    with pytest.raises(InvalidInput, match=r'column "label": expected one value in each cell, got list<'):
+        read(path)
+
+
 def test_text_that_is_no_utf8_is_told(tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
     for data in (b"item,a\xff\nx,1\n", b"item,a\nx,\xff\n"):
