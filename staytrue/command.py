@@ -28,6 +28,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("staytrue.commands", "write a commented staytrue.yaml for a data file of yours"),
     "prepare": ("training.commands", "collect, clean and split the data; a report to judge them by"),
     "train": ("training.commands", "prepare the data and train a model: a run"),
+    "label": (
+        "training.data.label.commands",
+        "compare the labels of several annotators and settle on one for each item",
+    ),
     "export": ("training.commands", "export a run, prove it and publish it as a version"),
     "serve": ("serving.commands", "answer predictions over REST and gRPC"),
     "monitor": ("monitoring.commands", "collect what was served, watch for drift, raise alarms, retrain"),

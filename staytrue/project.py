@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 
 from staytrue.errors import InvalidConfig
 from staytrue.faults import first_fault, said
+from staytrue.labelling import LabellingSection
 from staytrue.preparation import CleaningSection, DataSection
 from staytrue.section import Section
 from staytrue.sections import ExportSection, ModelSection, MonitoringSection, RetrainingSection, TrainingSection
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import argparse
 
 FILE = "staytrue.yaml"
+HINT = "`staytrue init DATA.csv` writes one"
 OTHERS = ("rules", "gateway")
 """What variables set beside the sections."""
 
@@ -37,6 +39,7 @@ class Project(Section):
     data: DataSection
     cleaning: CleaningSection = CleaningSection()
     split: SplitSection = SplitSection()
+    labelling: LabellingSection = LabellingSection()
     model: ModelSection = ModelSection()
     training: TrainingSection = TrainingSection()
     export: ExportSection = ExportSection()
@@ -57,16 +60,16 @@ def load(path: Path) -> Project:
     Raises:
         InvalidConfig: unreadable, not YAML, an unknown key, a wrong value: says file, line, expected and got.
     """
-    tree, values = _parse(path)
+    tree, values = parse(path, HINT)
     try:
         project = Project.model_validate(values)
     except ValidationError as error:
         fault = first_fault(error, Project)
-        where = _where(path, tree, fault.location)
+        where = where_in(path, tree, fault.location)
         raise InvalidConfig(where, fault.problem, expected=fault.expected, got=fault.got, hint=fault.hint) from error
     for role in (project.data.target, project.data.time):
         if role in project.data.features:
-            where = _where(path, tree, ["data", "features", role])
+            where = where_in(path, tree, ["data", "features", role])
             raise InvalidConfig(where, "is the target or the time, which no feature may be", hint="remove it")
     warn_of_strays([*Project.model_fields, *OTHERS])
     return _absolute(project, path.resolve().parent)
@@ -89,16 +92,22 @@ def _absolute(project: Project, base: Path) -> Project:
     monitoring = project.monitoring.model_copy(update={"data": base / project.monitoring.data})
     retraining = project.retraining.model_copy(update={"runs": base / project.retraining.runs})
     data = project.data.model_copy(update={"source": base / project.data.source})
-    parts = {"serving": serving, "monitoring": monitoring, "retraining": retraining, "data": data}
+    parts: dict[str, Section] = {"serving": serving, "monitoring": monitoring, "retraining": retraining, "data": data}
+    given = {key: getattr(project.labelling, key) for key in ("annotations", "guideline", "features")}
+    found = {key: base / path for key, path in given.items() if path is not None}
+    parts["labelling"] = project.labelling.model_copy(update=found)
     return project.model_copy(update={"store": base / project.store, **parts})
 
 
-def _parse(path: Path) -> tuple[yaml.Node | None, dict[Any, Any]]:
-    """The file as a tree that knows its lines, and as values."""
+def parse(path: Path, hint: str) -> tuple[yaml.Node | None, dict[Any, Any]]:
+    """A YAML file as a tree that knows its lines, and as values; ``hint`` says where to get one.
+
+    Raises:
+        InvalidConfig: unreadable, not YAML, no mapping, or a key that stands twice; says where.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        hint = "`staytrue init DATA.csv` writes one"
         raise InvalidConfig(str(path), f"cannot be read: {error.strerror}", hint=hint) from error
     except UnicodeDecodeError as error:
         raise InvalidConfig(str(path), expected="text in UTF-8", got=f"byte {error.start} that is none") from error
@@ -112,9 +121,7 @@ def _parse(path: Path) -> tuple[yaml.Node | None, dict[Any, Any]]:
     except RecursionError as error:
         raise InvalidConfig(str(path), "is nested too deeply") from error
     if not isinstance(values, dict):
-        raise InvalidConfig(
-            str(path), expected="a mapping of sections", got=said(values), hint="`staytrue init DATA.csv` writes one"
-        )
+        raise InvalidConfig(str(path), expected="a mapping of sections", got=said(values), hint=hint)
     _refuse_repeated(tree, path, set())
     return tree, values
 
@@ -136,7 +143,7 @@ def _refuse_repeated(node: yaml.Node | None, path: Path, seen: set[int]) -> None
             _refuse_repeated(value, path, seen)
 
 
-def _where(path: Path, tree: yaml.Node | None, location: list[str]) -> str:
+def where_in(path: Path, tree: yaml.Node | None, location: list[str]) -> str:
     """File, line and keys: of the deepest part of a location that the file has."""
     line, node = 0, tree
     for part in location:

@@ -22,7 +22,7 @@ from tests.packages import member, npm_member
 from training.data.encode.encoder import Encoder, learn
 from training.data.encode.pictures import ImageState
 from training.data.padded import padded
-from training.run import prepare
+from training.prepare import prepare
 
 BIKES = Path(__file__).parents[4] / "examples" / "bikeshare" / "staytrue.yaml"
 VOWELS = "aeon/datasets/data/JapaneseVowels/JapaneseVowels_{}.ts"

@@ -20,8 +20,9 @@ from training import checkpoint as checkpoints
 from training.data.encode.encoder import learn
 from training.data.labelled import labelled
 from training.models.regressor import Regressor
+from training.prepare import prepare
 from training.retrain import publish_run
-from training.run import prepare, train
+from training.run import train
 
 if TYPE_CHECKING:
     from pathlib import Path
