@@ -46,7 +46,7 @@ class Project(Section):
     def fingerprint(self) -> str:
         """Digest of everything that decides what is trained: 16 hexadecimal digits."""
         parts = self.model_dump(mode="json", include={"name", "data", "cleaning", "split", "model", "training"})
-        parts["data"]["source"] = Path(parts["data"]["source"]).name  # the place does not matter
+        parts["data"] = self.data.identity()
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -87,7 +87,7 @@ def _absolute(project: Project, base: Path) -> Project:
     serving = project.serving.model_copy(update={"log": base / project.serving.log, **placed})
     monitoring = project.monitoring.model_copy(update={"data": base / project.monitoring.data})
     retraining = project.retraining.model_copy(update={"runs": base / project.retraining.runs})
-    data = project.data.model_copy(update={"source": base / project.data.source})
+    data = project.data.within(base)
     parts = {"serving": serving, "monitoring": monitoring, "retraining": retraining, "data": data}
     return project.model_copy(update={"store": base / project.store, **parts})
 

@@ -16,7 +16,7 @@ from training import checkpoint as checkpoints
 from training.curve import draw
 from training.data.classes import check_names, classes_of
 from training.data.clean.cleaning import CleaningReport, clean
-from training.data.collect.source import Fingerprint, collect
+from training.data.collect.source import Fingerprint, collected
 from training.data.encode.encoder import learn
 from training.data.split.plan import Split, split
 from training.data.split.seal import LEDGER, open_test, openings
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from staytrue.bundle import Metric
     from staytrue.project import Project
+    from training.data.collect.report import CollectionReport
     from training.data.rows import Rows, TrainingRows
     from training.models.assembly import Model
 
@@ -52,6 +53,7 @@ class Prepared:
     split: Split
     fingerprint: Fingerprint
     cleaning: CleaningReport
+    collection: CollectionReport
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -98,9 +100,9 @@ def prepare(project: Project) -> Prepared:
     """
     check_names(project)
     arguments_of(project)
-    rows, fingerprint = collect(project.data, project.model.task)
-    rows, report = clean(rows, project.cleaning)
-    return Prepared(rows, split(rows, project.split), fingerprint, report)
+    found = collected(project.data, project.model.task)
+    rows, report = clean(found.rows, project.cleaning)
+    return Prepared(rows, split(rows, project.split), found.fingerprint, report, found.report)
 
 
 def train(project: Project, *, opening: Opening = "once", say: Callable[[str], None] = lambda _: None) -> Path:
@@ -108,7 +110,7 @@ def train(project: Project, *, opening: Opening = "once", say: Callable[[str], N
     prepared = prepare(project)
     folder = checkpoints.new_run(project.retraining.runs)
     write_atomically(folder / checkpoints.SPLIT, msgspec.json.encode(prepared.split))
-    data = {"fingerprint": prepared.fingerprint, "cleaning": prepared.cleaning}
+    data = {"fingerprint": prepared.fingerprint, "cleaning": prepared.cleaning, "collection": prepared.collection}
     write_atomically(folder / checkpoints.DATA, msgspec.json.format(msgspec.json.encode(data)))
     parts = Parts(prepared.training, prepared.validation, classes=prepared.classes)
     trained = fit_parts(project, parts, folder)

@@ -170,6 +170,13 @@ def from_table(
     columns = {name: typed(name, feature, table[name], where) for name, feature in data.features.items()}
     truth = table[data.target]
     if task == "classification":
-        return join([Rows(time, columns, texts(truth))])
+        return _in_order(Rows(time, columns, texts(truth)))
     target = floats(np.ma.getdata(truth), np.ma.getmaskarray(truth), f'{where}, target "{data.target}"')
-    return join([Rows(time, columns, target)])
+    return _in_order(Rows(time, columns, target))
+
+
+def _in_order(rows: Rows) -> Rows:
+    """Rows in time order; without a copy where they are."""
+    if (np.diff(rows.time) >= 0).all():
+        return rows
+    return rows.take(np.argsort(rows.time, kind="stable"))
