@@ -116,7 +116,7 @@ def read_pictures(name: str, source: SourceSection, reading: Reading) -> None:
     decode, bad = _decoder(name, reading.shape), []  # type: tuple[Decode, list[BadRow]]
     with connection.cursor() as cursor:
         cursor.execute("SET TimeZone = 'UTC'; SET threads = 1")
-        batches = cursor.execute(f"SELECT * FROM {quoted(name)}").to_arrow_reader(_BATCH)  # noqa: S608 - quoted
+        batches = cursor.sql(f"SELECT * FROM {quoted(name)}").to_arrow_reader(_BATCH)  # noqa: S608 - quoted
         schema = batches.schema.append(pa.field("image", pa.list_(pa.uint8())))
 
         def widened() -> Iterator[Any]:

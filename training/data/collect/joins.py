@@ -173,7 +173,7 @@ def _shown(on: list[str]) -> str:
 
 
 def _keys(count: str, shown: str, reading: Reading) -> Keys:
-    found = reading.connection.execute(count).fetchone()
-    number = int(found[0]) if found else 0
+    found = reading.connection.execute(count).fetchall()
+    number = int(found[0][0])
     some = reading.connection.execute(f"{shown} ORDER BY 1 LIMIT {_EXAMPLES}").fetchall() if number else []
     return Keys(count=number, examples=[row[0] for row in some])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,6 +21,8 @@ EXAMPLES = 5
 _TEXT = 2000
 """Characters of a row that are kept, so that one broken quote does not bring in a whole file."""
 _GROUP = 1000
+_MISSING = re.compile(r'("(?:NA|N/A|n/a|na|NULL|null|None|NaN|nan|-|\?|\.)")')
+"""What people write where they know nothing."""
 
 
 class BadRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,8 +114,8 @@ class Quarantine:
 
     def _number(self, where: str = "", values: dict[str, object] | None = None) -> int:
         rows = "SELECT DISTINCT source, file, line, CASE WHEN line IS NULL THEN text END FROM __quarantine"
-        found = self._connection.execute(f"SELECT count(*) FROM ({rows} {where})", values).fetchone()  # noqa: S608
-        return int(found[0]) if found else 0
+        found = self._connection.execute(f"SELECT count(*) FROM ({rows} {where})", values).fetchall()  # noqa: S608
+        return int(found[0][0])
 
     def _reasons(self) -> dict[str, int]:
         counted = "SELECT source || ': ' || lower(kind), count(*) FROM __quarantine GROUP BY 1 ORDER BY 2 DESC, 1"
@@ -122,10 +126,22 @@ class Quarantine:
         line = "" if first.line is None else f":{first.line}"
         column = f', column "{first.column}"' if first.column else ""
         allowed = f"at most {limit:.3%} bad rows" if limit else "no bad row"
+        missing = _MISSING.search(first.reason)
+        word = f'say options: {{nullstr: ["", {missing[1]}]}} if that means a missing value, ' if missing else ""
         return InvalidInput(
             f"{first.file}{line}{column}",
             first.reason,
             expected=allowed,
             got=f"{found.rows} of {rows}",
-            hint=f"mend them, or set data.max_bad_rows (here {found.share:.2g} or more) to set them aside in a file",
+            hint=f"{word}mend them, or set them aside in a file by data.max_bad_rows: {_above(found.share):g} or more",
         )
+
+
+def _above(share: float) -> float:
+    """The share with two figures, rounded up.
+
+    >>> _above(0.0122), _above(1 / 3)
+    (0.013, 0.34)
+    """
+    scale = 10.0 ** (1 - math.floor(math.log10(share)))
+    return math.ceil(share * scale - 1e-9) / scale

