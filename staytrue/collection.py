@@ -70,13 +70,13 @@ class JoinSection(Section):
 
     left: str = Field(default="", description="source that keeps its rows (default: what the joins before gave)")
     right: str = Field(description="source that is joined or appended")
-    on: list[str] = Field(default=[], description="columns that both have: the key; may be left out to append")
+    key: list[str] = Field(default=[], description="columns that both have; may be left out to append")
     how: Literal["inner", "left", "append"] = Field(
         default="left", description="rows with a match alone, all of the left, or both one below the other"
     )
 
     @model_validator(mode="after")
     def _has_key(self) -> Self:
-        if not self.on and self.how != "append":
-            raise ValueError(f"how: {self.how} needs a key: on: [column]")
+        if not self.key and self.how != "append":
+            raise ValueError(f"how: {self.how} needs a key: [column]")
         return self

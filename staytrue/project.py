@@ -7,21 +7,22 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from pydantic import Field, ValidationError
 
 from staytrue.errors import InvalidConfig
-from staytrue.faults import first_fault, said
+from staytrue.faults import first_fault
 from staytrue.preparation import CleaningSection, DataSection, SplitSection
 from staytrue.section import Section
 from staytrue.sections import ExportSection, ModelSection, MonitoringSection, RetrainingSection, TrainingSection
 from staytrue.server import ServingSection
 from staytrue.settings import warn_of_strays
+from staytrue.yamlfile import parse, place
 
 if TYPE_CHECKING:
     import argparse
 
 FILE = "staytrue.yaml"
+HINT = "`staytrue init DATA.csv` writes one"
 OTHERS = ("rules", "gateway")
 """What variables set beside the sections."""
 
@@ -56,16 +57,16 @@ def load(path: Path) -> Project:
     Raises:
         InvalidConfig: unreadable, not YAML, an unknown key, a wrong value: says file, line, expected and got.
     """
-    tree, values = _parse(path)
+    tree, values = parse(path, HINT)
     try:
         project = Project.model_validate(values)
     except ValidationError as error:
         fault = first_fault(error, Project)
-        where = _where(path, tree, fault.location)
+        where = place(path, tree, fault.location)
         raise InvalidConfig(where, fault.problem, expected=fault.expected, got=fault.got, hint=fault.hint) from error
     for role in (project.data.target, project.data.time):
         if role in project.data.features:
-            where = _where(path, tree, ["data", "features", role])
+            where = place(path, tree, ["data", "features", role])
             raise InvalidConfig(where, "is the target or the time, which no feature may be", hint="remove it")
     warn_of_strays([*Project.model_fields, *OTHERS])
     return _absolute(project, path.resolve().parent)
@@ -90,66 +91,3 @@ def _absolute(project: Project, base: Path) -> Project:
     data = project.data.within(base)
     parts = {"serving": serving, "monitoring": monitoring, "retraining": retraining, "data": data}
     return project.model_copy(update={"store": base / project.store, **parts})
-
-
-def _parse(path: Path) -> tuple[yaml.Node | None, dict[Any, Any]]:
-    """The file as a tree that knows its lines, and as values."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        hint = "`staytrue init DATA.csv` writes one"
-        raise InvalidConfig(str(path), f"cannot be read: {error.strerror}", hint=hint) from error
-    except UnicodeDecodeError as error:
-        raise InvalidConfig(str(path), expected="text in UTF-8", got=f"byte {error.start} that is none") from error
-    try:
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise InvalidConfig(where, f"is not YAML: {getattr(error, 'problem', error)}") from error
-    except RecursionError as error:
-        raise InvalidConfig(str(path), "is nested too deeply") from error
-    if not isinstance(values, dict):
-        raise InvalidConfig(
-            str(path), expected="a mapping of sections", got=said(values), hint="`staytrue init DATA.csv` writes one"
-        )
-    _refuse_repeated(tree, path, set())
-    return tree, values
-
-
-def _refuse_repeated(node: yaml.Node | None, path: Path, seen: set[int]) -> None:
-    """Refuse a key that stands twice: YAML would silently keep the last."""
-    if node is None or id(node) in seen:  # an anchor may lead back to where it stands
-        return
-    seen.add(id(node))
-    if isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            _refuse_repeated(item, path, seen)
-    elif isinstance(node, yaml.MappingNode):
-        keys: set[Any] = set()
-        for key, value in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in keys:
-                raise InvalidConfig(f"{path}:{key.start_mark.line + 1}", f"key '{key.value}' stands there twice")
-            keys.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
-            _refuse_repeated(value, path, seen)
-
-
-def _where(path: Path, tree: yaml.Node | None, location: list[str]) -> str:
-    """File, line and keys: of the deepest part of a location that the file has."""
-    line, node = 0, tree
-    for part in location:
-        found = _child(node, part)
-        if found is None:
-            break
-        line, node = found
-    return " ".join(filter(None, [f"{path}:{line}" if line else str(path), ".".join(location)]))
-
-
-def _child(node: yaml.Node | None, part: str) -> tuple[int, yaml.Node] | None:
-    if isinstance(node, yaml.MappingNode):
-        return next(((key.start_mark.line + 1, value) for key, value in node.value if key.value == part), None)
-    if isinstance(node, yaml.SequenceNode) and part.isdecimal():
-        item = node.value[int(part)]
-        return item.start_mark.line + 1, item
-    return None

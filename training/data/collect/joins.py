@@ -73,12 +73,12 @@ def join_all(joins: Sequence[JoinSection], reading: Reading, tables: Sequence[st
 
 def _join(section: JoinSection, left: str, made: str, reading: Reading) -> JoinReport:
     columns = {name: _columns(name, reading) for name in (left, section.right)}
-    lacking = [(name, key) for name, found in columns.items() for key in section.on if key not in found]
+    lacking = [(name, key) for name, found in columns.items() for key in section.key if key not in found]
     if lacking:
         name, key = lacking[0]
         hint = f"there are {', '.join(columns[name])}"
         raise InvalidConfig("data.join", f'no column "{key}" in {name}', hint=hint)
-    shared = [name for name in columns[left] if name in columns[section.right] and name not in section.on]
+    shared = [name for name in columns[left] if name in columns[section.right] and name not in section.key]
     query = _appended if section.how == "append" else _matched
     selected = query(section, left, columns[section.right], shared)
     reading.connection.execute(f"CREATE TABLE {quoted(made)} AS {selected}")
@@ -98,13 +98,13 @@ def _matched(section: JoinSection, left: str, right: list[str], shared: list[str
     taken = [
         f"r.{quoted(name)}" + (f" AS {quoted(f'{name}_{section.right}')}" if name in shared else "")
         for name in right
-        if name not in section.on
+        if name not in section.key
     ]
     selected = ", ".join([f"l.* EXCLUDE ({_PLACE})", *taken])
     numbered = "(SELECT row_number() OVER () AS {place}, * FROM {table})"
     one, other = (numbered.format(place=_PLACE, table=quoted(name)) for name in (left, section.right))
     return (
-        f"SELECT {selected} FROM {one} l {section.how.upper()} JOIN {other} r ON {_same(section.on)} "  # noqa: S608
+        f"SELECT {selected} FROM {one} l {section.how.upper()} JOIN {other} r ON {_same(section.key)} "  # noqa: S608
         f"ORDER BY l.{_PLACE}, r.{_PLACE}"
     )
 
@@ -121,7 +121,7 @@ def _report(
     shared: list[str],
     columns: dict[str, list[str]],
 ) -> JoinReport:
-    right, on = section.right, section.on
+    right, on = section.right, section.key
     appended = section.how == "append"
     nothing = Keys(count=0, examples=[])
     return JoinReport(

@@ -10,6 +10,7 @@ from training.data.chapters import Chapter, Table
 from training.data.collect.joins import JoinReport
 from training.data.collect.quarantine import BadRows
 from training.data.collect.readers import SourceReport
+from training.data.schema.check import SchemaReport
 
 if TYPE_CHECKING:
     from training.data.chapters import Cell
@@ -24,6 +25,8 @@ class CollectionReport(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     """In the end."""
     bad: BadRows
+    schema: SchemaReport | None = None
+    """Of the check, where there is a schema: :func:`training.data.schema.check.chapter` tells of it."""
 
 
 def chapter(report: CollectionReport) -> Chapter:

