@@ -62,7 +62,7 @@ class DataSection(Section):
         default=None, description="file of what the columns must be (docs/collect.md), checked on every load"
     )
     memory: str = Field(
-        default="2GiB", pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$", description="what DuckDB may hold; more goes to disk"
+        default="1GiB", pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$", description="what DuckDB may hold; more goes to disk"
     )
 
     @model_validator(mode="after")
@@ -71,6 +71,12 @@ class DataSection(Section):
             raise ValueError("source or sources says where the rows are: one of them")
         if self.join and not self.sources:
             raise ValueError("join needs sources")
+        unfit = [name for name in self.sources if not name.isidentifier() or name.startswith("_")]
+        if unfit or (self.join and "source" in self.sources):
+            name = unfit[0] if unfit else "source"
+            raise ValueError(
+                f'a source cannot be called "{name}": letters, digits and underscores, as the query says it'
+            )
         return self
 
     @property

@@ -54,6 +54,8 @@ def test_a_source_is_a_path_an_address_or_a_mapping(tmp_path: Path) -> None:
         ("  sources:\n    a: {path: a.csv, format: docx}", "data.sources.a.format: expected one of 'csv'"),
         ("  sources:\n    a: {path: a.csv, tabel: x}", "unknown key; did you mean 'table'?"),
         ("  sources: {a: a.csv}\n  join: [{left: a, right: a}]", "how: left needs a key: [column]"),
+        ("  sources: {a-b: a.csv}", 'a source cannot be called "a-b"'),
+        ("  sources: {source: a.csv}\n  join: [{left: source, right: source, key: [k]}]", 'called "source"'),
         ("  source: a.csv\n  memory: lots", "data.memory"),
         ("  source: a.csv\n  max_bad_rows: 1", "data.max_bad_rows"),
     ],

@@ -15,6 +15,9 @@ from training.data.collect.quarantine import Quarantine
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+_LITTLE_BYTES = 256 << 20
+"""Enough for DuckDB to hand out a table column by column."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
@@ -32,6 +35,12 @@ class Reading:
         """Rows of a table."""
         found = self.connection.execute(f"SELECT count(*) FROM {quoted(table)}").fetchall()  # noqa: S608 - quoted
         return int(found[0][0])
+
+    def settle(self) -> None:
+        """Hold little from here on: what DuckDB has in memory goes to disk, and leaves room for arrays."""
+        held = self.connection.execute("SELECT sum(memory_usage_bytes) FROM duckdb_memory()").fetchall()[0][0] or 0
+        if held > _LITTLE_BYTES:
+            self.connection.execute(f"SET memory_limit = '{_LITTLE_BYTES}B'")
 
 
 @contextlib.contextmanager

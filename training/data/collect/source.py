@@ -87,6 +87,7 @@ def _collected(data: DataSection, task: Task, going: Reading, wanted: dict[str, 
     schema = _checked(data, going)
     bad = _judged(data, going, sources)
     where = data.place
+    going.settle()
     columns = Columns(going.connection, _TABLE)
     rows = from_table(columns, data, seconds(columns[data.time], data.time, where), where, task)
     if not len(rows):
