@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from staytrue.errors import InvalidConfig, InvalidInput
 from training.data.collect.batches import ROWS, arrow_type, create
-from training.data.collect.places import files_of
+from training.data.collect.places import file_of
 from training.data.collect.reading import quoted
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def read_sqlite(name: str, source: SourceSection, reading: Reading) -> str:
     Raises:
         InvalidInput: it is no database, or the query fails.
     """
-    path = files_of(name, source, reading.scratch)[0]
+    path = file_of(name, source, reading.scratch)
     try:
         with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
             selected = _selected(name, source)

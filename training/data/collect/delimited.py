@@ -8,7 +8,7 @@ import duckdb
 
 from staytrue.errors import InvalidConfig, InvalidInput
 from training.data.collect.options import arguments, options_of, struct
-from training.data.collect.places import files_of, format_of, names
+from training.data.collect.places import files_of, format_of, label, names
 from training.data.collect.reading import first_line, literal, quoted
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ def load(
         columns = ", ".join(f"{quoted(column)} {kind}" for column, kind in types.items())
         reading.connection.execute(f"CREATE TABLE {quoted(name)} ({columns})")
         for path, there in zip(files, found, strict=True):
-            _insert(name, path, options, {column: types[column] for column in there}, reading)
+            call = f"{literal(path)}{arguments(options)}, types = {struct((c, types[c]) for c in there)}"
+            _insert(name, call, label(path, files), reading)
     except duckdb.BinderException as error:
         raise InvalidConfig(f"data.sources.{name}", first_line(error), hint="see its options and columns") from error
     except duckdb.Error as error:
@@ -83,19 +84,16 @@ def _common(kinds: set[str]) -> str:
     return "TIMESTAMP" if kinds <= {"DATE", "TIMESTAMP"} else "VARCHAR"
 
 
-def _insert(name: str, path: Path, options: Mapping[str, str], types: Mapping[str, str], reading: Reading) -> None:
+def _insert(name: str, call: str, file: str, reading: Reading) -> None:
     """Add a file's good lines to the table, and set its bad ones aside."""
-    call = (
-        f"{literal(path)}{arguments(options)}, types = {struct(types.items())}, store_rejects = true, "
-        "rejects_table = '__rejects', rejects_scan = '__scans'"
-    )
+    call += ", store_rejects = true, rejects_table = '__rejects', rejects_scan = '__scans'"
     reading.connection.execute(f"INSERT INTO {quoted(name)} BY NAME SELECT * FROM read_csv({call})")  # noqa: S608
     reading.quarantine.add_from(
         # DuckDB tells of each column that a short line lacks: the first says it all.
         "SELECT $source, $file, line, column_name, error_type, split_part(error_message, chr(10), 1), csv_line "
         "FROM __rejects QUALIFY row_number() OVER (PARTITION BY line, error_type, "
         "CASE error_type WHEN 'MISSING COLUMNS' THEN 0 ELSE column_idx END ORDER BY column_idx) = 1",
-        {"source": name, "file": path.name},
+        {"source": name, "file": file},
     )
     reading.connection.execute("DROP TABLE __rejects; DROP TABLE __scans")
 

@@ -26,7 +26,8 @@ def read_factory(name: str, source: SourceSection, reading: Reading) -> str:
     try:
         made = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError) as error:
-        raise InvalidConfig(where, f"{called} cannot be imported: {error}") from error
+        hint = "install it, or set PYTHONPATH to its folder"
+        raise InvalidConfig(where, f"{called} cannot be imported: {error}", hint=hint) from error
     found = made(**source.options)
     if isinstance(found, dict):
         try:

@@ -10,7 +10,7 @@ import msgspec
 
 from staytrue.errors import InvalidInput
 from training.data.collect.options import arguments, options_of
-from training.data.collect.places import files_of, names
+from training.data.collect.places import files_of, label, names
 from training.data.collect.quarantine import BadRow
 from training.data.collect.reading import first_line, literal, quoted
 
@@ -35,7 +35,7 @@ def read_json(name: str, source: SourceSection, reading: Reading) -> str:
     try:
         _load(name, files, options, reading)
     except duckdb.Error as error:
-        mended = [_without_bad(name, path, reading) if path in by_line else path for path in files]
+        mended = [_without_bad(name, path, label(path, files), reading) if path in by_line else path for path in files]
         try:
             _load(name, mended, options, reading)
         except duckdb.Error:
@@ -51,7 +51,7 @@ def _load(name: str, files: list[Path], options: dict[str, str], reading: Readin
     )
 
 
-def _without_bad(name: str, path: Path, reading: Reading) -> Path:
+def _without_bad(name: str, path: Path, file: str, reading: Reading) -> Path:
     """A copy of the good lines alone."""
     decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
     target = reading.scratch / f"good-{len(list(reading.scratch.glob('good-*')))}.jsonl"
@@ -61,7 +61,7 @@ def _without_bad(name: str, path: Path, reading: Reading) -> Path:
             reason = _fault(content, decode) if content.strip() else ""
             if reason:
                 shown = content.decode(errors="replace").rstrip("\n")
-                bad.append(BadRow(source=name, file=path.name, line=line, column="", reason=reason, text=shown))
+                bad.append(BadRow(source=name, file=file, line=line, column="", reason=reason, text=shown))
             else:
                 written.write(content)
     reading.quarantine.add(bad, "no json object")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import fsspec
 
-from staytrue.errors import InvalidInput, NotFound, Unsupported
+from staytrue.errors import InvalidConfig, InvalidInput, NotFound, Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +71,29 @@ def files_of(name: str, source: SourceSection, scratch: Path) -> list[Path]:
         where = f"data.sources.{name}"
         raise NotFound(where, f"no file {path}", hint="paths are relative to staytrue.yaml")
     return files
+
+
+def file_of(name: str, source: SourceSection, scratch: Path) -> Path:
+    """The one file of a form that is not read in parts.
+
+    Raises:
+        InvalidConfig: there are several.
+    """
+    files = files_of(name, source, scratch)
+    if len(files) > 1:
+        hint = "make each a source, and append them by data.join"
+        raise InvalidConfig(f"data.sources.{name}", expected="one file", got=f"{len(files)}", hint=hint)
+    return files[0]
+
+
+def label(path: Path, files: Sequence[Path]) -> str:
+    """How a file is called among others: with its folder where names repeat.
+
+    >>> label(Path("a/x.csv"), [Path("a/x.csv"), Path("b/x.csv")])
+    'a/x.csv'
+    """
+    alone = sum(other.name == path.name for other in files) == 1
+    return path.name if alone else "/".join(path.parts[-2:])
 
 
 def _copied(name: str, source: SourceSection, scratch: Path) -> list[Path]:

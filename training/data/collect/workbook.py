@@ -10,7 +10,7 @@ from openpyxl.utils.exceptions import InvalidFileException
 
 from staytrue.errors import InvalidInput, NotFound
 from training.data.collect.batches import arrow_type, create
-from training.data.collect.places import files_of
+from training.data.collect.places import file_of
 from training.data.collect.quarantine import BadRow
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def read_excel(name: str, source: SourceSection, reading: Reading) -> str:
         InvalidInput: it is no workbook, or the sheet is empty.
         NotFound: it has no such sheet.
     """
-    path = files_of(name, source, reading.scratch)[0]
+    path = file_of(name, source, reading.scratch)
     where = f"data.sources.{name}"
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)

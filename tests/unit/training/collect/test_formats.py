@@ -75,6 +75,18 @@ def _lines(frame: pd.DataFrame, folder: Path) -> dict[str, Any]:
     return {"path": folder / "bikes.jsonl"}
 
 
+def _array(frame: pd.DataFrame, folder: Path) -> dict[str, Any]:
+    frame.to_json(folder / "bikes.json", orient="records")
+    return {"path": folder / "bikes.json"}
+
+
+def _zstandard(frame: pd.DataFrame, folder: Path) -> dict[str, Any]:
+    with duckdb.connect() as connection:
+        connection.register("frame", frame)
+        connection.execute(f"COPY frame TO '{folder / 'bikes.csv.zst'}' (FORMAT csv, COMPRESSION zstd)")
+    return {"path": folder / "bikes.csv.zst"}
+
+
 def _excel(frame: pd.DataFrame, folder: Path) -> dict[str, Any]:
     book = openpyxl.Workbook(write_only=True)
     book.create_sheet("notes").append(["nothing", "here"])
@@ -124,7 +136,7 @@ def _factory(frame: pd.DataFrame, folder: Path) -> dict[str, Any]:
 FORMS = {
     form.__name__.strip("_"): form
     for form in (
-        *(_csv, _semicolons, _tsv, _packed, _parquet, _lines, _excel, _sqlite),
+        *(_csv, _semicolons, _tsv, _packed, _zstandard, _parquet, _lines, _array, _excel, _sqlite),
         *(_glob, _address, _file_address, _factory),
     )
 }
@@ -191,6 +203,25 @@ def test_what_is_wrong_with_a_source_is_said(
     with pytest.raises(kind) as caught:
         collect(section(sources={"s": placed}))
     assert said in str(caught.value)
+
+
+def test_several_workbooks_are_not_taken_for_one(section: Make, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        openpyxl.Workbook().save(tmp_path / f"{name}.xlsx")
+    with pytest.raises(InvalidConfig, match=r"data\.sources\.s: expected one file, got 2; make each a source"):
+        collect(section(sources={"s": tmp_path / "*.xlsx"}))
+
+
+def test_files_of_several_types_are_read_as_what_fits_all(section: Make, tmp_path: Path) -> None:
+    """Whole numbers in one file, others in the next; a column that one lacks is missing there."""
+    (tmp_path / "a.csv").write_text("at,x,y\n2024-01-01,1,1\n")
+    (tmp_path / "b.csv").write_text("y,x,at,z\n2,1.5,2024-01-02 06:00:00,7\n")
+    features = {"x": {"kind": "numeric"}, "z": {"kind": "numeric"}}
+    data = section(sources={"s": tmp_path / "?.csv"}, query="FROM s", time="at", target="y", features=features)
+    rows, fingerprint = collect(data)
+    assert fingerprint.columns == {"at": "TIMESTAMP", "x": "DOUBLE", "y": "BIGINT", "z": "BIGINT"}
+    assert rows.columns["x"].tolist() == [1.0, 1.5]
+    assert [str(value) for value in rows.columns["z"]] == ["nan", "7.0"]
 
 
 def test_columns_are_declared_where_a_file_leaves_doubt(section: Make, tmp_path: Path) -> None:

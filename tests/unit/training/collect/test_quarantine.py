@@ -137,6 +137,15 @@ def test_bad_lines_of_several_files_are_told_apart(section_of: Make, tmp_path: P
     assert {(row["file"], row["line"]) for row in set_aside(data)} == {("a.csv", "5"), ("b.csv", "7")}
 
 
+def test_files_of_one_name_are_told_with_their_folders(section_of: Make, tmp_path: Path) -> None:
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+        plant(tmp_path / folder / "s.csv", {5: b"2024-01-05\n"} if folder == "b" else {})
+    data = section_of(sources={"s": tmp_path / "*" / "s.csv"}, max_bad_rows=0.01)
+    collected(data)
+    assert set_aside(data)[0]["file"] == "b/s.csv"
+
+
 def test_lines_that_are_no_json_are_set_aside(section_of: Make, tmp_path: Path) -> None:
     good = [b'{"at": "2024-01-%02d", "x": %d, "y": 1, "sky": "sun"}\n' % (n % 28 + 1, n) for n in range(100)]
     broken = {6: b'{"at": "2024-01-01", "x": \n', 9: b"[1, 2]\n", 12: b'{"at": "2024-01-01", "sky": "\xff"}\n'}
