@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from staytrue.collection import JoinSection, SourceSection
 from staytrue.feature import Feature
 from staytrue.repairs import MissingSection, NoiseSection, OutlierSection
 from staytrue.section import Section, Share
@@ -17,11 +18,61 @@ __all__ = ["CleaningSection", "DataSection", "Feature"]
 class DataSection(Section):
     """Where the rows come from and what their columns mean."""
 
-    source: Path = Field(description="CSV or Parquet file, relative to staytrue.yaml")
+    source: Path | None = Field(default=None, description="CSV or Parquet file, relative to staytrue.yaml")
+    sources: dict[str, SourceSection] = Field(default={}, description="instead of `source`: tables by name")
+    join: list[JoinSection] = Field(default=[], description="how they become one table, in this order")
     query: str = Field(default="SELECT * FROM source", description="DuckDB SQL over `source`: choose, derive, filter")
     time: str = Field(description="column with the time of each row (a timestamp or an ISO 8601 text)")
     target: str = Field(description="column to predict")
     features: dict[str, Feature] = Field(min_length=1, description="input columns, in the order of the model's inputs")
+    max_bad_rows: float = Field(
+        default=0, ge=0, lt=1, description="largest share of unreadable rows to set aside; any fails where it is 0"
+    )
+    quarantine: Path = Field(default=Path("quarantine.csv"), description="file of the rows set aside, with the reasons")
+    schema_file: Path | None = Field(
+        default=None, description="file of what the columns must be (docs/collect.md), checked on every load"
+    )
+    memory: str = Field(
+        default="1GiB", pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$", description="what DuckDB may hold; more goes to disk"
+    )
+
+    @model_validator(mode="after")
+    def _says_where(self) -> Self:
+        if (self.source is None) == (not self.sources):
+            raise ValueError("source or sources says where the rows are: one of them")
+        if self.join and not self.sources:
+            raise ValueError("join needs sources")
+        unfit = [name for name in self.sources if not name.isidentifier() or name.startswith("_")]
+        if unfit or (self.join and "source" in self.sources):
+            name = unfit[0] if unfit else "source"
+            raise ValueError(
+                f'a source cannot be called "{name}": letters, digits and underscores, as the query says it'
+            )
+        return self
+
+    @property
+    def place(self) -> str:
+        """What the rows come from, for people."""
+        return self.source.name if self.source else ", ".join(self.sources)
+
+    def identity(self) -> dict[str, Any]:
+        """What decides which rows there are: neither where files lie nor how much memory reading them takes."""
+        parts = self.model_dump(mode="json", exclude={"memory", "quarantine", "schema_file"})
+        parts["source"] = self.source.name if self.source else None
+        for name, source in self.sources.items():
+            parts["sources"][name]["path"] = source.path.name if source.path else None
+        absent: dict[str, Any] = {"source": None, "sources": {}, "join": [], "max_bad_rows": 0}
+        return {key: value for key, value in parts.items() if key not in absent or value != absent[key]}
+
+    def within(self, base: Path) -> DataSection:
+        """With absolute paths."""
+        sources = {
+            name: source.model_copy(update={"path": base / source.path} if source.path else {})
+            for name, source in self.sources.items()
+        }
+        files = {"source": self.source, "schema_file": self.schema_file, "quarantine": self.quarantine}
+        placed = {key: base / path for key, path in files.items() if path is not None}
+        return self.model_copy(update={"sources": sources, **placed})
 
 
 class CleaningSection(Section):

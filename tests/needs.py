@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -16,6 +17,8 @@ PACKAGES = {
     "java": "openjdk-17-jre-headless",
     "chromium": "chromium",
     "curl": "curl",
+    "initdb": "postgresql",
+    "pg_ctl": "postgresql",
 }
 """Program → Debian's package of it."""
 
@@ -26,6 +29,12 @@ def needs(program: str) -> str:
     if found is None:
         missing(f"{program} is not installed: apt-get install {PACKAGES.get(program, program)}")
     return found
+
+
+def needs_postgresql(program: str) -> str:
+    """Path of one of PostgreSQL's programs, which Debian keeps off the path."""
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"))
+    return str(found[-1]) if found else needs(program)
 
 
 def missing(why: str) -> NoReturn:

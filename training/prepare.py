@@ -11,7 +11,7 @@ from training.data import columns, files
 from training.data.classes import check_names, classes_of
 from training.data.clean import steps
 from training.data.clean.cleaning import CleaningReport, clean
-from training.data.collect.source import Fingerprint, collect
+from training.data.collect.source import Fingerprint, collect, collected
 from training.data.split.partition import SplitReport, partition
 from training.models.architectures import arguments_of
 from training.progress import unwatched
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from staytrue.project import Project
     from training.data.chapters import Chapter
+    from training.data.collect.report import CollectionReport
     from training.data.rows import Rows, TrainingRows
     from training.data.split.plan import Split
     from training.progress import Watch
@@ -37,6 +38,7 @@ class Prepared:
     rows: Rows
     split: Split
     fingerprint: Fingerprint
+    collection: CollectionReport
     cleaning: CleaningReport
     parted: SplitReport
 
@@ -66,12 +68,12 @@ def prepare(project: Project, *, watch: Watch = unwatched) -> Prepared:
     steps.check(project)
     arguments_of(project)
     with watch("collect"):
-        rows, fingerprint = collect(project.data, project.model.task, project.split.marks)
+        found = collected(project.data, project.model.task, project.split.marks)
     with watch("clean"):
-        rows, report = clean(rows, project.cleaning)
+        rows, report = clean(found.rows, project.cleaning)
     with watch("split"):
         plan, parted = partition(rows, project.split, project.data.features)
-    return Prepared(rows, plan, fingerprint, report, parted)
+    return Prepared(rows, plan, found.fingerprint, found.report, report, parted)
 
 
 def rows_after(project: Project, step: Literal["collect", "clean"], *, watch: Watch = unwatched) -> Rows:

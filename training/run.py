@@ -73,7 +73,12 @@ def train(project: Project, *, opening: Opening = "once", say: Callable[[str], N
     project = steps.dense(project, prepared.training)
     folder = checkpoints.new_run(project.retraining.runs)
     write_atomically(folder / checkpoints.SPLIT, msgspec.json.encode(prepared.split))
-    data = {"fingerprint": prepared.fingerprint, "cleaning": prepared.cleaning, "split": prepared.parted}
+    data = {
+        "fingerprint": prepared.fingerprint,
+        "collection": prepared.collection,
+        "cleaning": prepared.cleaning,
+        "split": prepared.parted,
+    }
     write_atomically(folder / checkpoints.DATA, msgspec.json.format(msgspec.json.encode(data)))
     parts = Parts(prepared.training, prepared.validation, classes=prepared.classes)
     trained = fit_parts(project, parts, folder)

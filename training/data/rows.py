@@ -191,6 +191,13 @@ def from_table(
     columns = {name: typed(name, feature, table[name], where) for name, feature in data.features.items()}
     truth, marked = table[data.target], {name: texts(table[name]) for name in marks}
     if task == "classification":
-        return join([Rows(time, columns, texts(truth), marked)])
+        return _in_order(Rows(time, columns, texts(truth), marked))
     target = floats(np.ma.getdata(truth), np.ma.getmaskarray(truth), f'{where}, target "{data.target}"')
-    return join([Rows(time, columns, target, marked)])
+    return _in_order(Rows(time, columns, target, marked))
+
+
+def _in_order(rows: Rows) -> Rows:
+    """Rows in time order; without a copy where they are."""
+    if (np.diff(rows.time) >= 0).all():
+        return rows
+    return rows.take(np.argsort(rows.time, kind="stable"))

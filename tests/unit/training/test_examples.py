@@ -35,6 +35,7 @@ def later_accuracy(made: Project, run: Path) -> float:
     """How often the exported version names the later pictures right, as a server would run it."""
     store = Store(made.store)
     bundle = publish_run(store, run, made)
+    assert made.data.source is not None
     table = pq.read_table(made.data.source.with_name(LATER))
     views = np.array(table.column("image").to_pylist(), dtype=np.uint8).reshape(
         -1, *bundle.signature.inputs[0].shape[1:]

@@ -115,6 +115,7 @@ def test_data_that_changed_since_the_test_split_was_sealed_are_refused(
     project: Project, store: Store, serve: Serve
 ) -> None:
     """Split anew, sealed rows would come to train."""
+    assert project.data.source is not None
     lines = project.data.source.read_text().splitlines(keepends=True)
     until = serve(14, 20.0)
     project.data.source.write_text("".join(lines[: -5 * 24]))

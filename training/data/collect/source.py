@@ -1,27 +1,40 @@
-"""Collect: a file or a query becomes rows, with a fingerprint of what was read."""
+"""Collect: the sources of a project and its query become rows, with a fingerprint of what was read."""
 
 from __future__ import annotations
 
-import datetime
-from typing import TYPE_CHECKING, Any
+import dataclasses
+from typing import TYPE_CHECKING
 
 import duckdb
 import msgspec
-import numpy as np
 
-from staytrue.errors import InvalidConfig, InvalidInput, NotFound, Unsupported
+from staytrue.errors import InvalidConfig, InvalidInput, NotFound, StaytrueError, Unsupported
+from training.data.collect.casting import cast
+from training.data.collect.columns import Columns, seconds
+from training.data.collect.delimited import load
+from training.data.collect.joins import join_all
+from training.data.collect.readers import SourceReport, read
+from training.data.collect.reading import first_line, literal, quoted, reading
+from training.data.collect.report import CollectionReport
 from training.data.rows import Rows, from_table
+from training.data.schema.check import check
+from training.data.schema.schema import read as read_schema
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from staytrue.preparation import DataSection
+    from training.data.collect.joins import JoinReport
+    from training.data.collect.quarantine import BadRows
+    from training.data.collect.reading import Reading
     from training.data.rows import Task
+    from training.data.schema.check import SchemaReport
 
 _READERS = {".csv": "read_csv", ".parquet": "read_parquet"}
+_PLAIN = "SELECT * FROM source"
+RESULT = "the query's result"
+"""How rows are named that were read, and whose values then turned out to be none."""
+_TABLE = "__result"
 
 
 class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,70 +48,149 @@ class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
     """Of the content of the rows, not of the file: the same rows from another file are the same data."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Collected:
+    """Rows, what they are, and how they came about."""
+
+    rows: Rows
+    fingerprint: Fingerprint
+    report: CollectionReport
+
+
 def collect(data: DataSection, task: Task = "regression", marks: Sequence[str] = ()) -> tuple[Rows, Fingerprint]:
-    """Read the source through its query; ``marks`` are further columns that the split goes by.
+    """Rows and fingerprint of :func:`collected`."""
+    found = collected(data, task, marks)
+    return found.rows, found.fingerprint
+
+
+def collected(data: DataSection, task: Task = "regression", marks: Sequence[str] = ()) -> Collected:
+    """Read the sources through joins and query; ``marks`` are further columns that the split goes by.
 
     Raises:
         NotFound: no such file.
         InvalidConfig: the query fails, or a column is not there; says which there are.
-        InvalidInput: a value that does not fit its column's kind.
+        InvalidInput: a value that does not fit its column's kind, or too many rows that cannot be read.
     """
-    table, types = _fetch(data)
-    for name in (data.time, data.target, *data.features, *marks):
-        if name not in table:
-            raise InvalidConfig(
-                "data", f'no column "{name}" in the query\'s result', hint=f"there are {', '.join(types)}"
-            )
-    where = data.source.name
-    rows = from_table(table, data, _seconds(table[data.time], data.time, where), where, task, marks)
+    wanted = _wanted(data, task)
+    with reading(data.memory, wanted if data.query == _PLAIN else {}, _shape(data)) as going:
+        try:
+            return _collected(data, task, marks, going, wanted)
+        except StaytrueError:
+            _explain(data, wanted)
+            raise
+
+
+def _collected(
+    data: DataSection, task: Task, marks: Sequence[str], going: Reading, wanted: dict[str, str]
+) -> Collected:
+    needed = list(dict.fromkeys([data.time, data.target, *data.features, *marks]))
+    sources, joins = _tables(data, going)
+    types = _result(data, needed, going)
+    if data.sources or data.max_bad_rows:
+        texts = {name: kind for name, kind in wanted.items() if types.get(name) == "VARCHAR"}
+        cast(going, _TABLE, texts, RESULT, RESULT, where="data.features")
+    schema = _checked(data, needed, going)
+    bad = _judged(data, going, sources)
+    where = data.place
+    going.settle()
+    columns = Columns(going.connection, _TABLE)
+    rows = from_table(columns, data, seconds(columns[data.time], data.time, where), where, task, marks)
     if not len(rows):
         raise InvalidInput(where, expected="at least one row", got="none")
-    return rows, Fingerprint(source=where, columns=types, rows=len(rows), sha256=rows.digest())
+    fingerprint = Fingerprint(source=where, columns=types, rows=len(rows), sha256=rows.digest())
+    report = CollectionReport(sources=sources, joins=joins, rows=len(rows), bad=bad, schema=schema)
+    return Collected(rows, fingerprint, report)
 
 
-def _fetch(data: DataSection) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-    reader = _READERS.get(data.source.suffix.lower())
+def _checked(data: DataSection, needed: list[str], going: Reading) -> SchemaReport | None:
+    if data.schema_file is None:
+        return None
+    schema, limit = read_schema(data.schema_file), data.max_bad_rows
+    return check(schema, data.schema_file, going, _TABLE, limit=limit, source=RESULT, needed=needed)
+
+
+def _judged(data: DataSection, going: Reading, sources: list[SourceReport]) -> BadRows:
+    read = sum(source.rows or 0 for source in sources) - going.quarantine.of(RESULT)
+    return going.quarantine.judge(max(read, 0), data.max_bad_rows, data.quarantine)
+
+
+def _wanted(data: DataSection, task: Task) -> dict[str, str]:
+    """Types that text must have where a number or a time is asked for."""
+    plain = {name: feature for name, feature in data.features.items() if feature.kind in {"numeric", "category"}}
+    numbers = [name for name, feature in plain.items() if feature.sent_as in {"FP32", "INT64"}]
+    target = [data.target] if task == "regression" else []
+    return dict.fromkeys([*numbers, *target], "DOUBLE") | {data.time: "TIMESTAMP WITH TIME ZONE"}
+
+
+def _shape(data: DataSection) -> tuple[int, ...]:
+    return next((tuple(feature.shape) for feature in data.features.values() if feature.kind == "image"), ())
+
+
+def _tables(data: DataSection, going: Reading) -> tuple[list[SourceReport], list[JoinReport]]:
+    if data.source is not None:
+        return [_single(data, going)], []
+    sources = [read(name, source, going) for name, source in data.sources.items()]
+    if data.join:
+        return sources, join_all(data.join, going, list(data.sources))
+    if len(sources) == 1 and "source" not in data.sources:
+        only = quoted(sources[0].name)
+        going.connection.execute(f"CREATE VIEW source AS SELECT * FROM {only}")  # noqa: S608 - quoted
+    return sources, []
+
+
+def _single(data: DataSection, going: Reading) -> SourceReport:
+    """The view of ``data.source``; a table where bad lines may be set aside."""
+    path = data.source
+    assert path is not None  # noqa: S101 - asked before
+    reader = _READERS.get(path.suffix.lower())
     if reader is None:
-        raise Unsupported(str(data.source), expected=" or ".join(_READERS), got=data.source.suffix or "no suffix")
-    if not data.source.is_file():
-        raise NotFound(str(data.source), "is no file", hint="data.source is relative to staytrue.yaml")
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'; SET threads = 1")
-        relation = f"{reader}({_quoted(data.source)})"
-        try:
-            connection.execute(f"CREATE TEMP VIEW source AS SELECT * FROM {relation}")  # noqa: S608 - a quoted path
-        except duckdb.Error as error:
-            raise InvalidInput(str(data.source), f"cannot be read: {str(error).splitlines()[0]}") from error
-        try:
-            result = connection.execute(data.query)
-        except duckdb.Error as error:
-            raise InvalidConfig("data.query", str(error).splitlines()[0]) from error
-        types = {column[0]: str(column[1]) for column in result.description}
-        return result.fetchnumpy(), types
-
-
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
-
-
-def _seconds(values: NDArray[Any], name: str, where: str) -> NDArray[np.float64]:
-    """Unix seconds of a column of timestamps or of ISO 8601 texts, UTC where they say nothing else."""
-    place = f'{where}, time column "{name}"'
-    if np.ma.getmaskarray(values).any():
-        raise InvalidInput(
-            place, expected="a time in every row", got=f"{int(np.ma.getmaskarray(values).sum())} without"
-        )
-    plain = np.ma.getdata(values)
-    if plain.dtype.kind == "M":
-        return plain.astype("datetime64[us]").astype(np.int64) / 1e6
-    if plain.dtype != object:
-        raise InvalidInput(place, expected="a timestamp or an ISO 8601 text", got=str(plain.dtype))
-    return np.array([_moment(value, place) for value in plain], dtype=np.float64)
-
-
-def _moment(value: object, place: str) -> float:
+        hint = "data.sources reads other forms"
+        got = path.suffix or "no suffix"
+        raise Unsupported(str(path), expected=" or ".join(_READERS), got=got, hint=hint)
+    if not path.is_file():
+        raise NotFound(str(path), "is no file", hint="data.source is relative to staytrue.yaml")
+    form = path.suffix.lower()[1:]
+    if form == "csv" and data.max_bad_rows:
+        load("source", [path], {}, {}, going)
+        bad = going.quarantine.of("source")
+        return SourceReport(name="source", format=form, place=path.name, rows=going.count("source"), bad_rows=bad)
     try:
-        moment = value if isinstance(value, datetime.datetime) else datetime.datetime.fromisoformat(str(value))
-    except ValueError as error:
-        raise InvalidInput(place, expected="a timestamp or an ISO 8601 text", got=repr(value)[:80]) from error
-    return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).timestamp()
+        going.connection.execute(f"CREATE VIEW source AS SELECT * FROM {reader}({literal(path)})")  # noqa: S608
+    except duckdb.Error as error:
+        raise InvalidInput(str(path), f"cannot be read: {first_line(error)}") from error
+    return SourceReport(name="source", format=form, place=path.name, rows=None, bad_rows=0)
+
+
+def _result(data: DataSection, needed: list[str], going: Reading) -> dict[str, str]:
+    """Make the table of what is needed of the query's result; the types of all that it gives."""
+    try:
+        relation = going.connection.sql(data.query)
+        types = {column[0]: str(column[1]) for column in relation.description} if relation is not None else {}
+    except duckdb.Error as error:
+        raise InvalidConfig("data.query", first_line(error)) from error
+    for name in needed:
+        if name not in types:
+            problem = f'no column "{name}" in the query\'s result'
+            raise InvalidConfig("data", problem, hint=f"there are {', '.join(types)}")
+    try:
+        relation.project(", ".join(quoted(name) for name in needed)).create(_TABLE)
+    except duckdb.Error as error:
+        raise InvalidConfig("data.query", first_line(error)) from error
+    return types
+
+
+def _explain(data: DataSection, wanted: dict[str, str]) -> None:
+    """Where reading one CSV file failed for its bad lines, say which: DuckDB alone gives up without, or guesses.
+
+    Raises:
+        InvalidInput: there are some.
+    """
+    path = data.source
+    if path is None or data.max_bad_rows or path.suffix.lower() != ".csv" or not path.is_file():
+        return
+    with reading(data.memory, wanted if data.query == _PLAIN else {}) as going:
+        try:
+            load("source", [path], {}, {}, going)
+        except StaytrueError:
+            return
+        going.quarantine.judge(going.count("source"), 0, data.quarantine)

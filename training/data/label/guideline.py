@@ -8,8 +8,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from staytrue.errors import InvalidConfig
 from staytrue.faults import first_fault
-from staytrue.project import parse, where_in
 from staytrue.section import Count, Section
+from staytrue.yamlfile import parse, place
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,5 +75,5 @@ def load(path: Path) -> Guideline:
         return Guideline.model_validate(values)
     except ValidationError as error:
         fault = first_fault(error, Guideline)
-        where = where_in(path, tree, fault.location)
+        where = place(path, tree, fault.location)
         raise InvalidConfig(where, fault.problem, expected=fault.expected, got=fault.got, hint=fault.hint) from error

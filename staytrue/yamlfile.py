@@ -1,0 +1,77 @@
+"""YAML files that people write: read as values and as a tree that knows the line of each key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from staytrue.errors import InvalidConfig
+from staytrue.faults import said
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def parse(path: Path, hint: str) -> tuple[yaml.Node | None, dict[Any, Any]]:
+    """The file as a tree that knows its lines, and as values.
+
+    Raises:
+        InvalidConfig: unreadable, not YAML, no mapping, or a key that stands twice; ``hint`` says who writes one.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InvalidConfig(str(path), f"cannot be read: {error.strerror}", hint=hint) from error
+    except UnicodeDecodeError as error:
+        raise InvalidConfig(str(path), expected="text in UTF-8", got=f"byte {error.start} that is none") from error
+    try:
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise InvalidConfig(where, f"is not YAML: {getattr(error, 'problem', error)}") from error
+    except RecursionError as error:
+        raise InvalidConfig(str(path), "is nested too deeply") from error
+    if not isinstance(values, dict):
+        raise InvalidConfig(str(path), expected="a mapping of sections", got=said(values), hint=hint)
+    _refuse_repeated(tree, path, set())
+    return tree, values
+
+
+def _refuse_repeated(node: yaml.Node | None, path: Path, seen: set[int]) -> None:
+    """Refuse a key that stands twice: YAML would silently keep the last."""
+    if node is None or id(node) in seen:  # an anchor may lead back to where it stands
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _refuse_repeated(item, path, seen)
+    elif isinstance(node, yaml.MappingNode):
+        keys: set[Any] = set()
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in keys:
+                raise InvalidConfig(f"{path}:{key.start_mark.line + 1}", f"key '{key.value}' stands there twice")
+            keys.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
+            _refuse_repeated(value, path, seen)
+
+
+def place(path: Path, tree: yaml.Node | None, location: list[str]) -> str:
+    """File, line and keys: of the deepest part of a location that the file has."""
+    line, node = 0, tree
+    for part in location:
+        found = _child(node, part)
+        if found is None:
+            break
+        line, node = found
+    return " ".join(filter(None, [f"{path}:{line}" if line else str(path), ".".join(location)]))
+
+
+def _child(node: yaml.Node | None, part: str) -> tuple[int, yaml.Node] | None:
+    if isinstance(node, yaml.MappingNode):
+        return next(((key.start_mark.line + 1, value) for key, value in node.value if key.value == part), None)
+    if isinstance(node, yaml.SequenceNode) and part.isdecimal():
+        item = node.value[int(part)]
+        return item.start_mark.line + 1, item
+    return None

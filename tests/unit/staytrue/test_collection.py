@@ -1,0 +1,87 @@
+"""Sources and joins of a project file: what may be said, and what is refused with its line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from staytrue.errors import InvalidConfig
+from staytrue.project import load
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from staytrue.project import Project
+
+REST = """
+  time: t
+  target: y
+  features:
+    x: {kind: numeric}
+"""
+
+
+def project(data: str, folder: Path) -> Project:
+    """A project whose data section begins as given."""
+    path = folder / "staytrue.yaml"
+    path.write_text(f"name: toy\ndata:\n{data.strip(chr(10))}{REST}", encoding="utf-8")
+    return load(path)
+
+
+def test_a_source_is_a_path_an_address_or_a_mapping(tmp_path: Path) -> None:
+    text = "  sources:\n    a: days/*.csv\n    b: s3://bucket/x.parquet\n    c: {factory: 'ours.data:rows'}\n"
+    data = project(f"{text}    d: {{path: m.xlsx, table: June}}\n  schema_file: s.yaml", tmp_path).data
+    assert data.sources["a"].path == tmp_path / "days/*.csv"
+    assert data.sources["b"].url == "s3://bucket/x.parquet"
+    assert data.sources["c"].factory == "ours.data:rows"
+    assert data.sources["d"].table == "June"
+    assert (data.schema_file, data.quarantine) == (tmp_path / "s.yaml", tmp_path / "quarantine.csv")
+    assert data.place == "a, b, c, d"
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ("  query: FROM source", "staytrue.yaml:2 data: source or sources says where the rows are"),
+        ("  source: a.csv\n  sources: {b: b.csv}", "source or sources says where the rows are: one of them"),
+        ("  source: a.csv\n  join: [{left: a, right: b, key: [k]}]", "join needs sources"),
+        ("  sources:\n    a: {format: csv}", "staytrue.yaml:4 data.sources.a: one of path, url and factory"),
+        ("  sources:\n    a: {path: a.csv, url: 's3://b'}", "one of path, url and factory"),
+        ("  sources:\n    a: {path: a.db, table: t, query: FROM t}", "a table or a query, not both"),
+        ("  sources:\n    a: 'postgresql://me:geheim@db/x'", "data.sources.a.url: an address with a password"),
+        ("  sources:\n    a: 'postgresql://db/x?password=geheim'", "an address with a password: keep it in ~/.pgpass"),
+        ("  sources:\n    a: {path: a.csv, format: docx}", "data.sources.a.format: expected one of 'csv'"),
+        ("  sources:\n    a: {path: a.csv, tabel: x}", "unknown key; did you mean 'table'?"),
+        ("  sources: {a: a.csv}\n  join: [{left: a, right: a}]", "how: left needs a key: [column]"),
+        ("  sources: {a-b: a.csv}", 'a source cannot be called "a-b"'),
+        ("  sources: {source: a.csv}\n  join: [{left: source, right: source, key: [k]}]", 'called "source"'),
+        ("  source: a.csv\n  memory: lots", "data.memory"),
+        ("  source: a.csv\n  max_bad_rows: 1", "data.max_bad_rows"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_no_password_is_shown(data: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfig) as caught:
+        project(data, tmp_path)
+    assert said in str(caught.value)
+
+
+def test_what_is_trained_depends_on_the_sources_not_on_where_they_lie(tmp_path: Path) -> None:
+    """Nor on how much memory reading takes, nor on settings that stand at their defaults."""
+    single = project("  source: a.csv", tmp_path).fingerprint()
+    assert project("  source: b/a.csv\n  memory: 9GiB\n  quarantine: q.csv", tmp_path).fingerprint() == single
+    assert project("  source: a.csv\n  max_bad_rows: 0.1", tmp_path).fingerprint() != single
+    several = project("  sources: {a: a.csv}", tmp_path).fingerprint()
+    assert project("  sources: {a: b/a.csv}", tmp_path).fingerprint() == several != single
+    assert project("  sources: {a: b.csv}", tmp_path).fingerprint() != several
+
+
+def test_a_run_keeps_its_sources(tmp_path: Path) -> None:
+    """The file that goes with a run says the same as the project's."""
+    made = project("  sources: {a: a.csv, b: 'memory://b.csv'}\n  join: [{left: a, right: b, key: [k]}]", tmp_path)
+    from training.checkpoint import save_configuration
+
+    (tmp_path / "run").mkdir()
+    save_configuration(made, tmp_path / "run")
+    written = next((tmp_path / "run").glob("*.yaml"))
+    assert load(written).data == made.data

@@ -1,0 +1,250 @@
+"""Each form that a source may have gives the same rows of the bikes' year: one digest of the content."""
+
+from __future__ import annotations
+
+import gzip
+import sqlite3
+import sys
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import fsspec
+import openpyxl
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from staytrue.errors import InvalidConfig, InvalidInput, NotFound, StaytrueError, Unsupported
+from training.data.collect.source import collect, collected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from staytrue.preparation import DataSection
+
+    Make = Callable[..., DataSection]
+
+
+@pytest.fixture(scope="module")
+def frame() -> pd.DataFrame:
+    """The file as pandas reads it."""
+    from tests.unit.training.collect.conftest import EXAMPLE
+
+    return pd.read_csv(EXAMPLE.with_name("hourly.csv"))
+
+
+@pytest.fixture(scope="module")
+def digest() -> str:
+    """Of the rows as ``data.source`` reads them."""
+    from staytrue.project import load
+    from tests.unit.training.collect.conftest import EXAMPLE
+
+    return collect(load(EXAMPLE).data)[1].sha256
+
+
+def _csv(frame: pd.DataFrame, folder: Path) -> dict[str, Any]:
+    frame.to_csv(folder / "bikes.csv", index=False)
+    return {"path": folder / "bikes.csv"}
+
+
+def _semicolons(frame: pd.DataFrame, folder: Path) -> dict[str, Any]:
+    frame.to_csv(folder / "bikes.txt", index=False, sep=";", decimal=",")
+    options = {"delim": ";", "decimal_separator": ","}
+    return {"path": folder / "bikes.txt", "format": "csv", "options": options}
+
+
+def _tsv(frame: pd.DataFrame, folder: Path) -> dict[str, Any]:
+    frame.to_csv(folder / "bikes.tsv", index=False, sep="\t")
+    return {"path": folder / "bikes.tsv"}
+
+
+def _packed(frame: pd.DataFrame, folder: Path) -> dict[str, Any]:
+    frame.to_csv(folder / "bikes.csv.gz", index=False)
+    return {"path": folder / "bikes.csv.gz"}
+
+
+def _parquet(frame: pd.DataFrame, folder: Path) -> dict[str, Any]:
+    pq.write_table(pa.Table.from_pandas(frame), folder / "bikes.parquet")
+    return {"path": folder / "bikes.parquet"}
+
+
+def _lines(frame: pd.DataFrame, folder: Path) -> dict[str, Any]:
+    frame.to_json(folder / "bikes.jsonl", orient="records", lines=True)
+    return {"path": folder / "bikes.jsonl"}
+
+
+def _array(frame: pd.DataFrame, folder: Path) -> dict[str, Any]:
+    frame.to_json(folder / "bikes.json", orient="records")
+    return {"path": folder / "bikes.json"}
+
+
+def _zstandard(frame: pd.DataFrame, folder: Path) -> dict[str, Any]:
+    with duckdb.connect() as connection:
+        connection.register("frame", frame)
+        connection.execute(f"COPY frame TO '{folder / 'bikes.csv.zst'}' (FORMAT csv, COMPRESSION zstd)")
+    return {"path": folder / "bikes.csv.zst"}
+
+
+def _excel(frame: pd.DataFrame, folder: Path) -> dict[str, Any]:
+    book = openpyxl.Workbook(write_only=True)
+    book.create_sheet("notes").append(["nothing", "here"])
+    sheet = book.create_sheet("hours")
+    sheet.append(list(frame.columns))
+    for row in frame.itertuples(index=False):
+        sheet.append(row)
+    book.save(folder / "bikes.xlsx")
+    return {"path": folder / "bikes.xlsx", "table": "hours"}
+
+
+def _sqlite(frame: pd.DataFrame, folder: Path) -> dict[str, Any]:
+    with sqlite3.connect(folder / "bikes.db") as database:
+        frame.to_sql("hours", database, index=False)
+    database.close()
+    return {"path": folder / "bikes.db", "table": "hours"}
+
+
+def _glob(frame: pd.DataFrame, folder: Path) -> dict[str, Any]:
+    for place in range(3):
+        part = frame.iloc[place * 3000 : (place + 1) * 3000]
+        columns = list(part.columns) if place else list(part.columns[::-1])  # by name, not by place
+        part[columns].to_csv(folder / f"part{place}.csv", index=False)
+    return {"path": folder / "part*.csv"}
+
+
+def _address(frame: pd.DataFrame, folder: Path) -> dict[str, Any]:
+    with fsspec.open(f"memory://{folder.name}/bikes.csv.gz", "wb") as stream:
+        stream.write(gzip.compress(frame.to_csv(index=False).encode()))
+    return {"url": f"memory://{folder.name}/bikes.csv.gz"}
+
+
+def _file_address(frame: pd.DataFrame, folder: Path) -> dict[str, Any]:
+    _glob(frame, folder)
+    return {"url": (folder / "part*.csv").as_uri().replace("%2A", "*")}
+
+
+def _factory(frame: pd.DataFrame, folder: Path) -> dict[str, Any]:
+    frame.to_csv(folder / "bikes.csv", index=False)
+    (folder / "ours.py").write_text(
+        "import pandas as pd\n\n\n"
+        "def bikes(path):\n    return {n: c.to_numpy() for n, c in pd.read_csv(path).items()}\n"
+    )
+    return {"factory": "ours:bikes", "options": {"path": str(folder / "bikes.csv")}}
+
+
+FORMS = {
+    form.__name__.strip("_"): form
+    for form in (
+        *(_csv, _semicolons, _tsv, _packed, _zstandard, _parquet, _lines, _array, _excel, _sqlite),
+        *(_glob, _address, _file_address, _factory),
+    )
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_each_form_gives_the_same_rows(
+    form: str, frame: pd.DataFrame, digest: str, section: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    try:
+        found = collected(section(sources={"bikes": FORMS[form](frame, tmp_path)}))
+    finally:
+        sys.modules.pop("ours", None)
+    assert found.fingerprint.rows == len(frame[frame.day <= 120])
+    assert found.fingerprint.sha256 == digest
+    assert [(source.rows, source.bad_rows) for source in found.report.sources] == [(len(frame), 0)]
+    assert not (tmp_path / "quarantine.csv").exists()
+
+
+def test_a_source_may_be_its_path_alone_and_bears_its_name(bikes: Path, section: Make, digest: str) -> None:
+    query = section().query.replace("FROM source", "FROM hours")
+    _, fingerprint = collect(section(sources={"hours": str(bikes)}, query=query))
+    assert (fingerprint.source, fingerprint.sha256) == ("hours", digest)
+
+
+def test_a_database_may_be_asked(frame: pd.DataFrame, section: Make, digest: str, tmp_path: Path) -> None:
+    source = _sqlite(frame, tmp_path) | {"table": "", "query": "SELECT * FROM hours WHERE day <= 120;"}
+    found = collected(section(sources={"bikes": source}))
+    assert (found.fingerprint.sha256, found.report.sources[0].rows) == (digest, len(frame[frame.day <= 120]))
+
+
+def test_a_database_stays_as_it_is(frame: pd.DataFrame, section: Make, tmp_path: Path) -> None:
+    source = _sqlite(frame, tmp_path) | {"table": "", "query": "DELETE FROM hours RETURNING *"}
+    with pytest.raises(InvalidInput, match=r"data\.sources\.bikes: bikes\.db cannot be read"):
+        collect(section(sources={"bikes": source}))
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "said"),
+    [
+        ({"path": "none.csv"}, NotFound, "data.sources.s: no file"),
+        ({"path": "data.docx"}, Unsupported, "got .docx; say format:"),
+        ({"url": "s3://bucket/data.csv"}, Unsupported, "pip install s3fs"),
+        ({"url": "memory://nothing/here.csv"}, NotFound, "no file memory://nothing/here.csv"),
+        ({"factory": "nowhere.at:all"}, InvalidConfig, "nowhere.at:all cannot be imported"),
+        ({"factory": "builtins:list"}, InvalidInput, "expected an Arrow table"),
+        ({"path": "it.csv", "options": {"ignore_errors": True}}, InvalidConfig, "ignore_errors cannot be set"),
+        ({"path": "it.csv", "options": {"delimitre": ";"}}, InvalidConfig, "data.sources.s: Binder Error"),
+        ({"path": "it.csv", "columns": {"nope": "DATE"}}, InvalidConfig, 'no column "nope"; there are at, x, y'),
+        ({"path": "it.db"}, InvalidConfig, "says neither table nor query"),
+        ({"path": "it.db", "table": "t"}, InvalidInput, "it.db cannot be read: file is not a database"),
+        ({"path": "it.xlsx"}, InvalidInput, "it.xlsx cannot be read"),
+        ({"path": "it.parquet"}, InvalidInput, "it.parquet cannot be read"),
+        ({"path": "it.json"}, InvalidInput, "it.json cannot be read"),
+    ],
+)
+def test_what_is_wrong_with_a_source_is_said(
+    source: dict[str, Any], kind: type[StaytrueError], said: str, section: Make, tmp_path: Path
+) -> None:
+    for suffix in ("csv", "db", "xlsx", "parquet", "json"):
+        (tmp_path / f"it.{suffix}").write_text("at,x,y\n2024-01-01,1,2\n" * 40)
+    placed = source | ({"path": tmp_path / source["path"]} if "path" in source else {})
+    with pytest.raises(kind) as caught:
+        collect(section(sources={"s": placed}))
+    assert said in str(caught.value)
+
+
+def test_several_workbooks_are_not_taken_for_one(section: Make, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        openpyxl.Workbook().save(tmp_path / f"{name}.xlsx")
+    with pytest.raises(InvalidConfig, match=r"data\.sources\.s: expected one file, got 2; make each a source"):
+        collect(section(sources={"s": tmp_path / "*.xlsx"}))
+
+
+def test_files_of_several_types_are_read_as_what_fits_all(section: Make, tmp_path: Path) -> None:
+    """Whole numbers in one file, others in the next; a column that one lacks is missing there."""
+    (tmp_path / "a.csv").write_text("at,x,y\n2024-01-01,1,1\n")
+    (tmp_path / "b.csv").write_text("y,x,at,z\n2,1.5,2024-01-02 06:00:00,7\n")
+    features = {"x": {"kind": "numeric"}, "z": {"kind": "numeric"}}
+    data = section(sources={"s": tmp_path / "?.csv"}, query="FROM s", time="at", target="y", features=features)
+    rows, fingerprint = collect(data)
+    assert fingerprint.columns == {"at": "TIMESTAMP", "x": "DOUBLE", "y": "BIGINT", "z": "BIGINT"}
+    assert rows.columns["x"].tolist() == [1.0, 1.5]
+    assert [str(value) for value in rows.columns["z"]] == ["nan", "7.0"]
+
+
+def test_columns_are_declared_where_a_file_leaves_doubt(section: Make, tmp_path: Path) -> None:
+    """Day first, month second: only the writer knows."""
+    (tmp_path / "days.csv").write_text("at,x,y\n01.02.2024,1,10\n03.02.2024,2,20\n")
+    source = {
+        "path": tmp_path / "days.csv",
+        "columns": {"at": "DATE", "x": "DOUBLE"},
+        "options": {"dateformat": "%d.%m.%Y"},
+    }
+    features = {"x": {"kind": "numeric"}}
+    data = section(sources={"d": source}, query="SELECT * FROM source", time="at", target="y", features=features)
+    rows, fingerprint = collect(data)
+    assert pd.to_datetime(rows.time, unit="s").strftime("%Y-%m-%d").tolist() == ["2024-02-01", "2024-02-03"]
+    assert fingerprint.columns == {"at": "DATE", "x": "DOUBLE", "y": "BIGINT"}
+
+
+def test_only_columns_that_are_asked_for_are_read(section: Make, tmp_path: Path) -> None:
+    """A column that could not be read in full does no harm to a Parquet file's others."""
+    with duckdb.connect() as connection:
+        path = tmp_path / "d.parquet"
+        connection.execute(f"COPY (SELECT DATE '2024-01-01' AS at, 1 AS x, 2 AS y, repeat('z', 50) AS z) TO '{path}'")
+    data = section(sources={"d": path}, query="FROM d", time="at", target="y", features={"x": {"kind": "numeric"}})
+    found = collected(data)
+    assert list(found.rows.columns) == ["x"]
+    assert list(found.fingerprint.columns) == ["at", "x", "y", "z"]

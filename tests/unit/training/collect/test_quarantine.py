@@ -1,0 +1,194 @@
+"""Rows that cannot be read are set aside with file, line, column and reason; none is lost on the way."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING, Any
+
+import openpyxl
+import pytest
+
+from staytrue.errors import InvalidInput
+from training.data.collect.report import chapter
+from training.data.collect.source import collected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from staytrue.preparation import DataSection
+
+    Make = Callable[..., DataSection]
+
+HEADER = b"at,x,y,sky\n"
+ROWS = 5000
+LATE = 30_000
+"""Further down than DuckDB looks to find the types."""
+
+
+def line(number: int) -> bytes:
+    """The row of a line; line 1 is the header."""
+    return b"2024-01-%02d,%d.5,%d,sun\n" % (number % 28 + 1, number, number)
+
+
+FAULTS = {
+    "too few columns": (b"2024-01-05,1.5\n", "y", "Expected Number of Columns: 4 Found: 2"),
+    "too many columns": (b"2024-01-05,1.5,7,sun,extra\n", "", "Expected Number of Columns: 4 Found: 5"),
+    "a bad encoding": (b"2024-01-05,1.5,7,s\xff\xfen\n", "sky", "not utf-8"),
+    "no number": (b"2024-01-05,warm,7,sun\n", "x", "\"warm\" to 'DOUBLE'"),
+    "no date": (b"2024-02-31,1.5,7,sun\n", "at", "2024-02-31"),
+}
+
+
+@pytest.fixture
+def section_of(section: Make, tmp_path: Path) -> Callable[..., DataSection]:
+    """A section over one or several sources of x, y and sky."""
+
+    def made(**changes: Any) -> DataSection:
+        features = {"x": {"kind": "numeric"}, "sky": {"kind": "category"}}
+        values = {"query": "SELECT * FROM source", "time": "at", "target": "y", "features": features}
+        return section(**({"sources": {"s": tmp_path / "s.csv"}} | values | changes))
+
+    return made
+
+
+def plant(path: Path, faults: dict[int, bytes], rows: int = ROWS) -> None:
+    """A file of good rows with some lines replaced."""
+    lines = [line(number) for number in range(2, rows + 2)]
+    for number, bad in faults.items():
+        lines[number - 2] = bad
+    path.write_bytes(HEADER + b"".join(lines))
+
+
+def set_aside(section: DataSection) -> list[dict[str, str]]:
+    """What stands in the quarantine's file."""
+    with section.quarantine.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("at", [12, LATE], ids=["early", "late"])
+def test_a_bad_line_of_each_kind_is_found_with_its_number(
+    fault: str, at: int, section_of: Make, tmp_path: Path
+) -> None:
+    bad, column, reason = FAULTS[fault]
+    plant(tmp_path / "s.csv", {at: bad}, rows=LATE + 100)
+    data = section_of(max_bad_rows=0.001)
+    found = collected(data)
+    assert len(found.rows) == LATE + 99
+    assert (found.report.bad.rows, found.report.sources[0].bad_rows) == (1, 1)
+    (row,) = set_aside(data)
+    assert (row["source"], row["file"], row["line"], row["column"]) == ("s", "s.csv", str(at), column)
+    assert reason in row["reason"]
+    assert row["text"].startswith(bad.decode(errors="replace")[:10])
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("named", ["source", "sources"])
+def test_any_bad_line_fails_by_default_and_is_told(fault: str, named: str, section_of: Make, tmp_path: Path) -> None:
+    bad, _, reason = FAULTS[fault]
+    plant(tmp_path / "s.csv", {17: bad})
+    places: dict[str, Any] = {"source": tmp_path / "s.csv", "sources": {}} if named == "source" else {}
+    data = section_of(**places)
+    with pytest.raises(InvalidInput) as caught:
+        collected(data)
+    assert "s.csv:17" in str(caught.value)
+    assert reason in str(caught.value)
+    assert "data.max_bad_rows" in str(caught.value)
+    assert not data.quarantine.exists()
+
+
+def test_many_faults_are_counted_by_reason_and_the_rest_is_all_there(section_of: Make, tmp_path: Path) -> None:
+    bad = {20 + place: content for place, (content, _, _) in enumerate(FAULTS.values())} | {40: b"soon,warm,7,sun\n"}
+    plant(tmp_path / "s.csv", bad)
+    data = section_of(max_bad_rows=0.01)
+    found = collected(data)
+    assert found.rows.target.sum() == sum(range(2, ROWS + 2)) - sum(bad)
+    assert found.report.bad.rows == 6
+    assert found.report.bad.share == pytest.approx(6 / ROWS)
+    assert found.report.bad.reasons == {
+        "s: cast": 4,  # two of them in one row
+        "s: invalid encoding": 1,
+        "s: missing columns": 1,
+        "s: too many columns": 1,
+    }
+    assert {int(row["line"]) for row in set_aside(data)} == set(bad)
+
+
+def test_a_share_above_the_limit_fails(section_of: Make, tmp_path: Path) -> None:
+    plant(tmp_path / "s.csv", dict.fromkeys(range(100, 161), b"2024-01-05,warm,7,sun\n"))
+    with pytest.raises(InvalidInput, match=r"expected at most 1\.000% bad rows, got 61 of 5000; .* 0\.013 or more"):
+        collected(section_of(max_bad_rows=0.01))
+    assert collected(section_of(max_bad_rows=0.0122)).report.bad.rows == 61
+
+
+def test_a_single_source_may_let_them_go_too(section_of: Make, tmp_path: Path) -> None:
+    plant(tmp_path / "s.csv", {9: b"2024-01-05,warm,7,sun\n"})
+    data = section_of(source=tmp_path / "s.csv", sources={}, max_bad_rows=0.01)
+    assert collected(data).report.bad.rows == 1
+    assert set_aside(data)[0]["line"] == "9"
+
+
+def test_bad_lines_of_several_files_are_told_apart(section_of: Make, tmp_path: Path) -> None:
+    plant(tmp_path / "a.csv", {5: b"2024-01-05\n"})
+    plant(tmp_path / "b.csv", {7: b"2024-01-05,warm,7,sun\n"})
+    data = section_of(sources={"s": tmp_path / "?.csv"}, max_bad_rows=0.01)
+    collected(data)
+    assert {(row["file"], row["line"]) for row in set_aside(data)} == {("a.csv", "5"), ("b.csv", "7")}
+
+
+def test_files_of_one_name_are_told_with_their_folders(section_of: Make, tmp_path: Path) -> None:
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+        plant(tmp_path / folder / "s.csv", {5: b"2024-01-05\n"} if folder == "b" else {})
+    data = section_of(sources={"s": tmp_path / "*" / "s.csv"}, max_bad_rows=0.01)
+    collected(data)
+    assert set_aside(data)[0]["file"] == "b/s.csv"
+
+
+def test_lines_that_are_no_json_are_set_aside(section_of: Make, tmp_path: Path) -> None:
+    good = [b'{"at": "2024-01-%02d", "x": %d, "y": 1, "sky": "sun"}\n' % (n % 28 + 1, n) for n in range(100)]
+    broken = {6: b'{"at": "2024-01-01", "x": \n', 9: b"[1, 2]\n", 12: b'{"at": "2024-01-01", "sky": "\xff"}\n'}
+    for number, content in broken.items():
+        good[number - 1] = content
+    (tmp_path / "s.jsonl").write_bytes(b"".join(good))
+    data = section_of(sources={"s": tmp_path / "s.jsonl"}, max_bad_rows=0.1)
+    found = collected(data)
+    assert (len(found.rows), found.report.bad.rows) == (97, 3)
+    rows = {int(row["line"]): row["reason"] for row in set_aside(data)}
+    assert rows.keys() == broken.keys()
+    assert "Expected `object`, got `array`" in rows[9]
+    with pytest.raises(InvalidInput, match=r"s\.jsonl:6: no JSON object"):
+        collected(section_of(sources={"s": tmp_path / "s.jsonl"}))
+
+
+def test_values_of_other_forms_are_judged_by_what_the_features_need(section_of: Make, tmp_path: Path) -> None:
+    """A sheet holds what people type: a word among numbers, an error among values, a date that is none."""
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(["at", "x", "y", "sky"])
+    for number in range(2, 102):
+        sheet.append([f"2024-01-{number % 28 + 1:02d}", number, number, "sun"])
+    sheet["B7"], sheet["A9"], sheet["C11"] = "warm", "someday", "#DIV/0!"
+    book.save(tmp_path / "s.xlsx")
+    data = section_of(sources={"s": tmp_path / "s.xlsx"}, max_bad_rows=0.1)
+    found = collected(data)
+    assert found.rows.target.sum() == sum(range(2, 102)) - 7 - 9 - 11
+    rows = {row["column"]: row for row in set_aside(data)}
+    assert (rows["y"]["line"], rows["y"]["text"]) == ("11", "#DIV/0!")
+    assert (rows["x"]["text"], rows["x"]["reason"]) == ("warm", "expected double, got warm")
+    assert rows["at"]["text"] == "someday"
+    declared = {"s": {"path": tmp_path / "s.xlsx", "columns": {"x": "DOUBLE", "at": "DATE"}}}
+    collected(section_of(sources=declared, max_bad_rows=0.1))
+    assert {row["column"]: row["line"] for row in set_aside(data)} == {"x": "7", "at": "9", "y": "11"}
+
+
+def test_the_chapter_says_what_was_set_aside(section_of: Make, tmp_path: Path) -> None:
+    plant(tmp_path / "s.csv", {9: b"2024-01-05,warm,7,sun\n"})
+    told = chapter(collected(section_of(max_bad_rows=0.01)).report)
+    assert told.summary.startswith("4,999 rows of 1 source; 1 bad rows set aside in ")
+    assert [table.title for table in told.tables] == ["Sources", "Bad rows by reason", "Some bad rows"]
+    assert told.tables[0].rows == [["s", "csv", "s.csv", 4999, 1]]
+    assert told.tables[2].rows[0][:3] == ["s.csv", 9, "x"]
+    assert len(told.warnings) == 1

@@ -1,0 +1,103 @@
+"""Databases: a table or a query of SQLite or PostgreSQL, read only and in batches."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pyarrow as pa
+
+from staytrue.errors import InvalidConfig, InvalidInput
+from training.data.collect.batches import ROWS, arrow_type, create
+from training.data.collect.places import file_of
+from training.data.collect.reading import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from staytrue.collection import SourceSection
+    from training.data.collect.reading import Reading
+
+_SQLITE = {"integer": "int", "real": "float", "text": "str", "blob": "bytes"}
+_POSTGRESQL = {
+    16: pa.bool_(),
+    20: pa.int64(),
+    21: pa.int64(),
+    23: pa.int64(),
+    700: pa.float64(),
+    701: pa.float64(),
+    1700: pa.float64(),
+    17: pa.binary(),
+    1082: pa.date32(),
+    1114: pa.timestamp("us"),
+    1184: pa.timestamp("us", tz="UTC"),
+}
+"""Numbers of its built-in types (pg_type.dat); others come as text."""
+
+
+def read_sqlite(name: str, source: SourceSection, reading: Reading) -> str:
+    """Make a table of a database's; where it lies, for people.
+
+    Raises:
+        InvalidInput: it is no database, or the query fails.
+    """
+    path = file_of(name, source, reading.scratch)
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
+            selected = _selected(name, source)
+            columns = [column[0] for column in database.execute(f"{selected} LIMIT 0").description]
+            types = [_type(database, selected, column) for column in columns]
+            create(reading.connection, name, columns, types, database.execute(selected))
+    except sqlite3.Error as error:
+        raise InvalidInput(f"data.sources.{name}", f"{path.name} cannot be read: {error}") from error
+    return path.name
+
+
+def _type(database: sqlite3.Connection, selected: str, column: str) -> Any:
+    """Its columns hold what they like, so all values are asked."""
+    kinds = f"SELECT DISTINCT typeof({quoted(column)}) FROM ({selected})"  # noqa: S608 - quoted, and a query is SQL
+    return arrow_type({_SQLITE[kind] for (kind,) in database.execute(kinds) if kind != "null"})
+
+
+def read_postgresql(name: str, source: SourceSection, reading: Reading) -> str:
+    """Make a table of a server's, through a cursor of its own that sends some rows at a time.
+
+    Raises:
+        InvalidInput: no server answers, or the query fails.
+    """
+    where = f"data.sources.{name}"
+    try:
+        with psycopg.connect(str(source.url)) as database:
+            database.read_only = True
+            with database.cursor(name="staytrue") as cursor:
+                cursor.itersize = ROWS
+                cursor.execute(_selected(name, source).encode())
+                described = cursor.description or []
+                types = [_POSTGRESQL.get(column.type_code, pa.string()) for column in described]
+                floats = [column.type_code == 1700 for column in described]
+                create(reading.connection, name, [c.name for c in described], types, _rows(cursor, floats))
+            return str(database.info.dbname)
+    except psycopg.Error as error:
+        said = str(error).strip().splitlines()
+        raise InvalidInput(where, f"the server says: {said[0] if said else type(error).__name__}") from error
+
+
+def _rows(cursor: Any, floats: list[bool]) -> Iterator[tuple[Any, ...]]:
+    """Rows with decimals as floats."""
+    if not any(floats):
+        yield from cursor
+        return
+    for row in cursor:
+        yield tuple(
+            float(value) if decimal and value is not None else value for value, decimal in zip(row, floats, strict=True)
+        )
+
+
+def _selected(name: str, source: SourceSection) -> str:
+    if source.query:
+        return f"SELECT * FROM ({source.query.strip().rstrip(';')}) AS asked"  # noqa: S608 - a query is SQL
+    if not source.table:
+        raise InvalidConfig(f"data.sources.{name}", "says neither table nor query", hint="add one of them")
+    return f"SELECT * FROM {'.'.join(quoted(part) for part in source.table.split('.'))}"  # noqa: S608 - quoted

@@ -1,0 +1,155 @@
+"""Folders: pictures and texts that lie as files, one a row, their class the folder they are in."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from PIL import Image
+
+from staytrue.errors import InvalidConfig, NotFound
+from training.data.collect.batches import create
+from training.data.collect.places import files_of
+from training.data.collect.quarantine import BadRow
+from training.data.collect.reading import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from staytrue.collection import SourceSection
+    from training.data.collect.reading import Reading
+
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+_BATCH = 256
+_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+_COLUMNS = ("path", "class", "modified")
+_TYPES = (pa.string(), pa.string(), pa.timestamp("us"))
+
+Decode = Callable[[Path], Any]
+
+
+def read_images(name: str, source: SourceSection, reading: Reading) -> str:
+    """Make a table of a folder's pictures: path, class, modified, image (numbers from 0 to 255, channel by channel)."""
+    decode = _decoder(name, reading.shape)
+    return _read(name, source, reading, PICTURES, ("image", pa.list_(pa.uint8()), decode))
+
+
+def read_texts(name: str, source: SourceSection, reading: Reading) -> str:
+    """Make a table of a folder's texts: path, class, modified, text. The option ``encoding`` is UTF-8 by default."""
+    encoding = str(source.options.get("encoding", "utf-8"))
+    return _read(name, source, reading, (), ("text", pa.string(), lambda path: path.read_text(encoding=encoding)))
+
+
+def _read(
+    name: str,
+    source: SourceSection,
+    reading: Reading,
+    suffixes: tuple[str, ...],
+    content: tuple[str, Any, Decode],
+) -> str:
+    roots = files_of(name, source, reading.scratch)
+    files = [
+        (root, path) for root in roots for path in _inside(root) if not suffixes or path.suffix.lower() in suffixes
+    ]
+    if not files:
+        wanted = f" that end in {', '.join(suffixes)}" if suffixes else ""
+        raise NotFound(f"data.sources.{name}", f"no files{wanted} in {roots[0]}")
+    column, kind, decode = content
+    rows = ((*_placed(root, path), path) for root, path in files)
+    bad: list[BadRow] = []
+    decoded = _decoded(name, column, rows, decode, bad)
+    create(reading.connection, name, [*_COLUMNS, column], [*_TYPES, kind], decoded, _BATCH)
+    reading.quarantine.add(bad, "picture" if suffixes else "encoding")
+    return f"{len(files)} files in {roots[0].name}"
+
+
+def _inside(root: Path) -> list[Path]:
+    return [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.is_file())
+
+
+def _placed(root: Path, path: Path) -> tuple[str, str, datetime.datetime]:
+    """Path and class as the folder says, and when the file was written (UTC)."""
+    below = path.relative_to(root) if path != root else Path(path.parent.name, path.name)
+    written = datetime.datetime.fromtimestamp(path.stat().st_mtime, tz=datetime.UTC).replace(tzinfo=None)
+    return below.as_posix(), below.parent.as_posix() if below.parent.parts else "", written
+
+
+def _decoded(
+    name: str, column: str, rows: Iterable[tuple[Any, ...]], decode: Decode, bad: list[BadRow]
+) -> Iterator[tuple[Any, ...]]:
+    """Rows with the content of their file in place of its path; those without any are set aside."""
+    for *others, path in rows:
+        content, reason = _content(path, decode)
+        if reason:
+            bad.append(
+                BadRow(source=name, file=str(others[0]), line=None, column=column, reason=reason, text=path.name)
+            )
+        else:
+            yield (*others, content)
+
+
+def _content(path: Path, decode: Decode) -> tuple[Any, str]:
+    try:
+        return decode(path), ""
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        return None, f"cannot be read: {error}".replace(str(path), path.name)
+
+
+def read_pictures(name: str, source: SourceSection, reading: Reading) -> None:
+    """Add to a table the pictures that one of its columns names, as a column ``image``.
+
+    Paths are relative to the folder of the table's file. Rows whose picture cannot be read are set aside.
+
+    Raises:
+        InvalidConfig: no such column.
+    """
+    connection, column = reading.connection, source.pictures
+    names = [row[0] for row in connection.execute(f"DESCRIBE {quoted(name)}").fetchall()]
+    if column not in names or "image" in names:
+        problem = f'no column "{column}"' if column not in names else 'there is a column "image" already'
+        raise InvalidConfig(f"data.sources.{name}.pictures", problem, hint=f"there are {', '.join(names)}")
+    base = source.path.parent if source.path else Path()
+    decode, bad = _decoder(name, reading.shape), []  # type: tuple[Decode, list[BadRow]]
+    with connection.cursor() as cursor:
+        cursor.execute("SET TimeZone = 'UTC'; SET threads = 1")
+        batches = cursor.sql(f"SELECT * FROM {quoted(name)}").to_arrow_reader(_BATCH)  # noqa: S608 - quoted
+        schema = batches.schema.append(pa.field("image", pa.list_(pa.uint8())))
+
+        def widened() -> Iterator[Any]:
+            line = 0
+            for batch in batches:
+                found = [_content(base / str(path), decode) for path in batch.column(column).to_pylist()]
+                for place, (_, reason) in enumerate(found, line + 1):
+                    if reason:
+                        path = str(batch.column(column)[place - line - 1])
+                        bad.append(BadRow(source=name, file=name, line=place, column=column, reason=reason, text=path))
+                line += len(batch)
+                images = pa.array([content for content, _ in found], type=pa.list_(pa.uint8()))
+                keep = pa.array([not reason for _, reason in found])
+                yield pa.record_batch([*batch.columns, images], schema=schema).filter(keep)
+
+        connection.from_arrow(pa.RecordBatchReader.from_batches(schema, widened())).create("__pictured")
+    connection.execute(f"DROP TABLE {quoted(name)}; ALTER TABLE __pictured RENAME TO {quoted(name)}")
+    reading.quarantine.add(bad, "picture")
+
+
+def _decoder(name: str, shape: Sequence[int]) -> Decode:
+    if not shape:
+        hint = "one feature of kind image says the size: shape: [channels, height, width]"
+        raise InvalidConfig(f"data.sources.{name}", "pictures of no size", hint=hint)
+    channels, height, width = shape
+    if channels not in _MODES:
+        raise InvalidConfig("data.features", expected="1, 3 or 4 channels", got=str(channels))
+
+    def decode(path: Path) -> Any:
+        with Image.open(path) as opened:
+            plain = opened.convert(_MODES[channels])
+        fitted = plain if plain.size == (width, height) else plain.resize((width, height))
+        numbers = np.asarray(fitted, dtype=np.uint8).reshape(height, width, channels)
+        return numbers.transpose(2, 0, 1).ravel()
+
+    return decode

@@ -1,0 +1,147 @@
+"""Quarantine: rows that cannot be read, set aside with file, line, column, reason and text; counted, never lost."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from staytrue.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    import duckdb
+
+EXAMPLES = 5
+"""How many are shown; the file holds all."""
+_TEXT = 2000
+"""Characters of a row that are kept, so that one broken quote does not bring in a whole file."""
+_GROUP = 1000
+_MISSING = re.compile(r'("(?:NA|N/A|n/a|na|NULL|null|None|NaN|nan|-|\?|\.)")')
+"""What people write where they know nothing."""
+
+
+class BadRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One fault of a row. ``line`` counts from 1, the header included; None where a file has no lines."""
+
+    source: str
+    file: str
+    line: int | None
+    column: str
+    reason: str
+    text: str
+
+
+class BadRows(msgspec.Struct, frozen=True, kw_only=True):
+    """All of them. A row with two faults counts once."""
+
+    rows: int
+    share: float
+    """Of all rows that the sources hold."""
+    reasons: dict[str, int]
+    """By source and kind of fault."""
+    examples: list[BadRow]
+    file: str = ""
+    """Where they are, if there are any."""
+
+
+class Quarantine:
+    """The faults found so far, in a table of DuckDB's, which may outgrow memory."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        connection.execute(
+            "CREATE TABLE __quarantine (source VARCHAR, file VARCHAR, line BIGINT, col VARCHAR, kind VARCHAR, "
+            "reason VARCHAR, text VARCHAR)"
+        )
+
+    def add(self, faults: Iterable[BadRow], kind: str) -> None:
+        """Faults that a reader of ours found, at most some thousand at a time."""
+        values = [(f.source, f.file, f.line, f.column, kind, f.reason, f.text[:_TEXT]) for f in faults]
+        for start in range(0, len(values), _GROUP):
+            self._connection.executemany(
+                "INSERT INTO __quarantine VALUES (?, ?, ?, ?, ?, ?, ?)", values[start : start + _GROUP]
+            )
+
+    def add_from(self, query: str, values: dict[str, object] | None = None) -> None:
+        """Faults that a query finds: source, file, line, column, kind, reason, text."""
+        self._connection.execute(
+            "INSERT INTO __quarantine SELECT source, file, line, col, kind, reason, left(text, "  # noqa: S608 - ours
+            f"{_TEXT}) FROM ({query}) AS found(source, file, line, col, kind, reason, text)",
+            values,
+        )
+
+    def of(self, source: str) -> int:
+        """Rows of one source that are set aside."""
+        return self._number("WHERE source = $source", {"source": source})
+
+    def judge(self, good: int, limit: float, file: Path) -> BadRows:
+        """Count them, write them down, and refuse too large a share.
+
+        Raises:
+            InvalidInput: more of them than ``limit``, or any where it is 0; names the first.
+        """
+        bad = self._number()
+        share = bad / max(bad + good, 1)
+        found = BadRows(
+            rows=bad, share=share, reasons=self._reasons(), examples=self.examples(), file=str(file) if bad else ""
+        )
+        if bad and share > limit:
+            raise self._refusal(found, limit, good + bad)
+        if bad:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            copied = str(file).replace("'", "''")
+            self._connection.execute(
+                'COPY (SELECT source, file, line, col AS "column", reason, text FROM __quarantine '  # noqa: S608
+                f"ORDER BY source, file, line, col) TO '{copied}' (FORMAT csv, HEADER)"
+            )
+        return found
+
+    def examples(self) -> list[BadRow]:
+        """The first ones."""
+        rows = self._connection.execute(
+            "SELECT source, file, line, col, reason, text FROM __quarantine ORDER BY source, file, line, col LIMIT ?",
+            [EXAMPLES],
+        ).fetchall()
+        return [
+            BadRow(source=source, file=file, line=line, column=column or "", reason=reason, text=(text or "")[:200])
+            for source, file, line, column, reason, text in rows
+        ]
+
+    def _number(self, where: str = "", values: dict[str, object] | None = None) -> int:
+        rows = "SELECT DISTINCT source, file, line, CASE WHEN line IS NULL THEN text END FROM __quarantine"
+        found = self._connection.execute(f"SELECT count(*) FROM ({rows} {where})", values).fetchall()  # noqa: S608
+        return int(found[0][0])
+
+    def _reasons(self) -> dict[str, int]:
+        counted = "SELECT source || ': ' || lower(kind), count(*) FROM __quarantine GROUP BY 1 ORDER BY 2 DESC, 1"
+        return dict(self._connection.execute(counted).fetchall())
+
+    def _refusal(self, found: BadRows, limit: float, rows: int) -> InvalidInput:
+        first = found.examples[0]
+        line = "" if first.line is None else f":{first.line}"
+        column = f', column "{first.column}"' if first.column else ""
+        allowed = f"at most {limit:.3%} bad rows" if limit else "no bad row"
+        missing = _MISSING.search(first.reason)
+        word = f'say options: {{nullstr: ["", {missing[1]}]}} if that means a missing value, ' if missing else ""
+        return InvalidInput(
+            f"{first.file}{line}{column}",
+            first.reason,
+            expected=allowed,
+            got=f"{found.rows} of {rows}",
+            hint=f"{word}mend them, or set them aside in a file by data.max_bad_rows: {_above(found.share):g} or more",
+        )
+
+
+def _above(share: float) -> float:
+    """The share with two figures, rounded up.
+
+    >>> _above(0.0122), _above(1 / 3)
+    (0.013, 0.34)
+    """
+    scale = 10.0 ** (1 - math.floor(math.log10(share)))
+    return math.ceil(share * scale - 1e-9) / scale

@@ -1,0 +1,89 @@
+"""Readers: each source, whatever its form, becomes a table or a view of DuckDB's under its own name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import duckdb
+import msgspec
+
+from staytrue.errors import InvalidInput
+from training.data.collect.casting import cast
+from training.data.collect.databases import read_postgresql, read_sqlite
+from training.data.collect.delimited import read_delimited
+from training.data.collect.factory import read_factory
+from training.data.collect.folders import read_images, read_pictures, read_texts
+from training.data.collect.lines import read_json
+from training.data.collect.options import arguments, options_of
+from training.data.collect.places import files_of, format_of, names
+from training.data.collect.reading import first_line, literal, quoted
+from training.data.collect.workbook import read_excel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from staytrue.collection import SourceSection
+    from training.data.collect.reading import Reading
+
+_READERS: dict[str, Callable[[str, SourceSection, Reading], str]] = {
+    "csv": read_delimited,
+    "tsv": read_delimited,
+    "json": read_json,
+    "excel": read_excel,
+    "sqlite": read_sqlite,
+    "postgresql": read_postgresql,
+    "images": read_images,
+    "texts": read_texts,
+}
+_LINES_BEFORE = {"excel": 1}
+"""Lines of a file above its first row."""
+
+
+class SourceReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What one source gave."""
+
+    name: str
+    format: str
+    place: str
+    rows: int | None
+    """That could be read; None where nobody counted: a single file is read through its query."""
+    bad_rows: int
+    """Set aside."""
+
+
+def read(name: str, source: SourceSection, reading: Reading) -> SourceReport:
+    """Make the table.
+
+    Raises:
+        StaytrueError: from the reader, which names the source.
+    """
+    form = "factory" if source.factory else format_of(name, source)
+    if form == "factory":
+        place = read_factory(name, source, reading)
+    elif form == "parquet":
+        place = _read_parquet(name, source, reading)
+    else:
+        place = _READERS[form](name, source, reading)
+    if source.columns and form not in {"csv", "tsv"}:  # those cast as they read, and know their lines
+        where = f"data.sources.{name}.columns"
+        cast(reading, name, source.columns, name, place, before=_LINES_BEFORE.get(form, 0), where=where)
+    if source.pictures:
+        read_pictures(name, source, reading)
+    bad = reading.quarantine.of(name)
+    return SourceReport(name=name, format=form, place=place, rows=reading.count(name), bad_rows=bad)
+
+
+def _read_parquet(name: str, source: SourceSection, reading: Reading) -> str:
+    """A view: columns and groups of rows that a query leaves out are never read."""
+    files = files_of(name, source, reading.scratch)
+    listed = ", ".join(literal(path) for path in files)
+    given = arguments(options_of(name, source))
+    union = ", union_by_name = true" if len(files) > 1 and "union_by_name" not in source.options else ""
+    kind = "TABLE" if source.columns or source.pictures else "VIEW"
+    try:
+        reading.connection.execute(
+            f"CREATE {kind} {quoted(name)} AS SELECT * FROM read_parquet([{listed}]{union}{given})"  # noqa: S608
+        )
+    except duckdb.Error as error:
+        raise InvalidInput(f"data.sources.{name}", f"{names(files)} cannot be read: {first_line(error)}") from error
+    return names(files)

@@ -1,0 +1,75 @@
+"""Reading: what the readers of one collection share: DuckDB, a scratch folder, the rows set aside, what is wanted."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from training.data.collect.quarantine import Quarantine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_LITTLE_BYTES = 256 << 20
+"""Enough for DuckDB to hand out a table column by column."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """Of one collection; ends with it."""
+
+    connection: duckdb.DuckDBPyConnection
+    scratch: Path
+    quarantine: Quarantine
+    types: Mapping[str, str]
+    """Column → DuckDB type that the features demand, where no query stands between them and the source."""
+    shape: tuple[int, ...] = ()
+    """Channels, height and width of pictures; empty where no feature is one."""
+
+    def count(self, table: str) -> int:
+        """Rows of a table."""
+        found = self.connection.execute(f"SELECT count(*) FROM {quoted(table)}").fetchall()  # noqa: S608 - quoted
+        return int(found[0][0])
+
+    def settle(self) -> None:
+        """Hold little from here on: what DuckDB has in memory goes to disk, and leaves room for arrays."""
+        held = self.connection.execute("SELECT sum(memory_usage_bytes) FROM duckdb_memory()").fetchall()[0][0] or 0
+        if held > _LITTLE_BYTES:
+            self.connection.execute(f"SET memory_limit = '{_LITTLE_BYTES}B'")
+
+
+@contextlib.contextmanager
+def reading(memory: str, types: Mapping[str, str], shape: tuple[int, ...] = ()) -> Iterator[Reading]:
+    """Open one: DuckDB in memory that spills into the scratch folder, which is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="staytrue-") as scratch, duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'; SET threads = 1")  # one thread: rows keep the order they stand in
+        connection.execute(f"SET memory_limit = {literal(memory)}; SET temp_directory = {literal(scratch)}")
+        yield Reading(connection, Path(scratch), Quarantine(connection), types, shape)
+
+
+def quoted(name: str) -> str:
+    r"""A name as SQL writes it.
+
+    >>> quoted("a b")
+    '"a b"'
+    """
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: object) -> str:
+    """A text as SQL writes it.
+
+    >>> literal("it's")
+    "'it''s'"
+    """
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def first_line(error: Exception) -> str:
+    """What went wrong, without DuckDB's excerpt of the statement."""
+    return str(error).splitlines()[0]

@@ -1,0 +1,82 @@
+"""Workbook: a sheet of an Excel file, its first row the names; read twice, first for the types, row by row."""
+
+from __future__ import annotations
+
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import openpyxl
+from openpyxl.utils.exceptions import InvalidFileException
+
+from staytrue.errors import InvalidInput, NotFound
+from training.data.collect.batches import arrow_type, create
+from training.data.collect.places import file_of
+from training.data.collect.quarantine import BadRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from staytrue.collection import SourceSection
+    from training.data.collect.reading import Reading
+
+_ERROR = "e"
+"""How openpyxl marks a cell such as #N/A or #DIV/0!."""
+
+
+def read_excel(name: str, source: SourceSection, reading: Reading) -> str:
+    """Make a table of a sheet; where it lies, for people. Rows with an error for a value are set aside.
+
+    Raises:
+        InvalidInput: it is no workbook, or the sheet is empty.
+        NotFound: it has no such sheet.
+    """
+    path = file_of(name, source, reading.scratch)
+    where = f"data.sources.{name}"
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except (InvalidFileException, zipfile.BadZipFile, KeyError, OSError) as error:
+        raise InvalidInput(where, f"{path.name} cannot be read: {error}") from error
+    try:
+        if source.table and source.table not in book.sheetnames:
+            raise NotFound(where, f'no sheet "{source.table}"', hint=f"there are {', '.join(book.sheetnames)}")
+        sheet = book[source.table] if source.table else book.worksheets[0]
+        header = next(sheet.iter_rows(max_row=1, values_only=True), ())
+        columns = [str(value) if value is not None else f"column{place}" for place, value in enumerate(header, 1)]
+        if not columns:
+            raise InvalidInput(where, f"{path.name}, sheet {sheet.title}", expected="a first row of names", got="none")
+        kinds, broken = _looked(name, path, sheet, columns)
+        reading.quarantine.add(broken.values(), "error value")
+        create(reading.connection, name, columns, [arrow_type(kind) for kind in kinds], _rows(sheet, columns, broken))
+    finally:
+        book.close()
+    return path.name
+
+
+def _looked(name: str, path: Path, sheet: Any, columns: list[str]) -> tuple[list[set[str]], dict[int, BadRow]]:
+    """Kinds of the values of each column, and the rows with an error by their line."""
+    kinds: list[set[str]] = [set() for _ in columns]
+    broken: dict[int, BadRow] = {}
+    for line, cells in enumerate(sheet.iter_rows(min_row=2, max_col=len(columns)), 2):
+        for place, cell in enumerate(cells):
+            if cell.value is None:
+                continue
+            if cell.data_type == _ERROR:
+                broken[line] = BadRow(
+                    source=name,
+                    file=path.name,
+                    line=line,
+                    column=columns[place],
+                    reason="an error instead of a value",
+                    text=str(cell.value),
+                )
+            else:
+                kinds[place].add(type(cell.value).__name__)
+    return kinds, broken
+
+
+def _rows(sheet: Any, columns: list[str], broken: dict[int, BadRow]) -> Iterator[tuple[Any, ...]]:
+    width = len(columns)
+    for line, row in enumerate(sheet.iter_rows(min_row=2, max_col=width, values_only=True), 2):
+        if line not in broken and any(value is not None for value in row):
+            yield row + (None,) * (width - len(row))

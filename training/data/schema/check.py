@@ -1,0 +1,162 @@
+"""Check: collected rows against a schema; what violates it is counted by column and rule, with examples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from staytrue.errors import InvalidConfig, InvalidInput
+from training.data.chapters import Chapter, Table
+from training.data.collect.reading import literal, quoted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from training.data.chapters import Cell
+    from training.data.collect.reading import Reading
+    from training.data.schema.schema import ColumnSchema, Schema
+
+_EXAMPLES = 5
+_NUMBERED = "__numbered"
+
+
+class Violation(msgspec.Struct, frozen=True, kw_only=True):
+    """Values of one column that break one rule."""
+
+    column: str
+    rule: str
+    count: int
+    examples: list[str]
+
+
+class SchemaReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a check found."""
+
+    file: str
+    columns: int
+    rows: int
+    bad_rows: int
+    violations: list[Violation]
+
+
+def check(
+    schema: Schema, path: Path, reading: Reading, table: str, *, limit: float, source: str, needed: list[str]
+) -> SchemaReport:
+    """Check a table; rows that violate the schema leave it for the quarantine.
+
+    Raises:
+        InvalidConfig: the schema names other columns than the project.
+        InvalidInput: a larger share of rows than ``limit`` violates it, or any where it is 0.
+    """
+    _refuse_other_columns(schema, path, needed)
+    connection, rows = reading.connection, reading.count(table)
+    types = {row[0]: row[1] for row in connection.execute(f"DESCRIBE {quoted(table)}").fetchall()}
+    rules = [(name, rule, sql) for name in needed for rule, sql in _rules(schema.columns[name], name, types[name])]
+    connection.execute(
+        f"CREATE TABLE {_NUMBERED} AS SELECT row_number() OVER () AS __line, * FROM {quoted(table)}"  # noqa: S608
+    )
+    found = [_violation(reading, name, rule, sql) for name, rule, sql in rules]
+    violations = [violation for violation in found if violation.count]
+    broken = [rule for rule, violation in zip(rules, found, strict=True) if violation.count]
+    bad = _apart(reading, table, broken, source) if broken else 0
+    connection.execute(f"DROP TABLE {_NUMBERED}")
+    if bad > limit * rows:
+        raise _refusal(path, violations, bad, rows, limit)
+    return SchemaReport(file=path.name, columns=len(needed), rows=rows, bad_rows=bad, violations=violations)
+
+
+def chapter(report: SchemaReport) -> Chapter:
+    """The report for people."""
+    rows: list[list[Cell]] = [[v.column, v.rule, v.count, ", ".join(v.examples)] for v in report.violations]
+    tables = [Table(title="Violations", columns=["column", "rule", "values", "examples"], rows=rows)] if rows else []
+    summary = f"{report.rows:,} rows checked against {report.columns} columns of {report.file}; "
+    summary += f"{report.bad_rows:,} rows violate it and are set aside." if report.bad_rows else "none violates it."
+    warnings = [f"{v.column}: {v.count:,} values {v.rule}" for v in report.violations]
+    return Chapter(title="Schema", summary=summary, tables=tables, warnings=warnings)
+
+
+def _refuse_other_columns(schema: Schema, path: Path, needed: list[str]) -> None:
+    for name in needed:
+        if name not in schema.columns:
+            raise InvalidConfig(str(path), f'no column "{name}", which the project reads', hint="add it, or infer anew")
+    for name in schema.columns:
+        if name not in needed:
+            problem = f'column "{name}" is neither time, target nor feature of the project'
+            raise InvalidConfig(str(path), problem, hint="remove it")
+
+
+def _rules(column: ColumnSchema, name: str, kind: str) -> list[tuple[str, str]]:
+    """Each rule in words and as the SQL of what breaks it."""
+    raw = quoted(name)
+    number = f"TRY_CAST({raw} AS DOUBLE)"
+    numeric = "number" in column.type
+    gone = f"({raw} IS NULL{f' OR coalesce(isnan({number}), false)' if numeric else ''}{_empty(raw, kind)})"
+    rules = [] if column.missing else [("are missing", gone)]
+    if numeric:
+        rules.append(("are no numbers", f"NOT {gone} AND {number} IS NULL"))
+        if column.type == "whole number":
+            rules.append(("are not whole", f"NOT {gone} AND {number} <> round({number})"))
+        if column.minimum is not None:
+            rules.append((f"are below {column.minimum:.15g}", f"NOT {gone} AND {number} < {column.minimum!r}"))
+        if column.maximum is not None:
+            rules.append((f"are above {column.maximum:.15g}", f"NOT {gone} AND {number} > {column.maximum!r}"))
+    if column.type == "time":
+        rules.append(("are no times", f"NOT {gone} AND TRY_CAST({raw} AS TIMESTAMPTZ) IS NULL"))
+    if column.categories is not None:
+        listed = ", ".join(literal(value) for value in column.categories) or "NULL"
+        rules.append(
+            ("are no category", f"NOT {gone} AND coalesce({_text(raw, kind, numeric)} NOT IN ({listed}), true)")
+        )
+    return rules
+
+
+def _empty(raw: str, kind: str) -> str:
+    return f" OR {raw} = ''" if kind == "VARCHAR" else ""
+
+
+def _text(raw: str, kind: str, numeric: bool) -> str:
+    """A value as :func:`training.data.rows.text_of` writes it: whole numbers without a point."""
+    if kind not in {"DOUBLE", "FLOAT"} and not numeric:
+        return f"CAST({raw} AS VARCHAR)"
+    number = f"TRY_CAST({raw} AS DOUBLE)"
+    whole = f"CAST(TRY_CAST({number} AS HUGEINT) AS VARCHAR)"
+    return f"CASE WHEN {number} = trunc({number}) THEN {whole} ELSE CAST({raw} AS VARCHAR) END"
+
+
+def _violation(reading: Reading, name: str, rule: str, sql: str) -> Violation:
+    execute = reading.connection.execute
+    count = int(execute(f"SELECT count(*) FROM {_NUMBERED} WHERE {sql}").fetchall()[0][0])  # noqa: S608 - ours
+    shown = f"coalesce(CAST({quoted(name)} AS VARCHAR), 'missing') || ' (row ' || __line || ')'"
+    some = f"SELECT {shown} FROM {_NUMBERED} WHERE {sql} ORDER BY __line LIMIT {_EXAMPLES}"  # noqa: S608 - ours
+    examples = [row[0] for row in execute(some).fetchall()] if count else []
+    return Violation(column=name, rule=rule, count=count, examples=examples)
+
+
+def _apart(reading: Reading, table: str, broken: list[tuple[str, str, str]], source: str) -> int:
+    """Set the rows aside; how many there are."""
+    for name, rule, sql in broken:
+        column = quoted(name)
+        reading.quarantine.add_from(
+            f"SELECT {literal(source)}, {literal(source)}, __line, {literal(name)}, {literal(f'schema: {rule}')}, "  # noqa: S608
+            f"{literal(f'such values {rule}, says the schema')}, CAST({column} AS VARCHAR) FROM {_NUMBERED} WHERE {sql}"
+        )
+    some = " OR ".join(f"({sql})" for _, _, sql in broken)
+    before = reading.count(table)
+    reading.connection.execute(
+        f"DROP TABLE {quoted(table)}; CREATE TABLE {quoted(table)} AS "  # noqa: S608 - ours
+        f"SELECT * EXCLUDE (__line) FROM {_NUMBERED} WHERE NOT ({some})"
+    )
+    return before - reading.count(table)
+
+
+def _refusal(path: Path, violations: list[Violation], bad: int, rows: int, limit: float) -> InvalidInput:
+    told = [f"{v.column}: {v.count} {v.rule}, such as {v.examples[0]}" for v in violations]
+    more = f"; and {len(told) - _EXAMPLES} more" if len(told) > _EXAMPLES else ""
+    return InvalidInput(
+        str(path),
+        "; ".join(told[:_EXAMPLES]) + more,
+        expected=f"at most {limit:.3%} of the rows to violate it" if limit else "every row to keep it",
+        got=f"{bad} of {rows}",
+        hint="look at them; then mend the data, correct the schema, or set them aside by data.max_bad_rows",
+    )

@@ -1,0 +1,87 @@
+"""Schema: the file ``schema.yaml``, which says what each column must be; written with comments, read with lines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Self
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from staytrue.errors import InvalidConfig
+from staytrue.faults import first_fault
+from staytrue.records import write_atomically
+from staytrue.section import Section
+from staytrue.yamlfile import parse, place
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+Kind = Literal["number", "whole number", "text", "time", "picture"]
+_HINT = "`training.data.schema` infers one: docs/collect.md"
+_HEAD = """\
+# What each column of the data must be. Inferred: look it over, correct it, and set data.schema_file in staytrue.yaml;
+# every load is then checked against it. `missing` says whether values may be missing; a line that is left out
+# (minimum, maximum, categories) is not checked.
+"""
+
+
+class ColumnSchema(Section):
+    """What one column must be."""
+
+    type: Kind = Field(description="number, whole number, text, time or picture")
+    unit: str = Field(default="", description="of its values, for people")
+    missing: bool = Field(default=False, description="whether values may be missing")
+    minimum: float | None = Field(default=None, description="smallest value allowed")
+    maximum: float | None = Field(default=None, description="largest value allowed")
+    categories: list[str | int] | None = Field(default=None, description="the values allowed")
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Self:
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError(f"minimum {self.minimum:g} is above maximum {self.maximum:g}")
+        if "number" not in self.type and (self.minimum is not None or self.maximum is not None):
+            raise ValueError(f"a {self.type} has neither minimum nor maximum")
+        if self.type in {"time", "picture"} and self.categories is not None:
+            raise ValueError(f"a {self.type} has no categories")
+        return self
+
+
+class Schema(Section):
+    """What the columns must be."""
+
+    columns: dict[str, ColumnSchema] = Field(min_length=1, description="column to what it must be")
+
+
+def read(path: Path) -> Schema:
+    """Read a schema.
+
+    Raises:
+        InvalidConfig: unreadable, not YAML, an unknown key, a wrong value: says file, line, expected and got.
+    """
+    tree, values = parse(path, _HINT)
+    try:
+        return Schema.model_validate(values)
+    except ValidationError as error:
+        fault = first_fault(error, Schema)
+        where = place(path, tree, fault.location)
+        raise InvalidConfig(where, fault.problem, expected=fault.expected, got=fault.got, hint=fault.hint) from error
+
+
+def write(schema: Schema, path: Path, notes: Mapping[str, str] | None = None) -> None:
+    """Write a schema for people to review; ``notes`` stand above their columns."""
+    parts = [_HEAD, "columns:"]
+    for name, column in schema.columns.items():
+        note = (notes or {}).get(name)
+        values = column.model_dump(exclude_none=True, exclude_defaults=True) | {"missing": column.missing}
+        order = [key for key in ColumnSchema.model_fields if key in values]
+        text = yaml.safe_dump(
+            {name: {key: values[key] for key in order}},
+            sort_keys=False,
+            allow_unicode=True,
+            default_flow_style=None,
+            width=116,
+        )
+        parts += [f"  # {note}"] if note else []
+        parts += [f"  {line}" for line in text.splitlines()]
+    write_atomically(path, ("\n".join(parts) + "\n").encode())
