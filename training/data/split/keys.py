@@ -33,7 +33,7 @@ def keys_of(columns: Mapping[str, NDArray[Any]]) -> NDArray[np.uint64]:
         step = max(1, _AT_ONCE // flat.shape[1])
         coded = np.unique(flat, return_inverse=True)[1].reshape(flat.shape) if flat.dtype == object else flat
         for begin in range(0, len(flat), step):
-            total[begin : begin + step] += (_mixed(_bits(coded[begin : begin + step])) * weights).sum(axis=1)
+            total[begin : begin + step] += (mixed(_bits(coded[begin : begin + step])) * weights).sum(axis=1)
     return total
 
 
@@ -44,7 +44,7 @@ def _bits(values: NDArray[Any]) -> NDArray[np.uint64]:
     return plain.view(np.uint64)
 
 
-def _mixed(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def mixed(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Bits spread over the whole number, one to one.
 
     Source: Steele, Lea and Flood, Fast splittable pseudorandom number generators, 2014 (the finisher of SplitMix64).

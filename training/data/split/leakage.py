@@ -162,39 +162,41 @@ def _near(
 ) -> Iterator[Finding]:
     """Rows that are no copies and yet within the distance of another part's row, against what density explains."""
     draw = np.random.default_rng(settings.seed)
-    coordinates = Coordinates(
-        plan.training(rows, _drawn(plan.parts["train"], MOST_TRAIN, draw)), features, settings.near_distance
-    )
+    most: dict[Part, int] = {"train": MOST_TRAIN, "validation": MOST_HELD, "test": MOST_HELD}
+    places = {name: _drawn(plan.parts[name], count, draw) for name, count in most.items()}
+    index = {name: np.array(plan.parts[name], dtype=np.int64)[place] for name, place in places.items()}
+    train = plan.training(rows, places["train"])
+    parts = (train, *(rows.take(index[name]) for name in ("validation", "test")))
+    points = dict(zip(most, Coordinates(train, features, settings.near_distance).of(*parts), strict=True))
     for pair in pairs:
-        others = pair.others[_drawn(pair.others, MOST_TRAIN, draw)]
-        held = pair.held[_drawn(pair.held, MOST_HELD, draw)]
-        no_copies = held[~np.isin(keys[held], keys[pair.others])]
-        if len(no_copies):
-            yield _nearly(rows, pair, len(held), no_copies, others, coordinates, draw)
+        no_copies = ~np.isin(keys[index[pair.part]], keys[pair.others])
+        drawn = pair._replace(held=index[pair.part][no_copies], others=index[pair.other])
+        if no_copies.any():
+            found = _nearly(rows, drawn, points[pair.part][no_copies], points[pair.other], draw)
+            yield msgspec.structs.replace(found, of=len(no_copies))
 
 
 def _nearly(
     rows: Rows,
     pair: _Pair,
-    looked_at: int,
-    held: NDArray[np.int64],
-    others: NDArray[np.int64],
-    coordinates: Coordinates,
+    points: NDArray[np.float64],
+    others: NDArray[np.float64],
     draw: np.random.Generator,
 ) -> Finding:
-    points, other_points = coordinates.of(rows.take(held), rows.take(others))
-    place = near(points, other_points)
-    close, expected, leaks, example = np.flatnonzero(place >= 0), 0.0, False, ""
-    if len(close):
-        by_chance = expected_pairs(points, other_points, draw)
-        pairs = pairs_within(points[close], other_points)
-        leaks = (
-            float(stats.poisson.sf(pairs - 1, 2 * by_chance)) < CHANCE
-        )  # twice: the shells tell no more than roughly
-        expected = len(held) * -float(np.expm1(-by_chance / len(held)))
-        example = _example(rows, held[close[0]], others[place[close[0]]])
-    found = _finding("near_duplicates", pair, len(close), expected, leaks=leaks, example=example)
-    return msgspec.structs.replace(found, of=looked_at)
+    place = near(points, others)
+    close = np.flatnonzero(place >= 0)
+    if not len(close):
+        return _finding("near_duplicates", pair, 0, 0.0, leaks=False, example="")
+    by_chance = expected_pairs(points, others, draw)
+    likelihood = float(stats.poisson.sf(pairs_within(points[close], others) - 1, 2 * by_chance))
+    return _finding(
+        "near_duplicates",
+        pair,
+        len(close),
+        len(points) * -float(np.expm1(-by_chance / len(points))),
+        leaks=likelihood < CHANCE,  # of twice the pairs, since the shells tell no more than roughly
+        example=_example(rows, pair.held[close[0]], pair.others[place[close[0]]]),
+    )
 
 
 def _groups(rows: Rows, column: str, pairs: Sequence[_Pair]) -> Iterator[Finding]:

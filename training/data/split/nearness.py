@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from scipy.spatial import KDTree
 
 from training.data.clean.cleaning import is_missing
 from training.data.rows import learnable
+from training.data.split.shingles import clusters, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +27,8 @@ _RADII = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 """Between which the shells lie."""
 _WORK = 2 * 10**8
 """Products of pairs and axes that the look at the density may cost; of more it takes a sample."""
+_SEVERAL = 5
+"""Words that make a text of a category."""
 _APART, _FAR = 1000.0, 1e6
 """Distance of one category from another, beyond all shells, and that of a missing number from the others."""
 
@@ -35,7 +37,8 @@ class Coordinates:
     """Rows as points such that near duplicates are within 1 of each other along every axis.
 
     A number counts in ``distance`` deviations of the training rows; a picture by the means of 8 by 8 patches, in
-    ``distance`` of its range; categories and texts must be equal, upper and lower case, spaces and punctuation aside.
+    ``distance`` of its range; categories must be equal, upper and lower case, spaces and punctuation aside; texts
+    must share most of their runs of three words.
     """
 
     def __init__(self, train: TrainingRows, features: Mapping[str, Feature], distance: float) -> None:
@@ -43,6 +46,7 @@ class Coordinates:
         self.scales = {
             name: _scale(column, features[name].kind) * distance for name, column in learnable(train).columns.items()
         }
+        self.texts = {name for name, column in train.columns.items() if _is_text(column)}
 
     def of(self, *parts: Rows) -> list[NDArray[np.float64]]:
         """Points of some parts, whose categories are numbered together. Shapes: [N] each → [N,D] each."""
@@ -56,9 +60,10 @@ class Coordinates:
     def _axes(self, name: str, columns: list[NDArray[Any]], scale: float) -> list[NDArray[np.float64]]:
         if self.features[name].kind == "category" or columns[0].dtype == object:
             values, codes = np.unique(np.concatenate(columns), return_inverse=True)
-            alike = np.unique([_plain(value) for value in values.tolist()], return_inverse=True)[1][codes]
+            said = [str(value) for value in values.tolist()]
+            alike = clusters(said) if name in self.texts else np.unique(list(map(_plain, said)), return_inverse=True)[1]
             ends = np.cumsum([len(column) for column in columns])[:-1]
-            return [part[:, None] for part in np.split(alike * _APART, ends)]
+            return [part[:, None] for part in np.split(alike[codes] * _APART, ends)]
         if columns[0].ndim == 4:
             return [_filled(_patches(column) / scale) for column in columns]
         return [_number(column.reshape(len(column), -1), scale) for column in columns]
@@ -141,6 +146,13 @@ def _patches(pictures: NDArray[Any]) -> NDArray[np.float64]:
     return np.concatenate(made)
 
 
-def _plain(value: object) -> str:
-    text = str(value)
-    return " ".join(re.findall(r"\w+", text.lower())) or text
+def _is_text(column: NDArray[Any]) -> bool:
+    """Whether the values are of several words, the most of them."""
+    if column.dtype != object:
+        return False
+    some = column[:: -(-len(column) // 1000)]
+    return float(np.median([len(words_of(str(value))) for value in some.tolist()])) >= _SEVERAL
+
+
+def _plain(text: str) -> str:
+    return " ".join(words_of(text)) or text
