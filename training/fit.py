@@ -35,6 +35,8 @@ MAE, LOG_LOSS = "validation_mae", "validation_log_loss"
 """What an epoch is judged by, for regression and for classification."""
 LEAST_IMPROVEMENT = 1e-4
 """Share of the best error by which an epoch must beat it to count as better."""
+ENCODED = 65_536
+"""Rows of a table encoded at once: a column of quantiles compares each number with all of them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +63,8 @@ class Batch:
         if encoder.pictures:
             return cls(raw, *marks, encode=encoder, chunk=CHUNK)
         with torch.no_grad():
-            return cls([encoder(*raw)], *marks, encode=_as_it_is, chunk=len(rows))
+            parts = [encoder(*some) for some in zip(*(torch.split(source, ENCODED) for source in raw), strict=True)]
+            return cls([torch.cat(parts)], *marks, encode=_as_it_is, chunk=len(rows))
 
     def __len__(self) -> int:
         return len(self.truth)

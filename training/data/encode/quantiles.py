@@ -66,8 +66,8 @@ class QuantileScale(nn.Module):
     def forward(self, numbers: Tensor) -> Tensor:
         """Numbers to their level; none is missing."""
         inside = torch.clamp(numbers, self.first, self.last)
-        reached = (inside >= self.values).to(torch.int64).sum(dim=1)  # [N,1] against [Q]: at least 1
-        passed = (inside > self.values).to(torch.int64).sum(dim=1)
+        reached = (inside >= self.values).sum(dim=1)  # [N,1] against [Q]: at least 1
+        passed = (inside > self.values).sum(dim=1)
         piece = reached - 1
         level = self.right[piece] + (inside[:, 0] - self.values[piece]) * self.slope[piece]
         between = torch.minimum(level, self.left[piece])

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from staytrue.feature import Feature
+from staytrue.sections import ModelSection
 from tests.encoders import encoded, learnt
 from training.data.encode.pictures import ImageState
+from training.models.architectures import arguments_of
+from training.models.assembly import assemble
+from training.models.classifier import Classifier
+
+if TYPE_CHECKING:
+    from staytrue.project import Project
 
 DRAW = np.random.default_rng(3)
 VIEWS = np.stack(
@@ -115,3 +122,17 @@ def test_a_state_of_an_older_run_is_still_read() -> None:
     old = {"name": "p", "datatype": "UINT8", "unit": "", "shape": [1, 2, 2], "mean": [0.2], "deviation": [0.1]}
     module = ImageState(**old).module()  # type: ignore[arg-type]
     assert module.width == 4
+
+
+def test_a_residual_network_sees_the_size_that_is_left(project: Project) -> None:
+    """Of pictures of 40 by 60, sent with the channels last."""
+    told = {"kind": "image", "shape": [40, 60, 3], "layout": "channels_last", "resize": [12, 18], "crop": [12, 12]}
+    feature = Feature.model_validate(told)
+    model = ModelSection(architecture="resnet", task="classification", width=4, depth=1)
+    data = project.data.model_copy(update={"features": {"p": feature}})
+    arguments = arguments_of(project.model_copy(update={"data": data, "model": model}))
+    assert arguments["shape"] == [3, 12, 12]
+    views = DRAW.integers(0, 256, (5, 40, 60, 3)).astype(np.uint8)
+    network = assemble(learnt({"p": views}, {"p": feature}).states, "resnet", arguments, ["cat", "dog"])
+    assert isinstance(network, Classifier)
+    assert network.probabilities({"p": views}).shape == (5, 2)

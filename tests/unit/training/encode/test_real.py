@@ -48,7 +48,7 @@ SCALERS = {
 @pytest.mark.parametrize("scale", SCALERS)
 @pytest.mark.parametrize("column", ["temp", "hum", "windspeed"])
 def test_weather_is_scaled_as_scikit_learn_scales_it(bikes: Any, scale: str, column: str) -> None:
-    """Learnt of training hours, applied to held-out ones. Wind has a tenth of its hours at one value, 0."""
+    """Learnt of training hours, applied to held-out ones. One hour in twelve has no wind: a tie of many rows."""
     encoder = Encoder(learn(bikes.training, {column: Feature.model_validate({"kind": "numeric", "scale": scale})}))
     held = bikes.validation.columns[column].astype(np.float64).reshape(-1, 1)
     expected = SCALERS[scale].fit(bikes.training.columns[column].astype(np.float64).reshape(-1, 1)).transform(held)

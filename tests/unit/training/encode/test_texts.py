@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from staytrue.errors import InvalidInput
 from staytrue.feature import Feature
 from tests.encoders import encoded, learnt
+from training.data.clean.cleaning import is_missing
+from training.data.encode.encoder import CHUNK
 from training.data.encode.sequences import SequenceState
 from training.data.padded import padded, utf8
 
@@ -103,3 +105,22 @@ def test_a_channel_that_no_training_row_has_scales_nothing() -> None:
     seen = np.ones((3, 4, 2), dtype=np.float32)
     seen[:, :, 1] = np.nan
     assert encoded(learnt({"s": seen}, {"s": STEPS}), {"s": seen})[0].tolist() == [0] * 8 + [1] * 4
+
+
+def test_empty_texts_and_sequences_without_a_step_count_as_missing() -> None:
+    """One that has but a gap does not."""
+    assert is_missing(np.array([[0, 0], [0, 7]], dtype=np.uint8)).tolist() == [True, False]
+    steps = np.full((3, 4, 2), np.nan, dtype=np.float32)
+    steps[1, 0, 0] = steps[2] = 1
+    assert is_missing(steps).tolist() == [True, False, False]
+
+
+def test_a_column_of_empty_texts_alone_is_refused() -> None:
+    with pytest.raises(InvalidInput, match='column "t": expected values among the training rows'):
+        learnt({"t": np.zeros((3, 6), dtype=np.uint8)}, {"t": TEXT})
+
+
+def test_texts_and_sequences_are_predicted_in_parts_as_pictures_are() -> None:
+    """A network keeps far more of a row than a table's."""
+    rows = np.ones((CHUNK + 1, 6), dtype=np.uint8)
+    assert [len(part["t"]) for part in learnt({"t": rows}, {"t": TEXT}).chunks({"t": rows})] == [CHUNK, 1]
