@@ -103,7 +103,7 @@ def _tasks(path: Path) -> list[_Task]:
         place = at.strip("`").removeprefix("$") or "its top"
         where = f"{path}, {place}".replace("[...]", " of a task or part")
         raise InvalidInput(where, f"is no export of Label Studio: {problem}", hint=hint) from error
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInput(str(path), f"is not JSON: {error}", hint=hint) from error
 
 

@@ -132,14 +132,18 @@ def _read(path: Path, wanted: list[str]) -> pa.Table:
             hint = meant(name, known) or f"there are {', '.join(map(repr, known))[:300]}"
             raise InvalidConfig(str(path), f'no column "{name}"', hint=hint)
     if path.suffix.lower() == ".parquet":
-        return pq.read_table(path, columns=wanted)
+        try:
+            return pq.read_table(path, columns=wanted)
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            text = str(error).splitlines()[0][:200]
+            raise InvalidInput(str(path), f"cannot be read: {text}", hint="write it anew") from error
     convert = arrow_csv.ConvertOptions(
         column_types=dict.fromkeys(wanted, pa.string()), include_columns=wanted, strings_can_be_null=False
     )
     parse = arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
     try:
         return arrow_csv.read_csv(path, parse_options=parse, convert_options=convert)
-    except pa.ArrowInvalid as error:
+    except pa.ArrowException as error:
         text = str(error).removeprefix("CSV parse error: ").replace("\n", " ")[:200]
         raise InvalidInput(_fault_place(path, delimiter), f"cannot be read: {text}") from error
 
@@ -152,7 +156,7 @@ def _header(path: Path, wanted: Collection[str] = ()) -> tuple[list[str], str]:
     if suffix == ".parquet":
         try:
             return list(pq.read_schema(path).names), ""
-        except pa.ArrowInvalid as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise InvalidInput(str(path), expected="a Parquet file", got="something else") from error
     if suffix not in DELIMITERS:
         expected = f"{', '.join(DELIMITERS)}, .parquet, or .json of Label Studio"
@@ -162,7 +166,10 @@ def _header(path: Path, wanted: Collection[str] = ()) -> tuple[list[str], str]:
             line = next(iter(file), "")
     except UnicodeDecodeError as error:
         raise InvalidInput(str(path), expected="text in UTF-8", got=f"byte {error.start} that is none") from error
-    choices = [(next(csv.reader([line], delimiter=mark), []), mark) for mark in DELIMITERS[suffix]]
+    try:
+        choices = [(next(csv.reader([line], delimiter=mark), []), mark) for mark in DELIMITERS[suffix]]
+    except csv.Error as error:
+        raise InvalidInput(f"{path}:1", expected="names of columns", got=str(error)) from error
     names, delimiter = max(choices, key=lambda choice: (len(set(wanted) & set(choice[0])), len(choice[0])))
     twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
     if twice is not None or not names:

@@ -80,6 +80,25 @@ def test_alpha_is_krippendorffs_own(scale: Scale, published: float) -> None:
     assert alphas(made(*KRIPPENDORFF), scale, POINT)[scale].value == pytest.approx(published, abs=5e-4)
 
 
+@pytest.mark.parametrize("scale", ["nominal", "ordinal", "interval"])
+def test_alpha_is_what_its_definition_says_of_each_pair(scale: Scale) -> None:
+    """Disagreement of all pairs within items over that of all pairs whatever, one by one, on 20 small sets."""
+    for seed in range(20):
+        one, said = drawn(12, 4, 4, 0.3, seed)
+        units = [row[row >= 0] for row in said if (row >= 0).sum() > 1]
+        pooled = np.concatenate(units)
+        often = np.bincount(pooled, minlength=4)
+
+        def apart(a: int, b: int, often: np.ndarray = often) -> float:
+            low, high = sorted((a, b))
+            ranks = often[low : high + 1].sum() - (often[low] + often[high]) / 2
+            return float({"nominal": a != b, "ordinal": ranks**2, "interval": (a - b) ** 2}[scale])
+
+        within = sum(sum(itertools.starmap(apart, itertools.permutations(u, 2))) / (len(u) - 1) for u in units)
+        anywhere = sum(itertools.starmap(apart, itertools.permutations(pooled, 2))) / (len(pooled) - 1)
+        assert alphas(one, scale, POINT)[scale].value == pytest.approx(1 - within / anywhere)
+
+
 def test_alpha_of_an_interval_scale_asks_for_no_unit() -> None:
     """Numbers a thousand million apart, or nearly alike, agree as those of the example do."""
     for factor, offset in ((1e-9, 0.0), (1e9, 5e12)):

@@ -193,6 +193,7 @@ def test_a_task_is_named_by_a_key_that_it_has(tmp_path: Path) -> None:
         ("a.doc", "x", {}, Unsupported, r"expected \.csv, \.tsv, \.txt, \.parquet, or \.json .* got \.doc"),
         ("a.parquet", "x", {}, InvalidInput, "expected a Parquet file"),
         ("a.csv", "", {}, InvalidInput, "a.csv:1: has no header line"),
+        ("a.csv", "x" * 200_000, {}, InvalidInput, "a.csv:1: expected names of columns, got field larger than"),
         ("a.csv", "item,item\n1,2\n", {}, InvalidInput, 'a.csv:1: has two columns "item"'),
         ("a.csv", "item\n1\n", {}, InvalidConfig, 'expected columns of annotators beside "item", got none'),
         ("a.csv", "itm,a\n1,2\n", {}, InvalidConfig, "no column \"item\"; did you mean 'itm'"),
