@@ -95,8 +95,13 @@ def fit_regressions(rows: TrainingRows, columns: Sequence[str], settings: Missin
     table, centre, spread = _scaled(rows, columns)
     donors = table[_evenly(len(rows), settings.donors)]
     low, high = np.nanmin(table, axis=0), np.nanmax(table, axis=0)
+    still = high <= low  # it refuses such a span
     imputer = IterativeImputer(
-        max_iter=settings.rounds, min_value=low, max_value=high, random_state=0, keep_empty_features=True
+        max_iter=settings.rounds,
+        min_value=np.where(still, -np.inf, low),
+        max_value=np.where(still, np.inf, high),
+        random_state=0,
+        keep_empty_features=True,
     )
     settled = True
     with warnings.catch_warnings(record=True) as said:
