@@ -80,8 +80,9 @@ class Prepare:
                 _say(f"{len(rows)} rows: {folder / preparing.ROWS}")
                 return 0
             prepared = preparing.prepare(project, watch=watch)
+            chapters = preparing.chapters(project, prepared, watch=watch)
             with watch("report"):
-                made = reports.report(f"Data of {project.name}", preparing.chapters(project, prepared))
+                made = reports.report(f"Data of {project.name}", chapters)
                 page = reports.write(made, folder)
                 preparing.write_parts(project, prepared, folder / preparing.ROWS)
         for warning in made.warnings:

@@ -9,10 +9,15 @@ import numpy as np
 
 from training.data import columns, files
 from training.data.classes import check_names, classes_of
+from training.data.clean import report as repairs
 from training.data.clean import steps
 from training.data.clean.cleaning import CleaningReport, clean
+from training.data.collect import report as collection
 from training.data.collect.source import Fingerprint, collect, collected
-from training.data.split.partition import SplitReport, partition
+from training.data.encode import chapter as encoding
+from training.data.encode.encoder import learn
+from training.data.schema import check
+from training.data.split import partition
 from training.models.architectures import arguments_of
 from training.progress import unwatched
 
@@ -26,8 +31,7 @@ if TYPE_CHECKING:
     from training.data.split.plan import Split
     from training.progress import Watch
 
-Step = Literal["collect", "clean", "split"]
-STEPS: tuple[Step, ...] = ("collect", "clean", "split")
+STEPS = ("collect", "clean", "split", "repair", "encode")
 ROWS = "rows.parquet"
 
 
@@ -40,7 +44,7 @@ class Prepared:
     fingerprint: Fingerprint
     collection: CollectionReport
     cleaning: CleaningReport
-    parted: SplitReport
+    parted: partition.SplitReport
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -72,7 +76,7 @@ def prepare(project: Project, *, watch: Watch = unwatched) -> Prepared:
     with watch("clean"):
         rows, report = clean(found.rows, project.cleaning)
     with watch("split"):
-        plan, parted = partition(rows, project.split, project.data.features)
+        plan, parted = partition.partition(rows, project.split, project.data.features)
     return Prepared(rows, plan, found.fingerprint, found.report, report, parted)
 
 
@@ -86,9 +90,27 @@ def rows_after(project: Project, step: Literal["collect", "clean"], *, watch: Wa
     return rows
 
 
-def chapters(project: Project, prepared: Prepared) -> list[Chapter]:
-    """What each step did; of the sealed rows nothing is told but how many there are."""
-    return [columns.chapter(prepared.training, project.data.features, project.data.target)]
+def chapters(project: Project, prepared: Prepared, *, watch: Watch = unwatched) -> list[Chapter]:
+    """What each step did; of the sealed rows nothing is told but how many there are, and how alike they are.
+
+    Raises:
+        InvalidInput: what training would end with: too many sparse columns or rows, a column without values.
+    """
+    with watch("repair"):
+        project = steps.dense(project, prepared.training)
+        features = project.data.features
+        cleaned = steps.apply(prepared.training.only(features), features, project.cleaning)
+    with watch("encode"):
+        states = cleaned.instruct(learn(cleaned.rows, features))
+    schema = prepared.collection.schema
+    return [
+        collection.chapter(prepared.collection),
+        *([check.chapter(schema)] if schema else []),
+        repairs.chapter(cleaned.report, prepared.cleaning),
+        columns.chapter(cleaned.rows, features, project.data.target),
+        partition.chapter(prepared.parted),
+        encoding.chapter(states),
+    ]
 
 
 def write_parts(project: Project, prepared: Prepared, path: Path) -> None:

@@ -41,9 +41,8 @@ def chapter(rows: TrainingRows, features: Mapping[str, Feature], target: str) ->
     numbers = {name: column for name, column in flat.items() if name not in categories}
     tables = [_numbers(numbers)] if numbers else []
     tables += [_categories(categories)] if categories else []
-    pictures = [
-        picture for name, column in columns.items() if column.ndim > 1 for picture in _shown(name, column, rows)
-    ]
+    shown = [name for name, feature in features.items() if feature.kind == "image"]
+    pictures = [picture for name in shown for picture in _shown(name, columns[name], rows)]
     empty = [name for name, column in columns.items() if is_missing(column).all()]
     still = [name for name, column in flat.items() if name not in empty and len(_present(column)) and _constant(column)]
     return Chapter(

@@ -32,6 +32,7 @@ CLEANING = {
 def spoil(project: Project) -> None:
     """Take away every ninth x and every eleventh sky, every thirteenth hour; every fiftieth x is absurd."""
     path = project.data.source
+    assert path is not None
     head, *lines = path.read_text().splitlines()
     for place, line in enumerate(lines):
         at, x, hour, sky, y = line.split(",")

@@ -14,18 +14,22 @@ from hypothesis import strategies as st
 
 from staytrue.checkpoint import CHECKPOINT
 from staytrue.errors import CorruptData, InvalidConfig, InvalidInput
-from staytrue.preparation import CleaningSection, SplitSection
+from staytrue.preparation import CleaningSection
 from staytrue.project import Project
+from staytrue.splitting import SplitSection
 from tests.unit.training.clean.conftest import BIKES, CENSUS, NUMBER, TEXT, training, without
 from training import checkpoint as checkpoints
 from training.data.clean import steps
 from training.data.clean.cleaning import clean
 from training.data.clean.report import StepsReport, chapter
 from training.data.clean.steps import CleaningState
-from training.data.encode.encoder import CategoryState, NumericState, learn
+from training.data.encode.categories import CategoryState
+from training.data.encode.encoder import learn
+from training.data.encode.numbers import NumericState
 from training.data.rows import Rows, TrainingRows
 from training.data.split.plan import split
-from training.run import prepare, train
+from training.prepare import prepare
+from training.run import train
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -210,6 +214,7 @@ def test_steps_on_columns_that_they_do_not_suit_are_refused(project: Project, va
 def sparse(project: Project) -> Project:
     """The project with x in one row of four."""
     path = project.data.source
+    assert path is not None
     lines = path.read_text().splitlines()
     for place in range(1, len(lines)):
         if place % 4:
