@@ -124,6 +124,7 @@ def _columns(rows: Rows, features: Mapping[str, Feature]) -> Iterator[tuple[str,
         elif features[name].kind == "category" or column.dtype == object:
             yield name, column
         else:
-            yield name, column[~gone].reshape(int((~gone).sum()), -1).astype(np.float64).mean(axis=1)
+            whole = column[~gone].reshape(int((~gone).sum()), -1).astype(np.float64)
+            yield name, np.nanmean(whole, axis=1)  # of a sequence over the steps that it has
             yield f"{name} (missing)", gone
     yield "target", rows.target
