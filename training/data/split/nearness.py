@@ -42,7 +42,7 @@ class Coordinates:
     """
 
     def __init__(self, train: TrainingRows, features: Mapping[str, Feature], distance: float) -> None:
-        self.distance, self.features = distance, features
+        self.features = features
         self.scales = {
             name: _scale(column, features[name].kind) * distance for name, column in learnable(train).columns.items()
         }
