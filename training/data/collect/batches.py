@@ -7,6 +7,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+from tqdm import tqdm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -46,7 +47,7 @@ def create(
     schema = pa.schema(list(zip(columns, types, strict=True)))
 
     def batches() -> Iterator[Any]:
-        going = iter(rows)
+        going = iter(tqdm(rows, desc=table, unit=" rows", delay=2, disable=None, leave=False))
         while chunk := list(itertools.islice(going, size)):
             arrays = [_array(values, made) for values, made in zip(zip(*chunk, strict=True), types, strict=True)]
             yield pa.record_batch(arrays, schema=schema)

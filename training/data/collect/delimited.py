@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import csv
+import re
+from typing import TYPE_CHECKING, NamedTuple
 
 import duckdb
 
@@ -18,10 +20,36 @@ if TYPE_CHECKING:
     from staytrue.collection import Option, SourceSection
     from training.data.collect.reading import Reading
 
+_AS_TEXT = (
+    "auto_detect = false, header = false, delim = chr(1), quote = '', escape = '', ignore_errors = true, "
+    "columns = {'line': 'VARCHAR'}"
+)
+"""Options that read each line as one value."""
+_DELIMITERS = (",", ";", "\t", "|")
+
+
+class _Found(NamedTuple):
+    types: dict[str, str]
+    dialect: dict[str, str]
+
+
+_DIALECT = {
+    "delim": "Delimiter",
+    "quote": "Quote",
+    "escape": "Escape",
+    "skip": "SkipRows",
+    "header": "HasHeader",
+    "dateformat": "DateFormat",
+    "timestampformat": "TimestampFormat",
+}
+"""Options of the reader by what DuckDB's sniffer calls them."""
+
+
 _DEFAULTS: dict[str, dict[str, Option]] = {
-    # Lines above the header are read as data unless `skip` says otherwise: they would be dropped unseen.
-    "csv": {"header": True, "skip": 0},
-    "tsv": {"header": True, "skip": 0, "delim": "\t"},
+    # Not left to DuckDB's guess, which one broken line turns: it would drop lines above a header of its own choice, or
+    # take all quotes for letters.
+    "csv": {"header": True, "skip": 0, "quote": '"', "escape": '"'},
+    "tsv": {"header": True, "skip": 0, "quote": '"', "escape": '"', "delim": "\t"},
 }
 
 
@@ -34,8 +62,28 @@ def read_delimited(name: str, source: SourceSection, reading: Reading) -> str:
     """
     files = files_of(name, source, reading.scratch)
     defaults = _DEFAULTS[format_of(name, source)]
-    load(name, files, options_of(name, source, defaults), source.columns, reading)
+    options = options_of(name, source, defaults)
+    if not options.keys() & {"delim", "sep", "delimiter"}:
+        options["delim"] = literal(_delimiter(_names_line(files[0], options, reading)))
+    load(name, files, options, source.columns, reading)
     return names(files)
+
+
+def _delimiter(line: str) -> str:
+    """What stands most often in a line, outside of quotes.
+
+    >>> _delimiter('at;"x, in metres, say";y')
+    ';'
+    """
+    return max(_DELIMITERS, key=re.sub(r'"[^"]*"', "", line).count)
+
+
+def _names_line(path: Path, options: Mapping[str, str], reading: Reading) -> str:
+    """The first line, which is not broken where others are."""
+    kept = arguments({key: value for key, value in options.items() if key in {"skip", "encoding", "compression"}})
+    query = f"SELECT line FROM read_csv({literal(path)}, {_AS_TEXT}{kept}) LIMIT 1"  # noqa: S608
+    found = reading.connection.execute(query).fetchall()
+    return str(found[0][0]) if found else ""
 
 
 def load(
@@ -48,12 +96,15 @@ def load(
     """
     try:
         found = [_found(path, options, reading) for path in files]
-        types = _merged(found)
+        types = _merged([there.types for there in found])
+        if not types:
+            raise InvalidInput(f"data.sources.{name}", expected="a line of names", got=f"nothing in {names(files)}")
         types |= _chosen(name, types, declared, reading.types)
         columns = ", ".join(f"{quoted(column)} {kind}" for column, kind in types.items())
         reading.connection.execute(f"CREATE TABLE {quoted(name)} ({columns})")
         for path, there in zip(files, found, strict=True):
-            call = f"{literal(path)}{arguments(options)}, types = {struct((c, types[c]) for c in there)}"
+            columns = struct((column, types[column]) for column in there.types)
+            call = f"{literal(path)}{arguments(there.dialect)}, auto_detect = false, columns = {columns}"
             _insert(name, call, label(path, files), reading)
     except duckdb.BinderException as error:
         raise InvalidConfig(f"data.sources.{name}", first_line(error), hint="see its options and columns") from error
@@ -61,10 +112,22 @@ def load(
         raise InvalidInput(f"data.sources.{name}", f"{names(files)} cannot be read: {first_line(error)}") from error
 
 
-def _found(path: Path, options: Mapping[str, str], reading: Reading) -> dict[str, str]:
-    """Columns of a file and the types that DuckDB finds; lenient, or one ragged line would hide the columns."""
-    described = f"DESCRIBE SELECT * FROM read_csv({literal(path)}{arguments(options)}, ignore_errors = true)"  # noqa: S608
-    return {row[0]: row[1] for row in reading.connection.execute(described).fetchall()}
+def _found(path: Path, options: Mapping[str, str], reading: Reading) -> _Found:
+    """Columns of a file, their types, and how it is written; lenient, or one broken line would hide the columns."""
+    lenient = arguments({"strict_mode": "false", "ignore_errors": "true"} | dict(options))
+    query = f"SELECT Columns, {', '.join(_DIALECT.values())} FROM sniff_csv({literal(path)}{lenient})"  # noqa: S608
+    try:
+        columns, *values = reading.connection.execute(query).fetchall()[0]
+    except duckdb.InvalidInputException:
+        if options.get("header") != "true" or "delim" not in options:
+            raise
+        # A broken quote among the first lines: their types cannot be told. Names can, and what features need.
+        line = _names_line(path, options, reading)
+        named = next(csv.reader([line], delimiter=options["delim"].strip("'")), [])
+        return _Found(dict.fromkeys(named, "VARCHAR"), dict(options))
+    told = {key: literal(value) for key, value in zip(_DIALECT, values, strict=True) if value is not None}
+    told = {key: "''" if value == literal("(empty)") else value for key, value in told.items()}
+    return _Found({column["name"]: column["type"] for column in columns}, told | dict(options))
 
 
 def _merged(found: Sequence[Mapping[str, str]]) -> dict[str, str]:
@@ -90,7 +153,8 @@ def _insert(name: str, call: str, file: str, reading: Reading) -> None:
     reading.connection.execute(f"INSERT INTO {quoted(name)} BY NAME SELECT * FROM read_csv({call})")  # noqa: S608
     reading.quarantine.add_from(
         # DuckDB tells of each column that a short line lacks: the first says it all.
-        "SELECT $source, $file, line, column_name, error_type, split_part(error_message, chr(10), 1), csv_line "
+        "SELECT $source, $file, line, column_name, error_type, split_part(error_message, chr(10), 1), "
+        "trim(csv_line, chr(10) || chr(13)) "
         "FROM __rejects QUALIFY row_number() OVER (PARTITION BY line, error_type, "
         "CASE error_type WHEN 'MISSING COLUMNS' THEN 0 ELSE column_idx END ORDER BY column_idx) = 1",
         {"source": name, "file": file},

@@ -26,7 +26,10 @@ _MISSING = re.compile(r'("(?:NA|N/A|n/a|na|NULL|null|None|NaN|nan|-|\?|\.)")')
 
 
 class BadRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One fault of a row. ``line`` counts from 1, the header included; None where a file has no lines."""
+    """One fault of a row.
+
+    ``line`` counts from 1, the header included, and a quoted value of several lines as one; None where a file has none.
+    """
 
     source: str
     file: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,6 +50,8 @@ def reading(memory: str, types: Mapping[str, str], shape: tuple[int, ...] = ()) 
     with tempfile.TemporaryDirectory(prefix="staytrue-") as scratch, duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'; SET threads = 1")  # one thread: rows keep the order they stand in
         connection.execute(f"SET memory_limit = {literal(memory)}; SET temp_directory = {literal(scratch)}")
+        if sys.stdout.isatty():  # DuckDB draws on it, after two seconds
+            connection.execute("SET enable_progress_bar = true")
         yield Reading(connection, Path(scratch), Quarantine(connection), types, shape)
 
 
@@ -71,5 +74,11 @@ def literal(text: object) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """What went wrong, without DuckDB's excerpt of the statement."""
-    return str(error).splitlines()[0]
+    r"""What went wrong, without DuckDB's excerpt of the statement or of the line.
+
+    >>> first_line(ValueError("CSV Error on Line: 3\nOriginal Line: a,b\nMaximum line size exceeded."))
+    'CSV Error on Line: 3: Maximum line size exceeded.'
+    """
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    detail = [line for line in lines[1:] if not line.startswith("Original Line")]
+    return ": ".join([lines[0], *detail[:1]]) if "CSV Error on Line" in lines[0] else lines[0]

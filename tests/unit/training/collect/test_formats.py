@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
+import http.server
 import sqlite3
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -147,6 +150,7 @@ def test_each_form_gives_the_same_rows(
     form: str, frame: pd.DataFrame, digest: str, section: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
+    frame = frame[frame.day <= 120] if form == "excel" else frame  # which is slow to read
     try:
         found = collected(section(sources={"bikes": FORMS[form](frame, tmp_path)}))
     finally:
@@ -155,6 +159,27 @@ def test_each_form_gives_the_same_rows(
     assert found.fingerprint.sha256 == digest
     assert [(source.rows, source.bad_rows) for source in found.report.sources] == [(len(frame), 0)]
     assert not (tmp_path / "quarantine.csv").exists()
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder without a word."""
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_a_file_on_a_web_server_is_read(frame: pd.DataFrame, section: Make, digest: str, tmp_path: Path) -> None:
+    _parquet(frame, tmp_path)
+    handler = functools.partial(_Quiet, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/bikes.parquet"
+        found = collected(section(sources={"bikes": url}))
+        with pytest.raises(NotFound, match=r"data\.sources\.bikes: no file http://"):
+            collect(section(sources={"bikes": url.replace("bikes", "cars")}))
+        server.shutdown()
+    assert found.fingerprint.sha256 == digest
+    assert found.report.sources[0].place == "bikes.parquet"
 
 
 def test_a_source_may_be_its_path_alone_and_bears_its_name(bikes: Path, section: Make, digest: str) -> None:
@@ -187,6 +212,7 @@ def test_a_database_stays_as_it_is(frame: pd.DataFrame, section: Make, tmp_path:
         ({"path": "it.csv", "options": {"ignore_errors": True}}, InvalidConfig, "ignore_errors cannot be set"),
         ({"path": "it.csv", "options": {"delimitre": ";"}}, InvalidConfig, "data.sources.s: Binder Error"),
         ({"path": "it.csv", "columns": {"nope": "DATE"}}, InvalidConfig, 'no column "nope"; there are at, x, y'),
+        ({"path": "none.tsv"}, InvalidInput, "expected a line of names, got nothing in none.tsv"),
         ({"path": "it.db"}, InvalidConfig, "says neither table nor query"),
         ({"path": "it.db", "table": "t"}, InvalidInput, "it.db cannot be read: file is not a database"),
         ({"path": "it.xlsx"}, InvalidInput, "it.xlsx cannot be read"),
@@ -199,6 +225,7 @@ def test_what_is_wrong_with_a_source_is_said(
 ) -> None:
     for suffix in ("csv", "db", "xlsx", "parquet", "json"):
         (tmp_path / f"it.{suffix}").write_text("at,x,y\n2024-01-01,1,2\n" * 40)
+    (tmp_path / "none.tsv").touch()
     placed = source | ({"path": tmp_path / source["path"]} if "path" in source else {})
     with pytest.raises(kind) as caught:
         collect(section(sources={"s": placed}))

@@ -129,6 +129,37 @@ def test_a_single_source_may_let_them_go_too(section_of: Make, tmp_path: Path) -
     assert set_aside(data)[0]["line"] == "9"
 
 
+def test_a_single_source_is_read_as_it_would_be_without(section_of: Make, tmp_path: Path) -> None:
+    """By its own delimiter."""
+    lines = b"".join([HEADER, *(line(number) for number in range(3, 200)), b"2024-01-05,warm,7,sun\n"])
+    (tmp_path / "s.csv").write_bytes(lines.replace(b",", b";"))
+    data = section_of(source=tmp_path / "s.csv", sources={}, max_bad_rows=0.01)
+    assert len(collected(data).rows) == 197
+    assert set_aside(data)[0]["line"] == "199"
+
+
+BROKEN_QUOTES = {b'2024-01-05,1.5,7,"sun" x\n': 1, b'2024-01-05,1.5,7,"sun\n': 2}
+"""Lines whose quote does not end, and how many lines it takes along."""
+
+
+@pytest.mark.parametrize("bad", BROKEN_QUOTES)
+@pytest.mark.parametrize("at", [12, LATE], ids=["early", "late"])
+def test_a_broken_quote_does_not_take_the_others_for_letters(
+    bad: bytes, at: int, section_of: Make, tmp_path: Path
+) -> None:
+    lines = [b'2024-01-%02d,1.5,%d,"sun, ""sun"""\n' % (n % 28 + 1, n) for n in range(2, LATE + 100)]
+    lines[at - 2] = bad
+    (tmp_path / "s.csv").write_bytes(HEADER + b"".join(lines))
+    data = section_of(max_bad_rows=0.01)
+    found = collected(data)
+    lost = range(at, at + BROKEN_QUOTES[bad])
+    assert found.rows.target.sum() == sum(range(2, LATE + 100)) - sum(lost)
+    assert set(found.rows.columns["sky"]) == {'sun, "sun"'}
+    rows = set_aside(data)
+    assert {row["line"] for row in rows} == {str(at)}
+    assert "unterminated quote" in rows[0]["reason"] + rows[-1]["reason"]
+
+
 def test_bad_lines_of_several_files_are_told_apart(section_of: Make, tmp_path: Path) -> None:
     plant(tmp_path / "a.csv", {5: b"2024-01-05\n"})
     plant(tmp_path / "b.csv", {7: b"2024-01-05,warm,7,sun\n"})
