@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
+import tqdm
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401 - lets the next line import it
 from sklearn.impute import IterativeImputer, KNNImputer
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from training.data.rows import TrainingRows
 
     Numbers = NDArray[np.float64]
+
+
+CHUNK = 1000
+"""Rows whose neighbours are sought together."""
 
 
 class Neighbours(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +89,11 @@ def by_neighbours(rows: TrainingRows, state: Neighbours, wanted: NDArray[np.bool
     table = (_table(rows, state.columns) - centre) / spread
     donors = _evenly(len(rows), state.donors)
     imputer = KNNImputer(n_neighbors=state.neighbours, keep_empty_features=True).fit(table[donors])
-    filled: Numbers = imputer.transform(table[wanted]) * spread + centre
+    places = np.flatnonzero(wanted)
+    hidden = not sys.stderr.isatty()
+    bar = tqdm.tqdm(range(0, len(places), CHUNK), desc="nearest neighbours", unit="chunk", delay=2, disable=hidden)
+    parts = [imputer.transform(table[places[begin : begin + CHUNK]]) for begin in bar]
+    filled: Numbers = np.concatenate(parts) * spread + centre
     return filled
 
 

@@ -320,3 +320,25 @@ def test_a_retraining_leaves_out_the_feature_that_the_training_left_out(
     left = steps.dense(narrow, prepared.training)
     parts, gate = gather(left, prepared, float(prepared.rows.time[-1]), until)
     assert list(parts.train.columns) == list(parts.held.columns) == list(gate.columns) == ["hour", "sky"]
+
+
+def test_weights_of_a_retraining_follow_the_rows_that_stay(
+    project: Project, serve: Callable[[int, float], float]
+) -> None:
+    """Old and served rows are cleaned as one training part; the scale is that of the rows that stay, as weighted."""
+    from training.retrain import gather
+    from training.run import fit_parts
+
+    values = {"outliers": {"method": "zscore", "action": "drop", "threshold": 2, "columns": ["x"]}}
+    dropping = with_cleaning(project, **values)
+    prepared = prepare(dropping)
+    parts, _ = gather(dropping, prepared, float(prepared.rows.time[-1]), serve(6, 0.0))
+    assert parts.weights is not None
+    trained = fit_parts(dropping, parts, checkpoints.new_run(dropping.retraining.runs))
+    x = parts.train.columns["x"].astype(np.float64)
+    stay = np.abs(x - x.mean()) <= 2 * x.std()
+    assert (trained.cleaned.rows.time == parts.train.time[stay]).all()
+    assert len(parts.train) > len(prepared.training)
+    assert trained.scale is not None
+    expected = np.average(parts.train.target[stay], weights=parts.weights[0][stay])
+    assert trained.scale.location == pytest.approx(expected)
