@@ -84,6 +84,7 @@ class Prepare:
             with watch("report"):
                 made = reports.report(f"Data of {project.name}", chapters)
                 page = reports.write(made, folder)
+                preparing.write_schema(project, prepared, folder / preparing.SCHEMA)
                 preparing.write_parts(project, prepared, folder / preparing.ROWS)
         for warning in made.warnings:
             _say(f"look at {warning}")
@@ -171,6 +172,8 @@ def _resolved(path: Path, **training: int | None) -> Project:
 
     project = projects.load(path)
     sections = {
+        "cleaning": resolve(project.cleaning, "cleaning", {}),
+        "labelling": resolve(project.labelling, "labelling", {}),
         "split": resolve(project.split, "split", {}),
         "model": resolve(project.model, "model", {}),
         "training": resolve(project.training, "training", training),

@@ -16,7 +16,11 @@ from training.data.collect import report as collection
 from training.data.collect.source import Fingerprint, collect, collected
 from training.data.encode import chapter as encoding
 from training.data.encode.encoder import learn
+from training.data.label import chapter as labelling
+from training.data.label.settling import settle
 from training.data.schema import check
+from training.data.schema import schema as schemas
+from training.data.schema.infer import infer
 from training.data.split import partition
 from training.models.architectures import arguments_of
 from training.progress import unwatched
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
     from training.progress import Watch
 
 STEPS = ("collect", "clean", "split", "repair", "encode")
-ROWS = "rows.parquet"
+ROWS, SCHEMA = "rows.parquet", "schema.yaml"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,15 +106,23 @@ def chapters(project: Project, prepared: Prepared, *, watch: Watch = unwatched) 
         cleaned = steps.apply(prepared.training.only(features), features, project.cleaning)
     with watch("encode"):
         states = cleaned.instruct(learn(cleaned.rows, features))
-    schema = prepared.collection.schema
+    schema, labels = prepared.collection.schema, project.labelling
+    made = [] if labels.annotations is None else [labelling.chapter(settle(labels.annotations, labels).report)]
     return [
         collection.chapter(prepared.collection),
         *([check.chapter(schema)] if schema else []),
+        *made,
         repairs.chapter(cleaned.report, prepared.cleaning),
         columns.chapter(cleaned.rows, features, project.data.target),
         partition.chapter(prepared.parted),
         encoding.chapter(states),
     ]
+
+
+def write_schema(project: Project, prepared: Prepared, path: Path) -> None:
+    """Write what the training rows look like, for people to review and then name as ``data.schema_file``."""
+    schema, notes = infer(prepared.training, project.data)
+    schemas.write(schema, path, notes)
 
 
 def write_parts(project: Project, prepared: Prepared, path: Path) -> None:

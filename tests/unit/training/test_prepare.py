@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -13,8 +14,9 @@ from tests.unit.training.conftest import write_project
 from training.data import files
 from training.data.collect.source import collect
 from training.data.rows import Rows
-from training.prepare import ROWS, prepare
-from training.report import FIGURES, PAGE
+from training.data.schema import schema as schemas
+from training.prepare import ROWS, SCHEMA, STEPS, prepare
+from training.report import FIGURES, PAGE, Report
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,9 +31,12 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
 def test_a_report_and_the_rows_of_two_parts_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     project = write_project(tmp_path)
     told = said(capsys, "prepare", "--project", str(tmp_path / "staytrue.yaml"), "--output", str(tmp_path / "out"))
-    assert [line.split(":")[0] for line in told[:4]] == ["collect", "clean", "split", "report"]
+    assert [line.split(":")[0] for line in told[:6]] == [*STEPS, "report"]
     assert told[-1] == f"report: {tmp_path / 'out' / PAGE}"
-    assert (tmp_path / "out" / FIGURES).exists()
+    report = msgspec.json.decode((tmp_path / "out" / FIGURES).read_bytes(), type=Report)
+    titles = ["Collect", "Cleaning", "Columns", "Split", "Preprocess"]
+    assert [chapter.title for chapter in report.chapters] == titles
+    assert list(schemas.read(tmp_path / "out" / SCHEMA).columns) == ["at", "y", "x", "hour", "sky"]
     prepared = prepare(project)
     parts = prepared.split.parts
     counts = ", ".join(f"{len(parts[part])} {part}" for part in ("train", "validation", "test"))
@@ -86,3 +91,20 @@ def test_what_is_missing_is_null_and_pictures_are_lists(tmp_path: Path) -> None:
     }
     assert table["view"] == [[0, 1, 2, 3], [4, 5, 6, 7]]
     assert [time.timestamp() for time in table["at"]] == [0.5, 60.0]
+
+
+def test_a_reviewed_schema_holds_later_loads_and_has_a_chapter(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_project(tmp_path)
+    path, out = tmp_path / "staytrue.yaml", tmp_path / "out"
+    said(capsys, "prepare", "--project", str(path), "--output", str(out))
+    (out / SCHEMA).rename(tmp_path / SCHEMA)
+    path.write_text(path.read_text().replace("  source: toy.csv\n", f"  source: toy.csv\n  schema_file: {SCHEMA}\n"))
+    said(capsys, "prepare", "--project", str(path), "--output", str(out))
+    report = msgspec.json.decode((out / FIGURES).read_bytes(), type=Report)
+    assert "Schema" in [chapter.title for chapter in report.chapters]
+    text = (tmp_path / "toy.csv").read_text()
+    (tmp_path / "toy.csv").write_text(text.replace(",sun,", ",dusk,", 1))
+    assert main(["prepare", "--project", str(path), "--output", str(out)]) == 1
+    assert "dusk" in capsys.readouterr().err
