@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from staytrue.errors import InvalidInput
 from staytrue.preparation import CleaningSection
 from staytrue.signature import MISSING_INTEGER
+from training.data.clean import cleaning
 from training.data.clean.cleaning import clean, clean_served, is_missing
 from training.data.rows import Rows
 
@@ -127,3 +129,18 @@ def test_a_picture_of_floats_that_lacks_a_pixel_has_a_gap() -> None:
     gap[1, 0, 1, 1] = np.nan
     assert is_missing(gap).tolist() == [False, True]
     assert not is_missing(np.zeros((2, 1, 2, 2), np.uint8)).any()
+
+
+def test_rows_that_share_a_key_by_chance_are_no_duplicates(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cleaning, "keys_of", lambda columns: np.zeros(len(columns["0"]), dtype=np.uint64))
+    assert clean(rows(), CleaningSection())[1].duplicates == 0
+
+
+def test_duplicates_are_those_that_pandas_finds() -> None:
+    draw = np.random.default_rng(5)
+    x = draw.integers(0, 3, 500).astype(np.float32)
+    x[::7] = np.nan
+    names = draw.choice(np.array(["a", "b", ""], dtype=object), 500)
+    made = Rows(draw.integers(0, 3, 500).astype(np.float64), {"x": x, "n": names}, draw.integers(0, 2, 500) * 1.0)
+    table = pd.DataFrame({"t": made.time, "x": x, "n": names, "y": made.target})
+    assert np.array_equal(cleaning.duplicates(made), table.duplicated().to_numpy())

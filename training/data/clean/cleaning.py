@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -11,6 +10,7 @@ import numpy as np
 
 from staytrue.errors import InvalidInput
 from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
+from training.data.keys import keys_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -101,22 +101,24 @@ def without_target(rows: Rows) -> NDArray[np.bool_]:
 
 def duplicates(rows: Rows) -> NDArray[np.bool_]:
     """Which rows repeat an earlier one in every column, time and target included. Missing values are alike."""
-    table = zip(rows.time, *(_comparable(c) for c in rows.columns.values()), _comparable(rows.target), strict=True)
-    seen: set[tuple[Any, ...]] = set()
-    repeated = np.zeros(len(rows), dtype=bool)
-    for index, row in enumerate(table):
-        repeated[index] = row in seen
-        seen.add(row)
-    return repeated
+    columns = [rows.time, *rows.columns.values(), rows.target]
+    keys = keys_of({str(place): column for place, column in enumerate(columns)})
+    _, firsts, groups = np.unique(keys, return_index=True, return_inverse=True)
+    earlier = firsts[groups]
+    repeated = np.flatnonzero(earlier != np.arange(len(rows)))
+    # Keys find them, values tell: two rows may have one key by chance.
+    same = np.logical_and.reduce([_alike(column[repeated], column[earlier[repeated]]) for column in columns])
+    found = np.zeros(len(rows), dtype=np.bool_)
+    found[repeated[same]] = True
+    return found
 
 
-def _comparable(column: NDArray[Any]) -> list[Any]:
-    """Values that equal themselves: NaN, which does not, becomes None; a picture its digest, which is small."""
-    if column.ndim > 1:
-        return [hashlib.sha256(picture.tobytes()).digest() for picture in column]
-    if column.dtype.kind != "f":
-        return list(column)
-    return [None if value != value else value for value in column.tolist()]  # noqa: PLR0124 - NaN differs from itself
+def _alike(some: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which rows are equal, NaN too, pictures in all their values."""
+    equal = some == others
+    if some.dtype.kind == "f":
+        equal |= np.isnan(some) & np.isnan(others)
+    return np.asarray(equal.all(axis=tuple(range(1, equal.ndim))), dtype=np.bool_)
 
 
 def _without_infinities(rows: Rows) -> tuple[Rows, dict[str, int]]:

@@ -12,8 +12,8 @@ from scipy import stats
 from staytrue.errors import InvalidInput
 from staytrue.records import utc
 from staytrue.splitting import Leakage
+from training.data.keys import keys_of
 from training.data.split.dealing import groups_of
-from training.data.split.keys import keys_of
 from training.data.split.nearness import Coordinates, expected_pairs, near, pairs_within
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from training.data.split.keys import mixed
+from training.data.keys import mixed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

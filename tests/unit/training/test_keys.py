@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from staytrue.signature import MISSING_INTEGER
-from training.data.split.keys import keys_of
+from training.data.keys import keys_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
