@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from staytrue.section import Count, Positive, Section
 
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 FillMethod = Literal["keep", "drop_rows", "mean", "median", "mode", "constant", "knn", "iterative"]
 
 
@@ -15,7 +16,7 @@ class FillSection(Section):
     """What becomes of the missing values of one column."""
 
     method: FillMethod = Field(description="as missing.method, for this column alone")
-    value: float | str | None = Field(default=None, description="what constant fills in")
+    value: Finite | str | None = Field(default=None, description="what constant fills in")
 
     @model_validator(mode="after")
     def _constant_has_a_value(self) -> Self:

@@ -95,7 +95,7 @@ def rows_after(project: Project, step: Literal["collect", "clean"], *, watch: Wa
 
 
 def chapters(project: Project, prepared: Prepared, *, watch: Watch = unwatched) -> list[Chapter]:
-    """What each step did; of the sealed rows nothing is told but how many there are, and how alike they are.
+    """What each step did; of the sealed rows nothing is told but counts, and how alike they are.
 
     Raises:
         InvalidInput: what training would end with: too many sparse columns or rows, a column without values.

@@ -80,7 +80,8 @@ def train(project: Project, *, opening: Opening = "once", say: Callable[[str], N
         "split": prepared.parted,
     }
     write_atomically(folder / checkpoints.DATA, msgspec.json.format(msgspec.json.encode(data)))
-    parts = Parts(prepared.training, prepared.validation, classes=prepared.classes)
+    names = project.data.features
+    parts = Parts(prepared.training.only(names), prepared.validation.only(names), classes=prepared.classes)
     trained = fit_parts(project, parts, folder)
     evaluation = evaluate_parts(project, trained)
     ledger = project.retraining.runs / LEDGER
@@ -112,6 +113,8 @@ def fit_parts(project: Project, parts: Parts, folder: Path) -> Trained:
     cleaned = steps.apply(parts.train, project.data.features, project.cleaning)
     checkpoints.save_cleaning(cleaned.report, folder)
     train, weight = cleaned.rows, weights[0][cleaned.kept]
+    if len(train) < len(parts.train):
+        weight = weight / weight.mean()
     states = cleaned.instruct(learn(train, project.data.features))
     scale = None if parts.classes else Scale.of(train.target, weight, project.model.output)
     model = assemble(states, project.model.architecture, arguments_of(project), scale or parts.classes)

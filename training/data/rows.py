@@ -86,7 +86,7 @@ class TrainingRows(Rows):
 
     def with_(self, others: TrainingRows) -> TrainingRows:
         """These and others to train on, in time order."""
-        return TrainingRows.of(join([self, others]))
+        return TrainingRows.of(join([self, learnable(others)]))
 
 
 def learnable(rows: TrainingRows) -> TrainingRows:

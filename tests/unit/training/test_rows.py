@@ -8,7 +8,7 @@ import pytest
 from staytrue.errors import InvalidInput
 from staytrue.preparation import Feature
 from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
-from training.data.rows import Rows, join, typed
+from training.data.rows import Rows, TrainingRows, join, typed
 
 NUMERIC, WHOLE, TEXT = Feature(kind="numeric"), Feature(kind="category", datatype="INT64"), Feature(kind="category")
 
@@ -75,3 +75,10 @@ def test_whole_numbers_of_the_lake_stay_as_they_were_sent() -> None:
     sent = np.ma.masked_array(np.array([3, MISSING_INTEGER, 2**60 + 1, 7]), mask=[False, False, False, True])
     feature = Feature(kind="category", datatype="INT64")
     assert typed("a", feature, sent, "lake").tolist() == [3, MISSING_INTEGER, 2**60 + 1, MISSING_INTEGER]
+
+
+def test_rows_that_do_not_train_cannot_be_joined_to_those_that_do() -> None:
+    train, held = TrainingRows.of(rows([1, 2])), rows([3])
+    assert len(train.with_(TrainingRows.of(rows([4])))) == 3
+    with pytest.raises(TypeError, match="training rows alone"):
+        train.with_(held)  # type: ignore[arg-type]

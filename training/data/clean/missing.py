@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -85,8 +86,14 @@ def chosen(features: Mapping[str, Feature], settings: MissingSection) -> dict[st
 
 
 def _suits(feature: Feature, fill: FillSection) -> bool:
-    fits = feature.kind != "numeric" or not isinstance(fill.value, str)
-    return fits and fill.method in SUITS[feature.kind]
+    """Whether the way for all is one for this column: a constant must be of what callers send."""
+    if fill.method == "constant":
+        text = isinstance(fill.value, str)
+        if text != (feature.sent_as == "BYTES"):
+            return False
+        if feature.kind == "category" and not text and float(fill.value or 0) % 1:
+            return False
+    return fill.method in SUITS[feature.kind]
 
 
 def fit(rows: TrainingRows, features: Mapping[str, Feature], settings: MissingSection) -> MissingState | None:
@@ -154,7 +161,7 @@ def apply(
             changed, told_all = _imputed(rows, model, names, method)
             columns |= changed
             touches += told_all
-    return type(rows)(rows.time, columns, rows.target), kept, [told for told in touches if told.count]
+    return dataclasses.replace(rows, columns=columns), kept, [told for told in touches if told.count]
 
 
 def _dropped(rows: TrainingRows, name: str) -> Touch:

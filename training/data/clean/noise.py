@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -78,7 +79,7 @@ def apply(rows: TrainingRows, state: NoiseState) -> tuple[TrainingRows, list[Tou
         changed = ~gone & (columns[name] != raw)
         if changed.any():
             touches.append(touch(STEP, name, state.method, "training rows", changed, rows.time, raw, columns[name]))
-    return type(rows)(rows.time, columns, rows.target), touches
+    return dataclasses.replace(rows, columns=columns), touches
 
 
 def written(numbers: Numbers, like: NDArray[Any]) -> NDArray[Any]:

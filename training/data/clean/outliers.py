@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -148,7 +149,7 @@ def apply(
         if where.any():
             columns[one.name] = _changed(rows.columns[one.name], one, state.action, where)
             touches.append(_told(rows, state, one.name, where, columns[one.name]))
-    return type(rows)(rows.time, columns, rows.target), everyone, found, touches
+    return dataclasses.replace(rows, columns=columns), everyone, found, touches
 
 
 def beyond(column: NDArray[Any], bounds: Bounds) -> NDArray[np.bool_]:

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from staytrue.errors import InvalidConfig, InvalidInput
+from staytrue.feature import Feature
 from staytrue.records import utc
 from training.data.clean import missing, noise, outliers
 from training.data.clean.missing import MissingState
@@ -25,14 +26,20 @@ from training.data.encode.numbers import NumericState
 from training.data.rows import learnable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from staytrue.preparation import CleaningSection, Feature
+    from staytrue.preparation import CleaningSection
     from staytrue.project import Project
+    from staytrue.repairs import NoiseSection, OutlierSection
+    from staytrue.section import Section
     from training.data.encode.encoder import ColumnState
     from training.data.rows import TrainingRows
+
+
+_IN_GRAPH = {"mean", "median", "mode", "constant"}
+"""Ways to fill that the exported graph takes over."""
 
 
 class CleaningState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -101,6 +108,22 @@ def check(project: Project) -> None:
             raise InvalidConfig(f"{place}.value", expected=f"a number ({feature.sent_as})", got=f'"{way.value}"')
         if feature.kind == "category" and feature.sent_as == "INT64" and way.value is not None and way.value % 1:
             raise InvalidConfig(f"{place}.value", expected="a whole number (INT64)", got=str(way.value))
+    _refuse_two_fills(project)
+
+
+def _refuse_two_fills(project: Project) -> None:
+    """Refuse two answers to what a missing number counts as.
+
+    Raises:
+        InvalidConfig: names the feature.
+    """
+    usual = Feature.model_fields["fill"].default
+    for name, way in missing.chosen(project.data.features, project.cleaning.missing).items():
+        feature = project.data.features[name]
+        if feature.fill != usual and way.method in _IN_GRAPH:
+            place, got = f"data.features.{name}.fill", f"{feature.fill} here and {way.method} of cleaning.missing"
+            hint = f"remove it, or set cleaning.missing.columns.{name}: {{method: keep}}"
+            raise InvalidConfig(place, expected="one value for what is missing", got=got, hint=hint)
 
 
 def dense(project: Project, rows: TrainingRows) -> Project:
@@ -119,7 +142,21 @@ def dense(project: Project, rows: TrainingRows) -> Project:
         hint = "remove them from data.features, raise the limit, or set cleaning.on_sparse_column: drop"
         expected = f"at most {settings.max_missing_column:.0%} missing in each feature"
         raise InvalidInput("cleaning.max_missing_column", expected=expected, got=f"more in {names}", hint=hint)
-    return project.model_copy(update={"data": project.data.model_copy(update={"features": left})})
+    data = project.data.model_copy(update={"features": left})
+    return project.model_copy(update={"data": data, "cleaning": _without(settings, sparse.keys())})
+
+
+def _without(settings: CleaningSection, gone: Collection[str]) -> CleaningSection:
+    """The settings for a project without some features: a step whose columns have all gone does nothing."""
+    changes: dict[str, Section] = {}
+    for section in ("outliers", "noise"):
+        step: OutlierSection | NoiseSection = getattr(settings, section)
+        left = [name for name in step.columns if name not in gone]
+        if len(left) < len(step.columns):
+            changes[section] = step.model_copy(update={"columns": left} if left else {"columns": [], "method": "none"})
+    ways = {name: way for name, way in settings.missing.columns.items() if name not in gone}
+    changes["missing"] = settings.missing.model_copy(update={"columns": ways})
+    return settings.model_copy(update=changes)
 
 
 def apply(rows: TrainingRows, features: Mapping[str, Feature], settings: CleaningSection) -> Cleaned:

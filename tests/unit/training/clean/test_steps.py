@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -11,15 +12,16 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as budget
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from staytrue.checkpoint import CHECKPOINT
 from staytrue.errors import CorruptData, InvalidConfig, InvalidInput
-from staytrue.preparation import CleaningSection
+from staytrue.preparation import CleaningSection, Feature
 from staytrue.project import Project
 from staytrue.splitting import SplitSection
 from tests.unit.training.clean.conftest import BIKES, CENSUS, NUMBER, TEXT, training, without
 from training import checkpoint as checkpoints
-from training.data.clean import steps
+from training.data.clean import missing, steps
 from training.data.clean.cleaning import clean
 from training.data.clean.report import StepsReport, chapter
 from training.data.clean.steps import CleaningState
@@ -73,16 +75,12 @@ def with_cleaning(project: Project, **values: Any) -> Project:
 
 
 def test_by_default_nothing_is_touched_and_the_states_are_as_before(bikes: TrainingRows) -> None:
-    """The very same rows, and encoder states that are written as they were before there were steps."""
+    """The very same rows, and the encoder's states as they were learnt."""
     cleaned = steps.apply(bikes, BIKES, section())
     assert cleaned.rows is bikes
     assert (cleaned.state, cleaned.report.touches) == (CleaningState(), [])
     states = learn(bikes, BIKES)
     assert cleaned.instruct(states) == states
-    assert {key for state in states for key in msgspec.to_builtins(state)} == {
-        *("kind", "name", "datatype", "unit", "fill", "mean", "deviation"),
-        *("values", "frequencies"),
-    }
     assert msgspec.to_builtins(cleaned.state) == {}
 
 
@@ -101,8 +99,8 @@ def test_all_steps_together_learn_from_what_the_one_before_left(bikes: TrainingR
     speed, sky = states["windspeed"], states["weathersit"]
     assert isinstance(speed, NumericState)
     assert isinstance(sky, CategoryState)
-    clipped = np.clip(rows.columns["windspeed"].astype(np.float64), bounds.low, bounds.high)
-    assert (speed.low, speed.high) == (bounds.low, bounds.high)
+    clipped = np.clip(rows.columns["windspeed"].astype(np.float64), bounds.lowest, bounds.highest)
+    assert (speed.lowest, speed.highest) == (bounds.lowest, bounds.highest)
     assert speed.fill == pytest.approx(np.nanmean(clipped[cleaned.kept]), rel=1e-6)
     assert sky.fill == "none"
     assert "none" in sky.values
@@ -342,3 +340,41 @@ def test_weights_of_a_retraining_follow_the_rows_that_stay(
     assert trained.scale is not None
     expected = np.average(parts.train.target[stay], weights=parts.weights[0][stay])
     assert trained.scale.location == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("step", [{"outliers": {"method": "iqr"}}, {"noise": {"method": "rolling_mean"}}])
+def test_a_step_on_a_column_that_is_left_out_is_left_out_too(project: Project, step: dict[str, Any]) -> None:
+    """Named alone it ends the step; beside others it leaves them."""
+    named = {name: values | {"columns": ["x"]} for name, values in step.items()}
+    narrow = with_cleaning(sparse(project), max_missing_column=0.5, on_sparse_column="drop", **named)
+    left = steps.dense(narrow, prepare(narrow).training)
+    assert [getattr(left.cleaning, name).method for name in step] == ["none"]
+    wide = {name: values | {"columns": ["x", "z"]} for name, values in step.items()}
+    both = with_cleaning(project, max_missing_column=0.5, on_sparse_column="drop", **wide)
+    left = steps.dense(both, prepare(narrow).training)
+    assert [getattr(left.cleaning, name).columns for name in step] == [["z"]]
+    assert train(narrow).exists()
+
+
+@pytest.mark.parametrize(
+    ("value", "filled"), [("unknown", ["b"]), (2.5, ["n"]), (2, ["n", "c"])], ids=["text", "fraction", "whole"]
+)
+def test_a_constant_for_all_goes_to_the_columns_that_it_suits(value: Any, filled: list[str]) -> None:
+    features = {"n": Feature(kind="numeric"), "b": Feature(kind="category")}
+    features |= {"c": Feature(kind="category", datatype="INT64")}
+    ways = missing.chosen(features, section(missing={"method": "constant", "value": value}).missing)
+    assert [name for name, way in ways.items() if way.method == "constant"] == filled
+
+
+@pytest.mark.parametrize("value", [NAN, math.inf])
+def test_a_constant_is_a_number(value: float) -> None:
+    with pytest.raises(ValidationError, match="value"):
+        section(missing={"method": "constant", "value": value})
+
+
+def test_two_answers_to_what_is_missing_are_refused(project: Project) -> None:
+    features = dict(project.data.features) | {"x": Feature(kind="numeric", fill=-1.0)}
+    twice = project.model_copy(update={"data": project.data.model_copy(update={"features": features})})
+    with pytest.raises(InvalidConfig, match=r"features\.x\.fill: .*got -1.0 here and mean of cleaning\.missing"):
+        steps.check(with_cleaning(twice, missing={"method": "mean"}))
+    steps.check(with_cleaning(twice, missing={"method": "mean", "columns": {"x": {"method": "keep"}}}))
