@@ -99,8 +99,8 @@ def test_all_steps_together_learn_from_what_the_one_before_left(bikes: TrainingR
     speed, sky = states["windspeed"], states["weathersit"]
     assert isinstance(speed, NumericState)
     assert isinstance(sky, CategoryState)
-    clipped = np.clip(rows.columns["windspeed"].astype(np.float64), bounds.lowest, bounds.highest)
-    assert (speed.lowest, speed.highest) == (bounds.lowest, bounds.highest)
+    clipped = np.clip(rows.columns["windspeed"].astype(np.float64), bounds.low, bounds.high)
+    assert (speed.lowest, speed.highest) == (bounds.low, bounds.high)
     assert speed.fill == pytest.approx(np.nanmean(clipped[cleaned.kept]), rel=1e-6)
     assert sky.fill == "none"
     assert "none" in sky.values
