@@ -79,7 +79,7 @@ class Init:
             raise InvalidConfig(f"--out {arguments.out}", f"cannot be written: {error.strerror}") from error
         project = projects.load(arguments.out)
         print(f"wrote {arguments.out}: predicts {project.data.target} from {', '.join(project.data.features)}")
-        print("read it, then: staytrue train")
+        print("read it, then: staytrue prepare, and staytrue train")
         return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
 import numpy as np
 
 from training.data import columns, files
@@ -26,6 +27,7 @@ from training.models.architectures import arguments_of
 from training.progress import unwatched
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from staytrue.project import Project
@@ -101,7 +103,7 @@ def chapters(project: Project, prepared: Prepared, *, watch: Watch = unwatched) 
         InvalidInput: what training would end with: too many sparse columns or rows, a column without values.
     """
     with watch("repair"):
-        project = steps.dense(project, prepared.training)
+        given, project = project.data.features, steps.dense(project, prepared.training)
         features = project.data.features
         cleaned = steps.apply(prepared.training.only(features), features, project.cleaning)
     with watch("encode"):
@@ -112,11 +114,17 @@ def chapters(project: Project, prepared: Prepared, *, watch: Watch = unwatched) 
         collection.chapter(prepared.collection),
         *([check.chapter(schema)] if schema else []),
         *made,
-        repairs.chapter(cleaned.report, prepared.cleaning),
+        _without(given.keys() - features.keys(), repairs.chapter(cleaned.report, prepared.cleaning)),
         columns.chapter(cleaned.rows, features, project.data.target),
         partition.chapter(prepared.parted),
         encoding.chapter(states),
     ]
+
+
+def _without(sparse: Iterable[str], told: Chapter) -> Chapter:
+    """The chapter on repairs, with a warning of features that the model does not get."""
+    why = "is sparse and left out: the model is made without it, and callers do not send it"
+    return msgspec.structs.replace(told, warnings=[*told.warnings, *(f"{name} {why}" for name in sorted(sparse))])
 
 
 def write_schema(project: Project, prepared: Prepared, path: Path) -> None:

@@ -70,7 +70,9 @@ def train(project: Project, *, opening: Opening = "once", say: Callable[[str], N
     prepared = prepare(project)
     for warning in warnings_of(prepared.parted):
         say(f"split: {warning}")
-    project = steps.dense(project, prepared.training)
+    given, project = project.data.features, steps.dense(project, prepared.training)
+    for name in [name for name in given if name not in project.data.features]:
+        say(f"cleaning: {name} is sparse and left out of the model")
     folder = checkpoints.new_run(project.retraining.runs)
     write_atomically(folder / checkpoints.SPLIT, msgspec.json.encode(prepared.split))
     data = {

@@ -84,7 +84,7 @@ def _print(told: Chapter) -> None:
         for line in lines:
             print("  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
         if len(table.rows) > ROWS:
-            print(f"  … {len(table.rows) - ROWS} more in the report")
+            print(f"  … {len(table.rows) - ROWS} more in the files written below")
     for warning in told.warnings:
         print(f"\nlook at this: {warning}")
     print()

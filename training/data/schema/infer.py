@@ -86,11 +86,10 @@ def _range(table: Any, name: str, values: NDArray[Any], unit: str, margin: float
         return ColumnSchema(type=kind, unit=unit, missing=True), "no value at all"
     more = margin * ((high - low) or abs(high) or 1.0)
     bounds = [_rounded(low - more, math.floor), _rounded(high + more, math.ceil)]
-    if low >= 0:
-        bounds[0] = max(bounds[0], 0.0)
-    note = (
-        f"{low:.6g} to {high:.6g} in the rows that train{_told(missing)}; the range is wider by {margin:.0%} each side"
-    )
+    wider = f"the range is wider by {margin:.0%} each side"
+    if low >= 0 > bounds[0]:
+        bounds[0], wider = 0.0, f"{wider}, but not below 0: correct it where less may come"
+    note = f"{low:.6g} to {high:.6g} in the rows that train{_told(missing)}; {wider}"
     return ColumnSchema(type=kind, unit=unit, missing=missing > 0, minimum=bounds[0], maximum=bounds[1]), note
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Kind = Literal["number", "whole number", "text", "time", "picture"]
-_HINT = "`training.data.schema` infers one: docs/collect.md"
+_HINT = "`staytrue prepare` writes one"
 _HEAD = """\
 # What each column of the data must be. Inferred: look it over, correct it, and set data.schema_file in staytrue.yaml;
 # every load is then checked against it. `missing` says whether values may be missing; a line that is left out

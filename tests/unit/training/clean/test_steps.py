@@ -30,7 +30,7 @@ from training.data.encode.encoder import learn
 from training.data.encode.numbers import NumericState
 from training.data.rows import Rows, TrainingRows
 from training.data.split.plan import split
-from training.prepare import prepare
+from training.prepare import chapters, prepare
 from training.run import train
 
 if TYPE_CHECKING:
@@ -226,7 +226,12 @@ def test_a_sparse_feature_ends_the_run_with_its_name_or_is_left_out(project: Pro
     """Left out of the signature, the profile and the configuration of the run."""
     with pytest.raises(InvalidInput, match=r'at most 50% missing in each feature, got more in "x" \(7[45]%\)'):
         train(with_cleaning(sparse(project), max_missing_column=0.5))
-    folder = train(with_cleaning(project, max_missing_column=0.5, on_sparse_column="drop"))
+    said: list[str] = []
+    narrow = with_cleaning(project, max_missing_column=0.5, on_sparse_column="drop")
+    folder = train(narrow, say=said.append)
+    assert "cleaning: x is sparse and left out of the model" in said
+    warnings = [warning for told in chapters(narrow, prepare(narrow)) for warning in told.warnings]
+    assert "x is sparse and left out: the model is made without it, and callers do not send it" in warnings
     checkpoint, reference, _ = checkpoints.load(folder)
     assert [spec.name for spec in checkpoint.signature.inputs] == ["hour", "sky"]
     assert [column.name for column in reference.columns] == ["hour", "sky"]
