@@ -14,7 +14,7 @@ from staytrue.records import utc
 from staytrue.splitting import Leakage
 from training.data.keys import keys_of
 from training.data.split.dealing import groups_of
-from training.data.split.nearness import Coordinates, expected_pairs, near, pairs_within
+from training.data.split.nearness import Coordinates, nearness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -32,6 +32,8 @@ CHANCE = 0.001
 """A count that chance reaches less often than this is leakage."""
 MATERIAL = 0.005
 """Share of a part's rows by which it must surpass chance: among very many rows any small excess is past doubt."""
+FEW = 3
+"""Near copies that are taken for chance, whatever the density says: it is an extrapolation."""
 TELLING = 0.99
 """A column with so many different values for each different row names it."""
 Verdict = Literal["none", "by chance", "leakage", "let through"]
@@ -183,19 +185,19 @@ def _nearly(
     others: NDArray[np.float64],
     draw: np.random.Generator,
 ) -> Finding:
-    place = near(points, others)
-    close = np.flatnonzero(place >= 0)
+    found = nearness(points, others, draw)
+    close = np.flatnonzero(found.place >= 0)
     if not len(close):
         return _finding("near_duplicates", pair, 0, 0.0, leaks=False, example="")
-    by_chance = expected_pairs(points, others, draw)
-    likelihood = float(stats.poisson.sf(pairs_within(points[close], others) - 1, 2 * by_chance))
+    likelihood = float(stats.poisson.sf(found.pairs - 1, 2 * found.expected_pairs))
     return _finding(
         "near_duplicates",
         pair,
         len(close),
-        len(points) * -float(np.expm1(-by_chance / len(points))),
-        leaks=likelihood < CHANCE,  # of twice the pairs, since the shells tell no more than roughly
-        example=_example(rows, pair.held[close[0]], pair.others[place[close[0]]]),
+        found.expected_points,
+        leaks=len(close) > FEW
+        and likelihood < CHANCE,  # of twice the pairs, since the shells tell no more than roughly
+        example=_example(rows, pair.held[close[0]], pair.others[found.place[close[0]]]),
     )
 
 

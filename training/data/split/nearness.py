@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy.spatial import KDTree
 
 from training.data.clean.cleaning import is_missing
+from training.data.keys import keys_of
 from training.data.rows import learnable
 from training.data.split.shingles import clusters, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -29,16 +30,28 @@ _WORK = 2 * 10**8
 """Products of pairs and axes that the look at the density may cost; of more it takes a sample."""
 _SEVERAL = 5
 """Words that make a text of a category."""
-_APART, _FAR = 1000.0, 1e6
-"""Distance of one category from another, beyond all shells, and that of a missing number from the others."""
+_APART = 1000.0
+"""Distance of one category from another, beyond all shells."""
+
+
+class Nearness(NamedTuple):
+    """Which points are near another, and what chance explains."""
+
+    place: NDArray[np.int64]
+    """Of each point's nearest other within 1 along every axis, or -1. Shapes: [N]."""
+    pairs: int
+    """Within 1 along every axis."""
+    expected_pairs: float
+    expected_points: float
+    """That chance puts near another."""
 
 
 class Coordinates:
     """Rows as points such that near duplicates are within 1 of each other along every axis.
 
-    A number counts in ``distance`` deviations of the training rows; a picture by the means of 8 by 8 patches, in
-    ``distance`` of its range; categories must be equal, upper and lower case, spaces and punctuation aside; texts
-    must share most of their runs of three words.
+    A number counts in ``distance`` deviations of the training rows, a missing one is NaN; a picture by the
+    means of 8 by 8 patches, in ``distance`` of its range; categories must be equal, upper and lower case, spaces and
+    punctuation aside; texts must share most of their runs of three words.
     """
 
     def __init__(self, train: TrainingRows, features: Mapping[str, Feature], distance: float) -> None:
@@ -65,8 +78,50 @@ class Coordinates:
             ends = np.cumsum([len(column) for column in columns])[:-1]
             return [part[:, None] for part in np.split(alike[codes] * _APART, ends)]
         if columns[0].ndim == 4:
-            return [_filled(_patches(column) / scale) for column in columns]
+            return [_patches(column) / scale for column in columns]
         return [_number(column.reshape(len(column), -1), scale) for column in columns]
+
+
+def nearness(points: NDArray[np.float64], others: NDArray[np.float64], draw: np.random.Generator) -> Nearness:
+    """Look for near points among those that lack the same numbers (NaN), by the axes that they have.
+
+    Points that lack numbers are spread along fewer axes and so are near each other more often: what chance explains is
+    told for each pattern of gaps by itself. Points that have nothing are near none.
+
+    Shapes: [N,D], [M,D].
+    """
+    place = np.full(len(points), -1, dtype=np.int64)
+    pairs, expected_pairs, expected_points = 0, 0.0, 0.0
+    for mine, theirs in _patterns(points, others):
+        axes = ~np.isnan(points[mine[0]])
+        if not axes.any():
+            continue
+        some, those = points[np.ix_(mine, axes)], others[np.ix_(theirs, axes)]
+        found = near(some, those)
+        place[mine] = np.where(found >= 0, theirs[found], -1)
+        share = some.size * len(those) / (points.size * len(others))
+        by_chance = expected_within(some, those, draw, share)
+        pairs += pairs_within(some[found >= 0], those) if (found >= 0).any() else 0
+        expected_pairs += by_chance
+        expected_points += len(some) * -float(np.expm1(-by_chance / len(some)))
+    return Nearness(place, pairs, expected_pairs, expected_points)
+
+
+def _patterns(
+    points: NDArray[np.float64], others: NDArray[np.float64]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Places of the points and of the others that lack the same numbers, for each such pattern that both have."""
+    gone = np.packbits(np.isnan(np.concatenate([points, others])), axis=1)
+    keys = np.split(keys_of({"": gone}), [len(points)])
+    orders = [np.argsort(part, kind="stable") for part in keys]
+    shared = np.intersect1d(*keys)
+    ends = [
+        np.searchsorted(part[order], shared, side=side)
+        for part, order in zip(keys, orders, strict=True)
+        for side in ("left", "right")
+    ]
+    for begin, end, start, stop in zip(*ends, strict=True):
+        yield orders[0][begin:end], orders[1][start:stop]
 
 
 def near(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -80,19 +135,22 @@ def pairs_within(points: NDArray[np.float64], others: NDArray[np.float64], radiu
     return int(_tree(points).count_neighbors(_tree(others), radius, p=np.inf))
 
 
-def expected_pairs(points: NDArray[np.float64], others: NDArray[np.float64], draw: np.random.Generator) -> float:
+def expected_within(
+    points: NDArray[np.float64], others: NDArray[np.float64], draw: np.random.Generator, share: float = 1.0
+) -> float:
     """Pairs within 1 of each other that chance explains, from how many there are farther away.
 
     In d dimensions the pairs within r grow as rᵈ, while copies only add to those within 1. The narrowest shell beyond 1
     that holds enough pairs gives their density, the next one d, which is 1 at least: so it is rather too many.
+    ``share`` is that of all pairs looked at, by which the work is cut.
 
     Shapes: [N,D], [M,D]. Source: Grassberger and Procaccia, Characterization of strange attractors, 1983.
     """
-    size = min(len(points), max(1, _WORK // (others.size + len(_RADII) * len(others) + 1)))
+    size = min(len(points), max(1, int(share * _WORK) // (others.size + len(_RADII) * len(others) + 1)))
     counts = _counts(points[draw.permutation(len(points))[:size]], others)
     shells = np.diff(counts)
     place = int(np.argmax(shells[:-1] >= _ENOUGH)) if (shells[:-1] >= _ENOUGH).any() else len(shells) - 2
-    shell, following = max(float(shells[place]), 1.0), float(shells[place + 1])
+    shell, following = max(float(shells[place]), share), float(shells[place + 1])
     grows = (following - np.sqrt(following)) / (shell + np.sqrt(shell))  # at least, so few pairs tell no dimensions
     dimensions = max(1.0, float(np.log2(max(grows, 1.0))))
     inner = _RADII[place]
@@ -128,11 +186,7 @@ def _scale(column: NDArray[Any], kind: str) -> float:
 
 def _number(column: NDArray[Any], scale: float) -> NDArray[np.float64]:
     gone = np.isnan(column) if column.dtype.kind == "f" else column == np.iinfo(np.int64).min
-    return np.where(gone, -_FAR, column.astype(np.float64) / scale)
-
-
-def _filled(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.where(np.isnan(points), -_FAR, points)
+    return np.where(gone, np.nan, column.astype(np.float64) / scale)
 
 
 def _patches(pictures: NDArray[Any]) -> NDArray[np.float64]:

@@ -169,7 +169,7 @@ def test_pictures_share_nothing_as_they_come(fashion: Rows) -> None:
 def test_copied_pictures_are_found(fashion: Rows, noise: float, kind: str) -> None:
     """Exact, or with noise of two or three grey levels in every pixel."""
     plan = split(fashion, DAYS)
-    for count in (3, 30):
+    for count in (4, 30):
         every = found(copied(fashion, plan, count, noise), plan, DAYS, IMAGE)
         assert verdicts(every) == {(kind, "test")}
         assert 0.9 * count <= every[kind, "test"].rows <= count

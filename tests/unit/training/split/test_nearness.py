@@ -1,0 +1,81 @@
+"""Nearness: rows with gaps, texts and sequences are near others where they were copied, and not by their gaps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from staytrue.preparation import Feature
+from staytrue.splitting import SplitSection
+from training.data.rows import Rows
+from training.data.split.leakage import find
+from training.data.split.plan import split
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from training.data.split.leakage import Finding
+
+FEATURES = {name: Feature(kind="numeric") for name in "xz"} | {"c": Feature(kind="category")}
+
+
+def made(seed: int, missing: float, trend: float, count: int = 2000) -> Rows:
+    """Rows that are drawn independently, z about a trend and at times missing."""
+    draw = np.random.default_rng(seed)
+    z = (trend * np.arange(count) + draw.normal(size=count)).astype(np.float32)
+    z[draw.random(count) < missing] = np.nan
+    columns: dict[str, NDArray[Any]] = {
+        "x": draw.normal(size=count).astype(np.float32),
+        "z": z,
+        "c": draw.choice(np.array(list("abc"), dtype=object), count),
+    }
+    return Rows(np.arange(count) * 3600.0, columns, draw.normal(size=count))
+
+
+def nearly(rows: Rows, settings: SplitSection, features: dict[str, Feature]) -> list[Finding]:
+    """What is near in any two parts."""
+    every = find(rows, split(rows, settings), settings, features)
+    return [finding for finding in every if finding.kind == "near_duplicates"]
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.05, 0.15])
+@pytest.mark.parametrize("method", ["blocks", "random"])
+@pytest.mark.parametrize("trend", [0.0, 0.1])
+def test_independent_rows_with_gaps_are_near_by_chance(method: str, missing: float, trend: float) -> None:
+    """In none of five draws is any of them said to be a copy."""
+    for seed in range(5):
+        settings = SplitSection.model_validate({"method": method, "seed": seed})
+        every = nearly(made(seed, missing, trend), settings, FEATURES)
+        assert [finding.verdict for finding in every if finding.verdict == "leakage"] == []
+
+
+def test_several_columns_that_are_missing_together_are_no_copies() -> None:
+    """A fifth of the rows has but one number of five."""
+    draw = np.random.default_rng(0)
+    columns: dict[str, NDArray[Any]] = {f"z{place}": draw.normal(size=2000).astype(np.float32) for place in range(5)}
+    for place in range(4):
+        columns[f"z{place}"][::5] = np.nan
+    features = {name: Feature(kind="numeric") for name in columns}
+    rows = Rows(np.arange(2000.0), columns, draw.normal(size=2000))
+    every = nearly(rows, SplitSection(method="random"), features)
+    assert {finding.verdict for finding in every} <= {"by chance", "none"}
+    for finding in every:
+        assert finding.expected / 2 <= finding.rows + 1 <= 2 * finding.expected + 4
+
+
+def test_noised_copies_of_rows_with_gaps_are_found() -> None:
+    """Six numbers, of which two are missing in the copied rows and their copies."""
+    draw = np.random.default_rng(3)
+    columns: dict[str, NDArray[Any]] = {f"z{place}": draw.normal(size=2000).astype(np.float32) for place in range(6)}
+    for place in range(2):
+        columns[f"z{place}"][::2] = np.nan
+    parts = np.where(np.arange(2000) < 1400, "train", np.where(np.arange(2000) < 1800, "validation", "test"))
+    for column in columns.values():
+        column[1800:1820] = column[:20] + draw.uniform(-0.005, 0.005, 20).astype(np.float32)
+    features = {name: Feature(kind="numeric") for name in columns}
+    rows = Rows(np.arange(2000.0), columns, draw.normal(size=2000), {"part": parts.astype(object)})
+    every = nearly(rows, SplitSection(method="given", column="part"), features)
+    told = {(finding.part, finding.other): (finding.rows, finding.verdict) for finding in every}
+    assert told["test", "train"] == (20, "leakage")
