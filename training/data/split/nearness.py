@@ -152,7 +152,8 @@ def expected_within(
     place = int(np.argmax(shells[:-1] >= _ENOUGH)) if (shells[:-1] >= _ENOUGH).any() else len(shells) - 2
     shell, following = max(float(shells[place]), share), float(shells[place + 1])
     grows = (following - np.sqrt(following)) / (shell + np.sqrt(shell))  # at least, so few pairs tell no dimensions
-    dimensions = max(1.0, float(np.log2(max(grows, 1.0))))
+    axes = int((points % _APART != 0).any(axis=0).sum())  # no more dimensions than axes, those of categories aside
+    dimensions = max(1.0, min(float(np.log2(max(grows, 1.0))), axes))
     inner = _RADII[place]
     return float(len(points) / size * shell / ((2 * inner) ** dimensions - inner**dimensions))
 
