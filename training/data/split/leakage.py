@@ -144,14 +144,16 @@ def _duplicates(
 def _telling(some: Rows) -> bool:
     """Whether a column is as good as a name of its row: a picture, or values that repeat with the whole row alone.
 
-    Such rows are copies where they are alike, however often the data hold each of them.
+    Such rows are copies where they are alike, however often the data hold each of them. Where the same features came
+    with different truths one such column may have met itself by chance, two have not: then they are copies as well, of
+    which somebody took the truth down differently, as long as those are few.
     """
     if any(column.ndim > 1 for column in some.columns.values()):
         return True
     unlike = len(np.unique(keys_of({**some.columns, "": some.target})))  # no column of a source has no name
-    if len(np.unique(keys_of(some.columns))) < unlike:  # the same features came with different truths
-        return False
-    return any(len(np.unique(column)) >= TELLING * unlike for column in some.columns.values())
+    distinct = len(np.unique(keys_of(some.columns)))
+    names = sum(len(np.unique(column)) >= TELLING * distinct for column in some.columns.values())
+    return names > 0 if distinct == unlike else names > 1 and distinct >= TELLING * unlike
 
 
 def _near(

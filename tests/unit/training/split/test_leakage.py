@@ -199,6 +199,33 @@ def test_numbers_that_stand_twice_leak_as_well() -> None:
     assert verdicts(every) == set()
 
 
+@pytest.mark.parametrize("conflicts", [0, 1, 5, 100])
+def test_copies_of_numbers_are_found_though_a_few_rows_contradict_each_other(conflicts: int) -> None:
+    """A training row that stands there twice with different targets is no sign that the others meet by chance."""
+    draw = np.random.default_rng(1)
+    parts = np.array(["train"] * 2800 + ["validation"] * 800 + ["test"] * 400, dtype=object)
+    columns: dict[str, NDArray[Any]] = {name: draw.normal(size=4000).astype(np.float32) for name in "abcde"}
+    for column in columns.values():
+        column[3600] = column[0]
+        column[100 : 100 + conflicts] = column[1000 : 1000 + conflicts]
+    rows = Rows(np.arange(4000.0), columns, draw.normal(size=4000), {"part": parts})
+    settings = SplitSection(method="given", column="part")
+    every = found(rows, split(rows, settings), settings, {name: Feature(kind="numeric") for name in columns})
+    assert every["duplicates", "test"].rows == 1
+    assert every["duplicates", "test"].verdict == ("leakage" if conflicts < 28 else "by chance")
+
+
+def test_a_single_number_that_meets_itself_with_other_targets_does_so_by_chance() -> None:
+    """Of 300,000 values as many meet in the parts as in train: some rows of test have one of train's."""
+    draw = np.random.default_rng(1)
+    values = draw.integers(0, 300_000, 4000).astype(np.float32)
+    rows = Rows(np.arange(4000.0), {"x": values}, draw.normal(size=4000))
+    settings = SplitSection(method="random")
+    every = found(rows, split(rows, settings), settings, {"x": Feature(kind="numeric")})
+    assert every["duplicates", "validation"].rows > 0
+    assert ("duplicates", "validation") not in verdicts(every)
+
+
 @pytest.mark.parametrize("dimensions", [1, 2, 3, 6])
 def test_dense_numbers_are_near_by_chance(dimensions: int) -> None:
     """In one dimension nearly all rows are near another, in six none: neither is a copy; planted ones are."""
