@@ -10,7 +10,7 @@ from scipy.spatial import KDTree
 from training.data.clean.cleaning import is_missing
 from training.data.keys import keys_of
 from training.data.rows import learnable
-from training.data.split.shingles import clusters, words_of
+from training.data.split.shingles import MOST_CHARACTERS, clusters, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SIDE = 8
 """Pictures are compared by the means of at most so many patches along each side."""
+SEGMENTS = 8
+"""And sequences by those of so many parts of their steps."""
 _ENOUGH = 30
 """Pairs that a shell must hold to tell how dense the data are."""
 _RADII = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
@@ -49,9 +51,10 @@ class Nearness(NamedTuple):
 class Coordinates:
     """Rows as points such that near duplicates are within 1 of each other along every axis.
 
-    A number counts in ``distance`` deviations of the training rows, a missing one is NaN; a picture by the
-    means of 8 by 8 patches, in ``distance`` of its range; categories must be equal, upper and lower case, spaces and
-    punctuation aside; texts must share most of their runs of three words.
+    A number counts in ``distance`` deviations of the training rows, a missing one is NaN; a picture by the means of 8
+    by 8 patches, in ``distance`` of its range; a sequence by the means of 8 parts of its steps, in ``distance``
+    deviations of each; categories must be equal, upper and lower case, spaces and punctuation aside; texts must share
+    most of their runs of three words.
     """
 
     def __init__(self, train: TrainingRows, features: Mapping[str, Feature], distance: float) -> None:
@@ -70,16 +73,18 @@ class Coordinates:
                 points.append(column)
         return [np.concatenate(points, axis=1) for points in made]
 
-    def _axes(self, name: str, columns: list[NDArray[Any]], scale: float) -> list[NDArray[np.float64]]:
-        if self.features[name].kind == "category" or columns[0].dtype == object:
-            values, codes = np.unique(np.concatenate(columns), return_inverse=True)
+    def _axes(self, name: str, columns: list[NDArray[Any]], scale: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+        if self.features[name].kind == "category" or _is_written(columns[0]):
+            values, codes = np.unique(np.concatenate([_read(column) for column in columns]), return_inverse=True)
             said = [str(value) for value in values.tolist()]
             alike = clusters(said) if name in self.texts else np.unique(list(map(_plain, said)), return_inverse=True)[1]
             ends = np.cumsum([len(column) for column in columns])[:-1]
             return [part[:, None] for part in np.split(alike[codes] * _APART, ends)]
         if columns[0].ndim == 4:
             return [_patches(column) / scale for column in columns]
-        return [_number(column.reshape(len(column), -1), scale) for column in columns]
+        if columns[0].ndim == 3:
+            return [_segments(column) / scale for column in columns]
+        return [_number(column[:, None], scale) for column in columns]
 
 
 def nearness(points: NDArray[np.float64], others: NDArray[np.float64], draw: np.random.Generator) -> Nearness:
@@ -173,19 +178,31 @@ def _tree(points: NDArray[np.float64]) -> KDTree:
     return KDTree(points, balanced_tree=False, compact_nodes=False)  # medians of many equal values take very long
 
 
-def _scale(column: NDArray[Any], kind: str) -> float:
-    """What distances count in: deviations of a number, the range of a picture's values."""
-    if kind == "category" or column.dtype == object:
-        return 1.0
+def _scale(column: NDArray[Any], kind: str) -> NDArray[np.float64]:
+    """What distances count in: deviations of a number or of a sequence's means, the range of a picture's values."""
+    one = np.ones(1)
+    if kind == "category" or _is_written(column):
+        return one
     if column.dtype == np.uint8:
-        return 255.0
+        return 255 * one
+    if column.ndim == 3:
+        return _deviations(_segments(column))
     present = column[np.isfinite(column)] if column.ndim > 1 else column[~is_missing(column)].astype(np.float64)
     if not len(present):
-        return 1.0
-    return float(np.ptp(present) if column.ndim == 4 else present.std(dtype=np.float64)) or 1.0
+        return one
+    return one * (float(np.ptp(present) if column.ndim == 4 else present.std(dtype=np.float64)) or 1.0)
 
 
-def _number(column: NDArray[Any], scale: float) -> NDArray[np.float64]:
+def _deviations(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of each axis over the points that have it, 1 where they are all alike. Shapes: [N,D] → [D]."""
+    there = ~np.isnan(points)
+    counts = np.maximum(there.sum(axis=0), 1)
+    apart = np.where(there, points - np.where(there, points, 0.0).sum(axis=0) / counts, 0.0)
+    found: NDArray[np.float64] = np.sqrt((apart**2).sum(axis=0) / counts)
+    return np.where(found > 0, found, 1.0)
+
+
+def _number(column: NDArray[Any], scale: NDArray[np.float64]) -> NDArray[np.float64]:
     gone = np.isnan(column) if column.dtype.kind == "f" else column == np.iinfo(np.int64).min
     return np.where(gone, np.nan, column.astype(np.float64) / scale)
 
@@ -201,11 +218,41 @@ def _patches(pictures: NDArray[Any]) -> NDArray[np.float64]:
     return np.concatenate(made)
 
 
+def _segments(sequences: NDArray[Any]) -> NDArray[np.float64]:
+    """Means of parts of the steps, NaN where a part has none. Shapes: [N,T,C] → [N,min(T,8)*C]."""
+    steps = sequences.shape[1]
+    starts = np.linspace(0, steps, min(steps, SEGMENTS) + 1).astype(np.int64)[:-1]
+    made = []
+    for begin in range(0, len(sequences), 1024):
+        values = sequences[begin : begin + 1024].astype(np.float64)
+        there = ~np.isnan(values)
+        sums = np.add.reduceat(np.where(there, values, 0.0), starts, axis=1)
+        counts = np.add.reduceat(there.astype(np.int64), starts, axis=1)
+        means = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+        made.append(means.reshape(len(values), -1))
+    return np.concatenate(made)
+
+
+def _is_written(column: NDArray[Any]) -> bool:
+    """Whether the values are texts, or the UTF-8 bytes of texts."""
+    return column.dtype == object or (column.ndim == 2 and column.dtype == np.uint8)
+
+
+def _read(column: NDArray[Any]) -> NDArray[Any]:
+    """The column, bytes as the texts they are, as far as they are looked at. Shapes: [N] or [N,L] → [N]."""
+    if column.ndim != 2:
+        return column
+    made = np.empty(len(column), dtype=object)
+    for place, row in enumerate(column[:, : 4 * MOST_CHARACTERS]):  # a character has four bytes at most
+        made[place] = row.tobytes().rstrip(b"\0").decode("utf-8", errors="replace")[:MOST_CHARACTERS]
+    return made
+
+
 def _is_text(column: NDArray[Any]) -> bool:
     """Whether the values are of several words, the most of them."""
-    if column.dtype != object:
+    if not _is_written(column):
         return False
-    some = column[:: -(-len(column) // 1000)]
+    some = _read(column[:: -(-len(column) // 1000)])
     return float(np.median([len(words_of(str(value))) for value in some.tolist()])) >= _SEVERAL
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 
 from staytrue.preparation import Feature
 from staytrue.splitting import SplitSection
-from training.data.rows import Rows
+from training.data.padded import utf8
+from training.data.rows import Rows, TrainingRows
 from training.data.split.leakage import find
+from training.data.split.nearness import Coordinates
 from training.data.split.plan import split
 
 if TYPE_CHECKING:
@@ -79,3 +82,54 @@ def test_noised_copies_of_rows_with_gaps_are_found() -> None:
     every = nearly(rows, SplitSection(method="given", column="part"), features)
     told = {(finding.part, finding.other): (finding.rows, finding.verdict) for finding in every}
     assert told["test", "train"] == (20, "leakage")
+
+
+WORDS = (
+    "the of and to in a is that for it as was with be by on not he his but at are this have from or had an they " * 2
+).split()
+
+
+def copied(column: NDArray[Any], shape: list[int], kind: str) -> list[tuple[int, str]]:
+    """Rows of a test part of a hundred that are near one of 700 train rows, and the verdict."""
+    draw = np.random.default_rng(1)
+    parts = np.array(["train"] * 700 + ["validation"] * 200 + ["test"] * 100, dtype=object)
+    rows = Rows(np.arange(1000.0), {"it": column}, draw.normal(size=1000), {"part": parts})
+    features = {"it": Feature.model_validate({"kind": kind, "shape": shape})}
+    every = nearly(rows, SplitSection(method="given", column="part"), features)
+    return [(f.rows, f.verdict) for f in every if (f.part, f.other) == ("test", "train")]
+
+
+@pytest.mark.parametrize("copies", [0, 20])
+def test_texts_as_bytes_that_are_nearly_the_same_are_found(copies: int) -> None:
+    """An answer repeats what it answers to, broken bytes and letters of two bytes aside."""
+    draw = np.random.default_rng(2)
+    texts = [" ".join(draw.choice(WORDS, 60)) + " né" for _ in range(1000)]
+    texts[900 : 900 + copies] = ["Re: " + text for text in texts[:copies]]
+    column = np.stack([utf8(text, 400) for text in texts])
+    column[5, :2] = 255
+    assert copied(column, [400], "text") == [(copies, "leakage" if copies else "none")]
+
+
+@pytest.mark.parametrize("copies", [0, 20])
+def test_noised_copies_of_sequences_are_found(copies: int) -> None:
+    """Paths of two channels of which one counts in thousands, and of different lengths."""
+    draw = np.random.default_rng(3)
+    column = draw.normal(size=(1000, 200, 2)).cumsum(axis=1) * np.array([1.0, 1000.0])
+    column[np.arange(200) >= draw.integers(50, 201, 1000)[:, None]] = np.nan
+    noise = draw.normal(size=(copies, 200, 2)) * np.array([0.005, 5.0])
+    column[900 : 900 + copies] = column[:copies] + noise
+    assert copied(column.astype(np.float32), [200, 2], "sequence") == [(copies, "leakage" if copies else "none")]
+
+
+def test_long_texts_as_bytes_take_no_more_memory_than_they_have() -> None:
+    """Sixteen thousand bytes each; as numbers of eight bytes they would take eight times as much."""
+    draw = np.random.default_rng(4)
+    column = draw.integers(1, 256, (1000, 16_384)).astype(np.uint8)
+    parts = [Rows(np.arange(500.0), {"it": half}, np.zeros(500)) for half in (column[:500], column[500:])]
+    features = {"it": Feature(kind="text", shape=[16_384])}
+    tracemalloc.start()
+    points = Coordinates(TrainingRows.of(parts[0]), features, 0.01).of(*parts)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [part.shape for part in points] == [(500, 1), (500, 1)]
+    assert peak < 4 * column.nbytes
