@@ -119,7 +119,7 @@ def _patterns(
     gone = np.packbits(np.isnan(np.concatenate([points, others])), axis=1)
     keys = np.split(keys_of({"": gone}), [len(points)])
     orders = [np.argsort(part, kind="stable") for part in keys]
-    shared = np.intersect1d(*keys)
+    shared = np.intersect1d(keys[0], keys[1])
     ends = [
         np.searchsorted(part[order], shared, side=side)
         for part, order in zip(keys, orders, strict=True)

@@ -34,7 +34,7 @@ def made(seed: int, missing: float, trend: float, count: int = 2000) -> Rows:
         "z": z,
         "c": draw.choice(np.array(list("abc"), dtype=object), count),
     }
-    return Rows(np.arange(count) * 3600.0, columns, draw.normal(size=count))
+    return Rows(np.arange(0.0, 3600.0 * count, 3600.0), columns, draw.normal(size=count))
 
 
 def nearly(rows: Rows, settings: SplitSection, features: dict[str, Feature]) -> list[Finding]:
@@ -112,11 +112,12 @@ def test_texts_as_bytes_that_are_nearly_the_same_are_found(copies: int) -> None:
 
 @pytest.mark.parametrize("copies", [0, 20])
 def test_noised_copies_of_sequences_are_found(copies: int) -> None:
-    """Paths of two channels of which one counts in thousands, and of different lengths."""
+    """Paths of two channels of which one counts in thousands, of different lengths; each step is noised."""
     draw = np.random.default_rng(3)
-    column = draw.normal(size=(1000, 200, 2)).cumsum(axis=1) * np.array([1.0, 1000.0])
-    column[np.arange(200) >= draw.integers(50, 201, 1000)[:, None]] = np.nan
-    noise = draw.normal(size=(copies, 200, 2)) * np.array([0.005, 5.0])
+    units = np.array([1.0, 1000.0])
+    column = (15 * draw.normal(size=(1000, 1, 2)) + draw.normal(size=(1000, 200, 2)).cumsum(axis=1)) * units
+    column[np.arange(200) >= 25 * draw.integers(2, 9, 1000)[:, None]] = np.nan
+    noise = 0.1 * draw.normal(size=(copies, 200, 2)) * units
     column[900 : 900 + copies] = column[:copies] + noise
     assert copied(column.astype(np.float32), [200, 2], "sequence") == [(copies, "leakage" if copies else "none")]
 
