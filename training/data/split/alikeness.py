@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -124,7 +125,7 @@ def _columns(rows: Rows, features: Mapping[str, Feature]) -> Iterator[tuple[str,
         elif features[name].kind == "category" or column.dtype == object:
             yield name, column
         else:
-            whole = column[~gone].reshape(int((~gone).sum()), -1).astype(np.float64)
+            whole = column[~gone].reshape(int((~gone).sum()), math.prod(column.shape[1:])).astype(np.float64)
             yield name, np.nanmean(whole, axis=1)  # of a sequence over the steps that it has
             yield f"{name} (missing)", gone
     yield "target", rows.target

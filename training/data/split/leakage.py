@@ -14,7 +14,7 @@ from staytrue.records import utc
 from staytrue.splitting import Leakage
 from training.data.keys import keys_of
 from training.data.split.dealing import groups_of
-from training.data.split.nearness import Coordinates, expected_pairs, near, pairs_within
+from training.data.split.nearness import Coordinates, nearness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -32,6 +32,8 @@ CHANCE = 0.001
 """A count that chance reaches less often than this is leakage."""
 MATERIAL = 0.005
 """Share of a part's rows by which it must surpass chance: among very many rows any small excess is past doubt."""
+FEW = 3
+"""Near copies that are taken for chance, whatever the density says: it is an extrapolation."""
 TELLING = 0.99
 """A column with so many different values for each different row names it."""
 Verdict = Literal["none", "by chance", "leakage", "let through"]
@@ -142,14 +144,16 @@ def _duplicates(
 def _telling(some: Rows) -> bool:
     """Whether a column is as good as a name of its row: a picture, or values that repeat with the whole row alone.
 
-    Such rows are copies where they are alike, however often the data hold each of them.
+    Such rows are copies where they are alike, however often the data hold each of them. Where the same features came
+    with different truths one such column may have met itself by chance, two have not: then they are copies as well, of
+    which somebody took the truth down differently, as long as those are few.
     """
     if any(column.ndim > 1 for column in some.columns.values()):
         return True
     unlike = len(np.unique(keys_of({**some.columns, "": some.target})))  # no column of a source has no name
-    if len(np.unique(keys_of(some.columns))) < unlike:  # the same features came with different truths
-        return False
-    return any(len(np.unique(column)) >= TELLING * unlike for column in some.columns.values())
+    distinct = len(np.unique(keys_of(some.columns)))
+    names = sum(len(np.unique(column)) >= TELLING * distinct for column in some.columns.values())
+    return names > 0 if distinct == unlike else names > 1 and distinct >= TELLING * unlike
 
 
 def _near(
@@ -183,19 +187,19 @@ def _nearly(
     others: NDArray[np.float64],
     draw: np.random.Generator,
 ) -> Finding:
-    place = near(points, others)
-    close = np.flatnonzero(place >= 0)
+    found = nearness(points, others, draw)
+    close = np.flatnonzero(found.place >= 0)
     if not len(close):
         return _finding("near_duplicates", pair, 0, 0.0, leaks=False, example="")
-    by_chance = expected_pairs(points, others, draw)
-    likelihood = float(stats.poisson.sf(pairs_within(points[close], others) - 1, 2 * by_chance))
+    likelihood = float(stats.poisson.sf(found.pairs - 1, 2 * found.expected_pairs))
     return _finding(
         "near_duplicates",
         pair,
         len(close),
-        len(points) * -float(np.expm1(-by_chance / len(points))),
-        leaks=likelihood < CHANCE,  # of twice the pairs, since the shells tell no more than roughly
-        example=_example(rows, pair.held[close[0]], pair.others[place[close[0]]]),
+        found.expected_points,
+        leaks=len(close) > FEW
+        and likelihood < CHANCE,  # of twice the pairs, since the shells tell no more than roughly
+        example=_example(rows, pair.held[close[0]], pair.others[found.place[close[0]]]),
     )
 
 

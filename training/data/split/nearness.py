@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy.spatial import KDTree
 
 from training.data.clean.cleaning import is_missing
+from training.data.keys import keys_of
 from training.data.rows import learnable
-from training.data.split.shingles import clusters, words_of
+from training.data.split.shingles import MOST_CHARACTERS, clusters, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 SIDE = 8
 """Pictures are compared by the means of at most so many patches along each side."""
+SEGMENTS = 8
+"""And sequences by those of so many parts of their steps."""
 _ENOUGH = 30
 """Pairs that a shell must hold to tell how dense the data are."""
 _RADII = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
@@ -29,16 +32,29 @@ _WORK = 2 * 10**8
 """Products of pairs and axes that the look at the density may cost; of more it takes a sample."""
 _SEVERAL = 5
 """Words that make a text of a category."""
-_APART, _FAR = 1000.0, 1e6
-"""Distance of one category from another, beyond all shells, and that of a missing number from the others."""
+_APART = 1000.0
+"""Distance of one category from another, beyond all shells."""
+
+
+class Nearness(NamedTuple):
+    """Which points are near another, and what chance explains."""
+
+    place: NDArray[np.int64]
+    """Of each point's nearest other within 1 along every axis, or -1. Shapes: [N]."""
+    pairs: int
+    """Within 1 along every axis."""
+    expected_pairs: float
+    expected_points: float
+    """That chance puts near another."""
 
 
 class Coordinates:
     """Rows as points such that near duplicates are within 1 of each other along every axis.
 
-    A number counts in ``distance`` deviations of the training rows; a picture by the means of 8 by 8 patches, in
-    ``distance`` of its range; categories must be equal, upper and lower case, spaces and punctuation aside; texts
-    must share most of their runs of three words.
+    A number counts in ``distance`` deviations of the training rows, a missing one is NaN; a picture by the means of 8
+    by 8 patches, in ``distance`` of its range; a sequence by the means of 8 parts of its steps, in ``distance``
+    deviations of each; categories must be equal, upper and lower case, spaces and punctuation aside; texts must share
+    most of their runs of three words.
     """
 
     def __init__(self, train: TrainingRows, features: Mapping[str, Feature], distance: float) -> None:
@@ -57,16 +73,60 @@ class Coordinates:
                 points.append(column)
         return [np.concatenate(points, axis=1) for points in made]
 
-    def _axes(self, name: str, columns: list[NDArray[Any]], scale: float) -> list[NDArray[np.float64]]:
-        if self.features[name].kind == "category" or columns[0].dtype == object:
-            values, codes = np.unique(np.concatenate(columns), return_inverse=True)
+    def _axes(self, name: str, columns: list[NDArray[Any]], scale: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+        if self.features[name].kind == "category" or _is_written(columns[0]):
+            values, codes = np.unique(np.concatenate([_read(column) for column in columns]), return_inverse=True)
             said = [str(value) for value in values.tolist()]
             alike = clusters(said) if name in self.texts else np.unique(list(map(_plain, said)), return_inverse=True)[1]
             ends = np.cumsum([len(column) for column in columns])[:-1]
             return [part[:, None] for part in np.split(alike[codes] * _APART, ends)]
         if columns[0].ndim == 4:
-            return [_filled(_patches(column) / scale) for column in columns]
-        return [_number(column.reshape(len(column), -1), scale) for column in columns]
+            return [_patches(column) / scale for column in columns]
+        if columns[0].ndim == 3:
+            return [_segments(column) / scale for column in columns]
+        return [_number(column[:, None], scale) for column in columns]
+
+
+def nearness(points: NDArray[np.float64], others: NDArray[np.float64], draw: np.random.Generator) -> Nearness:
+    """Look for near points among those that lack the same numbers (NaN), by the axes that they have.
+
+    Points that lack numbers are spread along fewer axes and so are near each other more often: what chance explains is
+    told for each pattern of gaps by itself. Points that have nothing are near none.
+
+    Shapes: [N,D], [M,D].
+    """
+    place = np.full(len(points), -1, dtype=np.int64)
+    pairs, expected_pairs, expected_points = 0, 0.0, 0.0
+    for mine, theirs in _patterns(points, others):
+        axes = ~np.isnan(points[mine[0]])
+        if not axes.any():
+            continue
+        some, those = points[np.ix_(mine, axes)], others[np.ix_(theirs, axes)]
+        found = near(some, those)
+        place[mine] = np.where(found >= 0, theirs[found], -1)
+        share = some.size * len(those) / (points.size * len(others))
+        by_chance = expected_within(some, those, draw, share)
+        pairs += pairs_within(some[found >= 0], those) if (found >= 0).any() else 0
+        expected_pairs += by_chance
+        expected_points += len(some) * -float(np.expm1(-by_chance / len(some)))
+    return Nearness(place, pairs, expected_pairs, expected_points)
+
+
+def _patterns(
+    points: NDArray[np.float64], others: NDArray[np.float64]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Places of the points and of the others that lack the same numbers, for each such pattern that both have."""
+    gone = np.packbits(np.isnan(np.concatenate([points, others])), axis=1)
+    keys = np.split(keys_of({"": gone}), [len(points)])
+    orders = [np.argsort(part, kind="stable") for part in keys]
+    shared = np.intersect1d(keys[0], keys[1])
+    ends = [
+        np.searchsorted(part[order], shared, side=side)
+        for part, order in zip(keys, orders, strict=True)
+        for side in ("left", "right")
+    ]
+    for begin, end, start, stop in zip(*ends, strict=True):
+        yield orders[0][begin:end], orders[1][start:stop]
 
 
 def near(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -80,21 +140,25 @@ def pairs_within(points: NDArray[np.float64], others: NDArray[np.float64], radiu
     return int(_tree(points).count_neighbors(_tree(others), radius, p=np.inf))
 
 
-def expected_pairs(points: NDArray[np.float64], others: NDArray[np.float64], draw: np.random.Generator) -> float:
+def expected_within(
+    points: NDArray[np.float64], others: NDArray[np.float64], draw: np.random.Generator, share: float = 1.0
+) -> float:
     """Pairs within 1 of each other that chance explains, from how many there are farther away.
 
     In d dimensions the pairs within r grow as rᵈ, while copies only add to those within 1. The narrowest shell beyond 1
     that holds enough pairs gives their density, the next one d, which is 1 at least: so it is rather too many.
+    ``share`` is that of all pairs looked at, by which the work is cut.
 
     Shapes: [N,D], [M,D]. Source: Grassberger and Procaccia, Characterization of strange attractors, 1983.
     """
-    size = min(len(points), max(1, _WORK // (others.size + len(_RADII) * len(others) + 1)))
+    size = min(len(points), max(1, int(share * _WORK) // (others.size + len(_RADII) * len(others) + 1)))
     counts = _counts(points[draw.permutation(len(points))[:size]], others)
     shells = np.diff(counts)
     place = int(np.argmax(shells[:-1] >= _ENOUGH)) if (shells[:-1] >= _ENOUGH).any() else len(shells) - 2
-    shell, following = max(float(shells[place]), 1.0), float(shells[place + 1])
+    shell, following = max(float(shells[place]), share), float(shells[place + 1])
     grows = (following - np.sqrt(following)) / (shell + np.sqrt(shell))  # at least, so few pairs tell no dimensions
-    dimensions = max(1.0, float(np.log2(max(grows, 1.0))))
+    axes = int((points % _APART != 0).any(axis=0).sum())  # no more dimensions than axes, those of categories aside
+    dimensions = max(1.0, min(float(np.log2(max(grows, 1.0))), axes))
     inner = _RADII[place]
     return float(len(points) / size * shell / ((2 * inner) ** dimensions - inner**dimensions))
 
@@ -114,25 +178,33 @@ def _tree(points: NDArray[np.float64]) -> KDTree:
     return KDTree(points, balanced_tree=False, compact_nodes=False)  # medians of many equal values take very long
 
 
-def _scale(column: NDArray[Any], kind: str) -> float:
-    """What distances count in: deviations of a number, the range of a picture's values."""
-    if kind == "category" or column.dtype == object:
-        return 1.0
+def _scale(column: NDArray[Any], kind: str) -> NDArray[np.float64]:
+    """What distances count in: deviations of a number or of a sequence's means, the range of a picture's values."""
+    one = np.ones(1)
+    if kind == "category" or _is_written(column):
+        return one
     if column.dtype == np.uint8:
-        return 255.0
+        return 255 * one
+    if column.ndim == 3:
+        return _deviations(_segments(column))
     present = column[np.isfinite(column)] if column.ndim > 1 else column[~is_missing(column)].astype(np.float64)
     if not len(present):
-        return 1.0
-    return float(np.ptp(present) if column.ndim == 4 else present.std(dtype=np.float64)) or 1.0
+        return one
+    return one * (float(np.ptp(present) if column.ndim == 4 else present.std(dtype=np.float64)) or 1.0)
 
 
-def _number(column: NDArray[Any], scale: float) -> NDArray[np.float64]:
+def _deviations(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of each axis over the points that have it, 1 where they are all alike. Shapes: [N,D] → [D]."""
+    there = ~np.isnan(points)
+    counts = np.maximum(there.sum(axis=0), 1)
+    apart = np.where(there, points - np.where(there, points, 0.0).sum(axis=0) / counts, 0.0)
+    found: NDArray[np.float64] = np.sqrt((apart**2).sum(axis=0) / counts)
+    return np.where(found > 0, found, 1.0)
+
+
+def _number(column: NDArray[Any], scale: NDArray[np.float64]) -> NDArray[np.float64]:
     gone = np.isnan(column) if column.dtype.kind == "f" else column == np.iinfo(np.int64).min
-    return np.where(gone, -_FAR, column.astype(np.float64) / scale)
-
-
-def _filled(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.where(np.isnan(points), -_FAR, points)
+    return np.where(gone, np.nan, column.astype(np.float64) / scale)
 
 
 def _patches(pictures: NDArray[Any]) -> NDArray[np.float64]:
@@ -146,11 +218,41 @@ def _patches(pictures: NDArray[Any]) -> NDArray[np.float64]:
     return np.concatenate(made)
 
 
+def _segments(sequences: NDArray[Any]) -> NDArray[np.float64]:
+    """Means of parts of the steps, NaN where a part has none. Shapes: [N,T,C] → [N,min(T,8)*C]."""
+    steps = sequences.shape[1]
+    starts = np.linspace(0, steps, min(steps, SEGMENTS) + 1).astype(np.int64)[:-1]
+    made = []
+    for begin in range(0, len(sequences), 1024):
+        values = sequences[begin : begin + 1024].astype(np.float64)
+        there = ~np.isnan(values)
+        sums = np.add.reduceat(np.where(there, values, 0.0), starts, axis=1)
+        counts = np.add.reduceat(there.astype(np.int64), starts, axis=1)
+        means = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+        made.append(means.reshape(len(values), -1))
+    return np.concatenate(made)
+
+
+def _is_written(column: NDArray[Any]) -> bool:
+    """Whether the values are texts, or the UTF-8 bytes of texts."""
+    return column.dtype == object or (column.ndim == 2 and column.dtype == np.uint8)
+
+
+def _read(column: NDArray[Any]) -> NDArray[Any]:
+    """The column, bytes as the texts they are, as far as they are looked at. Shapes: [N] or [N,L] → [N]."""
+    if column.ndim != 2:
+        return column
+    made = np.empty(len(column), dtype=object)
+    for place, row in enumerate(column[:, : 4 * MOST_CHARACTERS]):  # a character has four bytes at most
+        made[place] = row.tobytes().rstrip(b"\0").decode("utf-8", errors="replace")[:MOST_CHARACTERS]
+    return made
+
+
 def _is_text(column: NDArray[Any]) -> bool:
     """Whether the values are of several words, the most of them."""
-    if column.dtype != object:
+    if not _is_written(column):
         return False
-    some = column[:: -(-len(column) // 1000)]
+    some = _read(column[:: -(-len(column) // 1000)])
     return float(np.median([len(words_of(str(value))) for value in some.tolist()])) >= _SEVERAL
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pytest
@@ -142,6 +142,29 @@ def test_gaps_that_one_part_alone_has_are_told() -> None:
     plan = split(rows, RANDOM)
     rows.columns["z"][np.array(plan.parts["test"])[::2]] = np.nan
     assert [(c.column, c.part) for c in compare(rows, plan, FEATURES) if c.differs] == [("z (missing)", "test")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "missing"),
+    [
+        ("numeric", np.arange(600.0, dtype=np.float32), np.nan),
+        ("date", np.arange(600), np.iinfo(np.int64).min),
+        ("text", np.full((600, 4), 97, dtype=np.uint8), 0),
+        ("sequence", np.arange(3600.0, dtype=np.float32).reshape(600, 3, 2), np.nan),
+    ],
+)
+def test_a_column_without_any_value_in_a_part_is_compared_by_its_gaps_alone(
+    kind: Literal["numeric", "date", "text", "sequence"], values: NDArray[Any], missing: float
+) -> None:
+    """Validation has values to compare, test has none."""
+    rows = made(5, 600)
+    rows.columns["x"] = values
+    plan = split(rows, RANDOM)
+    values[np.array(plan.parts["test"])] = missing
+    shape = [] if values.ndim == 1 else list(values.shape[1:])
+    features = FEATURES | {"x": Feature(kind=kind, shape=shape)}
+    found = [(c.column, c.part) for c in compare(rows, plan, features) if c.column.startswith("x")]
+    assert found == [("x", "validation"), ("x (missing)", "test")]
 
 
 def test_pictures_are_compared_by_what_they_look_like() -> None:

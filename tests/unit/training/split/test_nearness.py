@@ -1,0 +1,136 @@
+"""Nearness: rows with gaps, texts and sequences are near others where they were copied, and not by their gaps."""
+
+from __future__ import annotations
+
+import tracemalloc
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from staytrue.preparation import Feature
+from staytrue.splitting import SplitSection
+from training.data.padded import utf8
+from training.data.rows import Rows, TrainingRows
+from training.data.split.leakage import find
+from training.data.split.nearness import Coordinates
+from training.data.split.plan import split
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from training.data.split.leakage import Finding
+
+FEATURES = {name: Feature(kind="numeric") for name in "xz"} | {"c": Feature(kind="category")}
+
+
+def made(seed: int, missing: float, trend: float, count: int = 2000) -> Rows:
+    """Rows that are drawn independently, z about a trend and at times missing."""
+    draw = np.random.default_rng(seed)
+    z = (trend * np.arange(count) + draw.normal(size=count)).astype(np.float32)
+    z[draw.random(count) < missing] = np.nan
+    columns: dict[str, NDArray[Any]] = {
+        "x": draw.normal(size=count).astype(np.float32),
+        "z": z,
+        "c": draw.choice(np.array(list("abc"), dtype=object), count),
+    }
+    return Rows(np.arange(0.0, 3600.0 * count, 3600.0), columns, draw.normal(size=count))
+
+
+def nearly(rows: Rows, settings: SplitSection, features: dict[str, Feature]) -> list[Finding]:
+    """What is near in any two parts."""
+    every = find(rows, split(rows, settings), settings, features)
+    return [finding for finding in every if finding.kind == "near_duplicates"]
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.05, 0.15])
+@pytest.mark.parametrize("method", ["blocks", "random"])
+@pytest.mark.parametrize("trend", [0.0, 0.1])
+def test_independent_rows_with_gaps_are_near_by_chance(method: str, missing: float, trend: float) -> None:
+    """In none of six draws is any of them said to be a copy."""
+    for seed in (*range(5), 19):
+        settings = SplitSection.model_validate({"method": method, "seed": seed})
+        every = nearly(made(seed, missing, trend), settings, FEATURES)
+        assert [finding.verdict for finding in every if finding.verdict == "leakage"] == []
+
+
+def test_several_columns_that_are_missing_together_are_no_copies() -> None:
+    """A fifth of the rows has but one number of five."""
+    draw = np.random.default_rng(0)
+    columns: dict[str, NDArray[Any]] = {f"z{place}": draw.normal(size=2000).astype(np.float32) for place in range(5)}
+    for place in range(4):
+        columns[f"z{place}"][::5] = np.nan
+    features = {name: Feature(kind="numeric") for name in columns}
+    rows = Rows(np.arange(2000.0), columns, draw.normal(size=2000))
+    every = nearly(rows, SplitSection(method="random"), features)
+    assert {finding.verdict for finding in every} <= {"by chance", "none"}
+    for finding in every:
+        assert finding.expected / 2 <= finding.rows + 1 <= 2 * finding.expected + 4
+
+
+def test_noised_copies_of_rows_with_gaps_are_found() -> None:
+    """Six numbers, of which two are missing in the copied rows and their copies."""
+    draw = np.random.default_rng(3)
+    columns: dict[str, NDArray[Any]] = {f"z{place}": draw.normal(size=2000).astype(np.float32) for place in range(6)}
+    for place in range(2):
+        columns[f"z{place}"][::2] = np.nan
+    parts = np.where(np.arange(2000) < 1400, "train", np.where(np.arange(2000) < 1800, "validation", "test"))
+    for column in columns.values():
+        column[1800:1820] = column[:20] + draw.uniform(-0.005, 0.005, 20).astype(np.float32)
+    features = {name: Feature(kind="numeric") for name in columns}
+    rows = Rows(np.arange(2000.0), columns, draw.normal(size=2000), {"part": parts.astype(object)})
+    every = nearly(rows, SplitSection(method="given", column="part"), features)
+    told = {(finding.part, finding.other): (finding.rows, finding.verdict) for finding in every}
+    assert told["test", "train"] == (20, "leakage")
+
+
+WORDS = (
+    "the of and to in a is that for it as was with be by on not he his but at are this have from or had an they " * 2
+).split()
+
+
+def copied(column: NDArray[Any], shape: list[int], kind: str) -> list[tuple[int, str]]:
+    """Rows of a test part of a hundred that are near one of 700 train rows, and the verdict."""
+    draw = np.random.default_rng(1)
+    parts = np.array(["train"] * 700 + ["validation"] * 200 + ["test"] * 100, dtype=object)
+    rows = Rows(np.arange(1000.0), {"it": column}, draw.normal(size=1000), {"part": parts})
+    features = {"it": Feature.model_validate({"kind": kind, "shape": shape})}
+    every = nearly(rows, SplitSection(method="given", column="part"), features)
+    return [(f.rows, f.verdict) for f in every if (f.part, f.other) == ("test", "train")]
+
+
+@pytest.mark.parametrize("copies", [0, 20])
+def test_texts_as_bytes_that_are_nearly_the_same_are_found(copies: int) -> None:
+    """An answer repeats what it answers to, broken bytes and letters of two bytes aside."""
+    draw = np.random.default_rng(2)
+    texts = [" ".join(draw.choice(WORDS, 60)) + " né" for _ in range(1000)]
+    texts[900 : 900 + copies] = ["Re: " + text for text in texts[:copies]]
+    column = np.stack([utf8(text, 400) for text in texts])
+    column[5, :2] = 255
+    assert copied(column, [400], "text") == [(copies, "leakage" if copies else "none")]
+
+
+@pytest.mark.parametrize("copies", [0, 20])
+def test_noised_copies_of_sequences_are_found(copies: int) -> None:
+    """Paths of two channels of which one counts in thousands, of different lengths; each step is noised."""
+    draw = np.random.default_rng(3)
+    units = np.array([1.0, 1000.0])
+    column = (15 * draw.normal(size=(1000, 1, 2)) + draw.normal(size=(1000, 200, 2)).cumsum(axis=1)) * units
+    column[np.arange(200) >= 25 * draw.integers(2, 9, 1000)[:, None]] = np.nan
+    noise = 0.1 * draw.normal(size=(copies, 200, 2)) * units
+    column[900 : 900 + copies] = column[:copies] + noise
+    assert copied(column.astype(np.float32), [200, 2], "sequence") == [(copies, "leakage" if copies else "none")]
+
+
+def test_long_texts_as_bytes_take_no_more_memory_than_they_have() -> None:
+    """Sixteen thousand bytes each; as numbers of eight bytes they would take eight times as much."""
+    draw = np.random.default_rng(4)
+    column = draw.integers(1, 256, (1000, 16_384)).astype(np.uint8)
+    parts = [Rows(np.arange(500.0), {"it": half}, np.zeros(500)) for half in (column[:500], column[500:])]
+    features = {"it": Feature(kind="text", shape=[16_384])}
+    tracemalloc.start()
+    points = Coordinates(TrainingRows.of(parts[0]), features, 0.01).of(*parts)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [part.shape for part in points] == [(500, 1), (500, 1)]
+    assert peak < 4 * column.nbytes
