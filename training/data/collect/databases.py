@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pyarrow as pa
 
+from staytrue.addresses import masked_in
 from staytrue.errors import InvalidConfig, InvalidInput
 from training.data.collect.batches import ROWS, arrow_type, create
 from training.data.collect.places import file_of
@@ -80,7 +81,7 @@ def read_postgresql(name: str, source: SourceSection, reading: Reading) -> str:
                 create(reading.connection, name, [c.name for c in described], types, _rows(cursor, floats))
             return str(database.info.dbname)
     except psycopg.Error as error:
-        said = str(error).strip().splitlines()
+        said = masked_in(error, str(source.url)).strip().splitlines()
         raise InvalidInput(where, f"the server says: {said[0] if said else type(error).__name__}") from error
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import msgspec
 
+from staytrue.addresses import masked
 from staytrue.errors import InvalidConfig, InvalidInput, NotFound, StaytrueError, Unsupported
 from training.data.collect.casting import cast
 from training.data.collect.columns import Columns, seconds
@@ -146,9 +147,9 @@ def _single(data: DataSection, going: Reading) -> SourceReport:
     if reader is None:
         hint = "data.sources reads other forms"
         got = path.suffix or "no suffix"
-        raise Unsupported(str(path), expected=" or ".join(_READERS), got=got, hint=hint)
+        raise Unsupported(masked(path), expected=" or ".join(_READERS), got=got, hint=hint)
     if not path.is_file():
-        raise NotFound(str(path), "is no file", hint="data.source is relative to staytrue.yaml")
+        raise NotFound(masked(path), "is no file", hint="data.source is relative to staytrue.yaml")
     form = path.suffix.lower()[1:]
     if form == "csv" and data.max_bad_rows:
         load("source", [path], {}, {}, going)
