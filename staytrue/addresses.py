@@ -1,4 +1,4 @@
-"""Addresses: what of them may be shown: neither passwords nor query strings, nor options that are named like secrets."""
+"""Addresses: what of them may be shown: no password, no query string, and no option that is named like a secret."""
 
 from __future__ import annotations
 
