@@ -194,4 +194,5 @@ def _explain(data: DataSection, wanted: dict[str, str]) -> None:
             load("source", [path], {}, {}, going)
         except StaytrueError:
             return
-        going.quarantine.judge(going.count("source"), 0, data.quarantine)
+        if going.quarantine.of("source"):
+            going.quarantine.judge(going.count("source"), 0, data.quarantine)
