@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -73,6 +74,15 @@ def literal(text: object) -> str:
     "'it''s'"
     """
     return "'" + str(text).replace("'", "''") + "'"
+
+
+def file_literal(path: Path) -> str:
+    """A file as DuckDB's readers take it: exactly this one, though its name may look like a pattern.
+
+    >>> file_literal(Path("d[1].csv"))
+    "'d[[]1].csv'"
+    """
+    return literal(re.sub(r"[\[*?]", r"[\g<0>]", str(path)))
 
 
 def first_line(error: Exception) -> str:

@@ -15,7 +15,7 @@ from training.data.collect.columns import Columns, seconds
 from training.data.collect.delimited import load
 from training.data.collect.joins import join_all
 from training.data.collect.readers import SourceReport, read
-from training.data.collect.reading import first_line, literal, quoted, reading
+from training.data.collect.reading import file_literal, first_line, quoted, reading
 from training.data.collect.report import CollectionReport
 from training.data.rows import Rows, from_table
 from training.data.schema.check import check
@@ -156,7 +156,7 @@ def _single(data: DataSection, going: Reading) -> SourceReport:
         bad = going.quarantine.of("source")
         return SourceReport(name="source", format=form, place=path.name, rows=going.count("source"), bad_rows=bad)
     try:
-        going.connection.execute(f"CREATE VIEW source AS SELECT * FROM {reader}({literal(path)})")  # noqa: S608
+        going.connection.execute(f"CREATE VIEW source AS SELECT * FROM {reader}({file_literal(path)})")  # noqa: S608
     except duckdb.Error as error:
         raise InvalidInput(str(path), f"cannot be read: {first_line(error)}") from error
     return SourceReport(name="source", format=form, place=path.name, rows=None, bad_rows=0)

@@ -285,3 +285,22 @@ def test_no_message_shows_the_query_of_an_address(place: str, section: Make) -> 
             collect(section(sources={"bikes": f"{scheme}{place}?token=geheim&x=a b geheim"}))
         assert "geheim" not in str(caught.value)
         assert scheme in str(caught.value)
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "jsonl"])
+@pytest.mark.parametrize(("name", "beside"), [("d[1]", "d1"), ("a*b", "acb"), ("q?", "qq"), ("x[!]*?]", "xa")])
+def test_a_file_whose_name_looks_like_a_pattern_is_read_alone(
+    name: str, beside: str, form: str, section: Make, tmp_path: Path
+) -> None:
+    """Not what the pattern finds beside it."""
+    for stem, rows in ((name, 3), (beside, 5)):
+        path = str(tmp_path / f"{stem}.{form}").replace("'", "''")
+        made = f"SELECT TIMESTAMP '2024-01-01' + to_hours(i) AS at, i + 0.5 AS x, i AS y FROM range({rows}) AS r(i)"  # noqa: S608
+        duckdb.sql(f"COPY ({made}) TO '{path}' (FORMAT {form.removesuffix('l')})")
+    shape = {"query": "SELECT * FROM source", "time": "at", "target": "y", "features": {"x": {"kind": "numeric"}}}
+    path = tmp_path / f"{name}.{form}"
+    changes: list[dict[str, Any]] = [{"sources": {"bikes": path}}]
+    if form != "jsonl":
+        changes += [{"source": path, "sources": {}}, {"source": path, "sources": {}, "max_bad_rows": 0.5}]
+    for change in changes:
+        assert len(collected(section(**(shape | change))).rows) == 3
