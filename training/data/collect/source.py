@@ -88,8 +88,7 @@ def _collected(
     sources, joins = _tables(data, going)
     types = _result(data, needed, going)
     if data.sources or data.max_bad_rows:
-        texts = {name: kind for name, kind in wanted.items() if types.get(name) == "VARCHAR"}
-        cast(going, _TABLE, texts, RESULT, RESULT, where="data.features")
+        cast(going, _TABLE, _uncertain(data, wanted, types), RESULT, RESULT, where="data.features")
     schema = _checked(data, needed, going)
     bad = _judged(data, going, sources)
     where = data.place
@@ -121,6 +120,13 @@ def _wanted(data: DataSection, task: Task) -> dict[str, str]:
     numbers = [name for name, feature in plain.items() if feature.sent_as in {"FP32", "INT64"}]
     target = [data.target] if task == "regression" else []
     return dict.fromkeys([*numbers, *target], "DOUBLE") | {data.time: "TIMESTAMP WITH TIME ZONE"}
+
+
+def _uncertain(data: DataSection, wanted: dict[str, str], types: dict[str, str]) -> dict[str, str]:
+    """Columns to cast: text where something else is wanted, and JSON, which rows of unlike kinds become."""
+    words = {name for name, feature in data.features.items() if feature.kind in {"category", "text"}} | {data.target}
+    mixed = {name: "VARCHAR" for name in words - wanted.keys() if types.get(name) == "JSON"}
+    return {name: kind for name, kind in wanted.items() if types.get(name) in {"VARCHAR", "JSON"}} | mixed
 
 
 def _shape(data: DataSection) -> tuple[int, ...]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import openpyxl
 import pytest
 
@@ -228,6 +230,29 @@ def test_lines_that_are_no_json_are_set_aside(section_of: Make, tmp_path: Path) 
     assert "Expected `object`, got `array`" in rows[9]
     with pytest.raises(InvalidInput, match=r"s\.jsonl:6: no JSON object"):
         collected(section_of(sources={"s": tmp_path / "s.jsonl"}))
+
+
+def test_values_of_unlike_kinds_in_json_are_judged_by_what_is_needed(section_of: Make, tmp_path: Path) -> None:
+    """A word, an object and a truth among numbers are set aside; a number in quotes and a null are none of them."""
+    rows: list[dict[str, Any]] = [
+        {"at": f"2024-01-{n % 28 + 1:02d}", "x": n + 0.5, "y": n, "sky": "sun"} for n in range(100)
+    ]
+    rows[3]["x"], rows[5]["x"], rows[7]["y"], rows[8]["x"] = "warm", {"warm": 1}, True, None
+    rows[9]["x"], rows[11]["at"], rows[13]["sky"] = "7.25", 5, 6
+    (tmp_path / "s.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    data = section_of(sources={"s": tmp_path / "s.jsonl"}, max_bad_rows=0.5)
+    found = collected(data)
+    assert {row["text"] for row in set_aside(data)} == {"warm", '{"warm":1}', "true", "5"}
+    order = found.rows.target.argsort()
+    kept = [row for place, row in enumerate(rows) if place not in {3, 5, 7, 11}]
+    expected = [np.nan if row["x"] is None else float(row["x"]) for row in kept]
+    np.testing.assert_array_equal(found.rows.columns["x"][order], np.array(expected, dtype=np.float32))
+    assert found.rows.columns["sky"][order].tolist() == [str(row["sky"]) for row in kept]
+    with pytest.raises(InvalidInput, match="got 4 of 100"):
+        collected(section_of(sources={"s": tmp_path / "s.jsonl"}))
+    declared = {"s": {"path": tmp_path / "s.jsonl", "columns": {"x": "DOUBLE"}}}
+    collected(section_of(sources=declared, max_bad_rows=0.5))
+    assert {row["line"] for row in set_aside(data) if row["column"] == "x"} == {"4", "6"}
 
 
 def test_values_of_other_forms_are_judged_by_what_the_features_need(section_of: Make, tmp_path: Path) -> None:
