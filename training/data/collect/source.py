@@ -24,6 +24,7 @@ from training.data.schema.schema import read as read_schema
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from staytrue.feature import Feature
     from staytrue.preparation import DataSection
     from training.data.collect.joins import JoinReport
     from training.data.collect.quarantine import BadRows
@@ -73,7 +74,7 @@ def collected(data: DataSection, task: Task = "regression", marks: Sequence[str]
         InvalidInput: a value that does not fit its column's kind, or too many rows that cannot be read.
     """
     wanted = _wanted(data, task)
-    with reading(data.memory, wanted if data.query == _PLAIN else {}, _shape(data)) as going:
+    with reading(data.memory, wanted if data.query == _PLAIN else {}, _picture(data)) as going:
         try:
             return _collected(data, task, marks, going, wanted)
         except StaytrueError:
@@ -129,8 +130,8 @@ def _uncertain(data: DataSection, wanted: dict[str, str], types: dict[str, str])
     return {name: kind for name, kind in wanted.items() if types.get(name) in {"VARCHAR", "JSON"}} | mixed
 
 
-def _shape(data: DataSection) -> tuple[int, ...]:
-    return next((tuple(feature.shape) for feature in data.features.values() if feature.kind == "image"), ())
+def _picture(data: DataSection) -> Feature | None:
+    return next((feature for feature in data.features.values() if feature.kind == "image"), None)
 
 
 def _tables(data: DataSection, going: Reading) -> tuple[list[SourceReport], list[JoinReport]]:
