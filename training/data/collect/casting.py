@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from training.data.collect.reading import Reading
 
 _LINE = "__line"
+_NUMBER = re.compile(
+    r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER|\d+)?$|DOUBLE$|FLOAT\d?$|REAL$|(DECIMAL|NUMERIC)\b[^\[]*$", re.IGNORECASE
+)
 _NESTED = re.compile(r"STRUCT|MAP|\[|JSON|UNION", re.IGNORECASE)
 
 
@@ -45,9 +48,10 @@ def cast(
 
 
 def _value(column: str, given: str, kind: str) -> str:
-    """What is cast: of JSON a plain value's text, without the quotes."""
+    """What is cast: of JSON a plain value's text, without the quotes; an empty text is no number, as in CSV."""
     plain = given == "JSON" and not _NESTED.search(kind)
-    return f"({quoted(column)} ->> '$')" if plain else quoted(column)
+    value = f"({quoted(column)} ->> '$')" if plain else quoted(column)
+    return f"nullif({value}, '')" if _NUMBER.match(kind) and given in {"JSON", "VARCHAR"} else value
 
 
 def _set_aside(reading: Reading, numbered: str, column: str, kinds: tuple[str, str], source: str, file: str) -> None:
