@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import gzip
 import http.server
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import fsspec
-import numpy as np
 import openpyxl
 import pandas as pd
 import pyarrow as pa
@@ -287,55 +285,3 @@ def test_no_message_shows_the_query_of_an_address(place: str, section: Make) -> 
             collect(section(sources={"bikes": f"{scheme}{place}?token=geheim&x=a b geheim"}))
         assert "geheim" not in str(caught.value)
         assert scheme in str(caught.value)
-
-
-@pytest.mark.parametrize("form", ["csv", "parquet", "jsonl"])
-@pytest.mark.parametrize(("name", "beside"), [("d[1]", "d1"), ("a*b", "acb"), ("q?", "qq"), ("x[!]*?]", "xa")])
-def test_a_file_whose_name_looks_like_a_pattern_is_read_alone(
-    name: str, beside: str, form: str, section: Make, tmp_path: Path
-) -> None:
-    """Not what the pattern finds beside it."""
-    for stem, rows in ((name, 3), (beside, 5)):
-        path = str(tmp_path / f"{stem}.{form}").replace("'", "''")
-        made = f"SELECT TIMESTAMP '2024-01-01' + to_hours(i) AS at, i + 0.5 AS x, i AS y FROM range({rows}) AS r(i)"  # noqa: S608
-        duckdb.sql(f"COPY ({made}) TO '{path}' (FORMAT {form.removesuffix('l')})")
-    shape = {"query": "SELECT * FROM source", "time": "at", "target": "y", "features": {"x": {"kind": "numeric"}}}
-    path = tmp_path / f"{name}.{form}"
-    changes: list[dict[str, Any]] = [{"sources": {"bikes": path}}]
-    if form != "jsonl":
-        changes += [{"source": path, "sources": {}}, {"source": path, "sources": {}, "max_bad_rows": 0.5}]
-    for change in changes:
-        assert len(collected(section(**(shape | change))).rows) == 3
-
-
-@pytest.mark.parametrize(
-    ("kind", "query", "bad"),
-    [
-        ("REAL", "SELECT * FROM source", 0),
-        ("TEXT", "SELECT * FROM source", 0),
-        ("", "SELECT * FROM source", 0),
-        ("REAL", "SELECT * REPLACE (x * 1 AS x) FROM source", 0),
-        ("REAL", "SELECT * FROM source", 1),
-    ],
-)
-def test_an_empty_text_among_numbers_of_sqlite_is_missing(
-    kind: str, query: str, bad: int, section: Make, tmp_path: Path
-) -> None:
-    """As in a CSV file; among words it is one of them, and a word among numbers is a bad row."""
-    rows: list[list[Any]] = [[f"2024-01-01 {n:02d}:00", n + 0.5, n, n, "sun"] for n in range(20)]
-    rows[3][1], rows[5][2], rows[7][4] = "", "", ""
-    if bad:
-        rows[9][1] = "warm"
-    with contextlib.closing(sqlite3.connect(tmp_path / "s.db")) as database:
-        database.execute(f"CREATE TABLE t (at TEXT, x {kind}, n {kind}, y {kind}, sky TEXT)")
-        database.executemany("INSERT INTO t VALUES (?, ?, ?, ?, ?)", rows)
-        database.commit()
-    features = {"x": {"kind": "numeric"}, "n": {"kind": "numeric"}, "sky": {"kind": "category"}}
-    sources = {"s": {"path": tmp_path / "s.db", "table": "t"}}
-    values = {"sources": sources, "query": query, "time": "at", "target": "y", "features": features}
-    found = collected(section(**values, max_bad_rows=0.5))
-    assert (len(found.rows), [row.text for row in found.report.bad.examples]) == (20 - bad, ["warm"] * bad)
-    columns = found.rows.columns
-    assert np.flatnonzero(np.isnan(columns["x"])).tolist() == [3]
-    assert np.flatnonzero(np.isnan(columns["n"])).tolist() == [5]
-    assert columns["sky"][7] == ""
