@@ -14,6 +14,7 @@ _USER = re.compile(
 _PASSWORD = re.compile(r"[?&;][^=&;]*pass(?:word|wd|phrase)?=", re.IGNORECASE)
 _QUERY = re.compile(rf"({_SCHEME}[^?]*)\?.+", re.IGNORECASE | re.DOTALL)
 _ADDRESS = re.compile(rf"{_SCHEME}[^\s'\"<>]+", re.IGNORECASE)
+_PLAIN = {"host", "hostaddr", "port", "user", "dbname", "sslmode"}
 _SECRET = re.compile(r"secret|pass(?:word|wd|phrase)|pwd|token|key|credential|signature", re.IGNORECASE)
 
 
@@ -43,6 +44,10 @@ def masked_in(text: object, address: str = "") -> str:
     "404 of 'https://host/a?***': not found"
     """
     said = str(text).replace(address, masked(address)) if address else str(text)
+    for part in address.partition("?")[2].split("&"):  # a driver may quote one of them alone
+        name, _, value = part.rpartition("=")
+        if value and name not in _PLAIN:
+            said = re.sub(rf"(?<=[\"'])({re.escape(value)}|{re.escape(unquote(value))})(?=[\"'])", MASK, said)
     return _ADDRESS.sub(lambda found: masked(found[0]), said)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from staytrue.addresses import masked_in
 from staytrue.errors import InvalidConfig
 from staytrue.project import load
 
@@ -119,6 +120,15 @@ def test_no_secret_is_saved_or_printed_but_all_are_used(tmp_path: Path) -> None:
     assert (kept.options["fs_anon"], kept.options["delim"]) == (False, ";")
     for secret in ("token=geheim", "geheim-1", "geheim-2"):  # an option `key` may say which rows there are
         assert project(text.replace(secret, "x=1"), tmp_path).fingerprint() != made.fingerprint()
+
+
+@pytest.mark.parametrize("query", ["sslkey=gehe%zzim", "gehe%zzim", "sslcert=geheim", "options=a&x=gehe%69m"])
+def test_what_a_driver_says_of_a_part_of_a_query_is_masked(query: str) -> None:
+    address = f"postgresql://me@db/x?user=me&{query}"
+    for part in ("geheim", "gehe%69m", "gehe%zzim"):
+        if part in query:
+            told = masked_in(f'invalid token: "{part}" for user "me" of {address}', address)
+            assert told == 'invalid token: "***" for user "me" of postgresql://me@db/x?***'
 
 
 def test_a_secret_option_of_a_wrong_kind_is_not_shown(tmp_path: Path) -> None:
