@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
+import hashlib
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_serializer, field_validator, model_validator
 
+from staytrue.addresses import MASK, has_password, is_secret, masked
 from staytrue.section import Section
 
 Format = Literal["csv", "tsv", "parquet", "json", "excel", "sqlite", "postgresql", "images", "texts"]
 Option = str | int | float | bool | list[str]
-
-_WITH_PASSWORD = re.compile(r"://[^/@:]*:[^/@]+@|[?&]password=", re.IGNORECASE)
 
 
 class SourceSection(Section):
@@ -23,7 +22,9 @@ class SourceSection(Section):
         default=None, description="file, folder, or pattern such as `days/*.csv`, relative to staytrue.yaml"
     )
     url: str | None = Field(
-        default=None, description="address that fsspec opens (`s3://`, `https://`), or `postgresql://` of a database"
+        default=None,
+        repr=False,
+        description="address that fsspec opens (`s3://`, `https://`), or `postgresql://` of a database",
     )
     factory: str | None = Field(
         default=None,
@@ -39,6 +40,7 @@ class SourceSection(Section):
     pictures: str = Field(default="", description="column of paths whose pictures are read into a column `image`")
     options: dict[str, Option] = Field(
         default={},
+        repr=False,
         description="for the reader: DuckDB's of that format (`delim`, `dateformat`), fsspec's, a factory's arguments",
     )
 
@@ -52,9 +54,27 @@ class SourceSection(Section):
     @field_validator("url")
     @classmethod
     def _no_password(cls, value: str | None) -> str | None:
-        if value is not None and _WITH_PASSWORD.search(value):
+        if value is not None and has_password(value):
             raise ValueError("an address with a password: keep it in ~/.pgpass, or in the driver's own settings")
         return value
+
+    @field_serializer("url", when_used="json")
+    def _shown_address(self, value: str | None) -> str | None:
+        return None if value is None else masked(value)
+
+    @field_serializer("options", when_used="json")
+    def _shown_options(self, value: dict[str, Option]) -> dict[str, Option]:
+        return {key: MASK if is_secret(key) else _shown(option) for key, option in value.items()}
+
+    def told_apart(self) -> dict[str, Any]:
+        """Address and options that tell this source from others: a digest stands for what may not be shown."""
+        shown = self.model_dump(mode="json", include={"url", "options"})
+        if shown["url"] != self.url:
+            shown["url"] += _digest(self.url)
+        for key, value in self.options.items():
+            if shown["options"][key] != value:
+                shown["options"][key] = _digest(value)
+        return shown
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -63,6 +83,16 @@ class SourceSection(Section):
         if self.table and self.query:
             raise ValueError("a table or a query, not both")
         return self
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(str(value).encode()).hexdigest()
+
+
+def _shown(option: Option) -> Option:
+    if isinstance(option, list):
+        return [masked(part) for part in option]
+    return masked(option) if isinstance(option, str) else option
 
 
 class JoinSection(Section):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import SecretStr
 
+from staytrue.addresses import is_secret, masked
 from staytrue.kinds import taken_by, words
 from staytrue.nearest import meant
 from staytrue.section import Section
@@ -41,7 +42,8 @@ def first_fault(error: ValidationError, kind: type[Section]) -> Fault:
     if first["type"] == "missing":
         return Fault(location, "is missing", expected=meaning or "a value")
     annotation = annotation_at(kind, location)
-    got = "" if _holds_secret(annotation) else said(first["input"])
+    secret = _holds_secret(annotation) or ("options" in location and any(is_secret(part) for part in location))
+    got = "" if secret else said(first["input"])
     if first["type"] == "value_error":  # a check of ours, in our words: of a whole section they say all there is
         message = first["msg"].removeprefix("Value error, ")
         return Fault(location, message, got="" if isinstance(first["input"], dict) else got)
@@ -128,7 +130,7 @@ def said(value: Any) -> str:
         return (f"a mapping with the keys {keys}" if value else "an empty mapping")[:200]
     if isinstance(value, list):
         return "an empty list" if not value else f"a list of {len(value)}"
-    return repr(value)[:200] if isinstance(value, str) else str(value)[:200]
+    return repr(masked(value))[:200] if isinstance(value, str) else str(value)[:200]
 
 
 def _hint(annotation: Any, value: Any, meaning: str) -> str:

@@ -60,7 +60,7 @@ class DataSection(Section):
         parts = self.model_dump(mode="json", exclude={"memory", "quarantine", "schema_file"})
         parts["source"] = self.source.name if self.source else None
         for name, source in self.sources.items():
-            parts["sources"][name]["path"] = source.path.name if source.path else None
+            parts["sources"][name] |= source.told_apart() | {"path": source.path.name if source.path else None}
         absent: dict[str, Any] = {"source": None, "sources": {}, "join": [], "max_bad_rows": 0}
         return {key: value for key, value in parts.items() if key not in absent or value != absent[key]}
 

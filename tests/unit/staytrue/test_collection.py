@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from staytrue.addresses import masked_in
 from staytrue.errors import InvalidConfig
 from staytrue.project import load
 
@@ -64,6 +65,76 @@ def test_what_cannot_be_is_refused_and_no_password_is_shown(data: str, said: str
     with pytest.raises(InvalidConfig) as caught:
         project(data, tmp_path)
     assert said in str(caught.value)
+    assert "geheim" not in f"{caught.value}{caught.value.__cause__}"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://me:ge/geheim@127.0.0.1/db",
+        "postgresql://me:1/geheim@127.0.0.1/db",
+        "postgresql://me:x?geheim@127.0.0.1/db",
+        "postgresql://me:geheim@geheim@127.0.0.1/db",
+        "postgres://127.0.0.1/db?sslpassword=geheim",
+        "postgresql:///db?sslmode=require&Pass%77ord=geheim",
+        "https://me:geheim@host/a.csv",
+    ],
+)
+def test_a_password_is_refused_in_whichever_place_and_not_shown(address: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfig, match="an address with a password") as caught:
+        project(f"  sources:\n    a: '{address}'", tmp_path)
+    assert "geheim" not in f"{caught.value}{caught.value.__cause__}"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://host:8080/a@b.csv",
+        "s3://bucket/a:b@c.csv",
+        "postgresql://me@[::1]:5432/db?sslmode=require",
+        "https://host/a.csv?token=x",
+    ],
+)
+def test_what_only_looks_like_a_password_is_taken(address: str, tmp_path: Path) -> None:
+    assert project(f"  sources:\n    a: '{address}'", tmp_path).data.sources["a"].url == address
+
+
+def test_no_secret_is_saved_or_printed_but_all_are_used(tmp_path: Path) -> None:
+    from training.checkpoint import save_configuration
+
+    text = """
+  sources:
+    a:
+      url: 'https://host/a.csv?token=geheim'
+      options: {fs_secret: geheim-1, api_key: geheim-2, fs_proxy: 'http://me:geheim@proxy', fs_anon: false, delim: ';'}
+"""
+    made = project(text, tmp_path)
+    source = made.data.sources["a"]
+    assert source.url == "https://host/a.csv?token=geheim"
+    assert source.options.get("fs_secret") == "geheim-1"
+    save_configuration(made, tmp_path)
+    written = (tmp_path / "project.yaml").read_text(encoding="utf-8")
+    assert "geheim" not in written + repr(made) + str(made.data.identity())
+    kept = load(tmp_path / "project.yaml").data.sources["a"]
+    assert kept.url == "https://host/a.csv?***"
+    assert (kept.options["fs_anon"], kept.options["delim"]) == (False, ";")
+    for secret in ("token=geheim", "geheim-1", "geheim-2"):  # an option `key` may say which rows there are
+        assert project(text.replace(secret, "x=1"), tmp_path).fingerprint() != made.fingerprint()
+
+
+@pytest.mark.parametrize("query", ["sslkey=gehe%zzim", "gehe%zzim", "sslcert=geheim", "options=a&x=gehe%69m"])
+def test_what_a_driver_says_of_a_part_of_a_query_is_masked(query: str) -> None:
+    address = f"postgresql://me@db/x?user=me&{query}"
+    for part in ("geheim", "gehe%69m", "gehe%zzim"):
+        if part in query:
+            told = masked_in(f'invalid token: "{part}" for user "me" of {address}', address)
+            assert told == 'invalid token: "***" for user "me" of postgresql://me@db/x?***'
+
+
+def test_a_secret_option_of_a_wrong_kind_is_not_shown(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfig, match="options") as caught:
+        project("  sources:\n    a: {path: a.csv, options: {token: [[geheim]], fs_key: {geheim: 1}}}", tmp_path)
+    assert "geheim" not in str(caught.value)
 
 
 def test_what_is_trained_depends_on_the_sources_not_on_where_they_lie(tmp_path: Path) -> None:

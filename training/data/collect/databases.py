@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pyarrow as pa
 
+from staytrue.addresses import masked_in
 from staytrue.errors import InvalidConfig, InvalidInput
 from training.data.collect.batches import ROWS, arrow_type, create
 from training.data.collect.places import file_of
@@ -49,16 +50,22 @@ def read_sqlite(name: str, source: SourceSection, reading: Reading) -> str:
             selected = _selected(name, source)
             columns = [column[0] for column in database.execute(f"{selected} LIMIT 0").description]
             types = [_type(database, selected, column) for column in columns]
-            create(reading.connection, name, columns, types, database.execute(selected))
+            values = ", ".join(
+                quoted(column) if pa.types.is_string(kind) else f"nullif({quoted(column)}, '')"
+                for column, kind in zip(columns, types, strict=True)
+            )
+            rows = database.execute(f"SELECT {values} FROM ({selected})")  # noqa: S608 - quoted, and a query is SQL
+            create(reading.connection, name, columns, types, rows)
     except sqlite3.Error as error:
         raise InvalidInput(f"data.sources.{name}", f"{path.name} cannot be read: {error}") from error
     return path.name
 
 
 def _type(database: sqlite3.Connection, selected: str, column: str) -> Any:
-    """Its columns hold what they like, so all values are asked."""
-    kinds = f"SELECT DISTINCT typeof({quoted(column)}) FROM ({selected})"  # noqa: S608 - quoted, and a query is SQL
-    return arrow_type({_SQLITE[kind] for (kind,) in database.execute(kinds) if kind != "null"})
+    """Its columns hold what they like, so all values are asked; an empty text among numbers is a missing one."""
+    value = quoted(column)
+    kinds = f"SELECT DISTINCT typeof({value}) FROM ({selected}) WHERE {value} <> ''"  # noqa: S608 - quoted, and SQL
+    return arrow_type({_SQLITE[kind] for (kind,) in database.execute(kinds)})
 
 
 def read_postgresql(name: str, source: SourceSection, reading: Reading) -> str:
@@ -80,7 +87,7 @@ def read_postgresql(name: str, source: SourceSection, reading: Reading) -> str:
                 create(reading.connection, name, [c.name for c in described], types, _rows(cursor, floats))
             return str(database.info.dbname)
     except psycopg.Error as error:
-        said = str(error).strip().splitlines()
+        said = masked_in(error, str(source.url)).strip().splitlines()
         raise InvalidInput(where, f"the server says: {said[0] if said else type(error).__name__}") from error
 
 

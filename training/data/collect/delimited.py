@@ -11,7 +11,7 @@ import duckdb
 from staytrue.errors import InvalidConfig, InvalidInput
 from training.data.collect.options import arguments, options_of, struct
 from training.data.collect.places import files_of, format_of, label, names
-from training.data.collect.reading import first_line, literal, quoted
+from training.data.collect.reading import file_literal, first_line, literal, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,7 +81,7 @@ def _delimiter(line: str) -> str:
 def _names_line(path: Path, options: Mapping[str, str], reading: Reading) -> str:
     """The first line, which is not broken where others are."""
     kept = arguments({key: value for key, value in options.items() if key in {"skip", "encoding", "compression"}})
-    query = f"SELECT line FROM read_csv({literal(path)}, {_AS_TEXT}{kept}) LIMIT 1"  # noqa: S608
+    query = f"SELECT line FROM read_csv({file_literal(path)}, {_AS_TEXT}{kept}) LIMIT 1"  # noqa: S608
     found = reading.connection.execute(query).fetchall()
     return str(found[0][0]) if found else ""
 
@@ -104,7 +104,7 @@ def load(
         reading.connection.execute(f"CREATE TABLE {quoted(name)} ({columns})")
         for path, there in zip(files, found, strict=True):
             columns = struct((column, types[column]) for column in there.types)
-            call = f"{literal(path)}{arguments(there.dialect)}, auto_detect = false, columns = {columns}"
+            call = f"{file_literal(path)}{arguments(there.dialect)}, auto_detect = false, columns = {columns}"
             _insert(name, call, label(path, files), reading)
     except duckdb.BinderException as error:
         raise InvalidConfig(f"data.sources.{name}", first_line(error), hint="see its options and columns") from error
@@ -115,7 +115,7 @@ def load(
 def _found(path: Path, options: Mapping[str, str], reading: Reading) -> _Found:
     """Columns of a file, their types, and how it is written; lenient, or one broken line would hide the columns."""
     lenient = arguments({"strict_mode": "false", "ignore_errors": "true"} | dict(options))
-    query = f"SELECT Columns, {', '.join(_DIALECT.values())} FROM sniff_csv({literal(path)}{lenient})"  # noqa: S608
+    query = f"SELECT Columns, {', '.join(_DIALECT.values())} FROM sniff_csv({file_literal(path)}{lenient})"  # noqa: S608
     try:
         columns, *values = reading.connection.execute(query).fetchall()[0]
     except duckdb.InvalidInputException:

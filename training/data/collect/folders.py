@@ -18,9 +18,10 @@ from training.data.collect.quarantine import BadRow
 from training.data.collect.reading import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from staytrue.collection import SourceSection
+    from staytrue.feature import Feature
     from training.data.collect.reading import Reading
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
@@ -33,8 +34,8 @@ Decode = Callable[[Path], Any]
 
 
 def read_images(name: str, source: SourceSection, reading: Reading) -> str:
-    """Make a table of a folder's pictures: path, class, modified, image (numbers from 0 to 255, channel by channel)."""
-    decode = _decoder(name, reading.shape)
+    """Make a table of a folder's pictures: path, class, modified, image (0 to 255, ordered as the feature says)."""
+    decode = _decoder(name, reading.picture)
     return _read(name, source, reading, PICTURES, ("image", pa.list_(pa.uint8()), decode))
 
 
@@ -113,7 +114,7 @@ def read_pictures(name: str, source: SourceSection, reading: Reading) -> None:
         problem = f'no column "{column}"' if column not in names else 'there is a column "image" already'
         raise InvalidConfig(f"data.sources.{name}.pictures", problem, hint=f"there are {', '.join(names)}")
     base = source.path.parent if source.path else Path()
-    decode, bad = _decoder(name, reading.shape), []  # type: tuple[Decode, list[BadRow]]
+    decode, bad = _decoder(name, reading.picture), []  # type: tuple[Decode, list[BadRow]]
     with connection.cursor() as cursor:
         cursor.execute("SET TimeZone = 'UTC'; SET threads = 1")
         batches = cursor.sql(f"SELECT * FROM {quoted(name)}").to_arrow_reader(_BATCH)  # noqa: S608 - quoted
@@ -137,11 +138,13 @@ def read_pictures(name: str, source: SourceSection, reading: Reading) -> None:
     reading.quarantine.add(bad, "picture")
 
 
-def _decoder(name: str, shape: Sequence[int]) -> Decode:
-    if not shape:
+def _decoder(name: str, feature: Feature | None) -> Decode:
+    """Pictures as callers are to send them: RGB, unless the graph reverses what it is sent."""
+    if feature is None:
         hint = "one feature of kind image says the size: shape: [channels, height, width]"
         raise InvalidConfig(f"data.sources.{name}", "pictures of no size", hint=hint)
-    channels, height, width = shape
+    last, backwards = feature.layout == "channels_last", feature.channel_order == "reversed"
+    height, width, channels = feature.shape if last else (*feature.shape[1:], feature.shape[0])
     if channels not in _MODES:
         raise InvalidConfig("data.features", expected="1, 3 or 4 channels", got=str(channels))
 
@@ -150,6 +153,7 @@ def _decoder(name: str, shape: Sequence[int]) -> Decode:
             plain = opened.convert(_MODES[channels])
         fitted = plain if plain.size == (width, height) else plain.resize((width, height))
         numbers = np.asarray(fitted, dtype=np.uint8).reshape(height, width, channels)
-        return numbers.transpose(2, 0, 1).ravel()
+        ordered = numbers[:, :, ::-1] if backwards else numbers
+        return (ordered if last else ordered.transpose(2, 0, 1)).ravel()
 
     return decode

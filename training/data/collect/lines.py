@@ -12,7 +12,7 @@ from staytrue.errors import InvalidInput
 from training.data.collect.options import arguments, options_of
 from training.data.collect.places import files_of, label, names
 from training.data.collect.quarantine import BadRow
-from training.data.collect.reading import first_line, literal, quoted
+from training.data.collect.reading import file_literal, first_line, quoted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +45,7 @@ def read_json(name: str, source: SourceSection, reading: Reading) -> str:
 
 
 def _load(name: str, files: list[Path], options: dict[str, str], reading: Reading) -> None:
-    listed = ", ".join(literal(path) for path in files)
+    listed = ", ".join(file_literal(path) for path in files)
     reading.connection.execute(
         f"CREATE OR REPLACE TABLE {quoted(name)} AS SELECT * FROM read_json([{listed}]{arguments(options)})"  # noqa: S608
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import fsspec
 
+from staytrue.addresses import masked, masked_in
 from staytrue.errors import InvalidConfig, InvalidInput, NotFound, Unsupported
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def format_of(name: str, source: SourceSection) -> str:
     if suffix not in _SUFFIXES:
         expected = f"a suffix of {', '.join(_SUFFIXES)}"
         raise Unsupported(
-            f"data.sources.{name}", expected=expected, got=suffix or "none", hint=f"say format: for {place}"
+            f"data.sources.{name}", expected=expected, got=suffix or "none", hint=f"say format: for {masked(place)}"
         )
     return _SUFFIXES[suffix]
 
@@ -69,7 +70,7 @@ def files_of(name: str, source: SourceSection, scratch: Path) -> list[Path]:
     files = [path] if path.exists() else [Path(found) for found in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207 - absolute patterns
     if not files:
         where = f"data.sources.{name}"
-        raise NotFound(where, f"no file {path}", hint="paths are relative to staytrue.yaml")
+        raise NotFound(where, f"no file {masked(path)}", hint="paths are relative to staytrue.yaml")
     return files
 
 
@@ -103,15 +104,15 @@ def _copied(name: str, source: SourceSection, scratch: Path) -> list[Path]:
     try:
         opened = fsspec.open_files(url, mode="rb", **_arguments(source))
         if not opened:
-            raise NotFound(where, f"no file {url}")
+            raise NotFound(where, f"no file {masked(url)}")
         return [_copy(remote, target, place) for place, remote in enumerate(opened)]
     except ImportError as error:
         scheme = url.split("://", maxsplit=1)[0]
         raise Unsupported(where, f"{scheme}:// cannot be opened: {error}", hint=_package(scheme)) from error
     except FileNotFoundError as error:
-        raise NotFound(where, f"no file {url}") from error
+        raise NotFound(where, f"no file {masked(url)}") from error
     except (OSError, ValueError) as error:
-        raise InvalidInput(where, f"{url} cannot be read: {error}"[:300]) from error
+        raise InvalidInput(where, f"{masked(url)} cannot be read: {masked_in(error, url)}"[:300]) from error
 
 
 def _copy(remote: Any, target: Path, place: int) -> Path:

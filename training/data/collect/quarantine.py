@@ -21,6 +21,9 @@ EXAMPLES = 5
 _TEXT = 2000
 """Characters of a row that are kept, so that one broken quote does not bring in a whole file."""
 _GROUP = 1000
+_PART = ".part-"
+_NAMES = b"source,file,line,column,reason,text"
+"""First line of the file."""
 _MISSING = re.compile(r'("(?:NA|N/A|n/a|na|NULL|null|None|NaN|nan|-|\?|\.)")')
 """What people write where they know nothing."""
 
@@ -83,7 +86,7 @@ class Quarantine:
         return self._number("WHERE source = $source", {"source": source})
 
     def judge(self, good: int, limit: float, file: Path) -> BadRows:
-        """Count them, write them down, and refuse too large a share.
+        """Count them, write them down, and refuse too large a share; without any, the file of an earlier load goes.
 
         Raises:
             InvalidInput: more of them than ``limit``, or any where it is 0; names the first.
@@ -93,16 +96,27 @@ class Quarantine:
         found = BadRows(
             rows=bad, share=share, reasons=self._reasons(), examples=self.examples(), file=str(file) if bad else ""
         )
-        if bad and share > limit:
-            raise self._refusal(found, limit, good + bad)
         if bad:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            copied = str(file).replace("'", "''")
+            self._write(file)
+        else:
+            _remove(file)
+        if share > limit:
+            raise self._refusal(found, limit, good + bad)
+        return found
+
+    def _write(self, file: Path) -> None:
+        """Whole or not at all: somebody may be reading what an earlier load left."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_name(f"{_PART}{file.name}")
+        copied = str(part).replace("'", "''")
+        try:
             self._connection.execute(
                 'COPY (SELECT source, file, line, col AS "column", reason, text FROM __quarantine '  # noqa: S608
                 f"ORDER BY source, file, line, col) TO '{copied}' (FORMAT csv, HEADER)"
             )
-        return found
+            part.replace(file)
+        finally:
+            part.unlink(missing_ok=True)
 
     def examples(self) -> list[BadRow]:
         """The first ones."""
@@ -136,8 +150,18 @@ class Quarantine:
             first.reason,
             expected=allowed,
             got=f"{found.rows} of {rows}",
-            hint=f"{word}mend them, or set them aside in a file by data.max_bad_rows: {_above(found.share):g} or more",
+            hint=f"{word}mend them (all are in {found.file}), or set them aside by "
+            f"data.max_bad_rows: {_above(found.share):g} or more",
         )
+
+
+def _remove(file: Path) -> None:
+    """A file of ours: a setting may name another by mistake."""
+    if file.is_file():
+        with file.open("rb") as stream:
+            ours = stream.readline().strip() == _NAMES
+        if ours:
+            file.unlink()
 
 
 def _above(share: float) -> float:

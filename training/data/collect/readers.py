@@ -16,7 +16,7 @@ from training.data.collect.folders import read_images, read_pictures, read_texts
 from training.data.collect.lines import read_json
 from training.data.collect.options import arguments, options_of
 from training.data.collect.places import files_of, format_of, names
-from training.data.collect.reading import first_line, literal, quoted
+from training.data.collect.reading import file_literal, first_line, quoted
 from training.data.collect.workbook import read_excel
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def read(name: str, source: SourceSection, reading: Reading) -> SourceReport:
 def _read_parquet(name: str, source: SourceSection, reading: Reading) -> str:
     """A view: columns and groups of rows that a query leaves out are never read."""
     files = files_of(name, source, reading.scratch)
-    listed = ", ".join(literal(path) for path in files)
+    listed = ", ".join(file_literal(path) for path in files)
     given = arguments(options_of(name, source))
     union = ", union_by_name = true" if len(files) > 1 and "union_by_name" not in source.options else ""
     kind = "TABLE" if source.columns or source.pictures else "VIEW"

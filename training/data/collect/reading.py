@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -15,6 +16,8 @@ from training.data.collect.quarantine import Quarantine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from staytrue.feature import Feature
 
 _LITTLE_BYTES = 256 << 20
 """Enough for DuckDB to hand out a table column by column."""
@@ -29,8 +32,8 @@ class Reading:
     quarantine: Quarantine
     types: Mapping[str, str]
     """Column → DuckDB type that the features demand, where no query stands between them and the source."""
-    shape: tuple[int, ...] = ()
-    """Channels, height and width of pictures; empty where no feature is one."""
+    picture: Feature | None = None
+    """The feature that says how pictures are sent, if one is a picture."""
 
     def count(self, table: str) -> int:
         """Rows of a table."""
@@ -45,7 +48,7 @@ class Reading:
 
 
 @contextlib.contextmanager
-def reading(memory: str, types: Mapping[str, str], shape: tuple[int, ...] = ()) -> Iterator[Reading]:
+def reading(memory: str, types: Mapping[str, str], picture: Feature | None = None) -> Iterator[Reading]:
     """Open one: DuckDB in memory that spills into the scratch folder, which is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="staytrue-") as scratch, duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'; SET threads = 1")  # one thread: rows keep the order they stand in
@@ -54,7 +57,7 @@ def reading(memory: str, types: Mapping[str, str], shape: tuple[int, ...] = ()) 
             connection.execute("SET enable_progress_bar = true")
         # DuckDB 2.0 reads a CSV column as what a query casts it to, by which try_cast fails like a cast.
         connection.execute("SET disabled_optimizers = 'type_pushdown'")
-        yield Reading(connection, Path(scratch), Quarantine(connection), types, shape)
+        yield Reading(connection, Path(scratch), Quarantine(connection), types, picture)
 
 
 def quoted(name: str) -> str:
@@ -73,6 +76,15 @@ def literal(text: object) -> str:
     "'it''s'"
     """
     return "'" + str(text).replace("'", "''") + "'"
+
+
+def file_literal(path: Path) -> str:
+    """A file as DuckDB's readers take it: exactly this one, though its name may look like a pattern.
+
+    >>> file_literal(Path("d[1].csv"))
+    "'d[[]1].csv'"
+    """
+    return literal(re.sub(r"[\[*?]", r"[\g<0>]", str(path)))
 
 
 def first_line(error: Exception) -> str:

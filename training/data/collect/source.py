@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import duckdb
 import msgspec
 
+from staytrue.addresses import masked
 from staytrue.errors import InvalidConfig, InvalidInput, NotFound, StaytrueError, Unsupported
 from training.data.collect.casting import cast
 from training.data.collect.columns import Columns, seconds
 from training.data.collect.delimited import load
 from training.data.collect.joins import join_all
 from training.data.collect.readers import SourceReport, read
-from training.data.collect.reading import first_line, literal, quoted, reading
+from training.data.collect.reading import file_literal, first_line, quoted, reading
 from training.data.collect.report import CollectionReport
 from training.data.rows import Rows, from_table
 from training.data.schema.check import check
@@ -23,6 +24,7 @@ from training.data.schema.schema import read as read_schema
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from staytrue.feature import Feature
     from staytrue.preparation import DataSection
     from training.data.collect.joins import JoinReport
     from training.data.collect.quarantine import BadRows
@@ -72,7 +74,7 @@ def collected(data: DataSection, task: Task = "regression", marks: Sequence[str]
         InvalidInput: a value that does not fit its column's kind, or too many rows that cannot be read.
     """
     wanted = _wanted(data, task)
-    with reading(data.memory, wanted if data.query == _PLAIN else {}, _shape(data)) as going:
+    with reading(data.memory, wanted if data.query == _PLAIN else {}, _picture(data)) as going:
         try:
             return _collected(data, task, marks, going, wanted)
         except StaytrueError:
@@ -87,8 +89,7 @@ def _collected(
     sources, joins = _tables(data, going)
     types = _result(data, needed, going)
     if data.sources or data.max_bad_rows:
-        texts = {name: kind for name, kind in wanted.items() if types.get(name) == "VARCHAR"}
-        cast(going, _TABLE, texts, RESULT, RESULT, where="data.features")
+        cast(going, _TABLE, _uncertain(data, wanted, types), RESULT, RESULT, where="data.features")
     schema = _checked(data, needed, going)
     bad = _judged(data, going, sources)
     where = data.place
@@ -122,8 +123,15 @@ def _wanted(data: DataSection, task: Task) -> dict[str, str]:
     return dict.fromkeys([*numbers, *target], "DOUBLE") | {data.time: "TIMESTAMP WITH TIME ZONE"}
 
 
-def _shape(data: DataSection) -> tuple[int, ...]:
-    return next((tuple(feature.shape) for feature in data.features.values() if feature.kind == "image"), ())
+def _uncertain(data: DataSection, wanted: dict[str, str], types: dict[str, str]) -> dict[str, str]:
+    """Columns to cast: text where something else is wanted, and JSON, which rows of unlike kinds become."""
+    words = {name for name, feature in data.features.items() if feature.kind in {"category", "text"}} | {data.target}
+    mixed = {name: "VARCHAR" for name in words - wanted.keys() if types.get(name) == "JSON"}
+    return {name: kind for name, kind in wanted.items() if types.get(name) in {"VARCHAR", "JSON"}} | mixed
+
+
+def _picture(data: DataSection) -> Feature | None:
+    return next((feature for feature in data.features.values() if feature.kind == "image"), None)
 
 
 def _tables(data: DataSection, going: Reading) -> tuple[list[SourceReport], list[JoinReport]]:
@@ -146,16 +154,16 @@ def _single(data: DataSection, going: Reading) -> SourceReport:
     if reader is None:
         hint = "data.sources reads other forms"
         got = path.suffix or "no suffix"
-        raise Unsupported(str(path), expected=" or ".join(_READERS), got=got, hint=hint)
+        raise Unsupported(masked(path), expected=" or ".join(_READERS), got=got, hint=hint)
     if not path.is_file():
-        raise NotFound(str(path), "is no file", hint="data.source is relative to staytrue.yaml")
+        raise NotFound(masked(path), "is no file", hint="data.source is relative to staytrue.yaml")
     form = path.suffix.lower()[1:]
     if form == "csv" and data.max_bad_rows:
         load("source", [path], {}, {}, going)
         bad = going.quarantine.of("source")
         return SourceReport(name="source", format=form, place=path.name, rows=going.count("source"), bad_rows=bad)
     try:
-        going.connection.execute(f"CREATE VIEW source AS SELECT * FROM {reader}({literal(path)})")  # noqa: S608
+        going.connection.execute(f"CREATE VIEW source AS SELECT * FROM {reader}({file_literal(path)})")  # noqa: S608
     except duckdb.Error as error:
         raise InvalidInput(str(path), f"cannot be read: {first_line(error)}") from error
     return SourceReport(name="source", format=form, place=path.name, rows=None, bad_rows=0)
@@ -193,4 +201,5 @@ def _explain(data: DataSection, wanted: dict[str, str]) -> None:
             load("source", [path], {}, {}, going)
         except StaytrueError:
             return
-        going.quarantine.judge(going.count("source"), 0, data.quarantine)
+        if going.quarantine.of("source"):
+            going.quarantine.judge(going.count("source"), 0, data.quarantine)

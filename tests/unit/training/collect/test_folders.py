@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
 from staytrue.errors import InvalidConfig, InvalidInput, NotFound
 from training.data.collect.source import collected
+from training.data.encode.encoder import Encoder, learn, tensors
+from training.data.rows import TrainingRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +67,41 @@ def test_pictures_are_fitted_to_the_features_shape(digits: NDArray[np.uint8], pi
     assert rows.columns["image"].shape == (COUNT, 3, 16, 12)
     assert np.array_equal(rows.columns["image"][:, 0], rows.columns["image"][:, 2])
     assert abs(rows.columns["image"][:, 0].mean() - digits.mean()) < 2
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"shape": [6, 4, 3], "layout": "channels_last"},
+        {"channel_order": "reversed"},
+        {"shape": [6, 4, 3], "layout": "channels_last", "channel_order": "reversed"},
+    ],
+)
+@pytest.mark.parametrize("named", ["folder", "table"])
+def test_pictures_come_as_callers_are_to_send_them(
+    changes: dict[str, Any], named: str, section: Make, tmp_path: Path
+) -> None:
+    """The graph makes the same of them, whatever it is sent."""
+    drawn = np.random.default_rng(0).integers(0, 256, (5, 6, 4, 3), dtype=np.uint8)
+    for place, picture in enumerate(drawn):
+        Image.fromarray(picture).save(tmp_path / f"{place}.png")
+    listed = "\n".join(["path", *(f"{place}.png" for place in range(5))])
+    (tmp_path / "list.csv").write_text(f"{listed}\n", encoding="utf-8")
+    folder = {"path": tmp_path, "format": "images"}
+    source = folder if named == "folder" else {"path": tmp_path / "list.csv", "pictures": "path"}
+    query = "SELECT *, TIMESTAMP '2024-01-01' AS at, parse_filename(path, true)::INT AS y FROM drawn"
+    encoded, columns = [], []
+    for feature in ({"kind": "image", "shape": [3, 6, 4]}, {"kind": "image", "shape": [3, 6, 4]} | changes):
+        values = {"query": query, "time": "at", "target": "y", "features": {"image": feature}}
+        data = section(sources={"drawn": source}, **values)
+        rows = collected(data).rows
+        assert rows.target.tolist() == [0, 1, 2, 3, 4]
+        states = learn(TrainingRows.of(rows), data.features)
+        encoded.append(Encoder(states)(*tensors(rows.columns, states)))
+        columns.append(rows.columns["image"])
+    sent = drawn[..., ::-1] if "channel_order" in changes else drawn
+    assert np.array_equal(columns[1], sent if "layout" in changes else sent.transpose(0, 3, 1, 2))
+    assert torch.equal(*encoded)
 
 
 def test_what_is_no_picture_is_set_aside(digits: NDArray[np.uint8], pictures: Make, tmp_path: Path) -> None:

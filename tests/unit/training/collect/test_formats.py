@@ -275,3 +275,13 @@ def test_only_columns_that_are_asked_for_are_read(section: Make, tmp_path: Path)
     found = collected(data)
     assert list(found.rows.columns) == ["x"]
     assert list(found.fingerprint.columns) == ["at", "x", "y", "z"]
+
+
+@pytest.mark.parametrize("place", ["", "/none.csv", "/none.xyz"])
+def test_no_message_shows_the_query_of_an_address(place: str, section: Make) -> None:
+    """Neither of one that does not answer nor of one whose form is unknown."""
+    for scheme in ("memory://none", "http://127.0.0.1:1"):
+        with pytest.raises(StaytrueError) as caught:
+            collect(section(sources={"bikes": f"{scheme}{place}?token=geheim&x=a b geheim"}))
+        assert "geheim" not in str(caught.value)
+        assert scheme in str(caught.value)

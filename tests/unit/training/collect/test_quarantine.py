@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import openpyxl
 import pytest
 
@@ -95,7 +97,8 @@ def test_any_bad_line_fails_by_default_and_is_told(fault: str, named: str, secti
     assert "s.csv:17" in str(caught.value)
     assert reason in str(caught.value)
     assert "data.max_bad_rows" in str(caught.value)
-    assert not data.quarantine.exists()
+    assert str(data.quarantine) in str(caught.value)
+    assert "17" in {row["line"] for row in set_aside(data)}
 
 
 def test_many_faults_are_counted_by_reason_and_the_rest_is_all_there(section_of: Make, tmp_path: Path) -> None:
@@ -119,7 +122,43 @@ def test_a_share_above_the_limit_fails(section_of: Make, tmp_path: Path) -> None
     plant(tmp_path / "s.csv", dict.fromkeys(range(100, 161), b"2024-01-05,warm,7,sun\n"))
     with pytest.raises(InvalidInput, match=r"expected at most 1\.000% bad rows, got 61 of 5000; .* 0\.013 or more"):
         collected(section_of(max_bad_rows=0.01))
-    assert collected(section_of(max_bad_rows=0.0122)).report.bad.rows == 61
+    data = section_of(max_bad_rows=0.0122)
+    assert [int(row["line"]) for row in set_aside(data)] == list(range(100, 161))
+    assert collected(data).report.bad.rows == 61
+
+
+def test_the_file_goes_when_no_row_is_bad_any_more(section_of: Make, tmp_path: Path) -> None:
+    """Unless it is none of ours."""
+    plant(tmp_path / "s.csv", {9: b"2024-01-05,warm,7,sun\n"})
+    data = section_of(max_bad_rows=0.01)
+    collected(data)
+    assert [path.name for path in tmp_path.iterdir() if path != tmp_path / "s.csv"] == ["quarantine.csv"]
+    plant(tmp_path / "s.csv", {})
+    assert collected(data).report.bad.file == ""
+    assert not data.quarantine.exists()
+    data.quarantine.write_text("at,x\n", encoding="utf-8")
+    collected(data)
+    assert data.quarantine.exists()
+
+
+def test_a_file_that_cannot_be_finished_leaves_the_one_before(
+    section_of: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(tmp_path / "s.csv", {9: b"2024-01-05,warm,7,sun\n"})
+    data = section_of(max_bad_rows=0.01)
+    collected(data)
+    before = data.quarantine.read_bytes()
+    plant(tmp_path / "s.csv", {10: b"2024-01-05,warm,7,sun\n"})
+
+    def full(*_: object) -> None:
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pathlib.Path.replace", full)
+        with pytest.raises(OSError, match="no space left"):
+            collected(data)
+    assert data.quarantine.read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"s.csv", "quarantine.csv"}
 
 
 def test_a_single_source_may_let_them_go_too(section_of: Make, tmp_path: Path) -> None:
@@ -191,6 +230,29 @@ def test_lines_that_are_no_json_are_set_aside(section_of: Make, tmp_path: Path) 
     assert "Expected `object`, got `array`" in rows[9]
     with pytest.raises(InvalidInput, match=r"s\.jsonl:6: no JSON object"):
         collected(section_of(sources={"s": tmp_path / "s.jsonl"}))
+
+
+def test_values_of_unlike_kinds_in_json_are_judged_by_what_is_needed(section_of: Make, tmp_path: Path) -> None:
+    """A word, an object and a truth among numbers are set aside; a number in quotes and a null are none of them."""
+    rows: list[dict[str, Any]] = [
+        {"at": f"2024-01-{n % 28 + 1:02d}", "x": n + 0.5, "y": n, "sky": "sun"} for n in range(100)
+    ]
+    rows[3]["x"], rows[5]["x"], rows[7]["y"], rows[8]["x"] = "warm", {"warm": 1}, True, None
+    rows[9]["x"], rows[11]["at"], rows[13]["sky"] = "7.25", 5, 6
+    (tmp_path / "s.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    data = section_of(sources={"s": tmp_path / "s.jsonl"}, max_bad_rows=0.5)
+    found = collected(data)
+    assert {row["text"] for row in set_aside(data)} == {"warm", '{"warm":1}', "true", "5"}
+    order = found.rows.target.argsort()
+    kept = [row for place, row in enumerate(rows) if place not in {3, 5, 7, 11}]
+    expected = [np.nan if row["x"] is None else float(row["x"]) for row in kept]
+    np.testing.assert_array_equal(found.rows.columns["x"][order], np.array(expected, dtype=np.float32))
+    assert found.rows.columns["sky"][order].tolist() == [str(row["sky"]) for row in kept]
+    with pytest.raises(InvalidInput, match="got 4 of 100"):
+        collected(section_of(sources={"s": tmp_path / "s.jsonl"}))
+    declared = {"s": {"path": tmp_path / "s.jsonl", "columns": {"x": "DOUBLE"}}}
+    collected(section_of(sources=declared, max_bad_rows=0.5))
+    assert {row["line"] for row in set_aside(data) if row["column"] == "x"} == {"4", "6"}
 
 
 def test_values_of_other_forms_are_judged_by_what_the_features_need(section_of: Make, tmp_path: Path) -> None:
