@@ -72,11 +72,11 @@ WORDS = {
     "empty mapping": ("serving: {port: {}}", "expected a whole number ≥ 0, ≤ 65535, got an empty mapping"),
     "list for a section": (
         "split: [1, 2]",
-        "split: expected a mapping, got a list of 2; its keys: block_days, validat",
+        "split: expected a mapping, got a list of 2; its keys: method, block_days, valid",
     ),
     "nothing for a section": (
         "split:",
-        "split: expected a mapping, got nothing; its keys: block_days, validation, test",
+        "split: expected a mapping, got nothing; its keys: method, block_days, validation, test",
     ),
     "text for a list": ("serving: {models: bikes}", "models: expected a list of text, got 'bikes'; meaning: names to"),
     "empty list": ("export: {formats: []}", "list of 'onnx', 'torchscript', 'mar', at least 1, got an empty list"),
@@ -90,7 +90,7 @@ WORDS = {
     ),
     "odd list": (
         "data: [1]",
-        "data: expected a mapping, got a list of 1; its keys: source, query, time, target, features",
+        "data: expected a mapping, got a list of 1; its keys: source, sources, join, query, ",
     ),
     "certificate alone": (
         "serving: {tls_certificate: a.pem}",

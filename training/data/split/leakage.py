@@ -121,39 +121,45 @@ def _duplicates(
 ) -> Iterator[Finding]:
     """Rows whose features another part has too, target and time aside.
 
-    Where a column is as good as a name of its row (:func:`_telling`), two rows are not alike by chance: each counts.
+    Where columns are as good as names of their row (:func:`_naming`), two rows are not alike by chance: each counts,
+    but for a few whose truths differ where one column alone is such. Its numbers may meet once.
     Other rows may be: then there must be more than the other part's repeats of itself predict, by Fisher's exact test
     (one-sided), and more by a share that matters.
     """
-    certain = _telling(rows.take(train[:: -(-len(train) // MOST_TRAIN)]))
+    naming = _naming(rows.take(train[:: -(-len(train) // MOST_TRAIN)]))
+    whole = keys_of({**rows.columns, "": rows.target})
     for pair in pairs:
         shared = np.isin(keys[pair.held], keys[pair.others])
         count, size, base = int(shared.sum()), len(shared), len(pair.others)
         _, counts = np.unique(keys[pair.others], return_counts=True)
-        repeats = 0 if certain else int(counts[counts > 1].sum())
+        repeats = 0 if naming else int(counts[counts > 1].sum())
         chance = float(stats.hypergeom.sf(count - 1, base + size, repeats + count, size))
         example = ""
         if count:
             row = pair.held[np.argmax(shared)]
             example = _example(rows, row, pair.others[np.argmax(keys[pair.others] == keys[row])])
         expected = repeats / base * size
-        leaks = count > 0 and (certain or (chance < CHANCE and count - expected > MATERIAL * size))
+        leaks = chance < CHANCE and count - expected > MATERIAL * size
+        if naming:
+            copied = bool(np.isin(whole[pair.held], whole[pair.others]).any())
+            leaks = copied or count > (0 if naming > 1 else FEW)
         yield _finding("duplicates", pair, count, expected, leaks=leaks, example=example)
 
 
-def _telling(some: Rows) -> bool:
-    """Whether a column is as good as a name of its row: a picture, or values that repeat with the whole row alone.
+def _naming(some: Rows) -> int:
+    """How many columns are as good as names of their row: pictures, or values that repeat with the whole row alone.
 
     Such rows are copies where they are alike, however often the data hold each of them. Where the same features came
     with different truths one such column may have met itself by chance, two have not: then they are copies as well, of
     which somebody took the truth down differently, as long as those are few.
     """
     if any(column.ndim > 1 for column in some.columns.values()):
-        return True
+        return len(some.columns) + 1  # past doubt
     unlike = len(np.unique(keys_of({**some.columns, "": some.target})))  # no column of a source has no name
     distinct = len(np.unique(keys_of(some.columns)))
     names = sum(len(np.unique(column)) >= TELLING * distinct for column in some.columns.values())
-    return names > 0 if distinct == unlike else names > 1 and distinct >= TELLING * unlike
+    contradicted = distinct < unlike
+    return 0 if contradicted and (names < 2 or distinct < TELLING * unlike) else names
 
 
 def _near(

@@ -303,3 +303,20 @@ def test_an_example_names_rows_and_never_what_they_hold(bikes: Rows) -> None:
     assert one in plan.parts["test"]
     assert other in plan.parts["train"]
     assert all(column[one] == column[other] for column in rows.columns.values())
+
+
+@pytest.mark.parametrize(("same_truth", "leaks"), [(False, False), (True, True)])
+def test_one_number_may_meet_itself_once_where_the_truths_differ(same_truth: bool, leaks: bool) -> None:
+    """A load of a few digits beside a station: two rows of one load are no copies, unless their truths agree too."""
+    load = np.random.default_rng(2).permutation(1000).astype(np.float32)
+    load[999] = load[0]
+    target = np.random.default_rng(3).normal(size=1000)
+    target[999] = target[0] if same_truth else 7.0
+    columns = {"load": load, "station": np.array(["a"] * 1000, dtype=object)}
+    parts = np.array(["train"] * 700 + ["validation"] * 200 + ["test"] * 100, dtype=object)
+    rows = Rows(np.arange(1000.0), columns, target, {"part": parts})
+    settings = SplitSection(method="given", column="part")
+    features = {"load": Feature(kind="numeric"), "station": Feature(kind="category")}
+    every = found(rows, split(rows, settings), settings, features)
+    assert every["duplicates", "test"].rows == 1
+    assert (("duplicates", "test") in verdicts(every)) is leaks
