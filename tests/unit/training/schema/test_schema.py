@@ -98,7 +98,7 @@ def test_what_was_written_is_read_as_it_was_and_says_what_was_seen(schema: Schem
     assert read(tmp_path / "schema.yaml") == schema
     assert text.startswith("# What each column of the data must be.")
     assert "  # 24 different values\n  hr:" in text
-    assert "in the rows that train; the range is wider by 50% each side\n  temp: {type: number," in text
+    assert "wider by 50% each side, but not below 0: correct it where less may come\n  temp: {type: number," in text
 
 
 @pytest.mark.parametrize(
