@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
+from staytrue import yamlfile
 from staytrue.errors import InvalidConfig
-from staytrue.faults import first_fault
 from staytrue.labelling import LabellingSection
 from staytrue.preparation import CleaningSection, DataSection
 from staytrue.section import Section
@@ -18,7 +18,6 @@ from staytrue.sections import ExportSection, ModelSection, MonitoringSection, Re
 from staytrue.server import ServingSection
 from staytrue.settings import warn_of_strays
 from staytrue.splitting import SplitSection
-from staytrue.yamlfile import parse, place
 
 if TYPE_CHECKING:
     import argparse
@@ -49,7 +48,7 @@ class Project(Section):
 
     def fingerprint(self) -> str:
         """Digest of everything that decides what is trained: 16 hexadecimal digits."""
-        parts = self.model_dump(mode="json", include={"name", "data", "cleaning", "split", "model", "training"})
+        parts = self.model_dump(mode="json", include={"name", "cleaning", "split", "model", "training"})
         parts["data"] = self.data.identity()
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -60,16 +59,10 @@ def load(path: Path) -> Project:
     Raises:
         InvalidConfig: unreadable, not YAML, an unknown key, a wrong value: says file, line, expected and got.
     """
-    tree, values = parse(path, HINT)
-    try:
-        project = Project.model_validate(values)
-    except ValidationError as error:
-        fault = first_fault(error, Project)
-        where = place(path, tree, fault.location)
-        raise InvalidConfig(where, fault.problem, expected=fault.expected, got=fault.got, hint=fault.hint) from error
+    project, tree = yamlfile.read(Project, path, HINT)
     for role in (project.data.target, project.data.time):
         if role in project.data.features:
-            where = place(path, tree, ["data", "features", role])
+            where = yamlfile.place(path, tree, ["data", "features", role])
             raise InvalidConfig(where, "is the target or the time, which no feature may be", hint="remove it")
     warn_of_strays([*Project.model_fields, *OTHERS])
     return _absolute(project, path.resolve().parent)

@@ -1,19 +1,40 @@
-"""YAML files that people write: read as values and as a tree that knows the line of each key."""
+"""YAML files that people write: read as sections, whose faults are told with their lines."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
+from pydantic import ValidationError
 
 from staytrue.errors import InvalidConfig
-from staytrue.faults import said
+from staytrue.faults import first_fault, said
+from staytrue.section import Section
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def parse(path: Path, hint: str) -> tuple[yaml.Node | None, dict[Any, Any]]:
+S = TypeVar("S", bound=Section)
+
+
+def read(kind: type[S], path: Path, hint: str) -> tuple[S, yaml.Node | None]:
+    """The file as a section, and the tree that knows its lines, for :func:`place`.
+
+    Raises:
+        InvalidConfig: unreadable, not YAML, an unknown key, a wrong value: says file, line, expected and got; ``hint``
+            says who writes such a file.
+    """
+    tree, values = _parse(path, hint)
+    try:
+        return kind.model_validate(values), tree
+    except ValidationError as error:
+        fault = first_fault(error, kind)
+        where = place(path, tree, fault.location)
+        raise InvalidConfig(where, fault.problem, expected=fault.expected, got=fault.got, hint=fault.hint) from error
+
+
+def _parse(path: Path, hint: str) -> tuple[yaml.Node | None, dict[Any, Any]]:
     """The file as a tree that knows its lines, and as values.
 
     Raises:

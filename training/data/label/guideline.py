@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from staytrue.errors import InvalidConfig
-from staytrue.faults import first_fault
+from staytrue import yamlfile
 from staytrue.section import Count, Section
-from staytrue.yamlfile import parse, place
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,10 +68,4 @@ def load(path: Path) -> Guideline:
     Raises:
         InvalidConfig: unreadable, not YAML, an unknown key, a wrong value: says file, line, expected and got.
     """
-    tree, values = parse(path, "docs/labels.md shows one")
-    try:
-        return Guideline.model_validate(values)
-    except ValidationError as error:
-        fault = first_fault(error, Guideline)
-        where = place(path, tree, fault.location)
-        raise InvalidConfig(where, fault.problem, expected=fault.expected, got=fault.got, hint=fault.hint) from error
+    return yamlfile.read(Guideline, path, "docs/labels.md shows one")[0]

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, Self
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from staytrue.errors import InvalidConfig
-from staytrue.faults import first_fault
+from staytrue import yamlfile
 from staytrue.records import write_atomically
 from staytrue.section import Section
-from staytrue.yamlfile import parse, place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,13 +57,7 @@ def read(path: Path) -> Schema:
     Raises:
         InvalidConfig: unreadable, not YAML, an unknown key, a wrong value: says file, line, expected and got.
     """
-    tree, values = parse(path, _HINT)
-    try:
-        return Schema.model_validate(values)
-    except ValidationError as error:
-        fault = first_fault(error, Schema)
-        where = place(path, tree, fault.location)
-        raise InvalidConfig(where, fault.problem, expected=fault.expected, got=fault.got, hint=fault.hint) from error
+    return yamlfile.read(Schema, path, _HINT)[0]
 
 
 def write(schema: Schema, path: Path, notes: Mapping[str, str] | None = None) -> None:
