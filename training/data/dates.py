@@ -1,4 +1,4 @@
-"""Dates: a fetched column of moments as whole Unix seconds."""
+"""Dates: moments of a fetched column, and columns of them as whole Unix seconds."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from staytrue.signature import MISSING_INTEGER
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
 def whole_seconds(values: NDArray[Any], where: str) -> NDArray[np.int64]:
@@ -39,19 +42,26 @@ def whole_seconds(values: NDArray[Any], where: str) -> NDArray[np.int64]:
     for place in np.flatnonzero(~missing):
         value = plain[place]
         if value not in known:
-            known[value] = _moment(value, where)
+            known[value] = _second(value, where)
         seconds[place] = known[value]
     return seconds
 
 
-def _moment(value: object, where: str) -> int:
+def moment(value: object, where: str, expected: str) -> datetime.datetime:
+    """A timestamp, a date or an ISO 8601 text as a moment: UTC where it says nothing else.
+
+    Raises:
+        InvalidInput: it is none of these; ``expected`` says what may stand there.
+    """
+    try:
+        found = value if isinstance(value, datetime.datetime) else datetime.datetime.fromisoformat(str(value))
+    except ValueError as error:
+        raise InvalidInput(where, expected=expected, got=repr(value)[:80]) from error
+    return found if found.tzinfo else found.replace(tzinfo=datetime.UTC)
+
+
+def _second(value: object, where: str) -> int:
     if value is None or value == "":
         return MISSING_INTEGER
-    if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
-        value = datetime.datetime.combine(value, datetime.time())
-    try:
-        moment = value if isinstance(value, datetime.datetime) else datetime.datetime.fromisoformat(str(value))
-    except ValueError as error:
-        raise InvalidInput(where, expected="dates, ISO 8601 texts or Unix seconds", got=repr(value)[:80]) from error
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
-    return (aware - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)) // datetime.timedelta(seconds=1)
+    since = moment(value, where, "dates, ISO 8601 texts or Unix seconds") - _EPOCH
+    return since // datetime.timedelta(seconds=1)

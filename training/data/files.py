@@ -26,15 +26,16 @@ def write(rows: Rows, data: DataSection, path: Path, parts: NDArray[Any] | None 
     """
     microseconds = np.round(rows.time * 1e6).astype("datetime64[us]")
     columns: dict[str, Any] = {data.time: pa.array(microseconds, pa.timestamp("us", "UTC"))}
-    columns |= {name: _array(column) for name, column in rows.columns.items()}
-    columns[data.target] = _array(rows.target)
+    columns |= {name: arrow(column) for name, column in rows.columns.items()}
+    columns[data.target] = arrow(rows.target)
     if parts is not None:
         columns["part"] = pa.array(parts)
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table(columns), path)
 
 
-def _array(column: NDArray[Any]) -> Any:
+def arrow(column: NDArray[Any]) -> Any:
+    """A column as an array of Arrow's, what is missing as null. Shapes: [N], or [N,…] as lists."""
     if column.ndim > 1:
         return pa.FixedSizeListArray.from_arrays(pa.array(column.ravel()), int(np.prod(column.shape[1:])))
     return pa.array(column.tolist() if column.dtype == object else column, mask=is_missing(column))

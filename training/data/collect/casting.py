@@ -30,8 +30,7 @@ def cast(
     Raises:
         InvalidConfig: a column that is not there, or a type that is none.
     """
-    connection = reading.connection
-    found = {row[0]: row[1] for row in connection.execute(f"DESCRIBE {quoted(table)}").fetchall()}
+    found = reading.columns(table)
     unknown = [column for column in types if column not in found]
     if unknown:
         raise InvalidConfig(where, f'no column "{unknown[0]}"', hint=f"there are {', '.join(found)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,20 +9,23 @@ import numpy as np
 
 from staytrue.errors import InvalidInput
 from training.data.collect.reading import quoted
+from training.data.dates import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import duckdb
     from numpy.typing import NDArray
+
+    from training.data.collect.reading import Reading
+
+_MOMENTS = "a timestamp or an ISO 8601 text"
 
 
 class Columns(Mapping[str, "NDArray[Any]"]):
     """Each is read when it is asked for, so that only one is in memory in DuckDB's form."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, table: str) -> None:
-        self._connection, self._table = connection, quoted(table)
-        self._names = [row[0] for row in connection.execute(f"DESCRIBE {self._table}").fetchall()]
+    def __init__(self, reading: Reading, table: str) -> None:
+        self._connection, self._table, self._names = reading.connection, quoted(table), list(reading.columns(table))
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         if name not in self._names:
@@ -50,13 +52,5 @@ def seconds(values: NDArray[Any], name: str, where: str) -> NDArray[np.float64]:
     if plain.dtype.kind == "M":
         return plain.astype("datetime64[us]").astype(np.int64) / 1e6
     if plain.dtype != object:
-        raise InvalidInput(place, expected="a timestamp or an ISO 8601 text", got=str(plain.dtype))
-    return np.array([_moment(value, place) for value in plain], dtype=np.float64)
-
-
-def _moment(value: object, place: str) -> float:
-    try:
-        moment = value if isinstance(value, datetime.datetime) else datetime.datetime.fromisoformat(str(value))
-    except ValueError as error:
-        raise InvalidInput(place, expected="a timestamp or an ISO 8601 text", got=repr(value)[:80]) from error
-    return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).timestamp()
+        raise InvalidInput(place, expected=_MOMENTS, got=str(plain.dtype))
+    return np.array([moment(value, place, _MOMENTS).timestamp() for value in plain], dtype=np.float64)

@@ -109,7 +109,7 @@ def read_pictures(name: str, source: SourceSection, reading: Reading) -> None:
         InvalidConfig: no such column.
     """
     connection, column = reading.connection, source.pictures
-    names = [row[0] for row in connection.execute(f"DESCRIBE {quoted(name)}").fetchall()]
+    names = reading.columns(name)
     if column not in names or "image" in names:
         problem = f'no column "{column}"' if column not in names else 'there is a column "image" already'
         raise InvalidConfig(f"data.sources.{name}.pictures", problem, hint=f"there are {', '.join(names)}")

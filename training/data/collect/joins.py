@@ -72,7 +72,7 @@ def join_all(joins: Sequence[JoinSection], reading: Reading, tables: Sequence[st
 
 
 def _join(section: JoinSection, left: str, made: str, reading: Reading) -> JoinReport:
-    columns = {name: _columns(name, reading) for name in (left, section.right)}
+    columns = {name: list(reading.columns(name)) for name in (left, section.right)}
     lacking = [(name, key) for name, found in columns.items() for key in section.key if key not in found]
     if lacking:
         name, key = lacking[0]
@@ -83,10 +83,6 @@ def _join(section: JoinSection, left: str, made: str, reading: Reading) -> JoinR
     selected = query(section, left, columns[section.right], shared)
     reading.connection.execute(f"CREATE TABLE {quoted(made)} AS {selected}")
     return _report(section, left, made, reading, shared, columns)
-
-
-def _columns(table: str, reading: Reading) -> list[str]:
-    return [row[0] for row in reading.connection.execute(f"DESCRIBE {quoted(table)}").fetchall()]
 
 
 def _appended(section: JoinSection, left: str, _right: list[str], _shared: list[str]) -> str:

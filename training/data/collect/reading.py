@@ -35,6 +35,10 @@ class Reading:
     picture: Feature | None = None
     """The feature that says how pictures are sent, if one is a picture."""
 
+    def columns(self, table: str) -> dict[str, str]:
+        """Names and DuckDB types of a table's columns, in their order."""
+        return {row[0]: row[1] for row in self.connection.execute(f"DESCRIBE {quoted(table)}").fetchall()}
+
     def count(self, table: str) -> int:
         """Rows of a table."""
         found = self.connection.execute(f"SELECT count(*) FROM {quoted(table)}").fetchall()  # noqa: S608 - quoted

@@ -94,7 +94,7 @@ def _collected(
     bad = _judged(data, going, sources)
     where = data.place
     going.settle()
-    columns = Columns(going.connection, _TABLE)
+    columns = Columns(going, _TABLE)
     rows = from_table(columns, data, seconds(columns[data.time], data.time, where), where, task, marks)
     if not len(rows):
         raise InvalidInput(where, expected="at least one row", got="none")

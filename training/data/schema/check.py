@@ -51,7 +51,7 @@ def check(
     """
     _refuse_other_columns(schema, path, needed)
     connection, rows = reading.connection, reading.count(table)
-    types = {row[0]: row[1] for row in connection.execute(f"DESCRIBE {quoted(table)}").fetchall()}
+    types = reading.columns(table)
     rules = [(name, rule, sql) for name in needed for rule, sql in _rules(schema.columns[name], name, types[name])]
     connection.execute(
         f"CREATE TABLE {_NUMBERED} AS SELECT row_number() OVER () AS __line, * FROM {quoted(table)}"  # noqa: S608

@@ -9,8 +9,8 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from staytrue.signature import MISSING_INTEGER
 from training.data.collect.reading import quoted
+from training.data.files import arrow
 from training.data.rows import learnable
 from training.data.schema.schema import ColumnSchema, Schema
 
@@ -48,21 +48,12 @@ def infer(
                 columns[name] = ColumnSchema(type="picture", unit=unit)
                 continue
             listed = values.dtype == object or (feature is not None and feature.kind == "category")
-            table = connection.from_arrow(pa.table({name: _nullable(values)}))
+            table = connection.from_arrow(pa.table({name: arrow(values)}))
             made = _categories if listed else _range
             column, notes[name] = made(table, name, values, unit, categories if listed else margin)
             # These rows are clean: what becomes of one without a target is a setting of cleaning's, no fault of a load.
             columns[name] = column.model_copy(update={"missing": True}) if name == data.target else column
     return Schema(columns=columns), notes
-
-
-def _nullable(values: NDArray[Any]) -> Any:
-    """The values with what stands for a missing one as null."""
-    if values.dtype == object:
-        return pa.array([value or None for value in values], type=pa.string())
-    if values.dtype == np.int64:
-        return pa.array(values, mask=values == MISSING_INTEGER)
-    return pa.array(values.astype(np.float64), mask=np.isnan(values))
 
 
 def _categories(table: Any, name: str, values: NDArray[Any], unit: str, limit: float) -> tuple[ColumnSchema, str]:
