@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -57,9 +58,9 @@ class Prepared:
         """Of the target: all that the rows name; none where it is a number."""
         return classes_of(self.rows.target, self.training.target)
 
-    @property
+    @functools.cached_property
     def training(self) -> TrainingRows:
-        """Rows to learn from."""
+        """Rows to learn from; copied once, as every step asks for them."""
         return self.split.training(self.rows)
 
     @property
@@ -135,7 +136,7 @@ def write_schema(project: Project, prepared: Prepared, path: Path) -> None:
 
 def write_parts(project: Project, prepared: Prepared, path: Path) -> None:
     """Write the rows that train and those that validate, with the name of their part; the sealed ones stay sealed."""
-    dealt = prepared.split.parts
-    shown = np.sort(np.concatenate([dealt["train"], dealt["validation"]]).astype(np.int64))
-    names = np.where(np.isin(shown, dealt["train"]), "train", "validation")
+    train, validation = prepared.split.index("train"), prepared.split.index("validation")
+    shown = np.sort(np.concatenate([train, validation]))
+    names = np.where(np.isin(shown, train), "train", "validation")
     files.write(prepared.rows.take(shown), project.data, path, names)

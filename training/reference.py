@@ -13,7 +13,7 @@ from staytrue.profile import ReferenceColumn, ReferenceProfile
 from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
 from training.data.classes import CONFIDENCE
 from training.data.clean.cleaning import is_missing
-from training.data.rows import join
+from training.data.rows import evenly, join
 from training.models.classifier import Classifier
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def sample(
     pictures: Mapping[str, NDArray[Any]] = MappingProxyType({}),
 ) -> dict[str, NDArray[Any]]:
     """Up to ``count`` rows, evenly spaced, as a request carries them: {name: [n,1]}, pictures those of the run."""
-    which = _evenly(reference.rows, min([count, *map(len, pictures.values())]))
+    which = evenly(reference.rows, min([count, *map(len, pictures.values())]))
     columns = {column.name: column.values for column in reference.columns}
     return {
         spec.name: pictures[spec.name][: len(which)]
@@ -93,13 +93,9 @@ def sample_pictures(train: Rows, held: Rows, features: Mapping[str, Feature]) ->
         return {}
     rows = join([train, held])
     size = sum(rows.columns[name][:1].nbytes for name in names)
-    which = _evenly(len(rows), max(1, min(SAMPLE_ROWS, SAMPLE_BYTES // size)))
+    which = evenly(len(rows), max(1, min(SAMPLE_ROWS, SAMPLE_BYTES // size)))
     sent = rows.take(which).inputs()
     return {name: np.ascontiguousarray(sent[name]) for name in names}
-
-
-def _evenly(rows: int, count: int) -> NDArray[np.int64]:
-    return np.unique(np.linspace(0, rows - 1, min(count, rows)).astype(np.int64))
 
 
 def _raw(values: list[Any], datatype: str) -> NDArray[Any]:

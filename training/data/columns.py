@@ -12,7 +12,7 @@ from PIL import Image
 
 from training.data.chapters import Bars, Chapter, Picture, Table
 from training.data.clean.cleaning import is_missing
-from training.data.rows import learnable
+from training.data.rows import evenly, learnable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,7 +108,7 @@ def _bars(name: str, column: NDArray[Any]) -> Bars:
 
 def _shown(name: str, column: NDArray[Any], rows: TrainingRows) -> list[Picture]:
     """Pictures from all over the rows, each with its truth."""
-    places = np.unique(np.linspace(0, len(column) - 1, MOST_PICTURES).astype(np.int64))
+    places = evenly(len(column), MOST_PICTURES)
     return [Picture(caption=f"{name}: {rows.target[place]}", source=_address(column[place])) for place in places]
 
 

@@ -100,6 +100,15 @@ def learnable(rows: TrainingRows) -> TrainingRows:
     return rows
 
 
+def evenly(rows: int, count: int) -> NDArray[np.int64]:
+    """Places of at most so many rows, from all over them.
+
+    >>> evenly(10, 4).tolist(), evenly(2, 4).tolist()
+    ([0, 3, 6, 9], [0, 1])
+    """
+    return np.unique(np.linspace(0, rows - 1, min(count, rows)).astype(np.int64))
+
+
 def join(parts: Sequence[Rows]) -> Rows:
     """Several parts as one, in time order; rows of one time keep the order of their parts."""
     time = np.concatenate([part.time for part in parts])
@@ -108,7 +117,7 @@ def join(parts: Sequence[Rows]) -> Rows:
     shared = [name for name in parts[0].marks if all(name in part.marks for part in parts)]  # served rows have none
     marks = {name: np.concatenate([part.marks[name] for part in parts]) for name in shared}
     whole = Rows(time, columns, np.concatenate([part.target for part in parts]), marks)
-    return whole.take(np.argsort(time, kind="stable"))
+    return _in_order(whole)
 
 
 def typed(name: str, feature: Feature, values: NDArray[Any], where: str) -> NDArray[Any]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from training.data.encode.encoder import Encoder
+from training.data.encode.encoder import Encoder, is_embedded
 from training.models.architectures import build
 from training.models.classifier import Classifier
-from training.models.embeddings import Embedded, embedded_width, is_embedded
+from training.models.embeddings import Embedded, embedded_width
 from training.models.regressor import Head, Regressor
 
 if TYPE_CHECKING:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-from training.data.encode.categories import CategoryState
+from training.data.encode.encoder import is_embedded, seen_width
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import Tensor
 
+    from training.data.encode.categories import CategoryState
     from training.data.encode.encoder import ColumnState
 
 
@@ -70,11 +71,6 @@ class Embedded(nn.Module):
         return out
 
 
-def is_embedded(state: ColumnState) -> TypeGuard[CategoryState]:
-    """Whether a column becomes learnt numbers."""
-    return isinstance(state, CategoryState) and state.encoding == "embedding"
-
-
 def embedded_width(states: Sequence[ColumnState]) -> int:
     """Columns that a body sees."""
-    return sum(state.width if is_embedded(state) else state.module().width for state in states)
+    return sum(map(seen_width, states))

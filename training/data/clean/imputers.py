@@ -14,7 +14,7 @@ from sklearn.experimental import enable_iterative_imputer  # noqa: F401 - lets t
 from sklearn.impute import IterativeImputer, KNNImputer
 
 from training.data.clean.cleaning import is_missing
-from training.data.rows import learnable
+from training.data.rows import evenly, learnable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,7 +87,7 @@ def by_neighbours(rows: TrainingRows, state: Neighbours, wanted: NDArray[np.bool
     """
     centre, spread = np.array(state.centre), np.array(state.spread)
     table = (_table(rows, state.columns) - centre) / spread
-    donors = _evenly(len(rows), state.donors)
+    donors = evenly(len(rows), state.donors)
     imputer = KNNImputer(n_neighbors=state.neighbours, keep_empty_features=True).fit(table[donors])
     places = np.flatnonzero(wanted)
     hidden = not sys.stderr.isatty()
@@ -103,7 +103,7 @@ def fit_regressions(rows: TrainingRows, columns: Sequence[str], settings: Missin
     Source: van Buuren and Groothuis-Oudshoorn, Journal of Statistical Software 45 (2011), for the chained equations.
     """
     table, centre, spread = _scaled(rows, columns)
-    donors = table[_evenly(len(rows), settings.donors)]
+    donors = table[evenly(len(rows), settings.donors)]
     low, high = np.nanmin(table, axis=0), np.nanmax(table, axis=0)
     still = high <= low  # it refuses such a span
     imputer = IterativeImputer(
@@ -165,7 +165,3 @@ def _scaled(rows: TrainingRows, columns: Sequence[str]) -> tuple[Numbers, Number
     centre, spread = np.nanmean(table, axis=0), np.nanstd(table, axis=0)
     spread = np.where(spread > 0, spread, 1.0)
     return (table - centre) / spread, centre, spread
-
-
-def _evenly(rows: int, count: int) -> NDArray[np.int64]:
-    return np.unique(np.linspace(0, rows - 1, min(count, rows)).astype(np.int64))

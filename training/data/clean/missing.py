@@ -62,9 +62,11 @@ class MissingState(msgspec.Struct, frozen=True, kw_only=True):
 
 def sparse_columns(rows: TrainingRows, features: Mapping[str, Feature], settings: CleaningSection) -> dict[str, float]:
     """Features that lack more than ``max_missing_column`` of their values, with the share that they lack."""
-    limit = settings.max_missing_column
-    shares = {name: float(is_missing(learnable(rows).columns[name]).mean()) for name in features}
-    return {} if limit is None else {name: share for name, share in shares.items() if share > limit}
+    limit, columns = settings.max_missing_column, learnable(rows).columns
+    if limit is None:
+        return {}
+    shares = {name: float(is_missing(columns[name]).mean()) for name in features}
+    return {name: share for name, share in shares.items() if share > limit}
 
 
 def sparse_rows(rows: TrainingRows, features: Mapping[str, Feature], limit: float | None) -> NDArray[np.bool_]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from training.data.chapters import Cell, Chapter, Table
 from training.data.encode.categories import CategoryState
 from training.data.encode.dates import DateState
+from training.data.encode.encoder import seen_width
 from training.data.encode.numbers import NumericState
 from training.data.encode.pictures import ImageState
 from training.data.encode.texts import TextState
@@ -31,8 +32,8 @@ def chapter(states: Sequence[ColumnState]) -> Chapter:
     for state in states:
         spec, encoding = state.spec(), _encoding(state)
         kind = str(type(state).__struct_config__.tag)
-        rows.append([state.name, kind, spec.label(), encoding, _statistics(state), _width(state)])
-    width = sum(_width(state) for state in states)
+        rows.append([state.name, kind, spec.label(), encoding, _statistics(state), seen_width(state)])
+    width = sum(map(seen_width, states))
     columns = ["column", "kind", "sent as", "encoding", "learnt from the training rows", "width"]
     note = "width: numbers of a row that the model sees of it"
     few = [state.name for state in states if isinstance(state, CategoryState) and len(state.values) == 1]
@@ -42,12 +43,6 @@ def chapter(states: Sequence[ColumnState]) -> Chapter:
         tables=[Table(title="Encoding", columns=columns, rows=rows, note=note)],
         warnings=[f'column "{name}" has one value in all training rows: it tells a model nothing' for name in few],
     )
-
-
-def _width(state: ColumnState) -> int:
-    if isinstance(state, CategoryState) and state.encoding == "embedding":
-        return state.width
-    return state.module().width
 
 
 def _encoding(state: ColumnState) -> str:

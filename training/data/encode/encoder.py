@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import torch
 from torch import nn
@@ -58,6 +58,16 @@ def _learn_column(name: str, column: NDArray[Any], feature: Feature) -> ColumnSt
     if not len(present):
         raise InvalidInput(f'column "{name}"', expected="values among the training rows", got="only missing ones")
     return _LEARN[feature.kind](name, present, feature)
+
+
+def is_embedded(state: ColumnState) -> TypeGuard[CategoryState]:
+    """Whether a column becomes learnt numbers, behind the encoder."""
+    return isinstance(state, CategoryState) and state.encoding == "embedding"
+
+
+def seen_width(state: ColumnState) -> int:
+    """Numbers of a row that the model's body sees of a column."""
+    return state.width if is_embedded(state) else state.module().width
 
 
 class Encoder(nn.Module):

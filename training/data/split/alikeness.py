@@ -50,7 +50,7 @@ def compare(rows: Rows, plan: Split, features: Mapping[str, Feature]) -> list[Co
     tests: list[Comparison] = []
     parts: tuple[Literal["validation", "test"], ...] = ("validation", "test")
     for part in parts:
-        held = rows.take(np.array(plan.parts[part], dtype=np.int64))
+        held = rows.take(plan.index(part))
         pairs = zip(_columns(train, features), _columns(held, features), strict=True)
         tests += [test for (name, one), (_, other) in pairs if (test := _compared(name, part, one, other)) is not None]
     ruled = adjusted([test.p_value for test in tests])

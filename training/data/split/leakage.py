@@ -82,7 +82,7 @@ class _Pair(NamedTuple):
 def find(rows: Rows, plan: Split, settings: SplitSection, features: Mapping[str, Feature]) -> list[Finding]:
     """Look for all leakage that the method of the split can have, in each two parts."""
     order: tuple[Part, ...] = ("train", "validation", "test")
-    index = {name: np.array(plan.parts[name], dtype=np.int64) for name in order}
+    index = {name: plan.index(name) for name in order}
     pairs = [_Pair(part, other, index[part], index[other]) for other, part in itertools.combinations(order, 2)]
     keys = keys_of(rows.columns)
     found = [*_duplicates(rows, keys, pairs, index["train"]), *_near(rows, keys, plan, pairs, settings, features)]
@@ -127,7 +127,7 @@ def _duplicates(
     (one-sided), and more by a share that matters.
     """
     naming = _naming(rows.take(train[:: -(-len(train) // MOST_TRAIN)]))
-    whole = keys_of({**rows.columns, "": rows.target})
+    whole = keys_of({**rows.columns, "": rows.target}) if naming else keys
     for pair in pairs:
         shared = np.isin(keys[pair.held], keys[pair.others])
         count, size, base = int(shared.sum()), len(shared), len(pair.others)
@@ -174,7 +174,7 @@ def _near(
     draw = np.random.default_rng(settings.seed)
     most: dict[Part, int] = {"train": MOST_TRAIN, "validation": MOST_HELD, "test": MOST_HELD}
     places = {name: _drawn(plan.parts[name], count, draw) for name, count in most.items()}
-    index = {name: np.array(plan.parts[name], dtype=np.int64)[place] for name, place in places.items()}
+    index = {name: plan.index(name)[place] for name, place in places.items()}
     train = plan.training(rows, places["train"])
     parts = (train, *(rows.take(index[name]) for name in ("validation", "test")))
     points = dict(zip(most, Coordinates(train, features, settings.near_distance).of(*parts), strict=True))
@@ -197,14 +197,14 @@ def _nearly(
     close = np.flatnonzero(found.place >= 0)
     if not len(close):
         return _finding("near_duplicates", pair, 0, 0.0, leaks=False, example="")
+    # Of twice the pairs, since the shells tell no more than roughly.
     likelihood = float(stats.poisson.sf(found.pairs - 1, 2 * found.expected_pairs))
     return _finding(
         "near_duplicates",
         pair,
         len(close),
         found.expected_points,
-        leaks=len(close) > FEW
-        and likelihood < CHANCE,  # of twice the pairs, since the shells tell no more than roughly
+        leaks=len(close) > FEW and likelihood < CHANCE,
         example=_example(rows, pair.held[close[0]], pair.others[found.place[close[0]]]),
     )
 

@@ -84,7 +84,7 @@ class Coordinates:
             return [_patches(column) / scale for column in columns]
         if columns[0].ndim == 3:
             return [_segments(column) / scale for column in columns]
-        return [_number(column[:, None], scale) for column in columns]
+        return [_number(column, scale)[:, None] for column in columns]
 
 
 def nearness(points: NDArray[np.float64], others: NDArray[np.float64], draw: np.random.Generator) -> Nearness:
@@ -203,8 +203,7 @@ def _deviations(points: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _number(column: NDArray[Any], scale: NDArray[np.float64]) -> NDArray[np.float64]:
-    gone = np.isnan(column) if column.dtype.kind == "f" else column == np.iinfo(np.int64).min
-    return np.where(gone, np.nan, column.astype(np.float64) / scale)
+    return np.where(is_missing(column), np.nan, column.astype(np.float64) / scale)
 
 
 def _patches(pictures: NDArray[Any]) -> NDArray[np.float64]:

@@ -38,14 +38,18 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
     let_through: list[str] = []
     """What the parts share although they should not, each in a sentence; a setting allowed it."""
 
+    def index(self, part: Part) -> NDArray[np.int64]:
+        """Places of a part's rows among all. Shapes: [rows of the part]."""
+        return np.array(self.parts[part], dtype=np.int64)
+
     def training(self, rows: Rows, some: NDArray[np.int64] | None = None) -> TrainingRows:
         """Of the rows that were split, those that train, or some of them by their places in the part."""
-        index = np.array(self.parts["train"], dtype=np.int64)
+        index = self.index("train")
         return TrainingRows.of(rows.take(index if some is None else index[some]))
 
     def validation(self, rows: Rows) -> Rows:
         """Of the rows that were split, those that stop a training and judge it."""
-        return rows.take(np.array(self.parts["validation"], dtype=np.int64))
+        return rows.take(self.index("validation"))
 
 
 def split(rows: Rows, settings: SplitSection) -> Split:

@@ -6,7 +6,6 @@ import time
 from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
 
 from staytrue.errors import Conflict, CorruptData
 from staytrue.records import append_line, utc
@@ -27,7 +26,7 @@ def open_test(ledger: Path, rows: Rows, plan: Split, *, run: str, force: bool = 
         Conflict: opened before, and not forced; says by which run.
         CorruptData: the test rows are not those that were sealed.
     """
-    test = rows.take(np.array(plan.parts["test"], dtype=np.int64))
+    test = rows.take(plan.index("test"))
     if test.digest() != plan.seal:
         raise CorruptData("test split", expected=f"seal {plan.seal[:16]}…", got=f"{test.digest()[:16]}…")
     before = openings(ledger, plan.seal)
