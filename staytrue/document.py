@@ -21,7 +21,7 @@ PAGE = Path("docs/settings.md")
 _HEAD = """\
 # Settings
 
-<!-- Written by `python -m staytrue.document` from staytrue/sections.py: change the text there. -->
+<!-- Written by `python -m staytrue.document` from the sections in staytrue/: change the text there. -->
 
 `staytrue.yaml` describes a project: every command reads it, and unknown keys are refused with the line they stand on.
 `staytrue init DATA.csv` writes one for a file of yours, `staytrue schema` prints its JSON Schema for editors. Relative
