@@ -9,10 +9,9 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_serializer, field_validator, model_validator
 
 from staytrue.addresses import MASK, has_password, is_secret, masked
-from staytrue.section import Section
+from staytrue.section import Option, Section
 
 Format = Literal["csv", "tsv", "parquet", "json", "excel", "sqlite", "postgresql", "images", "texts"]
-Option = str | int | float | bool | list[str]
 
 
 class SourceSection(Section):

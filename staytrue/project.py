@@ -12,9 +12,10 @@ from pydantic import Field
 from staytrue import yamlfile
 from staytrue.errors import InvalidConfig
 from staytrue.labelling import LabellingSection
+from staytrue.modelling import ModelSection
 from staytrue.preparation import CleaningSection, DataSection
 from staytrue.section import Section
-from staytrue.sections import ExportSection, ModelSection, MonitoringSection, RetrainingSection, TrainingSection
+from staytrue.sections import ExportSection, MonitoringSection, RetrainingSection, TrainingSection
 from staytrue.server import ServingSection
 from staytrue.settings import warn_of_strays
 from staytrue.splitting import SplitSection

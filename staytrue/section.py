@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
+Option = str | int | float | bool | list[str] | list[int]
+"""What a function of somebody else's may be called with."""
 
 
 class Section(BaseModel):

@@ -12,23 +12,6 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from staytrue.section import Count, Positive, Section, Share
 
 
-class ModelSection(Section):
-    """Which architecture, and its size."""
-
-    task: Literal["regression", "classification"] = Field(
-        default="regression", description="regression predicts a number, classification the name of a class"
-    )
-    architecture: Literal["mlp", "resnet"] = Field(
-        default="mlp", description="mlp: multilayer perceptron; resnet: residual network, for one image feature"
-    )
-    width: Count = Field(default=128, description="mlp: units of each hidden layer; resnet: first channels")
-    depth: Count = Field(default=2, description="mlp: hidden layers; resnet: residual blocks of each stage")
-    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.0, description="share of units dropped in training")
-    output: Literal["linear", "positive"] = Field(
-        default="linear", description="positive: predictions are above zero, as counts and durations are"
-    )
-
-
 class TrainingSection(Section):
     """How the weights are fitted."""
 

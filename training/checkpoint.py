@@ -18,8 +18,8 @@ from staytrue.profile import ReferenceProfile
 from staytrue.records import read, to_json, write_atomically
 from training.data.clean.steps import CleaningState
 from training.data.encode.encoder import ColumnState
-from training.models.assembly import Model, assemble
-from training.models.regressor import Scale
+from training.models.assembly import assemble
+from training.tasks.tasks import restored
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from staytrue.project import Project
     from training.data.clean.report import StepsReport
+    from training.models.model import Model
+    from training.tasks.task import Task
 
 CONFIGURATION = "project.yaml"
 METRICS = "metrics.jsonl"
@@ -108,12 +110,11 @@ def pictures(folder: Path) -> dict[str, NDArray[Any]]:
 
 
 def describe(
-    model: Model, arguments: dict[str, Any], scale: Scale | None, cleaning: CleaningState
+    model: Model, arguments: dict[str, Any], task: Task, cleaning: CleaningState
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """``Checkpoint.model`` and ``Checkpoint.preprocessing`` of a module; a classifier has no scale."""
+    """``Checkpoint.model`` and ``Checkpoint.preprocessing`` of a module."""
     states = [msgspec.to_builtins(state) for state in model.encoder.states]
-    scales = {} if scale is None else {"scale": msgspec.to_builtins(scale)}
-    return {"body": arguments, **scales}, {"columns": states, "cleaning": msgspec.to_builtins(cleaning)}
+    return {"body": arguments, **task.described()}, {"columns": states, "cleaning": msgspec.to_builtins(cleaning)}
 
 
 def cleaning_of(checkpoint: Checkpoint) -> CleaningState:
@@ -141,9 +142,10 @@ def load(folder: Path) -> tuple[Checkpoint, ReferenceProfile, Model]:
     try:
         states = msgspec.convert(checkpoint.preprocessing["columns"], list[ColumnState])
         cleaning_of(checkpoint)
-        named = checkpoint.task == "classification"
-        kind = checkpoint.classes if named else msgspec.convert(checkpoint.model["scale"], Scale)
-        model = assemble(states, checkpoint.architecture, checkpoint.model["body"], kind)
+        body = {
+            name: value for name, value in checkpoint.model["body"].items() if name != "shape"
+        }  # older runs name it
+        model = assemble(states, checkpoint.architecture, body, restored(checkpoint))
         model.head.load_state_dict(safetensors.torch.load_file(path))
     except (msgspec.ValidationError, KeyError, TypeError, RuntimeError) as error:
         raise CorruptData(str(folder), f"does not describe a module: {error}") from error

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from staytrue.sections import ModelSection, TrainingSection
+    from staytrue.sections import TrainingSection
+    from training.models.regressor import Scale
 
     Objective = Callable[[Tensor, Tensor], Tensor]
 
@@ -32,20 +33,28 @@ def distance(prediction: Tensor, truth: Tensor) -> Tensor:
     return (prediction - truth).abs()
 
 
-def objective(training: TrainingSection, model: ModelSection, spread: float) -> Objective:
-    """The loss of each row. Shapes: prediction [N,1], truth [N,1] → [N,1]. ``spread`` is one unit of error.
+def classification_loss(training: TrainingSection) -> Objective:
+    """The loss of each row. Shapes: [N,K], places of the classes [N,1] → [N,1].
 
     Raises:
-        InvalidConfig: a Poisson loss for a model whose output may be negative, or a loss that is not for the task.
+        InvalidConfig: a loss for another task.
     """
-    classes = model.task == "classification"
-    if training.loss is not None and classes != (training.loss == "cross_entropy"):
-        expected = "cross_entropy" if classes else "mse, mae, huber or poisson"
-        raise InvalidConfig("training.loss", expected=f"{expected} for {model.task}", got=training.loss)
-    if classes:
-        return cross_entropy
-    if training.loss == "poisson" and model.output != "positive":
-        raise InvalidConfig("training.loss", expected="model.output: positive with poisson", got=model.output)
+    if training.loss not in (None, "cross_entropy"):
+        raise InvalidConfig("training.loss", expected="cross_entropy for classification", got=training.loss)
+    return cross_entropy
+
+
+def regression_loss(training: TrainingSection, scale: Scale) -> Objective:
+    """The loss of each row, one deviation of the target being the unit. Shapes: prediction [N,1], truth [N,1] → [N,1].
+
+    Raises:
+        InvalidConfig: a Poisson loss for a model whose output may be negative, or a loss for another task.
+    """
+    spread = scale.spread
+    if training.loss == "poisson" and scale.link != "positive":
+        raise InvalidConfig(
+            "training.loss", expected="model.output: positive with poisson", got=f"model.output: {scale.link}"
+        )
 
     def poisson(prediction: Tensor, truth: Tensor) -> Tensor:
         return (prediction - truth * torch.log(prediction + 1e-6)) / spread
@@ -59,4 +68,7 @@ def objective(training: TrainingSection, model: ModelSection, spread: float) -> 
         "huber": scaled(nn.HuberLoss(reduction="none", delta=HUBER_DELTA)),
         "poisson": poisson,
     }
-    return losses[training.loss or "huber"]
+    wanted = training.loss or "huber"
+    if wanted not in losses:
+        raise InvalidConfig("training.loss", expected="mse, mae, huber or poisson for regression", got=wanted)
+    return losses[wanted]

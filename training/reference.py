@@ -11,10 +11,8 @@ import numpy as np
 from staytrue.pictures import summarise
 from staytrue.profile import ReferenceColumn, ReferenceProfile
 from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
-from training.data.classes import CONFIDENCE
 from training.data.clean.cleaning import is_missing
 from training.data.rows import evenly, join
-from training.models.classifier import Classifier
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +22,8 @@ if TYPE_CHECKING:
     from staytrue.preparation import Feature
     from staytrue.signature import Signature
     from training.data.rows import Rows
-    from training.models.assembly import Model
+    from training.models.model import Model
+    from training.tasks.task import Task
 
 SAMPLE_ROWS = 1024
 SAMPLE_BYTES = 64 * 1024**2
@@ -36,6 +35,7 @@ _WATCHED = ("numeric", "category")
 
 def profile(
     model: Model,
+    task: Task,
     train: Rows,
     held: Rows,
     features: Mapping[str, Feature],
@@ -43,19 +43,14 @@ def profile(
 ) -> ReferenceProfile:
     """Rows of both parts in time order. ``weights`` of train and held rows, where rows did not count alike.
 
-    Of pictures it holds what :data:`staytrue.pictures.SUMMARIES` says; of a classifier also its confidence, the largest
-    probability of each row.
+    Of pictures it holds what :data:`staytrue.pictures.SUMMARIES` says; of answers also what the task watches.
     """
     rows = join([train, held])
     order = np.argsort(np.concatenate([train.time, held.time]), kind="stable")
     names: tuple[Literal["train"], Literal["validation"]] = ("train", "validation")
     columns = [made for name, feature in features.items() for made in _columns(name, rows.columns[name], feature)]
-    if isinstance(model, Classifier):
-        likely = model.probabilities(rows.columns)
-        columns.append(ReferenceColumn(name=CONFIDENCE, kind="numeric", values=likely.max(axis=1).tolist()))
-        prediction = model.named(likely).tolist()
-    else:
-        prediction = model.predict(rows.columns).tolist()
+    prediction, watched = task.predictions(model, rows)
+    columns += watched
     return ReferenceProfile(
         columns=columns,
         time=rows.time.tolist(),

@@ -13,20 +13,19 @@ from staytrue.bundle import Lineage
 from staytrue.checkpoint import Checkpoint
 from staytrue.records import write_atomically
 from training import checkpoint as checkpoints
+from training.batches import Batch
 from training.curve import draw
 from training.data.clean import steps
 from training.data.encode.encoder import learn
 from training.data.split.partition import warnings_of
 from training.data.split.seal import LEDGER, open_test, openings
-from training.evaluate import classification, regression
-from training.fit import Batch, History, fit
+from training.fit import fit
 from training.models.architectures import arguments_of
 from training.models.assembly import assemble
-from training.models.classifier import Classifier
-from training.models.regressor import Scale
 from training.prepare import prepare
 from training.reference import profile, sample_pictures
 from training.signature import signature_of
+from training.tasks.tasks import learnt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +36,9 @@ if TYPE_CHECKING:
     from staytrue.bundle import Metric
     from staytrue.project import Project
     from training.data.rows import Rows, TrainingRows
-    from training.models.assembly import Model
+    from training.history import History
+    from training.models.model import Model
+    from training.tasks.task import Task
 
 Opening = Literal["once", "skip", "force"]
 """Of the sealed test split: if it was never opened, not at all, or whatever the ledger says."""
@@ -56,12 +57,12 @@ class Parts:
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """A fitted model, and how it came about; a classifier has no scale."""
+    """A fitted model, and how it came about."""
 
     parts: Parts
+    task: Task
     model: Model
     history: History
-    scale: Scale | None
     cleaned: steps.Cleaned
 
 
@@ -90,7 +91,7 @@ def train(project: Project, *, opening: Opening = "once", say: Callable[[str], N
     before = openings(ledger, prepared.split.seal)
     if opening == "force" or (opening == "once" and not before):
         test = open_test(ledger, prepared.rows, prepared.split, run=folder.name, force=opening == "force")
-        evaluation["test"] = _evaluate(project, trained.model, test)
+        evaluation["test"] = trained.task.evaluate(trained.model, test, seed=project.training.seed)
     elif before:
         say(f"test split stays sealed: run {before[-1]} opened it; judge by validation, or force it with --test force")
     lineage = Lineage(
@@ -118,18 +119,19 @@ def fit_parts(project: Project, parts: Parts, folder: Path) -> Trained:
     if len(train) < len(parts.train):
         weight = weight / weight.mean()
     states = cleaned.instruct(learn(train, project.data.features))
-    scale = None if parts.classes else Scale.of(train.target, weight, project.model.output)
-    model = assemble(states, project.model.architecture, arguments_of(project), scale or parts.classes)
-    batches = Batch.of(model, train, weight), Batch.of(model, parts.held, weights[1])
-    history = fit(model, *batches, project, folder / checkpoints.METRICS)
+    task = learnt(project, train, weight, parts.classes)
+    model = assemble(states, project.model.architecture, arguments_of(project), task)
+    batches = Batch.of(model, task, train, weight), Batch.of(model, task, parts.held, weights[1])
+    history = fit(model, task, *batches, project, folder / checkpoints.METRICS)
     draw(history, project.data.target, folder / checkpoints.CURVE)
-    return Trained(parts, model, history, scale, cleaned)
+    return Trained(parts, task, model, history, cleaned)
 
 
 def evaluate_parts(project: Project, trained: Trained) -> dict[str, dict[str, Metric]]:
     """Metrics of the rows trained on and of those held out."""
     parts = {"train": trained.parts.train, "validation": trained.parts.held}
-    return {name: _evaluate(project, trained.model, rows) for name, rows in parts.items()}
+    seed = project.training.seed
+    return {name: trained.task.evaluate(trained.model, rows, seed=seed) for name, rows in parts.items()}
 
 
 def save(
@@ -144,7 +146,7 @@ def save(
 
     ``reference`` stands in for the run's own parts in the profile, where more rows were held out than it stopped by.
     """
-    described = checkpoints.describe(trained.model, arguments_of(project), trained.scale, trained.cleaned.state)
+    described = checkpoints.describe(trained.model, arguments_of(project), trained.task, trained.cleaned.state)
     arguments, preprocessing = described
     checkpoints.save_configuration(project, folder)
     checkpoint = Checkpoint(
@@ -152,8 +154,8 @@ def save(
         name=project.name,
         task=project.model.task,
         target=project.data.target,
-        signature=signature_of(trained.model, project.data.target),
-        classes=list(trained.parts.classes),
+        signature=signature_of(trained.model, trained.task),
+        classes=list(trained.task.classes),
         architecture=project.model.architecture,
         model=arguments,
         preprocessing=preprocessing,
@@ -164,13 +166,6 @@ def save(
         weights_sha256=checkpoints.save_weights(trained.model, folder),
     )
     parts = reference or trained.parts
-    rows = profile(trained.model, parts.train, parts.held, project.data.features, parts.weights)
+    rows = profile(trained.model, trained.task, parts.train, parts.held, project.data.features, parts.weights)
     checkpoints.save_pictures(sample_pictures(parts.train, parts.held, project.data.features), folder)
     checkpoints.finish(checkpoint, rows, folder)
-
-
-def _evaluate(project: Project, model: Model, rows: Rows) -> dict[str, Metric]:
-    seed = project.training.seed
-    if isinstance(model, Classifier):
-        return classification(rows.target, model.probabilities(rows.columns), model.classes, rows.time, seed=seed)
-    return regression(rows.target, model.predict(rows.columns), rows.time, seed=seed)

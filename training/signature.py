@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from staytrue.signature import Signature, TensorSpec
-from training.data.classes import PROBABILITIES
+from staytrue.signature import Signature
 from training.data.encode.encoder import input_specs
-from training.models.classifier import Classifier
 
 if TYPE_CHECKING:
-    from training.models.assembly import Model
+    from training.models.model import Model
+    from training.tasks.task import Task
 
 
-def signature_of(model: Model, target: str) -> Signature:
-    """One input a feature; out comes the target, and of a classifier also the probability of each class."""
-    inputs = input_specs(model.encoder.states)
-    if not isinstance(model, Classifier):
-        return Signature(inputs=inputs, outputs=[TensorSpec(name=target, datatype="FP32", shape=[-1, 1])])
-    named = TensorSpec(name=target, datatype="BYTES", shape=[-1, 1], categories=model.classes)
-    likely = TensorSpec(name=PROBABILITIES, datatype="FP32", shape=[-1, len(model.classes)])
-    return Signature(inputs=inputs, outputs=[named, likely])
+def signature_of(model: Model, task: Task) -> Signature:
+    """One input a feature; out comes what the task answers."""
+    return Signature(inputs=input_specs(model.encoder.states), outputs=task.specs())

@@ -1,7 +1,9 @@
-"""Architectures by name."""
+"""Architectures by name, and a project's own by ``package.module:factory``."""
 
 from __future__ import annotations
 
+import importlib
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from staytrue.errors import InvalidConfig, NotFound
@@ -13,35 +15,75 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from staytrue.modelling import ModelSection
     from staytrue.project import Project
+    from training.models.layout import Layout
 
-ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {"mlp": MLP, "resnet": ResNet}
-"""Name → module; called with the number of inputs and of outputs, and the arguments that a checkpoint keeps."""
+ARCHITECTURES: dict[str, type[nn.Module]] = {"mlp": MLP, "resnet": ResNet}
+"""Name → module, called with layout and number of outputs; its keyword arguments are the settings that it takes.
+
+``KINDS`` of a module names the kinds of features of which it takes one and nothing beside it; without, it takes any.
+"""
+NO_ARGUMENTS = {"task", "architecture", "options", "output"}
+"""Settings of the model that no architecture is built with."""
 
 
-def build(name: str, inputs: int, arguments: dict[str, Any], outputs: int = 1) -> nn.Module:
+def build(name: str, layout: Layout, arguments: dict[str, Any], outputs: int = 1) -> nn.Module:
     """A fresh body of that architecture.
 
     Raises:
         NotFound: no such architecture; says which there are.
+        InvalidConfig: a factory cannot be imported.
     """
-    if name not in ARCHITECTURES:
-        raise NotFound(f'architecture "{name}"', "is not known", hint=f"there are {', '.join(ARCHITECTURES)}")
-    return ARCHITECTURES[name](inputs, outputs, **arguments)
+    return _made_by(name)(layout, outputs, **arguments)
 
 
 def arguments_of(project: Project) -> dict[str, Any]:
-    """What the project's architecture is built with, JSON values.
+    """What the project's architecture is built with, JSON values: the settings that are set.
 
     Raises:
-        InvalidConfig: a residual network for anything but one column of pictures.
+        NotFound: no such architecture.
+        InvalidConfig: a setting that it does not take, or features that it does not take.
     """
-    model, features = project.model, list(project.data.features.values())
-    arguments = {"width": model.width, "depth": model.depth, "dropout": model.dropout}
-    if model.architecture != "resnet":
-        return arguments
-    if [feature.kind for feature in features] != ["image"]:
-        got = ", ".join(f"{name} ({feature.kind})" for name, feature in project.data.features.items())
+    model = project.model
+    made = _made_by(model.architecture)
+    if model.architecture not in ARCHITECTURES:
+        return dict(model.options)
+    _check_features(project, getattr(made, "KINDS", ()))
+    given = {name for name in type(model).model_fields if name not in NO_ARGUMENTS and getattr(model, name) is not None}
+    _check_settings(model, given, made)
+    return {name: getattr(model, name) for name in type(model).model_fields if name in given}
+
+
+def _made_by(name: str) -> Callable[..., nn.Module]:
+    module, colon, function = name.partition(":")
+    if not colon:
+        if name not in ARCHITECTURES:
+            known = ", ".join(ARCHITECTURES)
+            hint = f"there are {known}, and package.module:factory of your own"
+            raise NotFound(f'architecture "{name}"', "is not known", hint=hint)
+        return ARCHITECTURES[name]
+    try:
+        made: Callable[..., nn.Module] = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        hint = "install it, or set PYTHONPATH to its folder"
+        raise InvalidConfig("model.architecture", f"{name} cannot be imported: {error}", hint=hint) from error
+    return made
+
+
+def _check_settings(model: ModelSection, given: set[str], made: Callable[..., nn.Module]) -> None:
+    named = inspect.signature(made).parameters.values()
+    taken = [parameter.name for parameter in named if parameter.kind is parameter.KEYWORD_ONLY]
+    strange = sorted(given - set(taken)) + ["options"] * bool(model.options)
+    if strange:
+        hint = f"it takes {', '.join(taken)}"
+        raise InvalidConfig(f"model.{strange[0]}", f"is no setting of {model.architecture}", hint=hint)
+
+
+def _check_features(project: Project, kinds: tuple[str, ...]) -> None:
+    features = project.data.features
+    if kinds and (len(features) != 1 or next(iter(features.values())).kind not in kinds):
+        got = ", ".join(f"{name} ({feature.kind})" for name, feature in features.items())
         hint = "leave the others out, or set model.architecture: mlp"
-        raise InvalidConfig("data.features", expected="one image alone for a resnet", got=got[:200], hint=hint)
-    return {"shape": features[0].encoded_shape, **arguments}
+        expected = f"one {' or '.join(kinds)} alone for architecture {project.model.architecture}"
+        raise InvalidConfig("data.features", expected=expected, got=got[:200], hint=hint)

@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from training.data.encode.encoder import Encoder, is_embedded
 from training.models.architectures import build
-from training.models.classifier import Classifier
-from training.models.embeddings import Embedded, embedded_width
-from training.models.regressor import Head, Regressor
+from training.models.embeddings import Embedded
+from training.models.layout import Layout
 
 if TYPE_CHECKING:
-    from torch import nn
+    from collections.abc import Sequence
 
     from training.data.encode.encoder import ColumnState
-    from training.models.regressor import Scale
-
-Model = Regressor | Classifier
-
-
-def assemble(
-    states: Sequence[ColumnState], architecture: str, arguments: dict[str, Any], kind: Scale | Sequence[str]
-) -> Model:
-    """A regressor of a scale, or a classifier of classes."""
-    encoder = Encoder(states)
-    if isinstance(kind, Sequence):
-        return Classifier(encoder, _body(states, architecture, arguments, len(kind)), kind)
-    return Regressor(encoder, Head(_body(states, architecture, arguments, 1), kind))
+    from training.models.model import Model
+    from training.tasks.task import Task
 
 
-def _body(states: Sequence[ColumnState], architecture: str, arguments: dict[str, Any], outputs: int) -> nn.Module:
-    """The architecture, behind the embeddings where there are any."""
-    body = build(architecture, embedded_width(states), arguments, outputs)
-    return Embedded(states, body) if any(map(is_embedded, states)) else body
+def assemble(states: Sequence[ColumnState], architecture: str, arguments: dict[str, Any], task: Task) -> Model:
+    """The architecture, behind the embeddings where there are any, and in front what the task makes of its numbers."""
+    body = build(architecture, Layout.of(states), arguments, task.outputs)
+    return task.model(Encoder(states), Embedded(states, body) if any(map(is_embedded, states)) else body)

@@ -6,28 +6,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import nn
 
-from training.data.encode.encoder import tensors
+from training.models.model import Model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from training.data.encode.encoder import Encoder
 
 
-class Classifier(nn.Module):
+class Classifier(Model):
     """Encoder and head. Shapes: one [N,1] tensor a feature, [N,C,H,W] of pictures → codes [N,1], probabilities [N,K].
 
     The code of a class is 1 + its place in ``classes``, as of a text that goes in.
     """
 
     def __init__(self, encoder: Encoder, head: nn.Module, classes: Sequence[str]) -> None:
-        super().__init__()
-        self.encoder, self.head, self.classes = encoder, head, list(classes)
+        super().__init__(encoder, head)
+        self.classes = list(classes)
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, Tensor]:
         """Raw features, in the order of the signature's inputs, to codes and probabilities."""
@@ -36,10 +35,7 @@ class Classifier(nn.Module):
 
     def probabilities(self, columns: dict[str, NDArray[Any]]) -> NDArray[np.float64]:
         """Of raw columns. Shapes: {name: [N]} → [N,K]."""
-        self.eval()
-        with torch.no_grad():
-            parts = [self(*tensors(some, self.encoder.states))[1].numpy() for some in self.encoder.chunks(columns)]
-        return np.concatenate(parts).astype(np.float64)
+        return self.answers(columns)[1].astype(np.float64)
 
     def named(self, probabilities: NDArray[np.float64]) -> NDArray[Any]:
         """The likeliest class of each row, by name. Shapes: [N,K] → [N]."""

@@ -9,14 +9,21 @@ from torch import nn
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from training.models.layout import Layout
+
 
 class MLP(nn.Module):
-    """``depth`` hidden layers of ``width`` units, then ``outputs`` numbers a row. Shapes: [N,inputs] → [N,outputs]."""
+    """``depth`` hidden layers of ``width`` units, then ``outputs`` numbers a row.
 
-    def __init__(self, inputs: int, outputs: int = 1, *, width: int, depth: int, dropout: float = 0.0) -> None:
+    Shapes: [N,layout.width] → [N,outputs].
+    """
+
+    def __init__(
+        self, layout: Layout, outputs: int = 1, *, width: int = 128, depth: int = 2, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for size in [inputs] + [width] * (depth - 1):
+        for size in [layout.width] + [width] * (depth - 1):
             layers += [nn.Linear(size, width), nn.ReLU()]
             if dropout:
                 layers.append(nn.Dropout(dropout))

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
-import torch
 from torch import nn
 
-from training.data.encode.encoder import Encoder, tensors
+from training.models.model import Model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,12 +48,10 @@ class Head(nn.Module):
         return self.location + self.spread * number
 
 
-class Regressor(nn.Module):
+class Regressor(Model):
     """Encoder and head. Shapes: one [N,1] tensor a feature → [N,1]."""
 
-    def __init__(self, encoder: Encoder, head: Head) -> None:
-        super().__init__()
-        self.encoder, self.head = encoder, head
+    head: Head
 
     def forward(self, *tensors: Tensor) -> Tensor:
         """Raw features, in the order of the signature's inputs, to predictions."""
@@ -63,10 +60,4 @@ class Regressor(nn.Module):
 
     def predict(self, columns: dict[str, NDArray[Any]]) -> NDArray[np.float64]:
         """Predictions of raw columns. Shapes: {name: [N]} → [N]."""
-        self.eval()
-        parts = []
-        with torch.no_grad():
-            for some in self.encoder.chunks(columns):
-                out: Tensor = self(*tensors(some, self.encoder.states))
-                parts.append(out.squeeze(1).numpy().astype(np.float64))
-        return np.concatenate(parts)
+        return self.answers(columns)[0].squeeze(1).astype(np.float64)

@@ -6,17 +6,14 @@ variant for small pictures.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from torch import nn
 
-from staytrue.errors import InvalidInput
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from torch import Tensor
+
+    from training.models.layout import Layout
 
 MOST_STAGES = 4
 SMALLEST = 8
@@ -50,14 +47,12 @@ class ResNet(nn.Module):
     Shapes: [N,C*H*W] → [N,outputs].
     """
 
-    def __init__(
-        self, inputs: int, outputs: int, *, shape: Sequence[int], width: int, depth: int, dropout: float = 0.0
-    ) -> None:
+    KINDS = ("image",)
+
+    def __init__(self, layout: Layout, outputs: int, *, width: int = 16, depth: int = 2, dropout: float = 0.0) -> None:
         super().__init__()
-        channels, size = shape[0], min(shape[1:])
-        if inputs != math.prod(shape):
-            raise InvalidInput("resnet", expected=f"pictures of {list(shape)}", got=f"{inputs} numbers a row")
-        self.shape = tuple(shape)
+        self.shape = tuple(layout.one("image").shape)
+        channels, size = self.shape[0], min(self.shape[1:])
         layers: list[nn.Module] = [*_convolution(channels, width, 2 if size >= LARGE else 1), nn.ReLU()]
         if size >= HUGE:
             layers.append(nn.MaxPool2d(3, stride=2, padding=1))

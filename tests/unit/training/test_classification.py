@@ -21,11 +21,11 @@ from staytrue.store import Store
 from staytrue.verdicts import RetrainJob
 from training import checkpoint as checkpoints
 from training.data.labelled import labelled
-from training.fit import LOG_LOSS
 from training.models.classifier import Classifier
 from training.prepare import prepare
 from training.retrain import gather, publish_run, retrain
 from training.run import train
+from training.tasks.classification import Classification
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -119,7 +119,7 @@ def test_a_classifier_of_pictures_is_trained_proven_and_answers_by_name(trained:
     assert checkpoint.classes == list(SIDES)
     assert set(checkpoint.evaluation["test"]) == {"accuracy", "error_rate", "log_loss", "macro_f1"}
     assert checkpoint.evaluation["test"]["accuracy"].value > 0.95
-    assert LOG_LOSS in (folder / checkpoints.METRICS).read_text().splitlines()[0]
+    assert Classification.measure in (folder / checkpoints.METRICS).read_text().splitlines()[0]
     store = Store(project.store)
     bundle = store.load("sides", "1")
     assert (bundle.task, bundle.classes) == ("classification", list(SIDES))

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import sys
+import types
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from staytrue import modelling
 from staytrue.errors import InvalidConfig, InvalidInput, NotFound
 from staytrue.project import Project
-from staytrue.sections import ModelSection, TrainingSection
-from training.models.architectures import arguments_of, build
+from staytrue.sections import TrainingSection
+from training.models.architectures import ARCHITECTURES, arguments_of, build
 from training.models.classifier import Classifier
+from training.models.layout import Layout, Piece
 from training.models.regressor import Head, Scale
 from training.models.resnet import Block
-from training.objectives import cross_entropy, objective
+from training.objectives import classification_loss, cross_entropy, regression_loss
 from training.optim import Optimiser
 
 
 @pytest.mark.parametrize(("depth", "layers"), [(1, 2), (3, 4)])
 def test_an_mlp_has_the_depth_and_width_asked_for(depth: int, layers: int) -> None:
     """Hidden layers, then one number a row."""
-    body = build("mlp", 5, {"width": 7, "depth": depth, "dropout": 0.1})
+    body = build("mlp", Layout.numbers(5), {"width": 7, "depth": depth, "dropout": 0.1})
     linear = [m for m in body.modules() if isinstance(m, torch.nn.Linear)]
     assert [m.out_features for m in linear] == [7] * (layers - 1) + [1]
     assert body(torch.zeros(3, 5)).shape == (3, 1)
@@ -31,7 +35,7 @@ def test_an_mlp_has_the_depth_and_width_asked_for(depth: int, layers: int) -> No
 def test_an_unknown_architecture_says_which_there_are() -> None:
     """Not a KeyError."""
     with pytest.raises(NotFound, match='architecture "cnn": is not known; there are mlp'):
-        build("cnn", 5, {})
+        build("cnn", Layout.numbers(5), {})
 
 
 def test_a_linear_scale_is_mean_and_deviation_by_weight() -> None:
@@ -59,14 +63,15 @@ def test_a_positive_head_never_predicts_below_zero() -> None:
 def test_losses_against_their_formulas(loss: str, expected: float) -> None:
     """Prediction 3, truth 7, one unit of error 2: two units off."""
     training = TrainingSection.model_validate({"loss": loss})
-    row = objective(training, ModelSection(output="positive"), 2.0)(torch.tensor([[3.0]]), torch.tensor([[7.0]]))
+    loss_of = regression_loss(training, Scale(link="positive", location=0, spread=2.0))
+    row = loss_of(torch.tensor([[3.0]]), torch.tensor([[7.0]]))
     assert row.item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_poisson_loss_needs_a_positive_output() -> None:
     """The logarithm of a negative prediction is none."""
-    with pytest.raises(InvalidConfig, match="positive with poisson, got linear"):
-        objective(TrainingSection(loss="poisson"), ModelSection(), 1.0)
+    with pytest.raises(InvalidConfig, match=r"positive with poisson, got model.output: linear"):
+        regression_loss(TrainingSection(loss="poisson"), Scale(link="linear", location=0, spread=1.0))
 
 
 def test_averaging_keeps_the_moving_average_of_the_weights() -> None:
@@ -96,17 +101,22 @@ def pictures(**model: Any) -> Project:
     return Project.model_validate({"name": "p", "data": data, "model": {"architecture": "resnet", **model}})
 
 
+def of_pictures(shape: list[int]) -> Layout:
+    """Pictures and nothing else."""
+    return Layout([Piece(name="p", kind="image", begin=0, end=int(np.prod(shape)), shape=shape)])
+
+
 @pytest.mark.parametrize("shape", [[1, 1, 1], [1, 3, 2], [1, 8, 8], [3, 28, 30], [3, 64, 70], [1, 130, 128]], ids=str)
 @pytest.mark.parametrize("depth", [1, 2])
 def test_a_resnet_takes_pictures_of_any_size(shape: list[int], depth: int) -> None:
     """One row of numbers a picture in, one number an output out."""
-    body = build("resnet", int(np.prod(shape)), {"shape": shape, "width": 2, "depth": depth}, outputs=5)
+    body = build("resnet", of_pictures(shape), {"width": 2, "depth": depth}, outputs=5)
     assert body.eval()(torch.zeros(2, int(np.prod(shape)))).shape == (2, 5)
 
 
 def test_a_resnet_has_the_stages_blocks_and_channels_asked_for() -> None:
     """Twice the channels and half the size from stage to stage."""
-    body = build("resnet", 3 * 20 * 20, {"shape": [3, 20, 20], "width": 4, "depth": 2}, outputs=2)
+    body = build("resnet", of_pictures([3, 20, 20]), {"width": 4, "depth": 2}, outputs=2)
     blocks = [module for module in body.modules() if isinstance(module, Block)]
     sizes = [20, 20, 10, 10, 5, 5]
     out = torch.zeros(1, 4, 20, 20)
@@ -124,18 +134,18 @@ def test_a_block_that_learnt_nothing_passes_what_came_in() -> None:
     assert torch.equal(block(values), values.relu())
 
 
-def test_a_resnet_of_a_wrong_width_is_refused() -> None:
+def test_a_resnet_of_other_encoded_rows_is_refused() -> None:
     """As when a checkpoint was changed."""
-    with pytest.raises(InvalidInput, match=r"expected pictures of \[1, 2, 2\], got 5 numbers a row"):
-        build("resnet", 5, {"shape": [1, 2, 2], "width": 2, "depth": 1})
+    with pytest.raises(InvalidInput, match=r"expected one image alone, got numbers \(numbers\)"):
+        build("resnet", Layout.numbers(5), {"width": 2, "depth": 1})
 
 
 def test_a_resnet_takes_one_image_and_nothing_else() -> None:
     """Says what there is instead."""
-    assert arguments_of(pictures(width=4, depth=1))["shape"] == [3, 9, 7]
+    assert arguments_of(pictures(width=4, depth=1)) == {"width": 4, "depth": 1}
     data = {"source": "d", "time": "t", "target": "y", "features": {"x": {"kind": "numeric"}}}
     table = Project.model_validate({"name": "p", "data": data, "model": {"architecture": "resnet"}})
-    with pytest.raises(InvalidConfig, match=r"one image alone for a resnet, got x \(numeric\)"):
+    with pytest.raises(InvalidConfig, match=r"one image alone for architecture resnet, got x \(numeric\)"):
         arguments_of(table)
 
 
@@ -148,11 +158,47 @@ def test_cross_entropy_against_its_formula() -> None:
     assert loss.squeeze(1).tolist() == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("task", "loss"), [("classification", "mse"), ("regression", "cross_entropy")])
-def test_a_loss_of_another_task_is_refused(task: Any, loss: Any) -> None:
+def test_a_loss_of_another_task_is_refused() -> None:
     """Says which there are."""
-    with pytest.raises(InvalidConfig, match=f"for {task}, got {loss}"):
-        objective(TrainingSection(loss=loss), ModelSection(task=task), 1.0)
+    with pytest.raises(InvalidConfig, match="expected cross_entropy for classification, got mse"):
+        classification_loss(TrainingSection(loss="mse"))
+    with pytest.raises(InvalidConfig, match="expected mse, mae, huber or poisson for regression, got cross_entropy"):
+        regression_loss(TrainingSection(loss="cross_entropy"), Scale(link="linear", location=0, spread=1.0))
+
+
+def test_a_setting_that_an_architecture_does_not_take_is_refused() -> None:
+    """Names it, and those that there are."""
+    project = pictures(options={"width": 3})
+    with pytest.raises(InvalidConfig, match=r"model\.options: is no setting of resnet; it takes width, depth, dropout"):
+        arguments_of(project)
+
+
+def plugged(layout: Layout, outputs: int, *, bias: bool) -> torch.nn.Module:
+    """An architecture of somebody's own."""
+    return torch.nn.Linear(layout.width, outputs, bias=bias)
+
+
+def test_a_factory_of_ones_own_is_built_with_its_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the name of its module and its own."""
+    monkeypatch.setitem(sys.modules, "mine", types.SimpleNamespace(plugged=plugged))
+    project = pictures(architecture="mine:plugged", options={"bias": False})
+    body = build("mine:plugged", Layout.numbers(3), arguments_of(project), outputs=2)
+    assert [tuple(weights.shape) for weights in body.parameters()] == [(2, 3)]
+
+
+def test_the_settings_know_every_architecture_by_name() -> None:
+    """And refuse any other before data are read."""
+    assert list(ARCHITECTURES) == list(modelling.ARCHITECTURES)
+    with pytest.raises(ValueError, match=r"expected mlp, .*, or package\.module:factory of your own"):
+        pictures(architecture="resnt")
+
+
+@pytest.mark.parametrize("name", ["nowhere:plugged", "mine:nothing"])
+def test_a_factory_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Before any data are read."""
+    monkeypatch.setitem(sys.modules, "mine", types.SimpleNamespace(plugged=plugged))
+    with pytest.raises(InvalidConfig, match="cannot be imported"):
+        arguments_of(pictures(architecture=name))
 
 
 def test_a_classifier_gives_codes_from_one_and_probabilities_that_add_up() -> None:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from staytrue.collection import Option, SourceSection
+    from staytrue.collection import SourceSection
+    from staytrue.section import Option
     from training.data.collect.reading import Reading
 
 _AS_TEXT = (

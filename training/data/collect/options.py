@@ -12,7 +12,8 @@ from training.data.collect.reading import literal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from staytrue.collection import Option, SourceSection
+    from staytrue.collection import SourceSection
+    from staytrue.section import Option
 
 OURS = {"columns", "types", "store_rejects", "ignore_errors", "rejects_table", "rejects_scan", "rejects_limit"}
 """Set here: bad rows are counted, and types have a setting of their own."""

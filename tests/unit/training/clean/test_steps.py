@@ -32,6 +32,7 @@ from training.data.rows import Rows, TrainingRows
 from training.data.split.plan import split
 from training.prepare import chapters, prepare
 from training.run import train
+from training.tasks.regression import Regression
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -342,9 +343,9 @@ def test_weights_of_a_retraining_follow_the_rows_that_stay(
     stay = np.abs(x - x.mean()) <= 2 * x.std()
     assert (trained.cleaned.rows.time == parts.train.time[stay]).all()
     assert len(parts.train) > len(prepared.training)
-    assert trained.scale is not None
+    assert isinstance(trained.task, Regression)
     expected = np.average(parts.train.target[stay], weights=parts.weights[0][stay])
-    assert trained.scale.location == pytest.approx(expected)
+    assert trained.task.scale.location == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("step", [{"outliers": {"method": "iqr"}}, {"noise": {"method": "rolling_mean"}}])

@@ -19,13 +19,15 @@ from training.models.embeddings import Embedded, Embedding
 from training.models.regressor import Regressor, Scale
 from training.retrain import publish_run, retrain
 from training.run import train
+from training.tasks.classification import Classification
+from training.tasks.regression import Regression
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from staytrue.project import Project
-    from training.models.assembly import Model
+    from training.models.model import Model
 
 TOWNS = {"town": np.array(["a", "a", "b", "c"], dtype=object)}
 BODY = {"width": 4, "depth": 1}
@@ -78,7 +80,7 @@ def test_a_body_sees_embeddings_in_the_place_of_their_columns() -> None:
 
 def test_only_models_with_embeddings_have_other_names_of_weights_than_before() -> None:
     plain = learnt(TOWNS, {"town": Feature(kind="category")}).states
-    names = set(assemble(plain, "mlp", BODY, ["yes", "no"]).head.state_dict())
+    names = set(assemble(plain, "mlp", BODY, Classification("y", ("yes", "no"))).head.state_dict())
     assert names == {"layers.0.weight", "layers.0.bias", "layers.2.weight", "layers.2.bias"}
 
 
@@ -126,7 +128,12 @@ def test_embeddings_are_learnt_saved_exported_and_retrained(
 def fresh_like(model: Model) -> Model:
     """The same module, not trained."""
     torch.manual_seed(0)
-    return assemble(model.encoder.states, "mlp", {"width": 16, "depth": 1}, Scale(link="linear", location=0, spread=1))
+    return assemble(
+        model.encoder.states,
+        "mlp",
+        {"width": 16, "depth": 1},
+        Regression("y", Scale(link="linear", location=0, spread=1)),
+    )
 
 
 def test_an_embedded_model_agrees_with_its_exports(tmp_path: Path) -> None:
@@ -144,7 +151,7 @@ def test_an_embedded_model_agrees_with_its_exports(tmp_path: Path) -> None:
         for name, one in features.items()
     }
     states = learnt(columns, features).states
-    model = assemble(states, "mlp", BODY, Scale(link="linear", location=0, spread=1)).eval()
+    model = assemble(states, "mlp", BODY, Regression("y", Scale(link="linear", location=0, spread=1))).eval()
     exported = Exported.of(model, signature(states, 1), tmp_path)
     fresh = np.array([[6], [-1], [4], [2**62], [0]])
     rows = {

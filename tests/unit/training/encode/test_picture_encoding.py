@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from staytrue.feature import Feature
-from staytrue.sections import ModelSection
+from staytrue.modelling import ModelSection
 from tests.encoders import encoded, learnt
 from training.data.encode.pictures import ImageState
 from training.models.architectures import arguments_of
 from training.models.assembly import assemble
 from training.models.classifier import Classifier
+from training.models.layout import Layout
+from training.tasks.classification import Classification
 
 if TYPE_CHECKING:
     from staytrue.project import Project
@@ -131,8 +133,9 @@ def test_a_residual_network_sees_the_size_that_is_left(project: Project) -> None
     model = ModelSection(architecture="resnet", task="classification", width=4, depth=1)
     data = project.data.model_copy(update={"features": {"p": feature}})
     arguments = arguments_of(project.model_copy(update={"data": data, "model": model}))
-    assert arguments["shape"] == [3, 12, 12]
     views = DRAW.integers(0, 256, (5, 40, 60, 3)).astype(np.uint8)
-    network = assemble(learnt({"p": views}, {"p": feature}).states, "resnet", arguments, ["cat", "dog"])
+    states, task = learnt({"p": views}, {"p": feature}).states, Classification("y", ("cat", "dog"))
+    assert Layout.of(states).one("image").shape == [3, 12, 12]
+    network = assemble(states, "resnet", arguments, task)
     assert isinstance(network, Classifier)
     assert network.probabilities({"p": views}).shape == (5, 2)

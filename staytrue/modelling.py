@@ -1,0 +1,46 @@
+"""The section ``model`` of ``staytrue.yaml``: what is predicted, by which architecture, of which size."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from staytrue.section import Count, Option, Section
+
+ARCHITECTURES = ("mlp", "resnet")
+"""Names of those that :mod:`training.models` holds."""
+OWN = "unset: the architecture's own"
+
+
+class ModelSection(Section):
+    """Which architecture, and its size. A setting that the architecture does not take is refused."""
+
+    task: Literal["regression", "classification"] = Field(
+        default="regression", description="regression predicts a number, classification the name of a class"
+    )
+    architecture: str = Field(
+        default="mlp",
+        description="mlp: multilayer perceptron; resnet: residual network, for one image feature; or a "
+        "`package.module:factory` of your own, called with layout, outputs and `options`",
+    )
+    width: Count | None = Field(
+        default=None, description=f"mlp: units of each hidden layer; resnet: channels of the first stage; {OWN}"
+    )
+    depth: Count | None = Field(
+        default=None, description=f"mlp: hidden layers; resnet: residual blocks of each stage; {OWN}"
+    )
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = Field(
+        default=None, description=f"share of units dropped in training; {OWN}"
+    )
+    options: dict[str, Option] = Field(default={}, description="what a factory of your own is called with")
+    output: Literal["linear", "positive"] = Field(
+        default="linear", description="positive: predictions are above zero, as counts and durations are"
+    )
+
+    @field_validator("architecture")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        if value not in ARCHITECTURES and not all(value.partition(":")):
+            raise ValueError(f"expected {', '.join(ARCHITECTURES)}, or package.module:factory of your own")
+        return value

@@ -1,0 +1,37 @@
+"""A whole model as it is exported: raw features in, answers out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from training.data.encode.encoder import tensors
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from training.data.encode.encoder import Encoder
+
+
+class Model(nn.Module):
+    """Encoder and head; what the head's numbers become is up to the task.
+
+    The encoder has no weights: those of ``head`` are all there are.
+    """
+
+    def __init__(self, encoder: Encoder, head: nn.Module) -> None:
+        super().__init__()
+        self.encoder, self.head = encoder, head
+
+    def answers(self, columns: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """All outputs of raw columns, in the order of the signature. Shapes: {name: [N,…]} → [N,…] each."""
+        self.eval()
+        parts = []
+        with torch.no_grad():
+            for some in self.encoder.chunks(columns):
+                made = self(*tensors(some, self.encoder.states))
+                parts.append([out.numpy() for out in (made if isinstance(made, tuple) else (made,))])
+        return [np.concatenate(same) for same in zip(*parts, strict=True)]
