@@ -27,6 +27,8 @@ FILE = "staytrue.yaml"
 HINT = "`staytrue init DATA.csv` writes one"
 OTHERS = ("rules", "gateway")
 """What variables set beside the sections."""
+BESIDE = ("checkpoint_seconds",)
+"""Settings of a training that change nothing of what it gives."""
 
 
 class Project(Section):
@@ -51,6 +53,8 @@ class Project(Section):
         """Digest of everything that decides what is trained: 16 hexadecimal digits."""
         parts = self.model_dump(mode="json", include={"name", "cleaning", "split", "model", "training"})
         parts["data"] = self.data.identity()
+        for name in BESIDE:
+            del parts["training"][name]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -31,6 +31,9 @@ class TrainingSection(Section):
     averaging: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.98, description="decay a step of the moving average of the weights that is kept; 0: no averaging"
     )
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = Field(
+        default=60, description="how often a training keeps where it stands, for `staytrue train --resume`"
+    )
     seed: int = Field(default=0, description="of the weights, the order of rows and the bootstrap")
     threads: Count = Field(default=1, description="processor threads")
 

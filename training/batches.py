@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 
 from training.data.encode.encoder import CHUNK, tensors
+from training.loading import ahead
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
 
 ENCODED = 65_536
 """Rows of a table encoded at once: a column of quantiles compares each number with all of them."""
+
+
+class Taken(NamedTuple):
+    """Rows of one step. Shapes: matrix [n,width], truth [n,…], weight [n,1]."""
+
+    matrix: Tensor
+    truth: Tensor
+    weight: Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +44,8 @@ class Batch:
     sources: Sequence[Tensor]
     truth: Tensor
     weight: Tensor
-    encode: Callable[..., Tensor]
+    encode: Callable[..., Tensor] | None
+    """None where the one source is the matrix already."""
     chunk: int
     """Rows that may be predicted at once."""
 
@@ -48,16 +58,19 @@ class Batch:
             return cls(raw, *marks, encode=encoder, chunk=CHUNK)
         with torch.no_grad():
             parts = [encoder(*some) for some in zip(*(torch.split(source, ENCODED) for source in raw), strict=True)]
-            return cls([torch.cat(parts)], *marks, encode=_as_it_is, chunk=len(rows))
+            return cls([torch.cat(parts)], *marks, encode=None, chunk=len(rows))
 
     def __len__(self) -> int:
         return len(self.truth)
 
-    def matrix(self, which: Tensor | slice) -> Tensor:
-        """Some rows, encoded. Shapes: [n,width]."""
+    def taken(self, which: Tensor | slice) -> Taken:
+        """Some rows, encoded."""
         with torch.no_grad():
-            return self.encode(*(source[which] for source in self.sources))
+            some = [source[which] for source in self.sources]
+            matrix = some[0] if self.encode is None else self.encode(*some)
+        return Taken(matrix, self.truth[which], self.weight[which])
 
-
-def _as_it_is(matrix: Tensor) -> Tensor:
-    return matrix
+    def stream(self, batches: Iterable[Tensor]) -> Iterator[Taken]:
+        """Batch after batch; where there is work in making one, the next is made while this one is trained on."""
+        made = map(self.taken, batches)
+        return made if self.encode is None else ahead(made)

@@ -13,12 +13,13 @@ import yaml
 
 from staytrue.bundle import PROFILE, digest
 from staytrue.checkpoint import CHECKPOINT, WEIGHTS, Checkpoint
-from staytrue.errors import CorruptData, NotFound
+from staytrue.errors import Conflict, CorruptData, NotFound
 from staytrue.profile import ReferenceProfile
 from staytrue.records import read, to_json, write_atomically
 from training.data.clean.steps import CleaningState
 from training.data.encode.encoder import ColumnState
 from training.models.assembly import assemble
+from training.resume import STATE
 from training.tasks.tasks import restored
 
 if TYPE_CHECKING:
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
     from staytrue.project import Project
     from training.data.clean.report import StepsReport
     from training.models.model import Model
+    from training.prepare import Prepared
     from training.tasks.task import Task
 
 CONFIGURATION = "project.yaml"
-METRICS = "metrics.jsonl"
 CURVE = "learning_curve.png"
 SPLIT = "split.json"
 DATA = "data.json"
@@ -64,6 +65,39 @@ def newest_run(runs: Path, name: str) -> Path:
     raise NotFound(str(runs), f'holds no finished run of "{name}"', hint="`staytrue train` makes one")
 
 
+def unfinished(runs: Path, name: str, folder: Path | None = None) -> Path:
+    """A run of a model that began and did not finish, the newest unless a folder is named.
+
+    Raises:
+        NotFound: there is none, or the folder holds none.
+        Conflict: the run in the folder is finished.
+    """
+    if folder is not None:
+        if not (folder / CONFIGURATION).is_file():
+            raise NotFound(str(folder), "holds no run", hint="`staytrue train` begins one")
+        if (folder / CHECKPOINT).exists():
+            raise Conflict(str(folder), "is a finished run", hint="`staytrue train` begins a new one")
+        return folder
+    for path in sorted(runs.glob(f"*/{CONFIGURATION}"), reverse=True):
+        began = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if not (path.parent / CHECKPOINT).exists() and began["name"] == name:
+            return path.parent
+    raise NotFound(str(runs), f'holds no run of "{name}" that is not finished', hint="`staytrue train` begins one")
+
+
+def begin(project: Project, prepared: Prepared, folder: Path) -> None:
+    """Write what a run is made of; the configuration last, as a folder with it is a run that began."""
+    data = {
+        "fingerprint": prepared.fingerprint,
+        "collection": prepared.collection,
+        "cleaning": prepared.cleaning,
+        "split": prepared.parted,
+    }
+    write_atomically(folder / SPLIT, msgspec.json.encode(prepared.split))
+    write_atomically(folder / DATA, msgspec.json.format(msgspec.json.encode(data)))
+    save_configuration(project, folder)
+
+
 def save_weights(model: Model, folder: Path) -> str:
     """Write the weights as safetensors; their SHA-256."""
     weights = {name: value.contiguous() for name, value in model.head.state_dict().items()}
@@ -84,9 +118,10 @@ def save_configuration(project: Project, folder: Path) -> None:
 
 
 def finish(checkpoint: Checkpoint, profile: ReferenceProfile, folder: Path) -> None:
-    """Write the profile, then the record: a folder with the record is a finished run."""
+    """Write the profile, then the record: a folder with the record is a finished run, which needs no state any more."""
     write_atomically(folder / PROFILE, to_json(profile))
     write_atomically(folder / CHECKPOINT, to_json(checkpoint))
+    (folder / STATE).unlink(missing_ok=True)
 
 
 def save_pictures(pictures: dict[str, NDArray[Any]], folder: Path) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from staytrue.verdicts import Verdict
 
 VERDICT = "verdict.json"
+NEWEST = Path()
 
 
 def _say(text: str) -> None:
@@ -35,13 +36,27 @@ class Train:
             help="the sealed test split: open it if it never was, leave it shut, or open it again (default: once)",
         )
 
+        parser.add_argument(
+            "--resume",
+            nargs="?",
+            type=Path,
+            const=NEWEST,
+            metavar="RUN",
+            help="go on with a run that was killed, to the same weights (default RUN: the newest that is not finished)",
+        )
+
     def run(self, arguments: argparse.Namespace) -> int:
         """Train; print the run's folder and its metrics."""
         from staytrue.checkpoint import CHECKPOINT, Checkpoint
         from staytrue.records import read
+        from training.checkpoint import unfinished
         from training.run import train
 
-        folder = train(_resolved(arguments.project, seed=arguments.seed), opening=arguments.test, say=_say)
+        project, resume = _resolved(arguments.project, seed=arguments.seed), arguments.resume
+        if resume is not None:
+            resume = unfinished(project.retraining.runs, project.name, None if resume == NEWEST else resume)
+            _say(f"going on with run {resume}")
+        folder = train(project, opening=arguments.test, resume=resume, say=_say)
         checkpoint = read(Checkpoint, folder / CHECKPOINT)
         _say(f"trained {checkpoint.name}: kept epoch {checkpoint.best_epoch} of {checkpoint.epochs}")
         _say(_table(checkpoint.evaluation))

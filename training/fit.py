@@ -2,75 +2,77 @@
 
 from __future__ import annotations
 
-import json
 import math
-import sys
-import time
 from typing import TYPE_CHECKING
 
 import torch
-import tqdm
 
 from training.history import History
+from training.journal import Journal
 from training.optim import Optimiser
+from training.order import Order
+from training.resume import Keeper
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from torch import Tensor, nn
+    from torch import nn
 
-    from staytrue.project import Project
+    from staytrue.sections import TrainingSection
     from training.batches import Batch
     from training.models.model import Model
-    from training.objectives import Objective
     from training.tasks.task import Task
 
 
-def fit(model: Model, task: Task, train: Batch, held: Batch, project: Project, metrics: Path) -> History:
-    """Train the model's head in place, stopping early; each epoch is a line of ``metrics``.
+def fit(
+    model: Model,
+    task: Task,
+    parts: tuple[Batch, Batch],
+    settings: TrainingSection,
+    folder: Path,
+    identity: Mapping[str, str],
+) -> History:
+    """Train the model's head in place on the first part, and stop early by the second.
+
+    What each epoch gave is a line of ``metrics.jsonl`` in the run's folder. A run that was killed goes on from what its
+    folder keeps, to the same weights; ``identity`` is what must not have changed since.
 
     Raises:
         InvalidInput: the loss became NaN or infinite.
+        Conflict: the folder keeps a training of other settings or data.
     """
-    settings = project.training
+    head, (train, held) = model.head, parts
     steps = math.ceil(len(train) / settings.batch_size)
-    optimiser = Optimiser(model.head, settings, steps * settings.epochs)
-    loss_of = task.loss(settings)
-    order = torch.Generator().manual_seed(settings.seed)
-    history = History(task.measure)
-    bar = tqdm.tqdm(total=settings.epochs, desc="training", unit="epoch", disable=not sys.stderr.isatty())
-    with metrics.open("w", encoding="utf-8") as journal, bar:
-        while len(history.epochs) < settings.epochs and history.waited < settings.patience:
-            began, rate = time.perf_counter(), optimiser.learning_rate
-            batches = torch.tensor_split(torch.randperm(len(train), generator=order), steps)
-            loss, error = _epoch(model, train, optimiser, loss_of, batches), _error(optimiser.kept, held, task)
-            line = {"epoch": len(history.epochs) + 1, "loss": loss, history.measure: error, "learning_rate": rate}
-            history.add(line, optimiser.kept)
-            journal.write(json.dumps(line | {"seconds": round(time.perf_counter() - began, 4)}) + "\n")
-            bar.set_postfix(loss=f"{loss:.4g}", validation=f"{error:.4g}", refresh=False)
-            bar.update()
-    model.head.load_state_dict(history.best_weights)
+    optimiser = Optimiser(head, settings, steps * settings.epochs)
+    loss_of, history = task.loss(settings), History(task.measure)
+    keeper = Keeper(folder, settings.checkpoint_seconds, identity, head, optimiser, history)
+    at = keeper.restore()
+    order = Order(len(train), settings.seed, at.epoch)
+    with Journal(folder, settings.epochs, at.epoch) as journal:
+        while at.epoch < settings.epochs and history.waited < settings.patience:
+            rate = optimiser.learning_rate if not at.step else at.rate
+            head.train()
+            for rows in train.stream(torch.tensor_split(order.next(), steps)[at.step :]):
+                loss = (loss_of(head(rows.matrix), rows.truth) * rows.weight).mean()
+                optimiser.step(loss)
+                at.took(loss.item() * len(rows.truth), rate)
+                keeper.keep(at)
+            history.add(at.loss / len(train), _error(optimiser.kept, held, task), rate, optimiser.kept)
+            at.turn()
+            journal.add(history.epochs[-1])
+            keeper.keep(at)
+    head.load_state_dict(history.best_weights)
     model.eval()
     return history
 
 
-def _epoch(model: Model, train: Batch, optimiser: Optimiser, loss_of: Objective, batches: Sequence[Tensor]) -> float:
-    """All batches once; the mean loss of a row."""
-    model.head.train()
-    total = 0.0
-    for which in batches:
-        loss = (loss_of(model.head(train.matrix(which)), train.truth[which]) * train.weight[which]).mean()
-        optimiser.step(loss)
-        total += loss.item() * len(which)
-    return total / len(train)
-
-
 def _error(module: nn.Module, held: Batch, task: Task) -> float:
+    """The measure of the rows held out."""
     module.eval()
     sums = []
     with torch.no_grad():
         for begin in range(0, len(held), held.chunk):
-            which = slice(begin, begin + held.chunk)
-            sums.append((task.miss(module(held.matrix(which)), held.truth[which]) * held.weight[which]).sum())
+            rows = held.taken(slice(begin, begin + held.chunk))
+            sums.append((task.miss(module(rows.matrix), rows.truth) * rows.weight).sum())
     return float(torch.stack(sums).sum() / held.weight.sum())

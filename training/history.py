@@ -25,21 +25,36 @@ class History:
     best_error: float = math.inf
     best_weights: dict[str, Tensor] = dataclasses.field(default_factory=dict)
 
-    def add(self, line: dict[str, float], module: nn.Module) -> None:
-        """Note an epoch; keep the module's weights if it is the best so far.
+    def add(self, loss: float, error: float, rate: float, module: nn.Module) -> None:
+        """Note an epoch, its training loss, its measure and its learning rate; keep the weights of the best so far.
 
         Raises:
             InvalidInput: the loss or the error is NaN or infinite; says at which epoch.
         """
-        error = line[self.measure]
-        if not math.isfinite(line["loss"] + error):
+        if not math.isfinite(loss + error):
             where = f"training, epoch {len(self.epochs) + 1}"
             hint = "lower training.learning_rate"
-            raise InvalidInput(where, expected="a finite loss and error", got=f"{line['loss']} and {error}", hint=hint)
-        self.epochs.append(line)
-        if error < self.best_error * (1 - LEAST_IMPROVEMENT):
-            self.best_epoch, self.best_error = len(self.epochs), error
+            raise InvalidInput(where, expected="a finite loss and error", got=f"{loss} and {error}", hint=hint)
+        number = len(self.epochs) + 1
+        self.epochs.append({"epoch": number, "loss": loss, self.measure: error, "learning_rate": rate})
+        if self._is_better(error):
+            self.best_epoch, self.best_error = number, error
             self.best_weights = {name: value.clone() for name, value in module.state_dict().items()}
+
+    def state(self) -> tuple[list[dict[str, float]], dict[str, Tensor]]:
+        """What a resumed training needs of it: the epochs as JSON values, and the best weights."""
+        return self.epochs, self.best_weights
+
+    def restore(self, epochs: list[dict[str, float]], best_weights: dict[str, Tensor]) -> None:
+        """As it was when :meth:`state` gave these."""
+        self.best_epoch, self.best_error = 0, math.inf
+        for number, line in enumerate(epochs, 1):
+            if self._is_better(line[self.measure]):
+                self.best_epoch, self.best_error = number, line[self.measure]
+        self.epochs, self.best_weights = epochs, best_weights
+
+    def _is_better(self, error: float) -> bool:
+        return error < self.best_error * (1 - LEAST_IMPROVEMENT)
 
     @property
     def waited(self) -> int:

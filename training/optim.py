@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -39,6 +39,37 @@ class Optimiser:
     def kept(self) -> nn.Module:
         """The module whose weights are judged and kept."""
         return self._average.module if self._average is not None else self._module
+
+    def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+        """All that the next steps depend on: tensors, and JSON values."""
+        tensors = {
+            f"adam/{place}/{name}": value
+            for place, values in self._adam.state_dict()["state"].items()
+            for name, value in values.items()
+        }
+        if self._average is not None:
+            tensors |= {f"average/{name}": value for name, value in self._average.state_dict().items()}
+        return tensors, {"rate": self.learning_rate, "steps": self._schedule.last_epoch if self._schedule else 0}
+
+    def restore(self, tensors: dict[str, torch.Tensor], values: dict[str, Any]) -> None:
+        """As it was when :meth:`state` gave these."""
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for key, value in tensors.items():
+            kind, rest = key.split("/", 1)
+            if kind == "adam":
+                place, name = rest.split("/")
+                state.setdefault(int(place), {})[name] = value
+        self._adam.load_state_dict({"state": state, "param_groups": self._adam.state_dict()["param_groups"]})
+        if self._average is not None:
+            kept = {key.removeprefix("average/"): value for key, value in tensors.items() if key.startswith("average/")}
+            self._average.load_state_dict(kept)
+        for group in self._adam.param_groups:
+            group["lr"] = values["rate"]
+        if self._schedule is not None:
+            self._schedule.load_state_dict(
+                self._schedule.state_dict()
+                | {"last_epoch": values["steps"], "_step_count": values["steps"] + 1, "_last_lr": [values["rate"]]}
+            )
 
     def step(self, loss: torch.Tensor) -> None:
         """Go one step down the gradient of a loss."""

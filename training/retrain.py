@@ -119,8 +119,9 @@ def _run(project: Project, job: RetrainJob, parts: Parts, gate: Rows, let_throug
     days = {"train": parts.train, "validation": parts.held, "gate": gate}
     listing = {name: {"rows": len(rows), "days": np.unique(day_of(rows.time)).tolist()} for name, rows in days.items()}
     write_atomically(folder / checkpoints.SPLIT, msgspec.json.encode(listing))
-    trained = fit_parts(project, parts, folder)
     seen = join([parts.train, parts.held, gate])
+    checkpoints.save_configuration(project, folder)
+    trained = fit_parts(project, parts, folder, seen.digest())
     lineage = Lineage(
         run=folder.name,
         data_fingerprint=seen.digest(),

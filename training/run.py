@@ -5,13 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Literal
 
-import msgspec
 import numpy as np
 import torch
 
 from staytrue.bundle import Lineage
 from staytrue.checkpoint import Checkpoint
-from staytrue.records import write_atomically
 from training import checkpoint as checkpoints
 from training.batches import Batch
 from training.curve import draw
@@ -38,6 +36,7 @@ if TYPE_CHECKING:
     from training.data.rows import Rows, TrainingRows
     from training.history import History
     from training.models.model import Model
+    from training.prepare import Prepared
     from training.tasks.task import Task
 
 Opening = Literal["once", "skip", "force"]
@@ -66,49 +65,61 @@ class Trained:
     cleaned: steps.Cleaned
 
 
-def train(project: Project, *, opening: Opening = "once", say: Callable[[str], None] = lambda _: None) -> Path:
-    """Train a project's model; the folder of the finished run."""
+def train(
+    project: Project,
+    *,
+    opening: Opening = "once",
+    resume: Path | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Path:
+    """Train a project's model, or go on with the killed run in the folder ``resume``; the folder of the finished run.
+
+    Raises:
+        Conflict: the killed run was of other settings or data.
+    """
     prepared = prepare(project)
     for warning in warnings_of(prepared.parted):
         say(f"split: {warning}")
     given, project = project.data.features, steps.dense(project, prepared.training)
     for name in [name for name in given if name not in project.data.features]:
         say(f"cleaning: {name} is sparse and left out of the model")
-    folder = checkpoints.new_run(project.retraining.runs)
-    write_atomically(folder / checkpoints.SPLIT, msgspec.json.encode(prepared.split))
-    data = {
-        "fingerprint": prepared.fingerprint,
-        "collection": prepared.collection,
-        "cleaning": prepared.cleaning,
-        "split": prepared.parted,
-    }
-    write_atomically(folder / checkpoints.DATA, msgspec.json.format(msgspec.json.encode(data)))
+    folder = resume or checkpoints.new_run(project.retraining.runs)
+    checkpoints.begin(project, prepared, folder)
     names = project.data.features
     parts = Parts(prepared.training.only(names), prepared.validation.only(names), classes=prepared.classes)
-    trained = fit_parts(project, parts, folder)
+    trained = fit_parts(project, parts, folder, prepared.fingerprint.sha256)
     evaluation = evaluate_parts(project, trained)
-    ledger = project.retraining.runs / LEDGER
-    before = openings(ledger, prepared.split.seal)
-    if opening == "force" or (opening == "once" and not before):
-        test = open_test(ledger, prepared.rows, prepared.split, run=folder.name, force=opening == "force")
+    test = _opened(project, prepared, folder.name, opening, say)
+    if test is not None:
         evaluation["test"] = trained.task.evaluate(trained.model, test, seed=project.training.seed)
-    elif before:
-        say(f"test split stays sealed: run {before[-1]} opened it; judge by validation, or force it with --test force")
     lineage = Lineage(
         run=folder.name,
         data_fingerprint=prepared.fingerprint.sha256,
         project_fingerprint=project.fingerprint(),
         trained_until=float(prepared.rows.time[-1]),
         trained_rows=len(trained.cleaned.rows),
-        test_openings=len(openings(ledger, prepared.split.seal)),
+        test_openings=len(openings(project.retraining.runs / LEDGER, prepared.split.seal)),
         let_through=prepared.split.let_through,
     )
     save(project, trained, evaluation, lineage, folder)
     return folder
 
 
-def fit_parts(project: Project, parts: Parts, folder: Path) -> Trained:
-    """Learn the encoder and the weights; the curve and metrics.jsonl go to the run's folder."""
+def _opened(
+    project: Project, prepared: Prepared, run: str, opening: Opening, say: Callable[[str], None]
+) -> Rows | None:
+    """The sealed rows, if they may be opened; a run that goes on may have opened them before it was killed."""
+    ledger = project.retraining.runs / LEDGER
+    before = openings(ledger, prepared.split.seal)
+    if opening == "force" or (opening == "once" and set(before) <= {run}):
+        return open_test(ledger, prepared.rows, prepared.split, run=run, force=opening == "force")
+    if before:
+        say(f"test split stays sealed: run {before[-1]} opened it; judge by validation, or force it with --test force")
+    return None
+
+
+def fit_parts(project: Project, parts: Parts, folder: Path, data: str) -> Trained:
+    """Learn the encoder and the weights; curve and metrics.jsonl go to the run's folder. ``data``: the rows' digest."""
     settings = project.training
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
@@ -122,7 +133,8 @@ def fit_parts(project: Project, parts: Parts, folder: Path) -> Trained:
     task = learnt(project, train, weight, parts.classes)
     model = assemble(states, project.model.architecture, arguments_of(project), task)
     batches = Batch.of(model, task, train, weight), Batch.of(model, task, parts.held, weights[1])
-    history = fit(model, task, *batches, project, folder / checkpoints.METRICS)
+    identity = {"settings": project.fingerprint(), "data": data}
+    history = fit(model, task, batches, settings, folder, identity)
     draw(history, project.data.target, folder / checkpoints.CURVE)
     return Trained(parts, task, model, history, cleaned)
 
@@ -148,7 +160,6 @@ def save(
     """
     described = checkpoints.describe(trained.model, arguments_of(project), trained.task, trained.cleaned.state)
     arguments, preprocessing = described
-    checkpoints.save_configuration(project, folder)
     checkpoint = Checkpoint(
         run=folder.name,
         name=project.name,

@@ -21,6 +21,7 @@ from staytrue.store import Store
 from staytrue.verdicts import RetrainJob
 from training import checkpoint as checkpoints
 from training.data.labelled import labelled
+from training.journal import METRICS
 from training.models.classifier import Classifier
 from training.prepare import prepare
 from training.retrain import gather, publish_run, retrain
@@ -119,7 +120,7 @@ def test_a_classifier_of_pictures_is_trained_proven_and_answers_by_name(trained:
     assert checkpoint.classes == list(SIDES)
     assert set(checkpoint.evaluation["test"]) == {"accuracy", "error_rate", "log_loss", "macro_f1"}
     assert checkpoint.evaluation["test"]["accuracy"].value > 0.95
-    assert Classification.measure in (folder / checkpoints.METRICS).read_text().splitlines()[0]
+    assert Classification.measure in (folder / METRICS).read_text().splitlines()[0]
     store = Store(project.store)
     bundle = store.load("sides", "1")
     assert (bundle.task, bundle.classes) == ("classification", list(SIDES))

@@ -338,7 +338,7 @@ def test_weights_of_a_retraining_follow_the_rows_that_stay(
     prepared = prepare(dropping)
     parts, _ = gather(dropping, prepared, float(prepared.rows.time[-1]), serve(6, 0.0))
     assert parts.weights is not None
-    trained = fit_parts(dropping, parts, checkpoints.new_run(dropping.retraining.runs))
+    trained = fit_parts(dropping, parts, checkpoints.new_run(dropping.retraining.runs), "")
     x = parts.train.columns["x"].astype(np.float64)
     stay = np.abs(x - x.mean()) <= 2 * x.std()
     assert (trained.cleaned.rows.time == parts.train.time[stay]).all()

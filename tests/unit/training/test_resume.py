@@ -1,0 +1,169 @@
+"""Resume: a training that was killed at any step goes on to the very weights of one that was not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+
+from staytrue.checkpoint import WEIGHTS
+from staytrue.errors import Conflict, CorruptData, NotFound
+from training import checkpoint as checkpoints
+from training.data.split.seal import LEDGER, openings
+from training.journal import METRICS
+from training.prepare import prepare
+from training.resume import STATE, Keeper
+from training.run import train
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from staytrue.project import Project
+
+
+class Killed(Exception):
+    """In place of a signal, where the process goes on to the next case."""
+
+
+def brief(project: Project, **training: Any) -> Project:
+    """Three epochs of eleven steps, with dropout, keeping the state after every step."""
+    settings = {"epochs": 3, "checkpoint_seconds": 0, **training}
+    return project.model_copy(
+        update={
+            "training": project.training.model_copy(update=settings),
+            "model": project.model.model_copy(update={"dropout": 0.2}),
+        }
+    )
+
+
+def cut(project: Project, monkeypatch: pytest.MonkeyPatch, kept: int) -> Path:
+    """A run that ends after the state was kept so many times; its folder."""
+    keep, times = Keeper.keep, iter(range(kept))
+
+    def keep_and_die(self: Keeper, *given: Any) -> None:
+        keep(self, *given)
+        if next(times, None) is None:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Keeper, "keep", keep_and_die)
+        with pytest.raises(Killed):
+            train(project, opening="skip")
+    return checkpoints.unfinished(project.retraining.runs, project.name)
+
+
+def test_a_run_cut_at_any_step_goes_on_to_the_same_weights(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within an epoch, at its end, behind it, at the very end: to the bit, and to the same lines."""
+    project = brief(project)
+    whole = train(project, opening="skip")
+    for kept in (4, 10, 11, 34):
+        folder = cut(project, monkeypatch, kept)
+        assert (folder / STATE).is_file()
+        assert train(project, opening="skip", resume=folder) == folder
+        assert (folder / WEIGHTS).read_bytes() == (whole / WEIGHTS).read_bytes()
+        assert told(folder) == told(whole)
+        assert not (folder / STATE).exists()
+
+
+def told(folder: Path) -> list[dict[str, float]]:
+    """Lines of the journal without their seconds."""
+    import json
+
+    lines = [json.loads(line) for line in (folder / METRICS).read_text(encoding="utf-8").splitlines()]
+    return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from staytrue.project import load
+from training.run import train
+project = load(Path(sys.argv[1]))
+train(project, opening="skip")
+"""
+
+
+def test_a_process_killed_with_kill_9_leaves_a_run_that_goes_on(project: Project, tmp_path: Path) -> None:
+    """Wherever it was: the state is replaced in one step."""
+    text = (tmp_path / "staytrue.yaml").read_text(encoding="utf-8")
+    text = text.replace("epochs: 30", "epochs: 40, checkpoint_seconds: 0").replace("patience: 10", "patience: 40")
+    (tmp_path / "long.yaml").write_text(text, encoding="utf-8")
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(tmp_path / "long.yaml")])
+    deadline = time.monotonic() + 60
+    while not (found := list(project.retraining.runs.glob(f"*/{STATE}"))) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.3)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    weights = safetensors.torch.load_file(found[0])
+    assert all(np.isfinite(value.numpy()).all() for name, value in weights.items() if name.startswith("module/"))
+    from staytrue.project import load
+
+    long = load(tmp_path / "long.yaml")
+    rare = long.training.model_copy(update={"checkpoint_seconds": 60})  # which may change
+    long = long.model_copy(update={"training": rare})
+    with pytest.raises(Conflict, match="was made with other settings"):
+        train(project, resume=found[0].parent)
+    folder = train(long, opening="skip", resume=found[0].parent)
+    assert (folder / WEIGHTS).read_bytes() == (train(long, opening="skip") / WEIGHTS).read_bytes()
+
+
+def test_a_run_of_other_data_does_not_go_on(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Says what is another."""
+    project = brief(project)
+    folder = cut(project, monkeypatch, 3)
+    source = project.retraining.runs.parent / "toy.csv"
+    source.write_text(source.read_text(encoding="utf-8").replace("sun", "moon"), encoding="utf-8")
+    with pytest.raises(Conflict, match="was made with other data; put them back as they were, or start a new run"):
+        train(project, resume=folder)
+
+
+def test_a_state_with_a_changed_byte_does_not_go_on_silently(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut short, it cannot be read."""
+    project = brief(project)
+    folder = cut(project, monkeypatch, 3)
+    (folder / STATE).write_bytes((folder / STATE).read_bytes()[:-1])
+    with pytest.raises(CorruptData, match=r"cannot be read.*start a new run"):
+        train(project, resume=folder)
+
+
+def test_what_is_no_killed_run_is_refused(project: Project) -> None:
+    """None there, a finished one, a folder of something else."""
+    runs = project.retraining.runs
+    with pytest.raises(NotFound, match="not finished"):
+        checkpoints.unfinished(runs, "toy")
+    finished = train(brief(project, epochs=1), opening="skip")
+    with pytest.raises(NotFound, match="not finished"):
+        checkpoints.unfinished(runs, "toy")
+    with pytest.raises(Conflict, match="is a finished run"):
+        checkpoints.unfinished(runs, "toy", finished)
+    with pytest.raises(NotFound, match="holds no run"):
+        checkpoints.unfinished(runs, "toy", runs)
+
+
+def test_a_run_killed_after_it_opened_the_test_split_opens_it_no_second_time(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger says once; the figures are there all the same."""
+    project = brief(project, epochs=1)
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "finish", die)
+        with pytest.raises(Killed):
+            train(project)
+    folder = checkpoints.unfinished(project.retraining.runs, "toy")
+    train(project, resume=folder)
+    record = checkpoints.load(folder)[0]
+    seal = prepare(project).split.seal
+    assert openings(project.retraining.runs / LEDGER, seal) == [folder.name]
+    assert ("test" in record.evaluation, record.lineage.test_openings) == (True, 1)

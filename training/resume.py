@@ -1,0 +1,130 @@
+"""Resume: where a training stands, kept so that one that was killed goes on as if it never had been."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import safetensors
+import safetensors.torch
+import torch
+
+from staytrue.errors import Conflict, CorruptData
+from staytrue.records import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from torch import Tensor, nn
+
+    from training.history import History
+    from training.optim import Optimiser
+
+STATE = "state.safetensors"
+_STANDING, _RANDOM = "standing", "random"
+
+
+@dataclasses.dataclass
+class Place:
+    """Where a training stands: epochs done; of the one under way the steps done, its rows' loss so far, its rate."""
+
+    epoch: int = 0
+    step: int = 0
+    loss: float = 0.0
+    rate: float = 0.0
+
+    def took(self, loss: float, rate: float) -> None:
+        """A step is done, with the sum of its rows' losses, in an epoch that began with this rate."""
+        self.step, self.loss, self.rate = self.step + 1, self.loss + loss, rate
+
+    def turn(self) -> None:
+        """An epoch is done."""
+        self.epoch, self.step, self.loss = self.epoch + 1, 0, 0.0
+
+
+class Keeper:
+    """Keeps all that the rest of a training depends on in one file of a run's folder, replaced in one step.
+
+    That is: weights, optimiser, schedule and average, the epochs so far with the best weights, the place, and torch's
+    generator, which dropout draws from. The order of rows depends on seed and epoch alone. ``identity`` is what must
+    be the same for a run to go on: settings and data.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        seconds: float,
+        identity: Mapping[str, str],
+        module: nn.Module,
+        optimiser: Optimiser,
+        history: History,
+    ) -> None:
+        self._path, self._seconds, self._identity = folder / STATE, seconds, dict(identity)
+        self._module, self._optimiser, self._history = module, optimiser, history
+        self._last = time.monotonic()
+
+    def keep(self, place: Place) -> None:
+        """Write where the training stands, if the last time was long enough ago."""
+        if time.monotonic() - self._last < self._seconds:
+            return
+        optimiser, numbers = self._optimiser.state()
+        epochs, best = self._history.state()
+        tensors = {
+            **_within("module", self._module.state_dict()),
+            **_within("optimiser", optimiser),
+            **_within("best", best),
+            _RANDOM: torch.get_rng_state(),
+        }
+        standing = {
+            "identity": self._identity,
+            "place": dataclasses.asdict(place),
+            "optimiser": numbers,
+            "history": epochs,
+        }
+        written = safetensors.torch.save(tensors, metadata={_STANDING: json.dumps(standing)})
+        write_atomically(self._path, written)
+        self._last = time.monotonic()
+
+    def restore(self) -> Place:
+        """Put everything back as it was kept; the very beginning where nothing was.
+
+        Raises:
+            Conflict: the run was made with other settings or on other data.
+            CorruptData: the file cannot be read, or is not of this model.
+        """
+        if not self._path.is_file():
+            return Place()
+        try:
+            with safetensors.safe_open(self._path, framework="pt") as file:
+                standing = json.loads(file.metadata()[_STANDING])
+            tensors = safetensors.torch.load_file(self._path)
+        except (safetensors.SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+            raise CorruptData(str(self._path), f"cannot be read: {error}", hint="start a new run") from error
+        self._check(standing["identity"])
+        try:
+            self._module.load_state_dict(_part("module", tensors))
+            self._optimiser.restore(_part("optimiser", tensors), standing["optimiser"])
+            self._history.restore(standing["history"], _part("best", tensors))
+            torch.set_rng_state(tensors[_RANDOM])
+            return Place(**standing["place"])
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise CorruptData(str(self._path), f"is not of this model: {error}", hint="start a new run") from error
+
+    def _check(self, found: dict[str, Any]) -> None:
+        for what, now in self._identity.items():
+            if found.get(what) != now:
+                hint = "put them back as they were, or start a new run without --resume"
+                raise Conflict(str(self._path.parent), f"was made with other {what}", hint=hint)
+
+
+def _within(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{name}/{key}": value.detach().clone() for key, value in tensors.items()}
+
+
+def _part(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What :func:`_within` put under a name."""
+    start = f"{name}/"
+    return {key.removeprefix(start): value for key, value in tensors.items() if key.startswith(start)}
