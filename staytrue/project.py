@@ -27,7 +27,7 @@ FILE = "staytrue.yaml"
 HINT = "`staytrue init DATA.csv` writes one"
 OTHERS = ("rules", "gateway")
 """What variables set beside the sections."""
-BESIDE = ("checkpoint_seconds",)
+BESIDE = ("checkpoint_seconds", "processes")
 """Settings of a training that change nothing of what it gives."""
 
 

@@ -36,6 +36,15 @@ class TrainingSection(Section):
     )
     seed: int = Field(default=0, description="of the weights, the order of rows and the bootstrap")
     threads: Count = Field(default=1, description="processor threads")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="auto: a GPU where torch finds one, else the processor"
+    )
+    precision: Literal["full", "bf16"] = Field(
+        default="full", description="bf16: layers that bear it compute in 16 bits, weights stay in 32"
+    )
+    processes: Count = Field(
+        default=1, description="on this machine, that share each step; for several machines: docs/training.md"
+    )
 
 
 class ExportSection(Section):

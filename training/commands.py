@@ -50,13 +50,18 @@ class Train:
         from staytrue.checkpoint import CHECKPOINT, Checkpoint
         from staytrue.records import read
         from training.checkpoint import unfinished
+        from training.processes import is_main, launch, waits_for_more
         from training.run import train
 
         project, resume = _resolved(arguments.project, seed=arguments.seed), arguments.resume
         if resume is not None:
             resume = unfinished(project.retraining.runs, project.name, None if resume == NEWEST else resume)
             _say(f"going on with run {resume}")
+        if waits_for_more(project.training):
+            return launch(project.training, ["train", "--project", str(arguments.project), *_given(arguments, resume)])
         folder = train(project, opening=arguments.test, resume=resume, say=_say)
+        if not is_main():
+            return 0
         checkpoint = read(Checkpoint, folder / CHECKPOINT)
         _say(f"trained {checkpoint.name}: kept epoch {checkpoint.best_epoch} of {checkpoint.epochs}")
         _say(_table(checkpoint.evaluation))
@@ -196,6 +201,12 @@ def _resolved(path: Path, **training: int | None) -> Project:
         "retraining": resolve(project.retraining, "retraining", {}),
     }
     return project.model_copy(update=sections)
+
+
+def _given(arguments: argparse.Namespace, resume: Path | None) -> list[str]:
+    """The flags of a training, for the processes that share it."""
+    seed = [] if arguments.seed is None else ["--seed", str(arguments.seed)]
+    return ["--test", arguments.test, *seed, *([] if resume is None else ["--resume", str(resume)])]
 
 
 def _table(evaluation: dict[str, dict[str, Metric]]) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from staytrue.sections import TrainingSection
     from training.batches import Batch
+    from training.devices import Devices
     from training.models.model import Model
     from training.tasks.task import Task
 
@@ -30,6 +31,7 @@ def fit(
     task: Task,
     parts: tuple[Batch, Batch],
     settings: TrainingSection,
+    machine: Devices,
     folder: Path,
     identity: Mapping[str, str],
 ) -> History:
@@ -42,37 +44,40 @@ def fit(
         InvalidInput: the loss became NaN or infinite.
         Conflict: the folder keeps a training of other settings or data.
     """
-    head, (train, held) = model.head, parts
+    (train, held), head = parts, machine.placed(model.head)
     steps = math.ceil(len(train) / settings.batch_size)
     optimiser = Optimiser(head, settings, steps * settings.epochs)
     loss_of, history = task.loss(settings), History(task.measure)
     keeper = Keeper(folder, settings.checkpoint_seconds, identity, head, optimiser, history)
-    at = keeper.restore()
+    at, called = keeper.restore(), machine.prepared(head)
     order = Order(len(train), settings.seed, at.epoch)
     with Journal(folder, settings.epochs, at.epoch) as journal:
         while at.epoch < settings.epochs and history.waited < settings.patience:
             rate = optimiser.learning_rate if not at.step else at.rate
             head.train()
-            for rows in train.stream(torch.tensor_split(order.next(), steps)[at.step :]):
-                loss = (loss_of(head(rows.matrix), rows.truth) * rows.weight).mean()
-                optimiser.step(loss)
-                at.took(loss.item() * len(rows.truth), rate)
+            batches = torch.tensor_split(order.next(), steps)[at.step :]
+            for which, own in zip(batches, train.stream(map(machine.share, batches)), strict=True):
+                rows = machine.moved(own)
+                loss = (loss_of(called(rows.matrix), rows.truth) * rows.weight).sum() / len(which)
+                optimiser.step(loss, machine.backward)
+                at.took(machine.total(loss) * len(which), rate)
                 keeper.keep(at)
-            history.add(at.loss / len(train), _error(optimiser.kept, held, task), rate, optimiser.kept)
+            history.add(at.loss / len(train), _error(optimiser.kept, held, task, machine), rate, optimiser.kept)
             at.turn()
             journal.add(history.epochs[-1])
             keeper.keep(at)
     head.load_state_dict(history.best_weights)
+    machine.done(model)
     model.eval()
     return history
 
 
-def _error(module: nn.Module, held: Batch, task: Task) -> float:
-    """The measure of the rows held out."""
+def _error(module: nn.Module, held: Batch, task: Task, machine: Devices) -> float:
+    """The measure of the rows held out; each process takes some of them."""
     module.eval()
-    sums = []
+    total = torch.zeros(())
     with torch.no_grad():
-        for begin in range(0, len(held), held.chunk):
-            rows = held.taken(slice(begin, begin + held.chunk))
-            sums.append((task.miss(module(rows.matrix), rows.truth) * rows.weight).sum())
-    return float(torch.stack(sums).sum() / held.weight.sum())
+        for begin in machine.share(torch.arange(0, len(held), held.chunk)).tolist():
+            rows = machine.moved(held.taken(slice(begin, begin + held.chunk)))
+            total = total + (task.miss(module(rows.matrix), rows.truth) * rows.weight).sum()
+    return machine.total(total) / held.weight.sum().item()

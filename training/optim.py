@@ -8,6 +8,8 @@ import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import nn
 
     from staytrue.sections import TrainingSection
@@ -71,10 +73,10 @@ class Optimiser:
                 | {"last_epoch": values["steps"], "_step_count": values["steps"] + 1, "_last_lr": [values["rate"]]}
             )
 
-    def step(self, loss: torch.Tensor) -> None:
-        """Go one step down the gradient of a loss."""
+    def step(self, loss: torch.Tensor, backward: Callable[[torch.Tensor], None] = torch.Tensor.backward) -> None:
+        """Go one step down the gradient of a loss, which ``backward`` adds to the weights' own."""
         self._adam.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        backward(loss)
         self._adam.step()
         if self._schedule is not None:
             self._schedule.step()

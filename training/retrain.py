@@ -21,6 +21,7 @@ from training.data.divide import divide, recency
 from training.data.labelled import labelled
 from training.data.rows import join
 from training.data.split.plan import Split, day_of
+from training.devices import devices
 from training.prepare import prepare
 from training.reference import sample
 from training.run import Parts, evaluate_parts, fit_parts, save
@@ -121,7 +122,7 @@ def _run(project: Project, job: RetrainJob, parts: Parts, gate: Rows, let_throug
     write_atomically(folder / checkpoints.SPLIT, msgspec.json.encode(listing))
     seen = join([parts.train, parts.held, gate])
     checkpoints.save_configuration(project, folder)
-    trained = fit_parts(project, parts, folder, seen.digest())
+    trained = fit_parts(project, parts, folder, seen.digest(), devices(project.training))
     lineage = Lineage(
         run=folder.name,
         data_fingerprint=seen.digest(),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -17,23 +20,25 @@ from training.data.clean import steps
 from training.data.encode.encoder import learn
 from training.data.split.partition import warnings_of
 from training.data.split.seal import LEDGER, open_test, openings
+from training.devices import devices
 from training.fit import fit
 from training.models.architectures import arguments_of
 from training.models.assembly import assemble
 from training.prepare import prepare
 from training.reference import profile, sample_pictures
+from training.resume import STATE
 from training.signature import signature_of
 from training.tasks.tasks import learnt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from staytrue.bundle import Metric
     from staytrue.project import Project
     from training.data.rows import Rows, TrainingRows
+    from training.devices import Devices
     from training.history import History
     from training.models.model import Model
     from training.prepare import Prepared
@@ -77,6 +82,9 @@ def train(
     Raises:
         Conflict: the killed run was of other settings or data.
     """
+    machine = devices(project.training)
+    if not machine.main:
+        return _beside(project, machine, resume)
     prepared = prepare(project)
     for warning in warnings_of(prepared.parted):
         say(f"split: {warning}")
@@ -85,9 +93,7 @@ def train(
         say(f"cleaning: {name} is sparse and left out of the model")
     folder = resume or checkpoints.new_run(project.retraining.runs)
     checkpoints.begin(project, prepared, folder)
-    names = project.data.features
-    parts = Parts(prepared.training.only(names), prepared.validation.only(names), classes=prepared.classes)
-    trained = fit_parts(project, parts, folder, prepared.fingerprint.sha256)
+    trained = fit_parts(project, _parts(project, prepared), folder, prepared.fingerprint.sha256, machine)
     evaluation = evaluate_parts(project, trained)
     test = _opened(project, prepared, folder.name, opening, say)
     if test is not None:
@@ -105,6 +111,23 @@ def train(
     return folder
 
 
+def _beside(project: Project, machine: Devices, resume: Path | None) -> Path:
+    """Train along with the process that writes the run; what this one writes is nobody's."""
+    prepared = prepare(project)
+    project = steps.dense(project, prepared.training)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        if resume is not None and (resume / STATE).is_file():
+            shutil.copy(resume / STATE, folder / STATE)
+        fit_parts(project, _parts(project, prepared), folder, prepared.fingerprint.sha256, machine)
+        return folder
+
+
+def _parts(project: Project, prepared: Prepared) -> Parts:
+    names = project.data.features
+    return Parts(prepared.training.only(names), prepared.validation.only(names), classes=prepared.classes)
+
+
 def _opened(
     project: Project, prepared: Prepared, run: str, opening: Opening, say: Callable[[str], None]
 ) -> Rows | None:
@@ -118,7 +141,7 @@ def _opened(
     return None
 
 
-def fit_parts(project: Project, parts: Parts, folder: Path, data: str) -> Trained:
+def fit_parts(project: Project, parts: Parts, folder: Path, data: str, machine: Devices) -> Trained:
     """Learn the encoder and the weights; curve and metrics.jsonl go to the run's folder. ``data``: the rows' digest."""
     settings = project.training
     torch.set_num_threads(settings.threads)
@@ -134,7 +157,7 @@ def fit_parts(project: Project, parts: Parts, folder: Path, data: str) -> Traine
     model = assemble(states, project.model.architecture, arguments_of(project), task)
     batches = Batch.of(model, task, train, weight), Batch.of(model, task, parts.held, weights[1])
     identity = {"settings": project.fingerprint(), "data": data}
-    history = fit(model, task, batches, settings, folder, identity)
+    history = fit(model, task, batches, settings, machine, folder, identity)
     draw(history, project.data.target, folder / checkpoints.CURVE)
     return Trained(parts, task, model, history, cleaned)
 

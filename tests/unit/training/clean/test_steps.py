@@ -30,6 +30,7 @@ from training.data.encode.encoder import learn
 from training.data.encode.numbers import NumericState
 from training.data.rows import Rows, TrainingRows
 from training.data.split.plan import split
+from training.devices import Processor
 from training.prepare import chapters, prepare
 from training.run import train
 from training.tasks.regression import Regression
@@ -338,7 +339,7 @@ def test_weights_of_a_retraining_follow_the_rows_that_stay(
     prepared = prepare(dropping)
     parts, _ = gather(dropping, prepared, float(prepared.rows.time[-1]), serve(6, 0.0))
     assert parts.weights is not None
-    trained = fit_parts(dropping, parts, checkpoints.new_run(dropping.retraining.runs), "")
+    trained = fit_parts(dropping, parts, checkpoints.new_run(dropping.retraining.runs), "", Processor())
     x = parts.train.columns["x"].astype(np.float64)
     stay = np.abs(x - x.mean()) <= 2 * x.std()
     assert (trained.cleaned.rows.time == parts.train.time[stay]).all()

@@ -1,0 +1,75 @@
+"""Devices: several processes and other precisions train to what one process at full precision does."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+
+from staytrue.errors import InvalidConfig
+from staytrue.sections import TrainingSection
+from training.devices import Accelerated, Processor, devices
+from training.journal import METRICS
+from training.run import train
+
+if TYPE_CHECKING:
+    from staytrue.project import Project
+
+
+def losses(runs: Path) -> list[tuple[float, float]]:
+    """Loss and measure of each epoch of the newest run."""
+    folder = max(path for path in runs.iterdir() if path.is_dir())
+    lines = [json.loads(line) for line in (folder / METRICS).read_text(encoding="utf-8").splitlines()]
+    return [(line["loss"], line["validation_mae"]) for line in lines]
+
+
+@pytest.fixture
+def brief(project: Project) -> Project:
+    """Three epochs, without averaging, which would hide a wrong step."""
+    training = project.training.model_copy(update={"epochs": 3, "averaging": 0.0})
+    return project.model_copy(update={"training": training})
+
+
+def test_two_processes_give_the_loss_of_one_at_the_same_batch(brief: Project) -> None:
+    """The same command, started twice by itself; only one of the two writes a run."""
+    train(brief, opening="skip")
+    alone = losses(brief.retraining.runs)
+    file = brief.retraining.runs.parent / "staytrue.yaml"
+    text = file.read_text(encoding="utf-8").replace("epochs: 30", "epochs: 3, processes: 2")
+    file.write_text(text.replace("averaging: 0.9", "averaging: 0"), encoding="utf-8")
+    command = [sys.executable, "-m", "training", "train", "--project", str(file), "--test", "skip"]
+    made = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3])
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.count("trained toy") == 1
+    assert len(list(brief.retraining.runs.iterdir())) == 2
+    np.testing.assert_allclose(losses(brief.retraining.runs), alone, rtol=1e-4)
+
+
+def test_half_precision_learns_the_same_law(brief: Project) -> None:
+    """To what sixteen bits can tell, and the weights that are kept have thirty-two."""
+    train(brief, opening="skip")
+    full = losses(brief.retraining.runs)
+    training = brief.training.model_copy(update={"precision": "bf16"})
+    train(brief.model_copy(update={"training": training}), opening="skip")
+    half = losses(brief.retraining.runs)
+    assert half != full
+    np.testing.assert_allclose(half, full, rtol=0.05)
+
+
+def test_one_process_on_the_processor_does_without_accelerate() -> None:
+    """Which takes seconds to import."""
+    assert isinstance(devices(TrainingSection(device="cpu")), Processor)
+    assert isinstance(devices(TrainingSection(device="cpu", precision="bf16")), Accelerated)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_told() -> None:
+    """Nobody waits a night for the processor."""
+    with pytest.raises(InvalidConfig, match=r"training\.device: expected a CUDA device.*, got cpu"):
+        devices(TrainingSection(device="cuda"))

@@ -1,0 +1,144 @@
+"""Devices: where a training runs, in which precision, and how many processes share each of its steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from torch import nn
+
+from staytrue.errors import InvalidConfig
+from training.batches import Taken
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from staytrue.sections import TrainingSection
+
+
+class Devices(Protocol):
+    """What a training asks of the machines it runs on."""
+
+    processes: int
+    main: bool
+    """Whether this process is the one that writes."""
+
+    def placed(self, module: nn.Module) -> nn.Module:
+        """The module, brought to the device."""
+
+    def prepared(self, module: nn.Module) -> nn.Module:
+        """What to call in training in place of a placed module: in the precision, its gradients shared by all."""
+
+    def share(self, which: Tensor) -> Tensor:
+        """The rows of a step that this process takes."""
+
+    def moved(self, rows: Taken) -> Taken:
+        """Rows where the module is."""
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradient of a loss; all processes get the mean of theirs."""
+
+    def total(self, number: Tensor) -> float:
+        """The sum of a number over all processes."""
+
+    def done(self, module: nn.Module) -> None:
+        """Bring the module back to where it came from."""
+
+
+class Processor:
+    """One process on the processor, at full precision: nothing needs to be done."""
+
+    processes, main = 1, True
+
+    def placed(self, module: nn.Module) -> nn.Module:
+        """It is there."""
+        return module
+
+    def prepared(self, module: nn.Module) -> nn.Module:
+        """As it is."""
+        return module
+
+    def share(self, which: Tensor) -> Tensor:
+        """All."""
+        return which
+
+    def moved(self, rows: Taken) -> Taken:
+        """As they are."""
+        return rows
+
+    def backward(self, loss: Tensor) -> None:
+        """Its gradient."""
+        loss.backward()  # type: ignore[no-untyped-call]
+
+    def total(self, number: Tensor) -> float:
+        """The number."""
+        return number.item()
+
+    def done(self, module: nn.Module) -> None:
+        """It never left."""
+
+
+class Accelerated:
+    """By Accelerate: a GPU, mixed precision, several processes on one host or on many.
+
+    A step's rows are dealt to the processes, and a loss is divided by the rows of the whole step: the mean of the
+    processes' gradients times their number is the gradient that one process would have found.
+    """
+
+    def __init__(self, settings: TrainingSection) -> None:
+        from accelerate import Accelerator  # noqa: PLC0415 - it takes seconds, and most trainings do without it
+        from accelerate.state import AcceleratorState  # noqa: PLC0415
+
+        AcceleratorState._reset_state()  # noqa: SLF001 - it is the process's, and a training before may have had another
+        mixed = {"full": "no", "bf16": "bf16"}[settings.precision]
+        processor = settings.device == "cpu" or not torch.cuda.is_available()
+        self._accelerator: Any = Accelerator(cpu=processor, mixed_precision=mixed)
+        self.processes, self.main = self._accelerator.num_processes, self._accelerator.is_main_process
+        self._at = self._accelerator.process_index
+        if settings.device == "cuda" and self._accelerator.device.type != "cuda":
+            expected = "a CUDA device that this torch can use"
+            raise InvalidConfig("training.device", expected=expected, got=str(self._accelerator.device))
+        torch.manual_seed(settings.seed + self._at)  # dropout must not be the same in all processes
+
+    def placed(self, module: nn.Module) -> nn.Module:
+        """On the device; the statistics of batches are those of all processes, where the device can do that."""
+        if self.processes > 1 and self._accelerator.device.type == "cuda":
+            module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
+        return module.to(self._accelerator.device)
+
+    def prepared(self, module: nn.Module) -> nn.Module:
+        """With several processes behind what averages their gradients."""
+        made: nn.Module = self._accelerator.prepare_model(module)
+        return made
+
+    def share(self, which: Tensor) -> Tensor:
+        """Every so many-th row."""
+        return which[self._at :: self.processes]
+
+    def moved(self, rows: Taken) -> Taken:
+        """To the device."""
+        return Taken(*(part.to(self._accelerator.device, non_blocking=True) for part in rows))
+
+    def backward(self, loss: Tensor) -> None:
+        """Its gradient; Accelerate divides by the number of processes, which the loss is not yet divided by."""
+        self._accelerator.backward(loss * self.processes)
+
+    def total(self, number: Tensor) -> float:
+        """Over all processes."""
+        summed: Tensor = self._accelerator.reduce(number.detach().to(self._accelerator.device), "sum")
+        return summed.item()
+
+    def done(self, module: nn.Module) -> None:
+        """To the processor, at full precision."""
+        self._accelerator.unwrap_model(module, keep_fp32_wrapper=False).cpu()
+
+
+def devices(settings: TrainingSection) -> Devices:
+    """What the settings and the machine call for; Accelerate is asked only where it has something to do.
+
+    Raises:
+        InvalidConfig: a device that is not there.
+    """
+    alone = not torch.distributed.is_torchelastic_launched()
+    gpu = settings.device == "cuda" or (settings.device == "auto" and torch.cuda.is_available())
+    return Processor() if alone and not gpu and settings.precision == "full" else Accelerated(settings)

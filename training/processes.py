@@ -1,0 +1,34 @@
+"""Processes: the same command, started several times on this machine, each a part of one training."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from staytrue.sections import TrainingSection
+
+
+def waits_for_more(settings: TrainingSection) -> bool:
+    """Whether this process is to start those that train; one of those, or of torchrun's on many hosts, is not."""
+    return settings.processes > 1 and not torch.distributed.is_torchelastic_launched()
+
+
+def launch(settings: TrainingSection, arguments: Sequence[str]) -> int:
+    """Run ``python -m training ARGUMENTS`` as processes that find each other on the loopback address; the exit code.
+
+    When one of them fails, torchrun ends the others.
+    """
+    meeting = ["--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0", "--local-addr=127.0.0.1"]
+    command = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={settings.processes}", *meeting]
+    return subprocess.run([*command, "-m", "training", *arguments], check=False).returncode
+
+
+def is_main() -> bool:
+    """Whether this process is the one that writes and speaks."""
+    return not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
