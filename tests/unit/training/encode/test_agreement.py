@@ -16,7 +16,9 @@ from staytrue.feature import Feature
 from staytrue.sections import ExportSection
 from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
 from tests.encoders import Exported, learnt, signature
+from training.data.clean.filters import Filter
 from training.data.encode.encoder import ColumnState, Encoder
+from training.data.encode.sequences import SequenceState
 from training.data.rows import Rows
 
 if TYPE_CHECKING:
@@ -74,10 +76,26 @@ def pictures() -> dict[str, dict[str, Any]]:
     return {name: {"kind": "image"} | values for name, values in made.items()}
 
 
+def repaired() -> dict[str, dict[str, Any]]:
+    """What cleaning gives the graph to do, as :func:`instructed` says: bounds, fills and filters."""
+    made: dict[str, dict[str, Any]] = {
+        f"bounds_{s}_{d}": {"kind": "numeric", "scale": s, "datatype": d}
+        for s, d in (("standard", "FP32"), ("log", "INT64"), ("quantile", "FP32"))
+    }
+    made |= {
+        f"fill_{e}_{d}": {"kind": "category", "encoding": e, "datatype": d}
+        for e in ("one_hot", "embedding")
+        for d in ("BYTES", "INT64")
+    }
+    methods = ("rolling_median", "rolling_mean", "savitzky_golay", "hampel")
+    return made | {f"{m}_{c}": {"kind": "sequence", "shape": [7, 2]} for m in methods for c in ("causal", "centred")}
+
+
 OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "numbers": numbers(),
     "categories": categories(),
     "pictures": pictures(),
+    "repaired": repaired(),
     "others": {
         "date": {"kind": "date"},
         "hours": {"kind": "date", "parts": ["hour", "weekday"]},
@@ -107,6 +125,22 @@ def trained_on(feature: Feature) -> np.ndarray:
 
 
 COLUMNS = {family: {name: trained_on(one) for name, one in features.items()} for family, features in FEATURES.items()}
+
+
+def instructed(family: str) -> Encoder:
+    """The encoder of a family; of those repaired as cleaning has told it."""
+    encoder = learnt(COLUMNS[family], FEATURES[family])
+    if family != "repaired":
+        return encoder
+    states: list[ColumnState] = []
+    for state in encoder.states:
+        head, _, tail = state.name.rpartition("_")
+        changes: dict[str, Any] = {"lowest": -4.0, "highest": 5.0} if head.startswith("bounds") else {"fill": "2"}
+        if isinstance(state, SequenceState):
+            how = Filter(method=head, window=3, centred=tail == "centred", order=1, threshold=0.5)  # type: ignore[arg-type]
+            changes = {"smoothing": how}
+        states.append(msgspec.structs.replace(state, **changes))
+    return Encoder(states).eval()
 
 
 FLOATS = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-45, 1e-7, 1.0, 1e3, -1e3, 1e30, 3.4e38, -3.4e38], np.float32)
@@ -147,7 +181,7 @@ def large(feature: Feature, seed: int, share: float) -> np.ndarray:
 @pytest.fixture(scope="module", params=FEATURES)
 def family(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Exported, Path]:
     """One encoder of all options of a family, and its exports."""
-    encoder = learnt(COLUMNS[request.param], FEATURES[request.param])
+    encoder = instructed(request.param)
     folder = tmp_path_factory.mktemp(request.param)
     return request.param, Exported.of(encoder, signature(encoder.states, encoder.width), folder), folder
 
@@ -192,7 +226,7 @@ def test_the_proof_of_an_export_passes(family: tuple[str, Exported, Path]) -> No
 @pytest.mark.parametrize("family_name", FEATURES)
 def test_a_state_survives_being_written_as_json(family_name: str) -> None:
     """And encodes to the last bit as before."""
-    encoder = learnt(COLUMNS[family_name], FEATURES[family_name])
+    encoder = instructed(family_name)
     states = msgspec.json.decode(msgspec.json.encode(encoder.states), type=list[ColumnState])
     assert states == encoder.states
     parts = [state.tensor(COLUMNS[family_name][state.name]) for state in states]
