@@ -24,12 +24,13 @@ from training.models.architectures import arguments_of
 from training.models.assembly import assemble
 from training.models.classifier import Classifier
 from training.models.regressor import Scale
-from training.prepare import prepare
+from training.prepare import STEPS, prepare
+from training.progress import LONG_SECONDS, watched
 from training.reference import profile, sample_pictures
 from training.signature import signature_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from staytrue.bundle import Metric
     from staytrue.project import Project
     from training.data.rows import Rows, TrainingRows
+    from training.data.split.copies import Copies
     from training.models.assembly import Model
 
 Opening = Literal["once", "skip", "force"]
@@ -52,6 +54,8 @@ class Parts:
     weights: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
     classes: tuple[str, ...] = ()
     """All that a classifier may answer."""
+    copies: Sequence[Copies] = ()
+    """Of a retraining: what served rows shared with others."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +71,8 @@ class Trained:
 
 def train(project: Project, *, opening: Opening = "once", say: Callable[[str], None] = lambda _: None) -> Path:
     """Train a project's model; the folder of the finished run."""
-    prepared = prepare(project)
+    with watched(len(STEPS), say, least_seconds=LONG_SECONDS) as watch:
+        prepared = prepare(project, watch=watch)
     for warning in warnings_of(prepared.parted):
         say(f"split: {warning}")
     given, project = project.data.features, steps.dense(project, prepared.training)
@@ -84,7 +89,7 @@ def train(project: Project, *, opening: Opening = "once", say: Callable[[str], N
     write_atomically(folder / checkpoints.DATA, msgspec.json.format(msgspec.json.encode(data)))
     names = project.data.features
     parts = Parts(prepared.training.only(names), prepared.validation.only(names), classes=prepared.classes)
-    trained = fit_parts(project, parts, folder)
+    trained = fit_parts(project, parts, folder, say=say)
     evaluation = evaluate_parts(project, trained)
     ledger = project.retraining.runs / LEDGER
     before = openings(ledger, prepared.split.seal)
@@ -106,13 +111,16 @@ def train(project: Project, *, opening: Opening = "once", say: Callable[[str], N
     return folder
 
 
-def fit_parts(project: Project, parts: Parts, folder: Path) -> Trained:
+def fit_parts(project: Project, parts: Parts, folder: Path, *, say: Callable[[str], None] = lambda _: None) -> Trained:
     """Learn the encoder and the weights; the curve and metrics.jsonl go to the run's folder."""
     settings = project.training
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
     weights = parts.weights or (np.ones(len(parts.train)), np.ones(len(parts.held)))
-    cleaned = steps.apply(parts.train, project.data.features, project.cleaning)
+    with watched(1, say, least_seconds=LONG_SECONDS) as watch, watch("repair"):
+        cleaned = steps.apply(parts.train, project.data.features, project.cleaning, watch)
+    for warning in cleaned.report.warnings:
+        say(f"cleaning: {warning}")
     checkpoints.save_cleaning(cleaned.report, folder)
     train, weight = cleaned.rows, weights[0][cleaned.kept]
     if len(train) < len(parts.train):

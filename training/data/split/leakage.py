@@ -72,7 +72,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         return told + chance + (f" ({self.example})" if self.example else "")
 
 
-class _Pair(NamedTuple):
+class Pair(NamedTuple):
     """Two parts by the rows' indices, the other one nearer to training."""
 
     part: str
@@ -87,10 +87,10 @@ def find(
     """Look for all leakage that the method of the split can have, in each two parts."""
     order: tuple[Part, ...] = ("train", "validation", "test")
     index = {name: plan.index(name) for name in order}
-    pairs = [_Pair(part, other, index[part], index[other]) for other, part in itertools.combinations(order, 2)]
+    pairs = [Pair(part, other, index[part], index[other]) for other, part in itertools.combinations(order, 2)]
     with watch("duplicates"):
         keys = keys_of(rows.columns)
-        found = list(_duplicates(rows, keys, pairs, index["train"]))
+        found = list(duplicates(rows, keys, pairs, index["train"]))
     with watch("near duplicates", len(pairs)) as advance:
         for finding in _near(rows, keys, plan, pairs, settings, features):
             found.append(finding)
@@ -125,8 +125,8 @@ def _let(finding: Finding, allow: Sequence[Leakage]) -> Finding:
     return msgspec.structs.replace(finding, verdict="let through") if allowed else finding
 
 
-def _duplicates(
-    rows: Rows, keys: NDArray[np.uint64], pairs: Sequence[_Pair], train: NDArray[np.int64]
+def duplicates(
+    rows: Rows, keys: NDArray[np.uint64], pairs: Sequence[Pair], train: NDArray[np.int64]
 ) -> Iterator[Finding]:
     """Rows whose features another part has too, target and time aside.
 
@@ -175,7 +175,7 @@ def _near(
     rows: Rows,
     keys: NDArray[np.uint64],
     plan: Split,
-    pairs: Sequence[_Pair],
+    pairs: Sequence[Pair],
     settings: SplitSection,
     features: Mapping[str, Feature],
 ) -> Iterator[Finding]:
@@ -197,7 +197,7 @@ def _near(
 
 def _nearly(
     rows: Rows,
-    pair: _Pair,
+    pair: Pair,
     points: NDArray[np.float64],
     others: NDArray[np.float64],
     draw: np.random.Generator,
@@ -218,7 +218,7 @@ def _nearly(
     )
 
 
-def _groups(rows: Rows, column: str, pairs: Sequence[_Pair]) -> Iterator[Finding]:
+def _groups(rows: Rows, column: str, pairs: Sequence[Pair]) -> Iterator[Finding]:
     groups = groups_of(rows, column)
     for pair in pairs:
         shared = np.isin(groups[pair.held], groups[pair.others])
@@ -229,7 +229,7 @@ def _groups(rows: Rows, column: str, pairs: Sequence[_Pair]) -> Iterator[Finding
         yield _finding("groups", pair, count, 0.0, leaks=count > 0, example=example if count else "")
 
 
-def _time(rows: Rows, pair: _Pair) -> Finding:
+def _time(rows: Rows, pair: Pair) -> Finding:
     """Rows of the later part that are not newer than all of the other's."""
     newest = pair.others[np.argmax(rows.time[pair.others])]
     overlaps = rows.time[pair.held] <= rows.time[newest]
@@ -238,7 +238,7 @@ def _time(rows: Rows, pair: _Pair) -> Finding:
     return _finding("time", pair, count, 0.0, leaks=count > 0, example=example)
 
 
-def _finding(kind: Leakage, pair: _Pair, count: int, expected: float, *, leaks: bool, example: str) -> Finding:
+def _finding(kind: Leakage, pair: Pair, count: int, expected: float, *, leaks: bool, example: str) -> Finding:
     verdict: Verdict = "leakage" if leaks else "by chance" if count else "none"
     return Finding(
         kind=kind,
