@@ -126,7 +126,7 @@ def fit_parts(project: Project, parts: Parts, folder: Path, *, say: Callable[[st
     if len(train) < len(parts.train):
         weight = weight / weight.mean()
     states = cleaned.instruct(learn(train, project.data.features))
-    scale = None if parts.classes else Scale.of(train.target, weight, project.model.output)
+    scale = None if parts.classes else Scale.of(train, weight, project.model.output)
     model = assemble(states, project.model.architecture, arguments_of(project), scale or parts.classes)
     batches = Batch.of(model, train, weight), Batch.of(model, parts.held, weights[1])
     history = fit(model, *batches, project, folder / checkpoints.METRICS)
