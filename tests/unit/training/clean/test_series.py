@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,6 +14,7 @@ from scipy.signal import savgol_filter
 
 from staytrue.errors import InvalidConfig, InvalidInput
 from staytrue.feature import Feature
+from staytrue.preparation import CleaningSection
 from staytrue.project import Project
 from staytrue.repairs import NoiseSection
 from tests.unit.training.clean.conftest import training
@@ -24,6 +26,7 @@ from training.data.encode.sequences import SequenceState
 from training.data.encode.smoothing import smoothed
 from training.data.padded import padded
 from training.data.rows import Rows, TrainingRows, join
+from training.prepare import chapters, prepare
 
 if TYPE_CHECKING:
     from training.data.clean.noise import NoiseState
@@ -95,6 +98,26 @@ def test_served_rows_do_not_know_their_series_where_it_is_no_feature() -> None:
     assert whole.marks["id"].tolist() == ["a", "b", "a", "", ""]
     told = noise.apply(whole, fitted(whole, columns=["x"], by="id"))[1]
     assert [touch.count for touch in told] == [2]
+
+
+def test_a_column_of_the_source_that_is_no_feature_names_the_series(project: Project) -> None:
+    """Two stations that measure at the same times; the report of a preparation warns of what callers do not get."""
+    query = "SELECT *, 'north' AS station FROM source UNION ALL SELECT * REPLACE (x + 9 AS x), 'south' FROM source"
+    noisy = {"method": "rolling_median", "columns": ["x"], "window": 3}
+    data = project.data.model_copy(update={"query": query})
+    cleaning = {by: CleaningSection.model_validate({"noise": noisy | {"by": by}}) for by in (None, "station")}
+    one, two = (project.model_copy(update={"data": data, "cleaning": cleaning[by]}) for by in cleaning)
+    with pytest.raises(InvalidInput, match=r"name the column that tells series apart as cleaning\.noise\.by"):
+        chapters(one, prepare(one))
+    prepared = prepare(two)
+    warnings = [warning for chapter in chapters(two, prepared) for warning in chapter.warnings]
+    assert any(
+        re.fullmatch(r"noise \(rolling_median\) changed \d+ values of x in training rows.*", w) for w in warnings
+    )
+    rows = prepared.training
+    after = steps.apply(rows.only(data.features), data.features, cleaning["station"]).rows.columns["x"]
+    south = rows.marks["station"] == "south"
+    np.testing.assert_allclose(after[south], after[~south] + 9, atol=1e-5)
 
 
 def test_a_series_with_several_rows_at_a_time_is_refused_by_name() -> None:
