@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from staytrue.collection import JoinSection, SourceSection
 from staytrue.feature import Feature
-from staytrue.repairs import MissingSection, NoiseSection, OutlierSection
+from staytrue.repairs import MissingSection, NoiseSection, OutlierSection, TargetSection
 from staytrue.section import Section, Share
 
 __all__ = ["CleaningSection", "DataSection", "Feature"]
@@ -95,4 +95,5 @@ class CleaningSection(Section):
     )
     missing: MissingSection = MissingSection()
     outliers: OutlierSection = OutlierSection()
+    target: TargetSection = TargetSection()
     noise: NoiseSection = NoiseSection()

@@ -66,14 +66,34 @@ class OutlierSection(Section):
         return self
 
 
+class TargetSection(Section):
+    """Which numbers of the target lie too far out among the training rows, and what becomes of them."""
+
+    method: Literal["none", "zscore", "robust_z", "iqr"] = Field(
+        default="none", description="as of outliers, for the target of a regression; learnt from the training rows"
+    )
+    threshold: Positive | None = Field(default=None, description="as of outliers")
+    action: Literal["drop", "clip", "mark"] = Field(
+        default="mark",
+        description="drop the training row, clip its target to the bounds, or mark it in the report alone; the targets "
+        "of validation, test and later labels are never changed",
+    )
+
+
 class NoiseSection(Section):
     """How series and signals among the training rows are smoothed."""
 
     method: Literal["none", "rolling_median", "rolling_mean", "savitzky_golay", "hampel"] = Field(
-        default="none", description="filter over the rows in time order; validation, test and callers stay as they come"
+        default="none",
+        description="filter over the training rows in time order, whose validation, test and callers' values stay as "
+        "they come; of sequences over the steps of each, in the exported graph",
     )
-    window: Annotated[int, Field(ge=2)] = Field(default=5, description="rows that a filter sees at once")
-    columns: list[str] = Field(default=[], description="numeric features to smooth; they must be named")
+    window: Annotated[int, Field(ge=2)] = Field(default=5, description="rows or steps that a filter sees at once")
+    columns: list[str] = Field(default=[], description="numeric features and sequences to smooth; they must be named")
+    by: str | None = Field(
+        default=None,
+        description="column that names whose series a row is, such as a sensor: each is filtered by itself",
+    )
     centred: bool = Field(
         default=False, description="windows reach as far into the future as into the past; else they end with their row"
     )

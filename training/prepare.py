@@ -79,11 +79,11 @@ def prepare(project: Project, *, watch: Watch = unwatched) -> Prepared:
     steps.check(project)
     arguments_of(project)
     with watch("collect"):
-        found = collected(project.data, project.model.task, project.split.marks)
+        found = collected(project.data, project.model.task, steps.marks(project))
     with watch("clean"):
         rows, report = clean(found.rows, project.cleaning)
     with watch("split"):
-        plan, parted = partition.partition(rows, project.split, project.data.features)
+        plan, parted = partition.partition(rows, project.split, project.data.features, watch)
     return Prepared(rows, plan, found.fingerprint, found.report, report, parted)
 
 
@@ -106,7 +106,7 @@ def chapters(project: Project, prepared: Prepared, *, watch: Watch = unwatched) 
     with watch("repair"):
         given, project = project.data.features, steps.dense(project, prepared.training)
         features = project.data.features
-        cleaned = steps.apply(prepared.training.only(features), features, project.cleaning)
+        cleaned = steps.apply(prepared.training.only(features), features, project.cleaning, watch)
     with watch("encode"):
         states = cleaned.instruct(learn(cleaned.rows, features))
     schema, labels = prepared.collection.schema, project.labelling

@@ -24,20 +24,22 @@ from training.devices import devices
 from training.fit import fit
 from training.models.architectures import arguments_of
 from training.models.assembly import assemble
-from training.prepare import prepare
+from training.prepare import STEPS, prepare
+from training.progress import LONG_SECONDS, watched
 from training.reference import profile, sample_pictures
 from training.resume import STATE
 from training.signature import signature_of
 from training.tasks.tasks import learnt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from staytrue.bundle import Metric
     from staytrue.project import Project
     from training.data.rows import Rows, TrainingRows
+    from training.data.split.copies import Copies
     from training.devices import Devices
     from training.history import History
     from training.models.model import Model
@@ -57,6 +59,8 @@ class Parts:
     weights: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
     classes: tuple[str, ...] = ()
     """All that a classifier may answer."""
+    copies: Sequence[Copies] = ()
+    """Of a retraining: what served rows shared with others."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +89,8 @@ def train(
     machine = devices(project.training)
     if not machine.main:
         return _beside(project, machine, resume)
-    prepared = prepare(project)
+    with watched(len(STEPS), say, least_seconds=LONG_SECONDS) as watch:
+        prepared = prepare(project, watch=watch)
     for warning in warnings_of(prepared.parted):
         say(f"split: {warning}")
     given, project = project.data.features, steps.dense(project, prepared.training)
@@ -93,7 +98,7 @@ def train(
         say(f"cleaning: {name} is sparse and left out of the model")
     folder = resume or checkpoints.new_run(project.retraining.runs)
     checkpoints.begin(project, prepared, folder)
-    trained = fit_parts(project, _parts(project, prepared), folder, prepared.fingerprint.sha256, machine)
+    trained = fit_parts(project, _parts(project, prepared), folder, prepared.fingerprint.sha256, machine, say=say)
     evaluation = evaluate_parts(project, trained)
     test = _opened(project, prepared, folder.name, opening, say)
     if test is not None:
@@ -141,13 +146,24 @@ def _opened(
     return None
 
 
-def fit_parts(project: Project, parts: Parts, folder: Path, data: str, machine: Devices) -> Trained:
+def fit_parts(
+    project: Project,
+    parts: Parts,
+    folder: Path,
+    data: str,
+    machine: Devices,
+    *,
+    say: Callable[[str], None] = lambda _: None,
+) -> Trained:
     """Learn the encoder and the weights; curve and metrics.jsonl go to the run's folder. ``data``: the rows' digest."""
     settings = project.training
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
     weights = parts.weights or (np.ones(len(parts.train)), np.ones(len(parts.held)))
-    cleaned = steps.apply(parts.train, project.data.features, project.cleaning)
+    with watched(1, say, least_seconds=LONG_SECONDS) as watch, watch("repair"):
+        cleaned = steps.apply(parts.train, project.data.features, project.cleaning, watch)
+    for warning in cleaned.report.warnings:
+        say(f"cleaning: {warning}")
     checkpoints.save_cleaning(cleaned.report, folder)
     train, weight = cleaned.rows, weights[0][cleaned.kept]
     if len(train) < len(parts.train):

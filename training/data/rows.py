@@ -110,14 +110,21 @@ def evenly(rows: int, count: int) -> NDArray[np.int64]:
 
 
 def join(parts: Sequence[Rows]) -> Rows:
-    """Several parts as one, in time order; rows of one time keep the order of their parts."""
+    """Several parts as one, in time order; rows of one time keep the order of their parts.
+
+    Served rows have no marks: theirs are missing ones.
+    """
     time = np.concatenate([part.time for part in parts])
     names = list(parts[0].columns)
     columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in names}
-    shared = [name for name in parts[0].marks if all(name in part.marks for part in parts)]  # served rows have none
-    marks = {name: np.concatenate([part.marks[name] for part in parts]) for name in shared}
+    named = dict.fromkeys(name for part in parts for name in part.marks)
+    marks = {name: np.concatenate([part.marks.get(name, _nameless(part)) for part in parts]) for name in named}
     whole = Rows(time, columns, np.concatenate([part.target for part in parts]), marks)
     return _in_order(whole)
+
+
+def _nameless(rows: Rows) -> NDArray[Any]:
+    return np.full(len(rows), MISSING_TEXT, dtype=object)
 
 
 def typed(name: str, feature: Feature, values: NDArray[Any], where: str) -> NDArray[Any]:

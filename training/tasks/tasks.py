@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from training.data.rows import learnable
 from training.models.regressor import Scale
 from training.tasks.classification import Classification
 from training.tasks.regression import Regression
@@ -28,7 +27,7 @@ def learnt(project: Project, train: TrainingRows, weight: NDArray[np.float64], c
     target = project.data.target
     if project.model.task == "classification":
         return Classification(target, tuple(classes))
-    return Regression(target, Scale.of(learnable(train).target, weight, project.model.output))
+    return Regression(target, Scale.of(train, weight, project.model.output))
 
 
 def restored(checkpoint: Checkpoint) -> Task:
