@@ -50,6 +50,7 @@ class Project(Section):
         """Digest of everything that decides what is trained: 16 hexadecimal digits."""
         parts = self.model_dump(mode="json", include={"name", "cleaning", "split", "model", "training"})
         parts["data"] = self.data.identity()
+        parts["training"]["augmentation"] = self.training.augmentation.identity()
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -89,4 +90,6 @@ def _absolute(project: Project, base: Path) -> Project:
     given = {key: getattr(project.labelling, key) for key in ("annotations", "guideline", "features")}
     found = {key: base / path for key, path in given.items() if path is not None}
     parts["labelling"] = project.labelling.model_copy(update=found)
+    varied = project.training.augmentation.within(base)
+    parts["training"] = project.training.model_copy(update={"augmentation": varied})
     return project.model_copy(update={"store": base / project.store, **parts})

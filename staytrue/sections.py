@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from staytrue.augmentation import AugmentationSection
 from staytrue.section import Count, Positive, Section, Share
 
 
@@ -50,6 +51,7 @@ class TrainingSection(Section):
     )
     seed: int = Field(default=0, description="of the weights, the order of rows and the bootstrap")
     threads: Count = Field(default=1, description="processor threads")
+    augmentation: AugmentationSection = AugmentationSection()
 
 
 class ExportSection(Section):
