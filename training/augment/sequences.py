@@ -51,7 +51,7 @@ class Sequences:
 
     def _masked(self, numbers: NDArray[np.float64], steps: NDArray[np.int64], most: int) -> NDArray[np.bool_]:
         """Shapes: numbers [N,3], steps that are there [N] → [N,T,1]."""
-        width = np.floor(numbers[:, 1] * (self.settings.mask * steps + 1))
+        width = np.floor(numbers[:, 1] * (np.floor(self.settings.mask * steps) + 1))
         first = np.floor(numbers[:, 2] * (steps - width + 1))
         every = np.arange(most)
         masked: NDArray[np.bool_] = (every >= first[:, None]) & (every < (first + width)[:, None])
