@@ -44,16 +44,14 @@ class Colours:
         )
 
 
-def recolour(pictures: Tensor, colours: Colours) -> Tensor:
+def recolour(pictures: Tensor, colours: Colours, *, gaps: bool = True) -> Tensor:
     """The pictures with changed colours, clipped to 0 to 1; a missing pixel (NaN) stays so, and counts as the mean.
 
-    Shapes: [N,C,H,W] of floats from 0 to 1, three channels red, green, blue → the same.
+    Shapes: [N,C,H,W] of floats from 0 to 1, three channels red, green, blue → the same. ``gaps``: whether any may miss.
     """
     from kornia import enhance  # noqa: PLC0415 - takes seconds to import
 
-    gone = torch.isnan(pictures)
-    mean = torch.nanmean(pictures, dim=(2, 3), keepdim=True).nan_to_num()
-    made = torch.where(gone, mean, pictures)
+    made = _filled(pictures) if gaps else pictures
     for change, amounts, unit in (
         (enhance.adjust_brightness, colours.brightness, 1.0),
         (enhance.adjust_contrast_with_mean_subtraction, colours.contrast, 1.0),
@@ -62,4 +60,9 @@ def recolour(pictures: Tensor, colours: Colours) -> Tensor:
     ):
         if amounts is not None:
             made = change(made, torch.from_numpy(amounts * unit).to(made))
-    return torch.where(gone, pictures, made)
+    return torch.where(torch.isnan(pictures), pictures, made) if gaps else made
+
+
+def _filled(pictures: Tensor) -> Tensor:
+    mean = torch.nanmean(pictures, dim=(2, 3), keepdim=True).nan_to_num()
+    return torch.where(torch.isnan(pictures), mean, pictures)

@@ -41,8 +41,11 @@ class Erasure:
         return cls(first, np.where(numbers[:, :1] < settings.erase, pixels, 0))
 
 
-def erase(pictures: Tensor, erasure: Erasure) -> Tensor:
-    """The pictures with their rectangles filled. Shapes: [N,C,H,W] of floats → the same."""
+def erase(pictures: Tensor, erasure: Erasure, *, gaps: bool = True) -> Tensor:
+    """The pictures with their rectangles filled; ``gaps`` says whether a pixel may miss (NaN).
+
+    Shapes: [N,C,H,W] of floats → the same.
+    """
     inside = [
         torch.from_numpy((place >= first[:, None]) & (place < (first + pixels)[:, None])).to(pictures.device)
         for place, first, pixels in zip(
@@ -50,4 +53,5 @@ def erase(pictures: Tensor, erasure: Erasure) -> Tensor:
         )
     ]
     mask = inside[0][:, None, :, None] & inside[1][:, None, None, :]
-    return torch.where(mask, torch.nanmean(pictures, dim=(2, 3), keepdim=True), pictures)
+    mean = (torch.nanmean if gaps else torch.mean)(pictures, dim=(2, 3), keepdim=True)
+    return torch.where(mask, mean, pictures)

@@ -31,11 +31,15 @@ class Mixing:
     draws: Draws
 
     def __call__(self, places: NDArray[np.int64], epoch: int) -> tuple[Tensor, Tensor]:
-        """The partner of each row, and the row's own share. Shapes: [N] → [N], [N,1]."""
+        """The partner of each row, and the row's own share, at least a half. Shapes: [N] → [N], [N,1].
+
+        The distribution is symmetric, so that a pair is mixed as likely as by the paper; but each row is seen in every
+        epoch, and as what it is in the main.
+        """
         numbers = self.draws.rows(places, epoch, 2)
         partner = np.floor(numbers[:, 0] * self.rows).astype(np.int64)
-        share = scipy.special.betaincinv(self.alpha, self.alpha, numbers[:, 1:]).astype(np.float32)
-        return torch.from_numpy(partner), torch.from_numpy(share)
+        share = scipy.special.betaincinv(self.alpha, self.alpha, numbers[:, 1:])
+        return torch.from_numpy(partner), torch.from_numpy(np.maximum(share, 1 - share).astype(np.float32))
 
 
 class View(NamedTuple):

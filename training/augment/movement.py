@@ -35,6 +35,8 @@ class Movement:
     degrees: NDArray[np.float64]
     middle: NDArray[np.float64]
     factors: NDArray[np.float64]
+    interpolated: bool = True
+    """Whether more than mirrors is asked for: by the settings, as one row's draws must not matter to another."""
 
     @classmethod
     def drawn(cls, settings: ImageVariation, numbers: NDArray[np.float64], size: Sequence[int]) -> Movement:
@@ -51,16 +53,19 @@ class Movement:
             middle += (numbers[:, 4:6] - 0.5) * (1 - kept) * sides
             factors /= kept
         mirrored, upset = numbers[:, 0] < settings.flip_horizontally, numbers[:, 1] < settings.flip_vertically
-        return cls(mirrored, upset, around(numbers[:, 2], settings.rotate), middle, factors)
+        wanted = settings.rotate or settings.scale or settings.crop_padding or settings.crop_area
+        return cls(mirrored, upset, around(numbers[:, 2], settings.rotate), middle, factors, interpolated=bool(wanted))
 
     def maps(self, size: Sequence[int]) -> NDArray[np.float64]:
         """Where each pixel goes, (right, down) to (right, down). Shapes: → [N,2,3]."""
-        centre = (np.array(size, dtype=np.float64) - 1) / 2
+        ends = np.array(size, dtype=np.float64)[::-1] - 1
         turn = np.radians(self.degrees)[:, None, None]
         turned = np.cos(turn) * [[1, 0], [0, 1]] + np.sin(turn) * [[0, 1], [-1, 0]]  # down is positive
         linear = self.factors[:, ::-1, None] * turned
-        shift = centre[::-1] - (linear @ self.middle[:, ::-1, None])[:, :, 0]
-        return np.concatenate([linear, shift[:, :, None]], axis=2)
+        mirrors = np.stack([self.mirrored, self.upset], axis=1)  # they come first: x becomes end - x
+        start = np.where(mirrors, ends, 0) - self.middle[:, ::-1]
+        shift = ends / 2 + (linear @ start[:, :, None])[:, :, 0]
+        return np.concatenate([linear * np.where(mirrors, -1, 1)[:, None], shift[:, :, None]], axis=2)
 
 
 def move(pictures: Tensor, movement: Movement, outside: str = "border") -> Tensor:
@@ -68,16 +73,14 @@ def move(pictures: Tensor, movement: Movement, outside: str = "border") -> Tenso
 
     Shapes: [N,C,H,W] of floats → the same.
     """
-    for which, axis in ((movement.mirrored, 3), (movement.upset, 2)):
-        if which.any():
+    if not movement.interpolated:
+        for which, axis in ((movement.mirrored, 3), (movement.upset, 2)):
             chosen = torch.from_numpy(which).to(pictures.device)[:, None, None, None]
-            pictures = torch.where(chosen, pictures.flip(axis), pictures)
-    size = pictures.shape[2:]
-    maps = movement.maps(size)
-    if np.allclose(maps, np.eye(2, 3), rtol=0, atol=1e-12):
+            pictures = torch.where(chosen, pictures.flip(axis), pictures) if which.any() else pictures
         return pictures
     from kornia.geometry.transform import warp_affine  # noqa: PLC0415 - takes seconds to import
 
-    there = torch.from_numpy(maps).to(pictures)
+    size = pictures.shape[2:]
+    there = torch.from_numpy(movement.maps(size)).to(pictures)
     moved: Tensor = warp_affine(pictures, there, (size[0], size[1]), padding_mode=outside)
     return moved

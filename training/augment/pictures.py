@@ -56,9 +56,9 @@ class Pictures:
         if any(getattr(settings, name) for name in settings.colours()):
             low, high = _BYTES if bytes_ else settings.range
             changed = colours.Colours.drawn(settings, numbers[:, _COLOURS])
-            made = colours.recolour((made - low) / (high - low), changed) * (high - low) + low
+            made = colours.recolour((made - low) / (high - low), changed, gaps=not bytes_) * (high - low) + low
         if settings.erase:
-            made = erasing.erase(made, erasing.Erasure.drawn(settings, numbers[:, _ERASES], size))
+            made = erasing.erase(made, erasing.Erasure.drawn(settings, numbers[:, _ERASES], size), gaps=not bytes_)
         made = made.flip(1) if backwards else made
         made = made.permute(0, 2, 3, 1) if last else made
         return made.round().clamp(*_BYTES).to(pictures.dtype) if bytes_ else made.to(pictures.dtype)

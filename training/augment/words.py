@@ -26,15 +26,15 @@ _CORE = re.compile(r"\w(?:.*\w)?")
 
 
 class Fate(NamedTuple):
-    """What happens to words of one text. Shapes: W of them, ``happens`` and ``choices`` [W,4].
+    """What happens to a word of a text, in plain lists, which Python walks faster.
 
     ``happens``: to be replaced, deleted, come in once more, change places. ``choices``, from 0 to 1: which synonym,
     which to come in, and where, and with which to change places.
     """
 
-    words: NDArray[np.int64]
-    happens: NDArray[np.bool_]
-    choices: NDArray[np.float64]
+    word: int
+    happens: list[bool]
+    choices: list[float]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,37 +59,42 @@ class Words:
         happens &= ((every < counts[:, None]) & chosen[:, None])[:, :, None]
         rows, words = np.nonzero(happens.any(axis=2))
         choices = self.draws.blocks(places[rows], epoch, 2 + 2 * words)
+        listed = words.tolist(), happens[rows, words].tolist(), choices.tolist()
+        fates = [Fate(*parts) for parts in zip(*listed, strict=True)]
         ends = np.searchsorted(rows, np.arange(len(texts) + 1))
         made = list(texts)
         for row in np.unique(rows):
-            those = slice(ends[row], ends[row + 1])
-            fate = Fate(words[those], happens[row, words[those]], choices[those])
-            made[row] = varied(texts[row], spans[row], fate, self.synonyms)
+            made[row] = varied(texts[row], spans[row], fates[ends[row] : ends[row + 1]], self.synonyms)
         return made
 
 
-def varied(text: str, spans: Sequence[tuple[int, int]], fate: Fate, synonyms: Mapping[str, Sequence[str]]) -> str:
+def varied(
+    text: str, spans: Sequence[tuple[int, int]], fates: Sequence[Fate], synonyms: Mapping[str, Sequence[str]]
+) -> str:
     """A text in which this happens to its words, which stand at ``spans``; one word stays in any case."""
-    ends = [0, *(end for _, end in spans)]
     words, count = [text[begin:end] for begin, end in spans], len(spans)
-    gaps = [text[end:begin] for end, (begin, _) in zip(ends, spans, strict=False)]
     added: dict[int, list[str]] = {}
-    for word, (replaced, _, twice, _), (which, other, where, _) in zip(*fate, strict=True):
+    swapped = []
+    for word, (replaced, _, twice, moved), (which, other, where, partner) in fates:
         if twice:
             added.setdefault(int(where * count), []).append(synonym(words[word], synonyms, other) or words[word])
         if replaced:
             words[word] = synonym(words[word], synonyms, which) or words[word]
-    for word, partner in zip(fate.words[fate.happens[:, 3]], fate.choices[fate.happens[:, 3], 3], strict=True):
-        other = int(partner * count)
-        words[word], words[other] = words[other], words[word]
-    gone = set(fate.words[fate.happens[:, 1]].tolist())
+        if moved:
+            swapped.append((word, int(partner * count)))
+    for first, second in swapped:
+        words[first], words[second] = words[second], words[first]
+    gone = {fate.word for fate in fates if fate.happens[1]}
     if len(gone) == count:
-        gone.remove(int(fate.words[fate.choices[:, 0].argmax()]))
-    parts = []
-    for place, (gap, word) in enumerate(zip(gaps, words, strict=True)):
-        parts += [] if place in gone else [gap, word]
-        parts += [part for one in added.get(place, []) for part in (" ", one)]
-    return "".join([gaps[0], *parts[1:], text[ends[-1] :]])
+        gone.remove(max(fates, key=lambda fate: fate.choices[0]).word)
+    ends = [0, *(end for _, end in spans)]
+    parts: list[str] = []
+    for place, said in enumerate(words):
+        if place not in gone:
+            parts += text[ends[place] : spans[place][0]], said
+        for one in added.get(place, ()):
+            parts += " ", one
+    return "".join([text[: spans[0][0]], *parts[1:], text[ends[-1] :]])
 
 
 def synonym(word: str, synonyms: Mapping[str, Sequence[str]], number: float) -> str | None:

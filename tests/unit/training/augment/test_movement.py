@@ -23,16 +23,29 @@ def still(rows: int, size: tuple[int, int] = SIZE, **changed: Any) -> Movement:
     return dataclasses.replace(Movement(none, none, np.zeros(rows), middle, np.ones((rows, 2))), **changed)
 
 
-def test_what_stands_still_is_the_same_bit_for_bit() -> None:
-    assert torch.equal(move(PICTURES, still(6)), PICTURES)
+def test_what_stands_still_is_the_same_bit_for_bit_where_nothing_is_interpolated() -> None:
+    assert torch.equal(move(PICTURES, still(6, interpolated=False)), PICTURES)
+    torch.testing.assert_close(move(PICTURES, still(6)), PICTURES, rtol=0, atol=1e-2)
 
 
 @pytest.mark.parametrize(("name", "axis"), [("mirrored", 3), ("upset", 2)])
-def test_a_flip_is_exactly_the_mirrored_picture(name: str, axis: int) -> None:
+def test_a_flip_is_exactly_the_mirrored_picture_and_so_within_the_map(name: str, axis: int) -> None:
     which = np.array([True, False] * 3)
-    moved = move(PICTURES, still(6, SIZE, **{name: which}))
-    assert torch.equal(moved[::2], PICTURES[::2].flip(axis))
-    assert torch.equal(moved[1::2], PICTURES[1::2])
+    for interpolated in (False, True):
+        moved = move(PICTURES, still(6, SIZE, interpolated=interpolated, **{name: which}))
+        moved = moved.round() if interpolated else moved
+        assert torch.equal(moved[::2], PICTURES[::2].flip(axis))
+        assert torch.equal(moved[1::2], PICTURES[1::2])
+
+
+def test_mirrors_come_before_what_else_is_done() -> None:
+    pictures = PICTURES[:, :, :, :9]
+    middle = np.tile([4.5, 5.0], (6, 1))
+    both = still(
+        6, (12, 9), mirrored=np.ones(6, bool), degrees=np.full(6, 25.0), middle=middle, factors=np.full((6, 2), 1.3)
+    )
+    later = dataclasses.replace(both, mirrored=np.zeros(6, bool))
+    torch.testing.assert_close(move(pictures, both), move(pictures.flip(3), later), rtol=0, atol=1e-2)
 
 
 @pytest.mark.parametrize(("degrees", "quarters"), [(90, 1), (180, 2), (-90, 3)])
