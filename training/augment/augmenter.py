@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     Vary = Callable[[Tensor, NDArray[np.int64], int], Tensor]
 
 _MIXING = 0
-"""The stream of draws that says who is mixed; columns have theirs from 1 on."""
+"""The stream of draws that says who is mixed; the columns that are varied have the next ones."""
 
 
 class Encodable(Protocol):
@@ -61,7 +61,7 @@ class Augmenter:
     def __call__(self, sources: Sequence[Tensor], places: Tensor, epoch: int) -> list[Tensor]:
         """Raw columns of some rows, varied as callers could send them. Shapes: each [N,…] → the same.
 
-        ``places`` are those of the rows in the training split, [N], ``epoch`` counts from 0 or 1.
+        ``places`` are those of the rows in the training split, [N], ``epoch`` counts from 1, as in ``metrics.jsonl``.
         """
         rows = places.cpu().numpy()
         return [
@@ -87,11 +87,10 @@ def augmentation(settings: TrainingSection, features: Mapping[str, Feature], row
     if not wanted.varies:
         return None
     check(settings, features)
-    columns = {
-        index: made
-        for index, feature in enumerate(features.values())
-        if (made := _column(wanted, feature, Draws(settings.seed, index + 1))) is not None
-    }
+    columns: dict[int, Vary] = {}
+    for index, feature in enumerate(features.values()):
+        made = _column(wanted, feature, Draws(settings.seed, _MIXING + 1 + len(columns)))
+        columns |= {} if made is None else {index: made}
     return Augmenter(columns, Mixing(wanted.mixup, rows, Draws(settings.seed, _MIXING)) if wanted.mixup else None)
 
 
