@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "training.data.label.commands",
         "compare the labels of several annotators and settle on one for each item",
     ),
+    "augment": ("training.augment.commands", "show what augmentation makes of training rows: pictures and pages"),
     "export": ("training.commands", "export a run, prove it and publish it as a version"),
     "serve": ("serving.commands", "answer predictions over REST and gRPC"),
     "monitor": ("monitoring.commands", "collect what was served, watch for drift, raise alarms, retrain"),

@@ -55,6 +55,7 @@ class Project(Section):
         parts["data"] = self.data.identity()
         for name in BESIDE:
             del parts["training"][name]
+        parts["training"]["augmentation"] = self.training.augmentation.identity()
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -94,4 +95,6 @@ def _absolute(project: Project, base: Path) -> Project:
     given = {key: getattr(project.labelling, key) for key in ("annotations", "guideline", "features")}
     found = {key: base / path for key, path in given.items() if path is not None}
     parts["labelling"] = project.labelling.model_copy(update=found)
+    varied = project.training.augmentation.within(base)
+    parts["training"] = project.training.model_copy(update={"augmentation": varied})
     return project.model_copy(update={"store": base / project.store, **parts})

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from staytrue.augmentation import AugmentationSection
 from staytrue.section import Count, Positive, Section, Share
 
 
@@ -45,6 +46,7 @@ class TrainingSection(Section):
     processes: Count = Field(
         default=1, description="on this machine, that share each step; for several machines: docs/training.md"
     )
+    augmentation: AugmentationSection = AugmentationSection()
 
 
 class ExportSection(Section):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from staytrue.sections import TrainingSection
+    from training.augment.augmenter import Augmenter
     from training.batches import Batch
     from training.devices import Devices
     from training.models.model import Model
@@ -32,6 +34,7 @@ def fit(
     parts: tuple[Batch, Batch],
     settings: TrainingSection,
     machine: Devices,
+    augmenter: Augmenter | None,
     folder: Path,
     identity: Mapping[str, str],
 ) -> History:
@@ -56,9 +59,9 @@ def fit(
             rate = optimiser.learning_rate if not at.step else at.rate
             head.train()
             batches = torch.tensor_split(order.next(), steps)[at.step :]
-            for which, own in zip(batches, train.stream(map(machine.share, batches)), strict=True):
-                rows = machine.moved(own)
-                loss = (loss_of(called(rows.matrix), rows.truth) * rows.weight).sum() / len(which)
+            own = train.stream(map(machine.share, batches), augmenter, at.epoch + 1)
+            for which, rows in zip(batches, map(machine.moved, own), strict=True):
+                loss = rows.total(functools.partial(loss_of, called(rows.matrix))) / len(which)
                 optimiser.step(loss, machine.backward)
                 at.took(machine.total(loss) * len(which), rate)
                 keeper.keep(at)
@@ -79,5 +82,5 @@ def _error(module: nn.Module, held: Batch, task: Task, machine: Devices) -> floa
     with torch.no_grad():
         for begin in machine.share(torch.arange(0, len(held), held.chunk)).tolist():
             rows = machine.moved(held.taken(slice(begin, begin + held.chunk)))
-            total = total + (task.miss(module(rows.matrix), rows.truth) * rows.weight).sum()
+            total = total + rows.total(functools.partial(task.miss, module(rows.matrix)))
     return machine.total(total) / held.weight.sum().item()

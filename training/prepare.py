@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 import numpy as np
 
+from training.augment import chapter as augmenting
+from training.augment import check as augmentation
 from training.data import columns, files
 from training.data.classes import check_names, classes_of
 from training.data.clean import report as repairs
@@ -78,6 +80,7 @@ def prepare(project: Project, *, watch: Watch = unwatched) -> Prepared:
     check_names(project)
     steps.check(project)
     arguments_of(project)
+    augmentation.check(project.training, project.data.features)
     with watch("collect"):
         found = collected(project.data, project.model.task, steps.marks(project))
     with watch("clean"):
@@ -119,6 +122,7 @@ def chapters(project: Project, prepared: Prepared, *, watch: Watch = unwatched) 
         columns.chapter(cleaned.rows, features, project.data.target),
         partition.chapter(prepared.parted),
         encoding.chapter(states),
+        *([augmenting.chapter(project.training, features)] if project.training.augmentation.varies else []),
     ]
 
 

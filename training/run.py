@@ -14,6 +14,9 @@ import torch
 from staytrue.bundle import Lineage
 from staytrue.checkpoint import Checkpoint
 from training import checkpoint as checkpoints
+from training.augment.augmenter import augmentation
+from training.augment.preview import FOLDER as PREVIEW
+from training.augment.preview import preview
 from training.batches import Batch
 from training.curve import draw
 from training.data.clean import steps
@@ -173,7 +176,10 @@ def fit_parts(
     model = assemble(states, project.model.architecture, arguments_of(project), task)
     batches = Batch.of(model, task, train, weight), Batch.of(model, task, parts.held, weights[1])
     identity = {"settings": project.fingerprint(), "data": data}
-    history = fit(model, task, batches, settings, machine, folder, identity)
+    augmenter = augmentation(settings, project.data.features, len(train))
+    if augmenter is not None:
+        preview(augmenter, train, project.data.features, folder / PREVIEW)
+    history = fit(model, task, batches, settings, machine, augmenter, folder, identity)
     draw(history, project.data.target, folder / checkpoints.CURVE)
     return Trained(parts, task, model, history, cleaned)
 
