@@ -14,9 +14,9 @@ Decay = Annotated[float, Field(ge=0, lt=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 
 RATES: dict[OptimiserName, float] = {
-    "sgd": 0.1,
-    "momentum": 0.01,
-    "nesterov": 0.01,
+    "sgd": 0.2,
+    "momentum": 0.03,
+    "nesterov": 0.03,
     "adagrad": 0.02,
     "adadelta": 1.0,
     "rmsprop": 1e-3,

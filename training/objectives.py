@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import torch
@@ -22,9 +23,13 @@ HUBER_DELTA = 1.0
 """Errors beyond one deviation of the target count linearly."""
 
 
-def cross_entropy(logits: Tensor, places: Tensor) -> Tensor:
-    """Minus the logarithm of the true class's probability. Shapes: [N,K], places of the classes [N,1] → [N,1]."""
-    return nn.functional.cross_entropy(logits, places.squeeze(1), reduction="none").unsqueeze(1)
+def cross_entropy(logits: Tensor, places: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Minus the logarithm of the true class's probability. Shapes: [N,K], places of the classes [N,1] → [N,1].
+
+    ``smoothing`` is the share of the truth that is spread over all classes. Source: Szegedy et al., 2016, section 7.
+    """
+    rows = nn.functional.cross_entropy(logits, places.squeeze(1), reduction="none", label_smoothing=smoothing)
+    return rows.unsqueeze(1)
 
 
 def distance(prediction: Tensor, truth: Tensor) -> Tensor:
@@ -43,7 +48,7 @@ def objective(training: TrainingSection, model: ModelSection, spread: float) -> 
         expected = "cross_entropy" if classes else "mse, mae, huber or poisson"
         raise InvalidConfig("training.loss", expected=f"{expected} for {model.task}", got=training.loss)
     if classes:
-        return cross_entropy
+        return functools.partial(cross_entropy, smoothing=training.regularisation.label_smoothing)
     if training.loss == "poisson" and model.output != "positive":
         raise InvalidConfig("training.loss", expected="model.output: positive with poisson", got=model.output)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 import numpy as np
 
+from training import balance
 from training.data import columns, files
 from training.data.classes import check_names, classes_of
 from training.data.clean import report as repairs
@@ -73,9 +74,10 @@ def prepare(project: Project, *, watch: Watch = unwatched) -> Prepared:
     """Collect, clean, split.
 
     Raises:
-        InvalidConfig: names or sizes that do not go with the task or the architecture.
+        InvalidConfig: names, sizes or settings that do not go with the task or the architecture.
     """
     check_names(project)
+    balance.check(project)
     steps.check(project)
     arguments_of(project)
     with watch("collect"):
