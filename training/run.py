@@ -13,6 +13,7 @@ from staytrue.bundle import Lineage
 from staytrue.checkpoint import Checkpoint
 from staytrue.records import write_atomically
 from training import checkpoint as checkpoints
+from training.balance import balanced
 from training.curve import draw
 from training.data.clean import steps
 from training.data.encode.encoder import learn
@@ -117,6 +118,7 @@ def fit_parts(project: Project, parts: Parts, folder: Path) -> Trained:
     train, weight = cleaned.rows, weights[0][cleaned.kept]
     if len(train) < len(parts.train):
         weight = weight / weight.mean()
+    weight = balanced(train, settings.class_weights, weight)
     states = cleaned.instruct(learn(train, project.data.features))
     scale = None if parts.classes else Scale.of(train.target, weight, project.model.output)
     model = assemble(states, project.model.architecture, arguments_of(project), scale or parts.classes)

@@ -24,20 +24,20 @@ class Average:
     def __init__(self, module: nn.Module, decay: float) -> None:
         self.module = copy.deepcopy(module)
         self._decay = decay
-        self._weights = [weight.detach() for weight in self.module.parameters()]
-        self._buffers = list(self.module.buffers())
         self._of = module
+        self._kept: list[Tensor] = list(self.module.parameters())
+        self._current: list[Tensor] = list(module.parameters())
+        self._buffers = list(self.module.buffers())
 
     @torch.no_grad()
     def update(self, *, first: bool) -> None:
         """Move towards the module's weights; the first time, to them."""
-        weights = [weight.detach() for weight in self._of.parameters()]
         if first:
-            torch._foreach_copy_(self._weights, weights)
+            torch._foreach_copy_(self._kept, self._current)
         else:
-            torch._foreach_lerp_(self._weights, weights, 1 - self._decay)
-        for buffer, current in zip(self._buffers, self._of.buffers(), strict=True):
-            buffer.copy_(current)
+            torch._foreach_lerp_(self._kept, self._current, 1 - self._decay)
+        if self._buffers:
+            torch._foreach_copy_(self._buffers, list(self._of.buffers()))
 
     def state(self) -> dict[str, Tensor]:
         """The averaged weights and buffers, by names that begin with ``average.``."""

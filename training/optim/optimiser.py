@@ -50,6 +50,7 @@ class Optimiser:
         self._plateau = Plateau(settings.optimisation) if settings.schedule == "plateau" and rates is None else None
         self._average = Average(module, settings.averaging) if settings.averaging else None
         self._decay = 0.0 if settings.optimiser == "adamw" else settings.decay
+        self._kind = {"optimiser": settings.optimiser, "schedule": settings.schedule}
         self._done = 0
         self._set_rate()
 
@@ -94,26 +95,27 @@ class Optimiser:
         if self._average is not None:
             tensors |= self._average.state()
         plateau = None if self._plateau is None else self._plateau.state()
-        return tensors, {"optimiser": self._settings.optimiser, "steps": self._done, "plateau": plateau}
+        return tensors, {**self._kind, "steps": self._done, "plateau": plateau}
 
     def restore(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
         """Go on from a state; the module's own weights are restored by whoever holds them.
 
         Raises:
-            CorruptData: it is another optimiser's, or another module's.
+            CorruptData: it is another optimiser's, another schedule's, or another module's.
         """
-        if values["optimiser"] != self._settings.optimiser:
-            raise CorruptData("the optimiser's state", expected=self._settings.optimiser, got=values["optimiser"])
+        for key, name in self._kind.items():
+            if values[key] != name:
+                raise CorruptData(f"the {key}'s state", expected=name, got=values[key])
         weights = dict(self._module.named_parameters())
         self._method.state.clear()
         for full, value in tensors.items():
             part, _, rest = full.partition(".")
             if part == "optimiser":
-                key, _, name = rest.partition(".")
-                weight = _fitting(weights, name, key, value)
+                key, _, of = rest.partition(".")
+                weight = _fitting(weights, of, key, value)
                 self._method.state[weight][key] = value.clone() if key == "step" else value.to(weight.device, copy=True)
         if self._average is not None:
-            self._average.restore({name: value for name, value in tensors.items() if name.startswith("average.")})
+            self._average.restore({full: value for full, value in tensors.items() if full.startswith("average.")})
         self._done = int(values["steps"])
         if self._plateau is not None:
             self._plateau.restore(values["plateau"])

@@ -17,10 +17,14 @@ from staytrue.splitting import SplitSection
 from training.balance import balanced, check
 from training.data.rows import Rows
 from training.data.split.plan import split
+from training.models.classifier import Classifier
 from training.objectives import cross_entropy, objective
 from training.prepare import prepare
+from training.run import Parts, fit_parts
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from staytrue.project import Project
     from training.data.rows import TrainingRows
 
@@ -69,6 +73,28 @@ def test_weights_come_from_rows_to_train_on_alone(rows: TrainingRows) -> None:
     plain = Rows(rows.time, rows.columns, rows.target)
     with pytest.raises(TypeError, match="training rows alone"):
         balanced(plain, "balanced", np.ones(len(rows)))  # type: ignore[arg-type]
+
+
+def test_a_training_weighs_rows_by_their_class(project: Project, tmp_path: Path) -> None:
+    """A class that weighs a hundred times as much is named far more often."""
+    sky = np.array(["rare", "common"], dtype=object)
+    noise = np.random.default_rng(0)
+    target = sky[(noise.random(300) > 0.2).astype(int)]
+    features = {"x": project.data.features["x"]}
+    data = project.data.model_copy(update={"features": features})
+    plain = project.model_copy(update={"data": data, "model": ModelSection(task="classification", width=4, depth=1)})
+    rows = Rows(np.arange(300.0), {"x": noise.normal(size=300).astype(np.float32)}, target)
+    shares = {}
+    for weights in ("none", {"rare": 100.0}):
+        given = {"epochs": 2, "batch_size": 16, "learning_rate": 0.1, "averaging": 0, "class_weights": weights}
+        training = TrainingSection.model_validate(given)
+        changed = plain.model_copy(update={"training": training})
+        parts = Parts(split(rows, SplitSection(method="random")).training(rows), rows, classes=("common", "rare"))
+        model = fit_parts(changed, parts, tmp_path).model
+        assert isinstance(model, Classifier)
+        shares[str(weights)] = float((model.named(model.probabilities(rows.columns)) == "rare").mean())
+    assert shares["none"] < 0.2
+    assert shares["{'rare': 100.0}"] > 0.9
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,8 @@ def test_a_state_of_another_training_is_refused() -> None:
     tensors, values = optimiser.state()
     with pytest.raises(CorruptData, match="expected sgd, got adamw"):
         optimiser_of(network(), settings(optimiser="sgd")).restore(tensors, values)
+    with pytest.raises(CorruptData, match="the schedule's state: expected plateau, got cosine"):
+        optimiser_of(network(), settings(schedule="plateau")).restore(tensors, values)
     other = torch.nn.Sequential(*list(network())[:4], torch.nn.Linear(4, 3))
     with pytest.raises(
         CorruptData, match=r"expected step of 4\.weight|exp_avg of 4\.weight, got \[2, 4\], where \[3, 4\]"
