@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("staytrue.commands", "write a commented staytrue.yaml for a data file of yours"),
     "prepare": ("training.commands", "collect, clean and split the data; a report to judge them by"),
     "train": ("training.commands", "prepare the data and train a model: a run"),
+    "rate": ("training.rates.commands", "try learning rates on a fresh model and propose one"),
     "label": (
         "training.data.label.commands",
         "compare the labels of several annotators and settle on one for each item",

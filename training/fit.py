@@ -11,8 +11,8 @@ import torch
 from training.history import History
 from training.journal import Journal
 from training.optim import Optimiser
-from training.order import Order
 from training.resume import Keeper
+from training.sampling import order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,12 +53,12 @@ def fit(
     loss_of, history = task.loss(settings), History(task.measure)
     keeper = Keeper(folder, settings.checkpoint_seconds, identity, head, optimiser, history)
     at, called = keeper.restore(), machine.prepared(head)
-    order = Order(len(train), settings.seed, at.epoch)
+    classes = train.truth if settings.sampling == "balanced" else None
     with Journal(folder, settings.epochs, at.epoch) as journal:
         while at.epoch < settings.epochs and history.waited < settings.patience:
             rate = optimiser.learning_rate if not at.step else at.rate
             head.train()
-            batches = torch.tensor_split(order.next(), steps)[at.step :]
+            batches = torch.tensor_split(order(len(train), at.epoch, settings.seed, classes), steps)[at.step :]
             own = train.stream(map(machine.share, batches), augmenter, at.epoch + 1)
             for which, rows in zip(batches, map(machine.moved, own), strict=True):
                 loss = rows.total(functools.partial(loss_of, called(rows.matrix))) / len(which)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 import numpy as np
 
+from training import balance
 from training.augment import chapter as augmenting
 from training.augment import check as augmentation
 from training.data import columns, files
@@ -75,9 +76,10 @@ def prepare(project: Project, *, watch: Watch = unwatched) -> Prepared:
     """Collect, clean, split.
 
     Raises:
-        InvalidConfig: names or sizes that do not go with the task or the architecture.
+        InvalidConfig: names, sizes or settings that do not go with the task or the architecture.
     """
     check_names(project)
+    balance.check(project)
     steps.check(project)
     arguments_of(project)
     augmentation.check(project.training, project.data.features)

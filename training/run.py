@@ -17,6 +17,7 @@ from training import checkpoint as checkpoints
 from training.augment.augmenter import augmentation
 from training.augment.preview import FOLDER as PREVIEW
 from training.augment.preview import preview
+from training.balance import balanced
 from training.batches import Batch
 from training.curve import draw
 from training.data.clean import steps
@@ -171,6 +172,7 @@ def fit_parts(
     train, weight = cleaned.rows, weights[0][cleaned.kept]
     if len(train) < len(parts.train):
         weight = weight / weight.mean()
+    weight = balanced(train, settings.class_weights, weight)
     states = cleaned.instruct(learn(train, project.data.features))
     task = learnt(project, train, weight, parts.classes)
     model = assemble(states, project.model.architecture, arguments_of(project), task)
