@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from staytrue.section import Count, Positive, Section, Share
+from staytrue.watching import Logger, WatchingSection
 
 
 class ModelSection(Section):
@@ -50,6 +51,14 @@ class TrainingSection(Section):
     )
     seed: int = Field(default=0, description="of the weights, the order of rows and the bootstrap")
     threads: Count = Field(default=1, description="processor threads")
+    loggers: list[Logger] = Field(default=[], description="told beside metrics.jsonl (docs/watching.md)")
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = Field(
+        default=None, description="live gauges of the training for Prometheus; 0: any free port, told; unset: none"
+    )
+    explosion: Annotated[float, Field(gt=1)] | None = Field(
+        default=100, description="stop where 20 losses in a row are so many times the first; null: never"
+    )
+    watching: WatchingSection = WatchingSection()
 
 
 class ExportSection(Section):
