@@ -18,6 +18,7 @@ from training.data.clean import steps
 from training.data.encode.encoder import learn
 from training.data.split.partition import warnings_of
 from training.data.split.seal import LEDGER, open_test, openings
+from training.environment import environment
 from training.evaluate import classification, regression
 from training.fit import Batch, History, fit
 from training.models.architectures import arguments_of
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from staytrue.bundle import Metric
+    from staytrue.environment import Environment
     from staytrue.project import Project
     from training.data.rows import Rows, TrainingRows
     from training.models.assembly import Model
@@ -63,6 +65,7 @@ class Trained:
     history: History
     scale: Scale | None
     cleaned: steps.Cleaned
+    environment: Environment
 
 
 def train(project: Project, *, opening: Opening = "once", say: Callable[[str], None] = lambda _: None) -> Path:
@@ -111,6 +114,7 @@ def fit_parts(project: Project, parts: Parts, folder: Path) -> Trained:
     settings = project.training
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
+    surroundings = environment(project.folder, settings.seed)
     weights = parts.weights or (np.ones(len(parts.train)), np.ones(len(parts.held)))
     cleaned = steps.apply(parts.train, project.data.features, project.cleaning)
     checkpoints.save_cleaning(cleaned.report, folder)
@@ -123,7 +127,7 @@ def fit_parts(project: Project, parts: Parts, folder: Path) -> Trained:
     batches = Batch.of(model, train, weight), Batch.of(model, parts.held, weights[1])
     history = fit(model, *batches, project, folder / checkpoints.METRICS)
     draw(history, project.data.target, folder / checkpoints.CURVE)
-    return Trained(parts, model, history, scale, cleaned)
+    return Trained(parts, model, history, scale, cleaned, surroundings)
 
 
 def evaluate_parts(project: Project, trained: Trained) -> dict[str, dict[str, Metric]]:
@@ -162,6 +166,7 @@ def save(
         epochs=len(trained.history.epochs),
         best_epoch=trained.history.best_epoch,
         weights_sha256=checkpoints.save_weights(trained.model, folder),
+        environment=trained.environment,
     )
     parts = reference or trained.parts
     rows = profile(trained.model, parts.train, parts.held, project.data.features, parts.weights)

@@ -41,6 +41,8 @@ def test_a_run_learns_the_law_and_leaves_all_its_records(project: Project) -> No
     }
     assert json.loads((folder / checkpoints.DATA).read_text())["fingerprint"]["rows"] == 960
     assert yaml.safe_load((folder / checkpoints.CONFIGURATION).read_text())["training"]["patience"] == 10
+    assert checkpoint.environment is not None
+    assert (checkpoint.environment.seed, checkpoint.environment.threads) == (0, 1)
     assert reference.rows == 960 - len(prepare(project).split.parts["test"])
 
 
