@@ -41,9 +41,10 @@ class Progress(Watcher):
         self._pace = Pace(facts, self._clock)
         self._next = self._pace.now + self._every
         if self._live:
+            # Lines that others print meanwhile go above this one, unless they go to a file.
             columns = (rich.progress.BarColumn(bar_width=20), rich.progress.TextColumn("{task.description}"))
             self._bar = rich.progress.Progress(
-                *columns, console=self._console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
+                *columns, console=self._console, auto_refresh=False, redirect_stdout=sys.stdout.isatty()
             )
             self._bar.add_task(said(self._pace), total=facts.epochs * facts.steps, completed=self._pace.step)
             self._bar.start()

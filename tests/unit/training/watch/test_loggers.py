@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tests.trainings import Clock
     from training.watch.watcher import Watcher
 
 RESUMED = msgspec.structs.replace(FACTS, before=LINES[:2], best_epoch=2)
@@ -32,11 +33,13 @@ def killed_and_resumed(watcher: Watcher, again: Watcher, go: Callable[..., None]
     again.closed(None)
 
 
-def test_tensorboard_reads_the_scalars_of_each_epoch_and_step(tmp_path: Path, go: Callable[..., None]) -> None:
-    """Those told twice are there once, by TensorBoard's own rule for crashes; five steps are an epoch."""
+def test_tensorboard_reads_the_scalars_of_each_epoch_and_step(
+    tmp_path: Path, clock: Clock, go: Callable[..., None]
+) -> None:
+    """Those told twice are there once, by TensorBoard's own rule for crashes; five steps of a second are an epoch."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    killed_and_resumed(TensorBoard(tmp_path), TensorBoard(tmp_path), go)
+    killed_and_resumed(TensorBoard(tmp_path, clock), TensorBoard(tmp_path, clock), go)
     found = EventAccumulator(str(tmp_path)).Reload()
     assert sorted(found.Tags()["scalars"]) == [
         *("epoch/learning_rate", "epoch/loss", "epoch/seconds", "epoch/validation_mae"),
