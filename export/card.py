@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from staytrue.environment import said
 from staytrue.records import utc
 
 if TYPE_CHECKING:
     from staytrue.bundle import Bundle, Parity
+    from staytrue.environment import Environment
     from staytrue.signature import TensorSpec
 
 MOST_CATEGORIES = 12
 
 
-def card(bundle: Bundle) -> str:
-    """The card as Markdown."""
+def card(bundle: Bundle, environment: Environment | None = None) -> str:
+    """The card as Markdown; with what the model was trained on, where that is known."""
     lineage = bundle.lineage
     lines = [
         f"# {bundle.name}, version {bundle.version}",
@@ -29,6 +31,7 @@ def card(bundle: Bundle) -> str:
         "",
         _test_split(lineage.test_openings, own="test" in bundle.evaluation),
         *[f"\n**Let through by `split.allow`: {_cell(found)}.**" for found in lineage.let_through],
+        *(["", said(environment)] if environment else []),
         "",
         "## Evaluation",
         "",

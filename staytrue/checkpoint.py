@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from staytrue.bundle import Lineage, Metric
+from staytrue.environment import Environment
 from staytrue.records import Record
 from staytrue.signature import Signature
 
@@ -39,3 +40,5 @@ class Checkpoint(Record, frozen=True, kw_only=True):
     epochs: int
     best_epoch: int
     weights_sha256: str
+    environment: Environment | None = None
+    """What it was trained on; runs from before it was written down have none."""

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from staytrue import yamlfile
 from staytrue.errors import InvalidConfig
@@ -27,13 +27,16 @@ FILE = "staytrue.yaml"
 HINT = "`staytrue init DATA.csv` writes one"
 OTHERS = ("rules", "gateway")
 """What variables set beside the sections."""
-BESIDE = ("checkpoint_seconds", "processes")
-"""Settings of a training that change nothing of what it gives."""
+
+
+BESIDE = ("checkpoint_seconds", "processes", "loggers", "metrics_port", "explosion", "watching")
+"""Settings of a training that only decide who sees it, or when it is given up."""
 
 
 class Project(Section):
     """A whole project. Paths are relative to the file's folder until :func:`load` makes them absolute."""
 
+    _folder: Path = PrivateAttr(default=Path())
     name: str = Field(
         pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$", description="name of the model, in addresses and metrics"
     )
@@ -49,12 +52,16 @@ class Project(Section):
     monitoring: MonitoringSection = MonitoringSection()
     retraining: RetrainingSection = RetrainingSection()
 
+    @property
+    def folder(self) -> Path:
+        """Where its file lies; the working directory, if it comes from none."""
+        return self._folder
+
     def fingerprint(self) -> str:
         """Digest of everything that decides what is trained: 16 hexadecimal digits."""
         parts = self.model_dump(mode="json", include={"name", "cleaning", "split", "model", "training"})
+        parts["training"] = {key: value for key, value in parts["training"].items() if key not in BESIDE}
         parts["data"] = self.data.identity()
-        for name in BESIDE:
-            del parts["training"][name]
         parts["training"]["augmentation"] = self.training.augmentation.identity()
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -71,7 +78,9 @@ def load(path: Path) -> Project:
             where = yamlfile.place(path, tree, ["data", "features", role])
             raise InvalidConfig(where, "is the target or the time, which no feature may be", hint="remove it")
     warn_of_strays([*Project.model_fields, *OTHERS])
-    return _absolute(project, path.resolve().parent)
+    placed = _absolute(project, path.resolve().parent)
+    placed._folder = path.resolve().parent  # noqa: SLF001 - no field: it is no setting
+    return placed
 
 
 def add_flag(parser: argparse.ArgumentParser) -> None:

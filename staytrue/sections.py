@@ -14,6 +14,7 @@ from staytrue.balance import ClassWeights
 from staytrue.optimisation import DECAYS, RATES, OptimisationSection, OptimiserName, ScheduleName
 from staytrue.regularisation import RegularisationSection
 from staytrue.section import Count, Positive, Section, Share
+from staytrue.watching import Logger, WatchingSection
 
 
 class TrainingSection(Section):
@@ -65,6 +66,14 @@ class TrainingSection(Section):
         default=1, description="on this machine, that share each step; for several machines: docs/training.md"
     )
     augmentation: AugmentationSection = AugmentationSection()
+    loggers: list[Logger] = Field(default=[], description="told beside metrics.jsonl (docs/watching.md)")
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = Field(
+        default=None, description="live gauges of the training for Prometheus; 0: any free port, told; unset: none"
+    )
+    explosion: Annotated[float, Field(gt=1)] | None = Field(
+        default=100, description="stop where 20 losses in a row are so many times the first; null: never"
+    )
+    watching: WatchingSection = WatchingSection()
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from training.tasks.task import Task
 
 CONFIGURATION = "project.yaml"
+METRICS = "metrics.jsonl"
 CURVE = "learning_curve.png"
 SPLIT = "split.json"
 DATA = "data.json"

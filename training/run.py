@@ -25,6 +25,7 @@ from training.data.encode.encoder import learn
 from training.data.split.partition import warnings_of
 from training.data.split.seal import LEDGER, open_test, openings
 from training.devices import devices
+from training.environment import environment
 from training.fit import fit
 from training.models.architectures import arguments_of
 from training.models.assembly import assemble
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from staytrue.bundle import Metric
+    from staytrue.environment import Environment
     from staytrue.project import Project
     from training.data.rows import Rows, TrainingRows
     from training.data.split.copies import Copies
@@ -76,6 +78,7 @@ class Trained:
     model: Model
     history: History
     cleaned: steps.Cleaned
+    environment: Environment
 
 
 def train(
@@ -163,6 +166,7 @@ def fit_parts(
     settings = project.training
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
+    surroundings = environment(project.folder, settings.seed)
     weights = parts.weights or (np.ones(len(parts.train)), np.ones(len(parts.held)))
     with watched(1, say, least_seconds=LONG_SECONDS) as watch, watch("repair"):
         cleaned = steps.apply(parts.train, project.data.features, project.cleaning, watch)
@@ -181,9 +185,9 @@ def fit_parts(
     augmenter = augmentation(settings, project.data.features, len(train))
     if augmenter is not None:
         preview(augmenter, train, project.data.features, folder / PREVIEW)
-    history = fit(model, task, batches, settings, machine, augmenter, folder, identity)
+    history = fit(model, task, batches, project, machine, augmenter, folder, identity, say)
     draw(history, project.data.target, folder / checkpoints.CURVE)
-    return Trained(parts, task, model, history, cleaned)
+    return Trained(parts, task, model, history, cleaned, surroundings)
 
 
 def evaluate_parts(project: Project, trained: Trained) -> dict[str, dict[str, Metric]]:
@@ -222,6 +226,7 @@ def save(
         epochs=len(trained.history.epochs),
         best_epoch=trained.history.best_epoch,
         weights_sha256=checkpoints.save_weights(trained.model, folder),
+        environment=trained.environment,
     )
     parts = reference or trained.parts
     rows = profile(trained.model, trained.task, parts.train, parts.held, project.data.features, parts.weights)

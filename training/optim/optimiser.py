@@ -61,6 +61,12 @@ class Optimiser:
         return scheduled if self._plateau is None else scheduled * self._plateau.factor
 
     @property
+    def clips(self) -> bool:
+        """Whether it keeps gradients from growing beyond a limit."""
+        limits = self._settings.regularisation
+        return limits.clip_norm is not None or limits.clip_value is not None
+
+    @property
     def kept(self) -> nn.Module:
         """The module whose weights are judged and kept."""
         return self._average.module if self._average is not None else self._module

@@ -16,8 +16,8 @@ import safetensors.torch
 from staytrue.checkpoint import WEIGHTS
 from staytrue.errors import Conflict, CorruptData, NotFound
 from training import checkpoint as checkpoints
+from training.checkpoint import METRICS
 from training.data.split.seal import LEDGER, openings
-from training.journal import METRICS
 from training.prepare import prepare
 from training.resume import STATE, Keeper
 from training.run import train

@@ -14,7 +14,6 @@ import yaml
 from staytrue.checkpoint import CHECKPOINT, WEIGHTS
 from staytrue.errors import CorruptData, InvalidInput, NotFound
 from training import checkpoint as checkpoints
-from training import journal
 from training.models.regressor import Regressor
 from training.prepare import prepare
 from training.reference import sample
@@ -35,13 +34,15 @@ def test_a_run_learns_the_law_and_leaves_all_its_records(project: Project) -> No
     checkpoint, reference, _ = checkpoints.load(folder)
     assert set(checkpoint.evaluation) == {"train", "validation", "test"}
     assert checkpoint.evaluation["test"]["r2"].value > 0.95
-    assert checkpoint.epochs == len((folder / journal.METRICS).read_text().splitlines())
+    assert checkpoint.epochs == len((folder / checkpoints.METRICS).read_text().splitlines())
     assert {path.name for path in folder.iterdir()} == {
-        *(CHECKPOINT, WEIGHTS, checkpoints.CONFIGURATION, journal.METRICS),
+        *(CHECKPOINT, WEIGHTS, checkpoints.CONFIGURATION, checkpoints.METRICS),
         *(checkpoints.CURVE, checkpoints.SPLIT, checkpoints.DATA, "profile.json"),
     }
     assert json.loads((folder / checkpoints.DATA).read_text())["fingerprint"]["rows"] == 960
     assert yaml.safe_load((folder / checkpoints.CONFIGURATION).read_text())["training"]["patience"] == 10
+    assert checkpoint.environment is not None
+    assert (checkpoint.environment.seed, checkpoint.environment.threads) == (0, 1)
     assert reference.rows == 960 - len(prepare(project).split.parts["test"])
 
 
