@@ -17,6 +17,7 @@ from training.data.clean.cleaning import CleaningReport, clean
 from training.data.collect import report as collection
 from training.data.collect.source import Fingerprint, collect, collected
 from training.data.encode import chapter as encoding
+from training.data.encode import tokens
 from training.data.encode.encoder import learn
 from training.data.label import chapter as labelling
 from training.data.label.settling import settle
@@ -78,6 +79,7 @@ def prepare(project: Project, *, watch: Watch = unwatched) -> Prepared:
     check_names(project)
     steps.check(project)
     arguments_of(project)
+    tokens.check(project.data.features)
     with watch("collect"):
         found = collected(project.data, project.model.task, project.split.marks)
     with watch("clean"):

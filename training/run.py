@@ -15,6 +15,7 @@ from staytrue.records import write_atomically
 from training import checkpoint as checkpoints
 from training.curve import draw
 from training.data.clean import steps
+from training.data.encode import tokenizers
 from training.data.encode.encoder import learn
 from training.data.split.partition import warnings_of
 from training.data.split.seal import LEDGER, open_test, openings
@@ -147,6 +148,7 @@ def save(
     described = checkpoints.describe(trained.model, arguments_of(project), trained.scale, trained.cleaned.state)
     arguments, preprocessing = described
     checkpoints.save_configuration(project, folder)
+    tokenizers.save(trained.model.encoder.states, folder)
     checkpoint = Checkpoint(
         run=folder.name,
         name=project.name,
