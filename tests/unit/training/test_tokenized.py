@@ -122,6 +122,11 @@ def test_the_file_lies_in_run_and_bundle_with_its_digest(made: Made) -> None:
     assert "content" not in state
 
 
+def test_the_card_tells_who_sends_what(made: Made) -> None:
+    card = (made.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert f"| note | BYTES [-1,1], 6 tokens by {made.file} |" in card
+
+
 def test_it_was_proven_on_texts_in_both_forms(made: Made) -> None:
     assert {(proof.format, proof.batch) for proof in made.bundle.parity} == {
         (kind, batch) for kind in ("onnx", "torchscript") for batch in (1, 2, 7, 8)
