@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 1024
 """Texts: of each the library keeps far more than its ids."""
+CHARACTERS = 32
+"""Of a text so many for each of its tokens are looked at: several times what tokens have, so that a text of megabytes
+takes no longer than one that fits."""
 _PROBES = ("", "a", "\u0378 \U0001f600 zq")
 """Nothing, something, and what hardly any tokenizer knows."""
 _PADDING = "[PAD]"
@@ -66,6 +69,8 @@ class Tokenizer:
         self.vocabulary = max(self.vocabulary, self.padding + 1)
         if not self.length or cutting.get("max_length") != self.length:
             raise CorruptData(where, expected="truncation and padding to one length", got=f"{cutting} and {padding}")
+        most = CHARACTERS * self.length
+        self._seen = slice(-most, None) if cutting.get("direction") == "left" else slice(most)
         found = _guarded(where, "fails on a text", lambda: self._inner.encode_batch(list(_PROBES)))
         if any(len(one.ids) != self.length for one in found):
             raise CorruptData(
@@ -75,6 +80,8 @@ class Tokenizer:
     def encode(self, texts: NDArray[Any], where: str) -> NDArray[np.int64]:
         """Token ids of texts; may be called from several threads at once. Shapes: [N] or [N,1] → [N,length].
 
+        Of a text the first (last, where it is cut at its beginning) :data:`CHARACTERS` * length characters count.
+
         Raises:
             InvalidInput: one of them is none, or the tokenizer fails on it.
         """
@@ -83,7 +90,7 @@ class Tokenizer:
         for begin in range(0, len(flat), _AT_ONCE):
             part = flat[begin : begin + _AT_ONCE]
             try:
-                found = self._inner.encode_batch_fast(part)
+                found = self._inner.encode_batch_fast([text[self._seen] for text in part])
             except BaseException as error:
                 _not_mine(error)
                 raise InvalidInput(where, f"cannot be made tokens: {str(error)[:200]}") from error

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer as Theirs
 from tokenizers import models, pre_tokenizers
 
 from serving.runtimes import tokens
-from serving.runtimes.tokens import Tokenizer, front
+from serving.runtimes.tokens import CHARACTERS, Tokenizer, front
 from staytrue.errors import CorruptData, InvalidConfig, InvalidInput
 from staytrue.signature import Signature, TensorSpec
 from tests.tokenizers import UNKNOWN, WORDS, wordpiece
@@ -79,6 +79,20 @@ def test_the_file_says_on_which_side_is_cut_and_filled_and_by_what() -> None:
     assert there.padding == 9
     got = there.encode(texts("good", "a good day a bad night"), "here").tolist()
     assert got == [[9, 9, 9, 2, 4, 3], [2, 6, 9, 5, 7, 3]]
+
+
+@pytest.mark.parametrize("direction", ["right", "left"])
+def test_a_text_of_megabytes_is_looked_at_no_further_than_one_that_may_fit(direction: str) -> None:
+    """Else one caller could keep the server busy for as long as the text is."""
+    there = made(change=lambda theirs: theirs.enable_truncation(99, direction=direction))
+    most, blank, word = CHARACTERS * LENGTH, " ", "day "
+    inside, outside = blank * (most - len(word)), blank * most
+    near, far = (word + inside, word + outside) if direction == "left" else (inside + word, outside + word)
+    assert there.encode(texts(near, far, "bad " * 2_000_000), "here").tolist() == [
+        [2, 6, 3, 0, 0, 0],
+        [2, 3, 0, 0, 0, 0],
+        [2, 5, 5, 5, 5, 3],
+    ]
 
 
 def test_without_a_token_for_filling_there_is_one_id_more() -> None:

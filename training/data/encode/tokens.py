@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from staytrue.feature import Feature
     from staytrue.tokenizer import TokenizerSection
 
-_SAMPLE = 2048
+_SAMPLE = 512
 """Texts whose tokens are counted for the report."""
 _PADDING, _UNKNOWN = "[PAD]", "[UNK]"
 _HEX = 12
