@@ -43,7 +43,7 @@ def card(bundle: Bundle, environment: Environment | None = None) -> str:
             interval = f"{metric.low:.4g} to {metric.high:.4g} ({metric.confidence:.0%})"
             lines.append(f"| {split} | {name} | {metric.value:.4g} | {interval} |")
     lines += ["", "## Inputs", "", "| name | type | categories |", "|---|---|---|"]
-    lines += [f"| {_cell(s.name)} | {s.label()} | {_categories(s)} |" for s in bundle.signature.inputs]
+    lines += [f"| {_cell(s.name)} | {_type(s)} | {_categories(s)} |" for s in bundle.signature.inputs]
     if bundle.classes:
         lines += ["", "## Classes", "", ", ".join(map(_cell, bundle.classes))]
     lines += ["", "## Proof of the export", "", "| artefact | runtime | batch | rows | largest error | allowed |"]
@@ -56,6 +56,10 @@ def _proof(proof: Parity) -> str:
     return (
         f"| {proof.format} | {proof.runtime} | {proof.batch} | {proof.rows} | {proof.max_abs_error:.2g} | {allowed} |"
     )
+
+
+def _type(spec: TensorSpec) -> str:
+    return f"{spec.label()}, {spec.tokens} tokens by {spec.tokenizer}" if spec.tokenizer else spec.label()
 
 
 def _categories(spec: TensorSpec) -> str:

@@ -35,6 +35,7 @@ def to_onnx(module: nn.Module, signature: Signature, path: Path, max_batch: int)
 
     Text inputs enter the module as codes (1 + place in the categories, 0 for anything else); a LabelEncoder in front of
     it makes them, so callers send the text. Text outputs leave the module as codes and the graph as text, likewise.
+    Texts with a tokenizer enter both as token ids, which the server makes in front of the graph.
 
     Raises:
         torch.onnx.errors.OnnxExporterError: the module has no ONNX form.
@@ -60,7 +61,7 @@ def to_onnx(module: nn.Module, signature: Signature, path: Path, max_batch: int)
     graph.forget_origin(model)
     graph.rename(model, inputs | outputs)
     for spec in signature.inputs:
-        if spec.datatype == "BYTES":
+        if spec.datatype == "BYTES" and not spec.tokenizer:
             graph.encode_text(model, spec)
     for spec in signature.outputs:
         if spec.datatype == "BYTES":

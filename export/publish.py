@@ -12,6 +12,7 @@ from export.archive import to_archive
 from export.card import card
 from export.onnx import to_onnx
 from export.parity import prove
+from export.tokenizers import copy_tokenizers
 from export.torchscript import to_torchscript
 from staytrue.bundle import CARD, MANIFEST, PROFILE, Bundle, digest, load_profile, seal
 from staytrue.bundle import load as load_bundle
@@ -40,11 +41,13 @@ def publish(
     profile: ReferenceProfile,
     rows: Mapping[str, NDArray[Any]],
     settings: ExportSection,
+    run: Path | None = None,
 ) -> Bundle:
     """Export, prove and publish a version; it is nobody's champion yet.
 
     Args:
         rows: real rows as callers send them, by input name, to prove the artefacts on.
+        run: folder that holds the tokenizers which the signature names; nothing where it names none.
 
     Raises:
         CorruptData: an artefact does not give the model's outputs, or the profile holds what is no number; nothing is
@@ -55,6 +58,8 @@ def publish(
     scale = _unit(checkpoint, profile)
     with store.new_version(checkpoint.name) as (version, folder):
         parity: list[Parity] = []
+        if run is not None:
+            copy_tokenizers(checkpoint.signature, run, folder)
         for kind in sorted(settings.formats, key=list(FILES).index):  # an archive takes what is there by then
             path = folder / FILES[kind]
             _export(kind, path, model, checkpoint, version, settings)

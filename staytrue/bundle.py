@@ -123,7 +123,8 @@ def load(folder: Path) -> Bundle:
         raise CorruptData(manifest, "max_batch", expected="at least 1", got=str(bundle.max_batch))
     if not bundle.artefacts:
         raise CorruptData(manifest, "holds no artefact", hint="export it again")
-    for name in bundle.files:
+    named = [spec.tokenizer for spec in bundle.signature.inputs if spec.tokenizer]
+    for name in [*bundle.files, *named]:
         _check_file(folder, bundle, name)
     for kind in bundle.artefacts:
         check_proof(bundle, kind, manifest)

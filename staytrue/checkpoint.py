@@ -2,7 +2,8 @@
 
 Beside it stand ``model.safetensors`` (weights, never pickle), ``project.yaml`` (the configuration as resolved),
 ``metrics.jsonl``, ``learning_curve.png``, ``profile.json`` and ``split.json`` (indices, seed, the test seal); of
-pictures also ``pictures.safetensors``, a sample of them for the parity proof, as the profile holds none.
+pictures also ``pictures.safetensors``, a sample of them for the parity proof, as the profile holds none. Of texts
+with a tokenizer ``texts.json`` is that sample, and ``tokenizer-DIGEST.json`` the file which the signature names.
 """
 
 from __future__ import annotations

@@ -61,6 +61,10 @@ class DataSection(Section):
         parts["source"] = self.source.name if self.source else None
         for name, source in self.sources.items():
             parts["sources"][name] |= source.told_apart() | {"path": source.path.name if source.path else None}
+        for name, feature in self.features.items():
+            told, file = parts["features"][name].pop("tokenizer"), feature.tokenizer.file
+            if feature.tokenizer:
+                parts["features"][name]["tokenizer"] = told | {"file": file.name if file else None}
         absent: dict[str, Any] = {"source": None, "sources": {}, "join": [], "max_bad_rows": 0}
         return {key: value for key, value in parts.items() if key not in absent or value != absent[key]}
 
@@ -70,9 +74,10 @@ class DataSection(Section):
             name: source.model_copy(update={"path": base / source.path} if source.path else {})
             for name, source in self.sources.items()
         }
+        features = {name: feature.within(base) for name, feature in self.features.items()}
         files = {"source": self.source, "schema_file": self.schema_file, "quarantine": self.quarantine}
         placed = {key: base / path for key, path in files.items() if path is not None}
-        return self.model_copy(update={"sources": sources, **placed})
+        return self.model_copy(update={"sources": sources, "features": features, **placed})
 
 
 class CleaningSection(Section):

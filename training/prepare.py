@@ -20,6 +20,7 @@ from training.data.clean.cleaning import CleaningReport, clean
 from training.data.collect import report as collection
 from training.data.collect.source import Fingerprint, collect, collected
 from training.data.encode import chapter as encoding
+from training.data.encode import tokens
 from training.data.encode.encoder import learn
 from training.data.label import chapter as labelling
 from training.data.label.settling import settle
@@ -83,6 +84,7 @@ def prepare(project: Project, *, watch: Watch = unwatched) -> Prepared:
     steps.check(project)
     arguments_of(project)
     augmentation.check(project.training, project.data.features)
+    tokens.check(project.data.features)
     with watch("collect"):
         found = collected(project.data, project.model.task, steps.marks(project))
     with watch("clean"):

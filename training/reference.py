@@ -87,10 +87,15 @@ def sample_pictures(train: Rows, held: Rows, features: Mapping[str, Feature]) ->
     if not names:
         return {}
     rows = join([train, held])
-    size = sum(rows.columns[name][:1].nbytes for name in names)
-    which = evenly(len(rows), max(1, min(SAMPLE_ROWS, SAMPLE_BYTES // size)))
+    size = sum(_bytes(rows.columns[name]) for name in names)
+    which = evenly(len(rows), max(1, min(SAMPLE_ROWS, SAMPLE_BYTES // max(size, 1))))
     sent = rows.take(which).inputs()
     return {name: np.ascontiguousarray(sent[name]) for name in names}
+
+
+def _bytes(column: NDArray[Any]) -> int:
+    """What a row takes; of texts the longest."""
+    return max(map(len, column), default=0) if column.dtype == object else int(column[:1].nbytes)
 
 
 def _raw(values: list[Any], datatype: str) -> NDArray[Any]:

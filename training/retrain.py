@@ -124,7 +124,7 @@ def publish_run(store: Store, folder: Path, project: Project) -> Bundle:
     """Export a finished run, prove it and publish it as a version; it is nobody's champion yet."""
     checkpoint, reference, model = checkpoints.load(folder)
     rows = sample(reference, checkpoint.signature, pictures=checkpoints.pictures(folder))
-    return publish(store, model, checkpoint, reference, rows, project.export)
+    return publish(store, model, checkpoint, reference, rows, project.export, run=folder)
 
 
 def _let_through(prepared: Prepared, parts: Parts) -> list[str]:

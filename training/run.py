@@ -21,6 +21,7 @@ from training.balance import balanced
 from training.batches import Batch
 from training.curve import draw
 from training.data.clean import steps
+from training.data.encode import tokenizers
 from training.data.encode.encoder import learn
 from training.data.split.partition import warnings_of
 from training.data.split.seal import LEDGER, open_test, openings
@@ -211,6 +212,7 @@ def save(
     """
     described = checkpoints.describe(trained.model, arguments_of(project), trained.task, trained.cleaned.state)
     arguments, preprocessing = described
+    tokenizers.save(trained.model.encoder.states, folder)
     checkpoint = Checkpoint(
         run=folder.name,
         name=project.name,

@@ -48,6 +48,10 @@ ALERT = alerts.fire({"alertname": "StaytrueDrift", "model": "bikes"}, {"summary"
 
 RECORDS: dict[str, Record] = {
     "signature": SIGNATURE,
+    "signature_of_text": Signature(
+        inputs=[TensorSpec(name="note", datatype="BYTES", shape=[-1, 1], tokenizer="tokenizer-0.json", tokens=32)],
+        outputs=SIGNATURE.outputs,
+    ),
     "checkpoint": Checkpoint(
         run="r1",
         name="bikes",

@@ -35,7 +35,8 @@ def chapter(rows: TrainingRows, features: Mapping[str, Feature], target: str) ->
     """The columns of the training rows and their target."""
     learnable(rows)
     columns = {**rows.columns, target: rows.target}
-    flat = {name: column for name, column in columns.items() if column.ndim == 1}
+    written = {name for name, feature in features.items() if feature.kind == "text"}
+    flat = {name: column for name, column in columns.items() if column.ndim == 1 and name not in written}
     named = {name for name, feature in features.items() if feature.kind == "category"}
     categories = {name: column for name, column in flat.items() if column.dtype == object or name in named}
     numbers = {name: column for name, column in flat.items() if name not in categories}

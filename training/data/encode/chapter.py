@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from training.data.encode.encoder import ColumnState
 
 MOST_VALUES = 12
+MOST_CUT = 0.1
+"""A larger share of texts that are cut is worth a word."""
 _WORDS = {
     "robust": ("median", "distance of the quartiles"),
     "minmax": ("lowest", "span"),
@@ -41,8 +43,18 @@ def chapter(states: Sequence[ColumnState]) -> Chapter:
         title="Preprocess",
         summary=f"{len(states)} columns become {width} numbers a row, inside the exported graph.",
         tables=[Table(title="Encoding", columns=columns, rows=rows, note=note)],
-        warnings=[f'column "{name}" has one value in all training rows: it tells a model nothing' for name in few],
+        warnings=[f'column "{name}" has one value in all training rows: it tells a model nothing' for name in few]
+        + _cut(states),
     )
+
+
+def _cut(states: Sequence[ColumnState]) -> list[str]:
+    """Texts many of which do not fit."""
+    return [
+        f'column "{state.name}": {state.cut_share:.0%} of the texts are cut after {state.length} tokens'
+        for state in states
+        if isinstance(state, TextState) and state.cut_share > MOST_CUT
+    ]
 
 
 def _encoding(state: ColumnState) -> str:
@@ -61,7 +73,8 @@ def _encoding(state: ColumnState) -> str:
         said += [f"{what} {high} x {wide}" for what, (high, wide) in _sizes(state)]
         return ", ".join(said)
     if isinstance(state, TextState):
-        return f"UTF-8 bytes, at most {state.length}, and a mask"
+        what = f"tokens of {state.vocabulary}" if state.tokenizer else "UTF-8 bytes"
+        return f"{what}, at most {state.length}, and a mask"
     return f"at most {state.shape[0]} steps of {state.shape[1]}, and a mask"
 
 
@@ -78,7 +91,10 @@ def _statistics(state: ColumnState) -> str:
         more = len(told) - MOST_VALUES
         return ", ".join(told[:MOST_VALUES]) + (f" and {more} more" if more > 0 else "")
     if isinstance(state, TextState):
-        return f"{state.mean_bytes:.6g} bytes in the mean"
+        tokens = (
+            f", {state.mean_tokens:.6g} tokens of which {state.unknown_share:.1%} unknown" if state.tokenizer else ""
+        )
+        return f"{state.mean_bytes:.6g} bytes in the mean{tokens}"
     if isinstance(state, DateState):
         return f"year: mean {state.mean:.6g}, deviation {state.deviation:.6g}"
     means, deviations = (", ".join(f"{value:.4g}" for value in part) for part in (state.mean, state.deviation))

@@ -122,6 +122,9 @@ def _columns(rows: Rows, features: Mapping[str, Feature]) -> Iterator[tuple[str,
         gone = is_missing(column)
         if column.ndim == 4:
             yield from ((f"{name}.{what}", values[np.isfinite(values)]) for what, values in summarise(column).items())
+        elif features[name].tokenizer:
+            yield name, np.array([len(text) for text in column[~gone]], dtype=np.float64)
+            yield f"{name} (missing)", gone
         elif features[name].kind == "category" or column.dtype == object:
             yield name, column
         else:
