@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
-from examples.bikeshare.demo.processes import Service, staytrue
+from examples.bikeshare.demo.processes import Service
 from examples.bikeshare.demo.setup import new_secret, write_project
+from tests.command import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bikes") / "project"
     project = write_project(folder, "http://127.0.0.1:9/nobody", new_secret())
     for command in ("train", "export"):
-        subprocess.run(staytrue(command, "--project", project), check=True, capture_output=True)
+        run(folder, command, "--project", project)
     return folder
 
 
