@@ -199,7 +199,7 @@ def near(expected: np.ndarray, got: np.ndarray, encoder: Any) -> None:
     assert at == expected.shape[1] == got.shape[1]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(data=st.data())
 def test_module_onnx_runtime_and_torchscript_agree_on_any_rows(
     family: tuple[str, Exported, Path], data: st.DataObject
