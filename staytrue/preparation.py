@@ -12,8 +12,6 @@ from staytrue.feature import Feature
 from staytrue.repairs import MissingSection, NoiseSection, OutlierSection
 from staytrue.section import Section, Share
 
-__all__ = ["CleaningSection", "DataSection", "Feature"]
-
 
 class DataSection(Section):
     """Where the rows come from and what their columns mean."""

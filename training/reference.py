@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from staytrue.preparation import Feature
+    from staytrue.feature import Feature
     from staytrue.signature import Signature
     from training.data.rows import Rows
     from training.models.assembly import Model

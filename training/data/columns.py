@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from staytrue.preparation import Feature
+    from staytrue.feature import Feature
     from training.data.chapters import Cell
     from training.data.rows import TrainingRows
 

@@ -12,7 +12,7 @@ from staytrue.errors import InvalidInput
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from staytrue.preparation import Feature
+    from staytrue.feature import Feature
 
 _LARGEST_BYTE = 255
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from staytrue.preparation import DataSection, Feature
+    from staytrue.feature import Feature
+    from staytrue.preparation import DataSection
 
 Task = Literal["regression", "classification"]
 

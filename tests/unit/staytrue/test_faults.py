@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 from staytrue import project as projects
 from staytrue.errors import InvalidConfig
 from staytrue.faults import annotation_at, first_fault, known_keys
-from staytrue.preparation import Feature
+from staytrue.feature import Feature
 from staytrue.project import Project
 from staytrue.section import Section
 from staytrue.sections import GateSection, MonitoringSection, RetrainingSection

@@ -8,7 +8,8 @@ import duckdb
 import pytest
 
 from staytrue.errors import InvalidConfig, InvalidInput, NotFound, StaytrueError, Unsupported
-from staytrue.preparation import DataSection, Feature
+from staytrue.feature import Feature
+from staytrue.preparation import DataSection
 from training.data.collect.source import collect
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from staytrue.preparation import Feature
+from staytrue.feature import Feature
 from training.data.columns import MOST_BARS, MOST_PICTURES, chapter
 from training.data.rows import Rows, TrainingRows
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from staytrue.errors import InvalidInput
-from staytrue.preparation import Feature
+from staytrue.feature import Feature
 from training.data.pictures import fitting, stacked
 
 BYTES = Feature(kind="image", shape=[2, 1, 2])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from staytrue.errors import InvalidInput
-from staytrue.preparation import Feature
+from staytrue.feature import Feature
 from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
 from training.data.rows import Rows, TrainingRows, join, typed
 

@@ -14,7 +14,7 @@ from training.data.split.plan import split
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from staytrue.preparation import Feature
+    from staytrue.feature import Feature
     from staytrue.splitting import SplitSection
     from training.data.rows import Rows
     from training.data.split.plan import Split

@@ -16,7 +16,8 @@ from pydantic import ValidationError
 
 from staytrue.checkpoint import CHECKPOINT
 from staytrue.errors import CorruptData, InvalidConfig, InvalidInput
-from staytrue.preparation import CleaningSection, Feature
+from staytrue.feature import Feature
+from staytrue.preparation import CleaningSection
 from staytrue.project import Project
 from staytrue.splitting import SplitSection
 from tests.unit.training.clean.conftest import BIKES, CENSUS, NUMBER, TEXT, training, without
