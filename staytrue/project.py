@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from staytrue import yamlfile
-from staytrue.errors import InvalidConfig
+from staytrue.errors import InvalidConfig, StaytrueError
 from staytrue.labelling import LabellingSection
 from staytrue.preparation import CleaningSection, DataSection
 from staytrue.section import Section
@@ -66,6 +67,16 @@ def load(path: Path) -> Project:
             raise InvalidConfig(where, "is the target or the time, which no feature may be", hint="remove it")
     warn_of_strays([*Project.model_fields, *OTHERS])
     return _absolute(project, path.resolve().parent)
+
+
+def located(error: StaytrueError, path: Path) -> StaytrueError:
+    """The same error with file and line, where it names a setting that stands in the project's file."""
+    keys = re.split(r"[\s,:]", error.where, maxsplit=1)[0].split(".")
+    line = yamlfile.line(path, keys) if keys[0] in Project.model_fields else None
+    if line is None:
+        return error
+    said = {name: getattr(error, name) for name in ("problem", "expected", "got", "hint")}
+    return type(error)(f"{path}:{line} {error.where}", **said, retry_seconds=error.retry_seconds)
 
 
 def add_flag(parser: argparse.ArgumentParser) -> None:

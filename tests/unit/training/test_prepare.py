@@ -69,7 +69,8 @@ def test_bad_data_leave_no_report(tmp_path: Path, capsys: pytest.CaptureFixture[
     (tmp_path / "toy.csv").unlink()
     where = ["--project", str(tmp_path / "staytrue.yaml"), "--output", str(tmp_path / "out")]
     assert main(["prepare", *where]) == 1
-    assert "toy.csv: is no file" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"staytrue.yaml:4 data.source: no file {tmp_path / 'toy.csv'}; paths are relative" in said
     assert not (tmp_path / "out").exists()
 
 

@@ -56,5 +56,5 @@ def test_every_kind_is_told_with_its_statistics_and_width() -> None:
         ["path", "sequence", "FP32 [-1,2,1]", "at most 2 steps of 1, and a mask", "mean 1; deviation 1", 4],
     ]
     assert made.tables[0].rows == expected
-    assert made.warnings == ['column "town" has one value in all training rows: it tells a model nothing']
+    assert made.warnings == ['column "town" has one value that counts: it tells a model nothing']
     assert msgspec.json.decode(msgspec.json.encode(made), type=type(made)) == made
