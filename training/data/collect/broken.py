@@ -25,13 +25,15 @@ def escaped(path: Path, places: Iterable[tuple[int, str]]) -> list[str]:
     made: list[str] = []
     with pa.input_stream(str(path), compression="detect") as packed, io.BufferedReader(packed) as stream:
         now = 0
-        for begin, shown in places:
+        for place, line in places:
+            shown = line.lstrip("\n")  # of what ends a line before, where that is two bytes
+            begin = place + len(line) - len(shown)
             while now < begin - 1:
                 skipped = len(stream.read(min(_STEP, begin - 1 - now)))
                 if not skipped:
                     break
                 now += skipped
-            lines = [stream.readline(_MOST) for _ in range(shown.strip("\r\n").count("\n") + 1)]
+            lines = [stream.readline(_MOST) for _ in range(shown.rstrip("\r\n").count("\n") + 1)]
             now += sum(map(len, lines))
             found = b"".join(lines).rstrip(b"\r\n").decode(errors="backslashreplace")
             made.append(found if found.startswith(shown.partition("?")[0]) else shown)

@@ -104,7 +104,7 @@ def _rules(column: ColumnSchema, name: str, kind: str) -> list[tuple[str, str]]:
             rules.append((f"are below {column.minimum:.15g}", f"NOT {gone} AND {number} < {column.minimum!r}"))
         if column.maximum is not None:
             rules.append((f"are above {column.maximum:.15g}", f"NOT {gone} AND {number} > {column.maximum!r}"))
-    if column.type == "time":
+    if column.type == "time" and kind in {"VARCHAR", "JSON"}:  # others are times, or Unix seconds
         rules.append(("are no times", f"NOT {gone} AND TRY_CAST({raw} AS TIMESTAMPTZ) IS NULL"))
     if column.categories is not None:
         listed = ", ".join(literal(value) for value in column.categories) or "NULL"
