@@ -132,9 +132,8 @@ def test_columns_are_compared_as_scipy_does_and_ruled_as_scipy_rules(
 
 
 def test_a_group_that_the_calendar_cuts_fails_and_says_which(year: Rows) -> None:
-    """Whole days are in one part each; whole weekdays are in all."""
+    """Every weekday is in all parts."""
     given = SplitSection(method="given", column="part", group="whose")
-    partition(year, given, FEATURES)
     weekdays = np.array([f"{int(time // 86400) % 7}" for time in year.time], dtype=object)
     cut = Rows(year.time, year.columns, year.target, year.marks | {"whose": weekdays})
     with pytest.raises(InvalidInput, match=r'1460 of 1460 validation rows are of a group .*whose "\d" and 6 more'):
