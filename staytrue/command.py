@@ -64,19 +64,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if known.command is None:
         parser.print_help()
         return 0
+    given = argparse.Namespace()
     try:
         command = _find(known.command)
         own = argparse.ArgumentParser(prog=f"staytrue {known.command}", description=COMMANDS[known.command][1] + ".")
         command.configure(own)
         given = own.parse_args(argv[1:])
-        try:
-            return command.run(given)
-        except StaytrueError as error:
-            return _explain(known.command, _located(error, getattr(given, "project", None)))
+        return command.run(given)
     except ModuleNotFoundError as error:
         return _explain(known.command, _needs(known.command, error))
     except StaytrueError as error:
-        return _explain(known.command, error)
+        return _explain(known.command, _located(error, getattr(given, "project", None)))
     except KeyboardInterrupt:
         return 130
 

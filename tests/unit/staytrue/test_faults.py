@@ -36,6 +36,10 @@ FAULTS = {
         GOOD + "    b: {knid: numeric}\n",
         r"yaml:8 data\.features\.b\.knid: unknown key; did you mean 'kind'\?",
     ),
+    "missing key beside an unknown one": (
+        GOOD + "    b: {colour: red}\n",
+        r"yaml:8 data\.features\.b\.kind: is missing",
+    ),
     "misspelt key of a feature": (
         GOOD.replace("{kind: numeric}", "{kind: numeric, untit: m}"),
         r":7 data\.features\.a\.untit: unknown key; did you mean 'unit'\?",
