@@ -54,7 +54,7 @@ def test_texts_come_from_a_source_as_text_and_from_the_lake_as_bytes() -> None:
 
 @pytest.mark.parametrize("value", [3.5, [[1, 2]], [300], ["a"]])
 def test_what_is_no_text_is_refused(value: Any) -> None:
-    with pytest.raises(InvalidInput, match=r'a\.csv, column "t", row 1: expected'):
+    with pytest.raises(InvalidInput, match=r'a\.csv, column "t", row 2: expected'):
         padded(TEXT, objects("a", value), 'a.csv, column "t"')
 
 
