@@ -53,6 +53,10 @@ _OWN: dict[str, Kind] = {
 """Settings that go with one kind alone."""
 
 
+_ONLY_WITH = {"quantiles": ("scale", "quantile"), "order": ("encoding", "ordinal"), "width": ("encoding", "embedding")}
+"""Settings that nothing reads but with one value of another."""
+
+
 class Feature(Section):
     """One input column."""
 
@@ -90,7 +94,7 @@ class Feature(Section):
         "were in training, or a value of its own",
     )
     order: list[str] = Field(
-        default=[], description="of category: all values in their order; without it those of training, sorted"
+        default=[], description="of encoding ordinal: all values in their order; without it those of training, sorted"
     )
     rare_below: Count = Field(
         default=1, description="of category: values in fewer training rows than this count as unknown"
@@ -135,6 +139,9 @@ class Feature(Section):
         for name, kind in _OWN.items():
             if kind != self.kind and getattr(self, name) != fields[name].default:
                 raise ValueError(f"{name} is a setting of kind {kind}, not of {self.kind}")
+        for name, (setting, value) in _ONLY_WITH.items():
+            if getattr(self, setting) != value and getattr(self, name) != fields[name].default:
+                raise ValueError(f"{name} goes with {setting}: {value} alone, and would have no effect here")
         if self.order and self.rare_below > 1:
             raise ValueError("rare_below does not go with order, which names all values")
         return self

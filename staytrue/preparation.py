@@ -12,8 +12,6 @@ from staytrue.feature import Feature
 from staytrue.repairs import MissingSection, NoiseSection, OutlierSection, TargetSection
 from staytrue.section import Section, Share
 
-__all__ = ["CleaningSection", "DataSection", "Feature"]
-
 
 class DataSection(Section):
     """Where the rows come from and what their columns mean."""
@@ -56,9 +54,15 @@ class DataSection(Section):
         return self.source.name if self.source else ", ".join(self.sources)
 
     def identity(self) -> dict[str, Any]:
-        """What decides which rows there are: neither where files lie nor how much memory reading them takes."""
+        """What decides which rows there are: neither where files lie nor how much memory reading them takes.
+
+        A schema decides it only where bad rows may be set aside; else it lets all of them pass or none. It then counts
+        as a source does, by its name: what is in the file tells in the digest of the rows that it let pass.
+        """
         parts = self.model_dump(mode="json", exclude={"memory", "quarantine", "schema_file"})
         parts["source"] = self.source.name if self.source else None
+        if self.schema_file and self.max_bad_rows:
+            parts["schema_file"] = self.schema_file.name
         for name, source in self.sources.items():
             parts["sources"][name] |= source.told_apart() | {"path": source.path.name if source.path else None}
         for name, feature in self.features.items():

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, PrivateAttr
 
 from staytrue import yamlfile
-from staytrue.errors import InvalidConfig
+from staytrue.errors import InvalidConfig, StaytrueError
 from staytrue.labelling import LabellingSection
 from staytrue.modelling import ModelSection
 from staytrue.preparation import CleaningSection, DataSection
@@ -81,6 +82,16 @@ def load(path: Path) -> Project:
     placed = _absolute(project, path.resolve().parent)
     placed._folder = path.resolve().parent  # noqa: SLF001 - no field: it is no setting
     return placed
+
+
+def located(error: StaytrueError, path: Path) -> StaytrueError:
+    """The same error with file and line, where it names a setting that stands in the project's file."""
+    keys = re.split(r"[\s,:]", error.where, maxsplit=1)[0].split(".")
+    line = yamlfile.line(path, keys) if keys[0] in Project.model_fields else None
+    if line is None:
+        return error
+    said = {name: getattr(error, name) for name in ("problem", "expected", "got", "hint")}
+    return type(error)(f"{path}:{line} {error.where}", **said, retry_seconds=error.retry_seconds)
 
 
 def add_flag(parser: argparse.ArgumentParser) -> None:

@@ -97,7 +97,7 @@ def prepare(project: Project, *, watch: Watch = unwatched) -> Prepared:
 def rows_after(project: Project, step: Literal["collect", "clean"], *, watch: Watch = unwatched) -> Rows:
     """What a step leaves, before there are parts: the same rows that :func:`prepare` goes on with."""
     with watch("collect"):
-        rows, _ = collect(project.data, project.model.task)
+        rows, _ = collect(project.data, project.model.task, project.split.marks)
     if step == "clean":
         with watch("clean"):
             rows, _ = clean(rows, project.cleaning)
@@ -125,7 +125,7 @@ def chapters(project: Project, prepared: Prepared, *, watch: Watch = unwatched) 
         _without(given.keys() - features.keys(), repairs.chapter(cleaned.report, prepared.cleaning)),
         columns.chapter(cleaned.rows, features, project.data.target),
         partition.chapter(prepared.parted),
-        encoding.chapter(states),
+        encoding.chapter(states, columns.constant(cleaned.rows, project.data.target)),
         *([augmenting.chapter(project.training, features)] if project.training.augmentation.varies else []),
     ]
 

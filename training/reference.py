@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from staytrue.preparation import Feature
+    from staytrue.feature import Feature
     from staytrue.signature import Signature
     from training.data.rows import Rows
     from training.models.model import Model

@@ -36,7 +36,7 @@ def padded(feature: Feature, values: NDArray[Any], where: str) -> NDArray[Any]:
         value = plain[place]
         if value is None:
             continue
-        row = f"{where}, row {place}"
+        row = f"{where}, row {place + 1}"
         content = _bytes(value, row) if text else _steps(value, feature.shape, row)
         made[place, : len(content)] = content[: feature.shape[0]]
     return made if text else made.astype(np.float32)

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from staytrue.preparation import CleaningSection, Feature
+    from staytrue.feature import Feature
+    from staytrue.preparation import CleaningSection
     from staytrue.repairs import MissingSection
     from training.data.rows import TrainingRows
     from training.progress import Watch

@@ -191,7 +191,7 @@ def _without(settings: CleaningSection, gone: Collection[str]) -> CleaningSectio
         step: OutlierSection | NoiseSection = getattr(settings, section)
         left = [name for name in step.columns if name not in gone]
         if len(left) < len(step.columns):
-            changes[section] = step.model_copy(update={"columns": left} if left else {"columns": [], "method": "none"})
+            changes[section] = step.model_copy(update={"columns": left}) if left else type(step)()
     ways = {name: way for name, way in settings.missing.columns.items() if name not in gone}
     changes["missing"] = settings.missing.model_copy(update={"columns": ways})
     return settings.model_copy(update=changes)
@@ -280,7 +280,10 @@ def _unlike(touches: Sequence[Touch]) -> list[str]:
 def _refuse_few(before: int, after: int, touches: Sequence[Touch], limit: float) -> None:
     dropped = before - after
     if dropped > limit * before or not after:
-        told = ", ".join(f"{t.count} by {t.step} {t.column}".strip() for t in touches if t.action == "row dropped")
+        drops = [touch for touch in touches if touch.action == "row dropped"]
+        told = ", ".join(f"{t.count} by {t.step} {t.column}".strip() for t in drops)
+        if sum(touch.count for touch in drops) > dropped:
+            told += ": a row that several of them name is dropped once"
         raise InvalidInput(
             "cleaning",
             expected=f"at most {limit:.0%} of {before} training rows dropped",

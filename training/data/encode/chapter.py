@@ -13,7 +13,7 @@ from training.data.encode.pictures import ImageState
 from training.data.encode.texts import TextState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from training.data.encode.encoder import ColumnState
 
@@ -28,8 +28,8 @@ _WORDS = {
 """What a scale subtracts and divides by, where that is not mean and deviation."""
 
 
-def chapter(states: Sequence[ColumnState]) -> Chapter:
-    """What an encoder learnt of the training rows, as tables."""
+def chapter(states: Sequence[ColumnState], warned: Collection[str] = ()) -> Chapter:
+    """What an encoder learnt of the training rows, as tables; of ``warned`` another chapter says already why."""
     rows: list[list[Cell]] = []
     for state in states:
         spec, encoding = state.spec(), _encoding(state)
@@ -39,11 +39,12 @@ def chapter(states: Sequence[ColumnState]) -> Chapter:
     columns = ["column", "kind", "sent as", "encoding", "learnt from the training rows", "width"]
     note = "width: numbers of a row that the model sees of it"
     few = [state.name for state in states if isinstance(state, CategoryState) and len(state.values) == 1]
+    few = [name for name in few if name not in warned]
     return Chapter(
         title="Preprocess",
         summary=f"{len(states)} columns become {width} numbers a row, inside the exported graph.",
         tables=[Table(title="Encoding", columns=columns, rows=rows, note=note)],
-        warnings=[f'column "{name}" has one value in all training rows: it tells a model nothing' for name in few]
+        warnings=[f'column "{name}" has one value that counts: it tells a model nothing' for name in few]
         + _cut(states),
     )
 
@@ -96,7 +97,7 @@ def _statistics(state: ColumnState) -> str:
         )
         return f"{state.mean_bytes:.6g} bytes in the mean{tokens}"
     if isinstance(state, DateState):
-        return f"year: mean {state.mean:.6g}, deviation {state.deviation:.6g}"
+        return f"year: mean {state.mean:.6g}, deviation {state.deviation:.6g}" if "year" in state.parts else "nothing"
     means, deviations = (", ".join(f"{value:.4g}" for value in part) for part in (state.mean, state.deviation))
     return f"mean {means}; deviation {deviations}"
 

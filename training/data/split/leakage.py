@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from staytrue.preparation import Feature
+    from staytrue.feature import Feature
     from staytrue.splitting import SplitSection
     from training.data.rows import Rows
     from training.data.split.plan import Part, Split

@@ -15,7 +15,7 @@ from training.progress import unwatched
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from staytrue.preparation import Feature
+    from staytrue.feature import Feature
     from staytrue.splitting import SplitSection
     from training.data.rows import Rows
     from training.data.split.plan import Split

@@ -16,7 +16,8 @@ from pydantic import ValidationError
 
 from staytrue.checkpoint import CHECKPOINT
 from staytrue.errors import CorruptData, InvalidConfig, InvalidInput
-from staytrue.preparation import CleaningSection, Feature
+from staytrue.feature import Feature
+from staytrue.preparation import CleaningSection
 from staytrue.project import Project
 from staytrue.splitting import SplitSection
 from tests.unit.training.clean.conftest import BIKES, CENSUS, NUMBER, TEXT, training, without
@@ -211,6 +212,17 @@ def test_too_many_dropped_training_rows_fail(bikes: TrainingRows) -> None:
     ):
         steps.apply(rows, BIKES, section(missing=dropping))
     assert len(steps.apply(rows, BIKES, section(missing=dropping, max_dropped=0.5)).rows) == 8645 - 2882
+
+
+def test_a_row_that_two_columns_name_is_dropped_and_counted_once(bikes: TrainingRows) -> None:
+    """Every third row lacks one number, every second another: two thirds of the rows, not five sixths."""
+    places = np.arange(len(bikes))
+    rows = without(without(bikes, "temp", places % 3 == 0), "hum", places % 2 == 0)
+    dropping = {"columns": {name: {"method": "drop_rows"} for name in ("temp", "hum")}}
+    dropped = int(((places % 3 == 0) | (places % 2 == 0)).sum())
+    told = r"\(2882 by missing temp, 4323 by missing hum: a row that several of them name is dropped once\)"
+    with pytest.raises(InvalidInput, match=f"got {dropped} {told}"):
+        steps.apply(rows, BIKES, section(missing=dropping))
 
 
 def test_rows_that_lack_most_are_dropped_first(bikes: TrainingRows) -> None:

@@ -107,7 +107,13 @@ def test_too_little_agreement_is_found(tmp_path: Path, alpha: Figure, text: str)
         (CLASSES + "rule: {}\n", r"guideline\.yaml:4 rule: unknown key; did you mean 'rules'"),
         (CLASSES.replace("definition: it barks", ""), r":3 classes\.dog\.definition: is missing"),
         (CLASSES.replace("barks}", "barks, min_share: 0.5, max_share: 0.2}"), "min_share 0.5 is above max_share 0.2"),
-        (CLASSES + "rules: {allowed: {ann: [bird]}}\n", 'rules.allowed of "ann" names "bird", which is no class'),
+        ("clases:\n  a: {definition: x}\n", r"guideline\.yaml:1 clases: unknown key; did you mean 'classes'"),
+        (CLASSES.replace("definition: it barks", "defintion: it barks"), r":3 .*defintion: .*mean 'definition'"),
+        (
+            CLASSES + "rules: {allowed: {ann: [bird]}}\n",
+            'rules.allowed of "ann" names "bird", which is no class; classes: ',
+        ),
+        (CLASSES + "rules: {allowed: {ann: [dogs]}}\n", "which is no class; did you mean 'dog'"),
         (
             CLASSES.replace("purrs}", "purrs, examples: [x]}").replace("barks}", "barks, examples: [x]}"),
             'item "x" is an example of "cat" and of "dog"',
