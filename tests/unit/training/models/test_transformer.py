@@ -13,7 +13,7 @@ from staytrue.errors import InvalidConfig
 from training.models.architectures import build
 from training.models.layout import Layout, Piece
 from training.models.pooling import Pooling
-from training.models.tokens import Patches, waves
+from training.models.tokens import Numbers, Patches, waves
 from training.models.transformer import Block, Transformer
 
 STEPS, CHANNELS = 5, 2
@@ -84,6 +84,7 @@ def test_a_number_is_its_value_times_a_vector_plus_another() -> None:
     """Gorishniy et al., 2021, equation of the feature tokenizer."""
     network = body(Layout([Piece(name="a", kind="numbers", begin=0, end=2, shape=[2])]))
     numbers = network.kinds[0]
+    assert isinstance(numbers, Numbers)
     tokens, there = numbers(torch.tensor([[0.0, 1.0], [2.0, 0.0]]))
     torch.testing.assert_close(tokens[0, 0], numbers.bias[0])
     torch.testing.assert_close(tokens[1, 0], numbers.bias[0] + 2 * numbers.weight[0])
