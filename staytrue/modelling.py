@@ -61,13 +61,13 @@ class ModelSection(Section):
     )
     kernel: Count | None = Field(
         default=None,
-        description="rnn, lstm, gru, transformer: steps or bytes that the convolution in front looks at; unset: 1 less "
-        "than twice `stride`, and 1 is none",
+        description="rnn, lstm, gru, transformer: steps or bytes that a convolution in front looks at; unset: 7, and "
+        "for sequences none unless `stride` is above 1",
     )
     stride: Count | None = Field(
         default=None,
-        description="rnn, lstm, gru, transformer: steps or bytes that it makes one of; unset: 8 of texts, 1 of "
-        "sequences",
+        description="rnn, lstm, gru, transformer: steps or bytes of which it keeps the strongest signs as one step; "
+        "unset: 8 of texts, 1 of sequences",
     )
     options: dict[str, Option] = Field(default={}, description="what a factory of your own is called with")
     output: Literal["linear", "positive"] = Field(

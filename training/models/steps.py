@@ -12,17 +12,18 @@ if TYPE_CHECKING:
 
     from training.models.layout import Piece
 
-EMBEDDING = 32
+EMBEDDING = 16
 """Numbers that a token of a text becomes."""
-TEXT_STRIDE = 8
-"""Tokens of a text that share a step, unless a setting says otherwise: 1,000 bytes become 125 steps."""
+KERNEL, TEXT_STRIDE = 7, 8
+"""Of texts unless settings say otherwise: 1,000 bytes become 125 steps."""
 
 
 class Steps(nn.Module):
-    """A sequence's own steps or a text's embedded tokens; with a kernel, a convolution makes one step of each window.
+    """A sequence's own steps, or a text's embedded tokens; or of both, what a convolution finds in them.
 
-    ``kernel`` is by default 1 less than twice the stride, so that windows overlap by half. What is not there counts as
-    zeros, so however far a row is filled up, its steps are the same.
+    ``kernel`` steps are looked at around each, and of every ``stride`` the strongest signs are kept: what is found does
+    not depend on where in these it stands. Sequences are left as they are unless a setting says so. What is not there
+    counts as zeros, so however far a row is filled up, its steps are the same.
 
     Shapes: [N,layout.width] → vectors [N,count,size], there [N,count] of bool.
     """
@@ -34,14 +35,14 @@ class Steps(nn.Module):
         self.shape = (length, math.prod(piece.shape[1:]))
         self.most = piece.vocabulary - 1
         self.table = nn.Embedding(piece.vocabulary, EMBEDDING) if text else None
-        self.count, self.size = length, EMBEDDING if text else math.prod(piece.shape[1:])
-        stride = stride or (min(TEXT_STRIDE, length) if text else 1)
-        kernel = kernel or 2 * stride - 1
-        self.join = self.any = None
-        if kernel > 1:
-            self.join = nn.Conv1d(self.size, width, kernel, stride, padding=kernel // 2)
-            self.any = nn.MaxPool1d(kernel, stride, padding=kernel // 2)
-            self.count, self.size = (length + 2 * (kernel // 2) - kernel) // stride + 1, width
+        self.count, self.size = length, EMBEDDING if text else self.shape[1]
+        stride = stride or (TEXT_STRIDE if text else 1)
+        kernel = kernel or (KERNEL if text or stride > 1 else 1)
+        self.find = self.keep = None
+        if kernel > 1 or stride > 1:
+            self.find = nn.Conv1d(self.size, width, kernel, padding=kernel // 2)
+            self.keep = nn.MaxPool1d(stride, ceil_mode=True)
+            self.count, self.size = math.ceil(length / stride), width
 
     def forward(self, matrix: Tensor) -> tuple[Tensor, Tensor]:
         """The columns of the piece, as vectors and mask."""
@@ -51,7 +52,8 @@ class Steps(nn.Module):
         else:
             vectors = self.table((numbers * self.most).round().long())  # [N,L,EMBEDDING]
         vectors = vectors * there.unsqueeze(2)
-        if self.join is not None and self.any is not None:
-            vectors = nn.functional.gelu(self.join(vectors.transpose(1, 2))).transpose(1, 2)  # [N,count,size]
-            there = self.any(there.unsqueeze(1)).squeeze(1)  # [N,count]
+        if self.find is not None and self.keep is not None:
+            there = there.unsqueeze(1)  # [N,1,T]
+            found = self.find(vectors.transpose(1, 2))[:, :, : self.shape[0]].relu() * there  # [N,size,T]
+            vectors, there = self.keep(found).transpose(1, 2), self.keep(there).squeeze(1)  # [N,count,size], [N,count]
         return vectors, there > 0

@@ -61,8 +61,8 @@ class Transformer(nn.Module):
     """``depth`` blocks of ``heads`` heads over tokens of ``width`` numbers, a pooling, then ``outputs`` numbers a row.
 
     Which tokens a row has: one for each number and each category; for each ``patch`` by ``patch`` pixels of a picture;
-    for each step of a sequence; for each ``stride`` bytes of a text, by a convolution of width ``kernel``. ``pooling``
-    token reads the answer off one more, learnt token.
+    for each step of a sequence; for each ``stride`` bytes of a text (:mod:`training.models.steps`). ``pooling`` token
+    reads the answer off one more, learnt token.
 
     Shapes: [N,layout.width] → [N,outputs].
     """

@@ -112,19 +112,26 @@ def test_a_text_gives_the_same_however_much_fills_it_up(stride: int | None) -> N
     torch.testing.assert_close(networks[0](short), networks[1](more))
 
 
-def test_a_text_has_a_step_for_each_stride_and_is_told_apart_by_every_byte() -> None:
-    """Of 20 bytes at a stride of 8: around bytes 0, 8 and 16."""
-    network = body("lstm", TEXTS).eval()
-    assert network.steps(encoded(b"x" * 20))[0].shape == (1, 3, WIDTH)
-    assert network.steps(encoded(b"x" * 10, b"x", b""))[1].tolist() == [
-        [True, True, True],
-        [True, False, False],
-        [False] * 3,
-    ]
-    plain = network(encoded(b"x" * 20))
-    for place in range(20):
-        changed = network(encoded(b"x" * place + b"y" + b"x" * (19 - place)))
-        assert not torch.equal(plain, changed)
+def test_a_text_has_a_step_for_each_stride() -> None:
+    """Of 20 bytes at a stride of 8: bytes 0 to 7, 8 to 15, 16 to 19."""
+    steps = body("lstm", TEXTS).steps
+    vectors, there = steps(encoded(b"x" * 20, b"x" * 10, b"x", b""))
+    assert vectors.shape == (4, 3, WIDTH)
+    assert there.tolist() == [[True] * 3, [True, True, False], [True, False, False], [False] * 3]
+    assert vectors[~there].abs().sum() == 0
+
+
+def test_what_a_convolution_finds_does_not_depend_on_where_in_a_stride_it_stands() -> None:
+    """A byte among others, one of which is looked at on each side; in the next stride it is another step's."""
+    steps = body("lstm", TEXTS, kernel=3, stride=10).steps
+    made = [steps(encoded(b"." * place + b"!" + b"." * (19 - place)))[0] for place in (4, 6, 14)]
+    torch.testing.assert_close(made[0], made[1])
+    assert not torch.allclose(made[0], made[2])
+
+
+def test_an_even_kernel_keeps_the_number_of_steps() -> None:
+    network = body("gru", kernel=2).eval()
+    assert network.steps(sequences(LENGTHS)[1])[0].shape == (4, STEPS, WIDTH)
 
 
 def test_settings_and_features_that_do_not_fit_are_refused() -> None:
