@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from staytrue.section import Count, Option, Section
 
-ARCHITECTURES = ("mlp", "resnet")
+ARCHITECTURES = ("mlp", "resnet", "rnn", "lstm", "gru", "transformer")
 """Names of those that :mod:`training.models` holds."""
 OWN = "unset: the architecture's own"
 
@@ -21,17 +21,53 @@ class ModelSection(Section):
     )
     architecture: str = Field(
         default="mlp",
-        description="mlp: multilayer perceptron; resnet: residual network, for one image feature; or a "
+        description="mlp: multilayer perceptron; resnet: residual network, for one image feature; rnn, lstm, gru: "
+        "recurrent networks, for one sequence or text; transformer: for all kinds of features; or a "
         "`package.module:factory` of your own, called with layout, outputs and `options`",
     )
     width: Count | None = Field(
-        default=None, description=f"mlp: units of each hidden layer; resnet: channels of the first stage; {OWN}"
+        default=None,
+        description="mlp: units of each hidden layer; resnet: channels of the first stage; rnn, lstm, gru: units of "
+        f"each layer and direction; transformer: numbers a token, a multiple of `heads`; {OWN}",
     )
     depth: Count | None = Field(
-        default=None, description=f"mlp: hidden layers; resnet: residual blocks of each stage; {OWN}"
+        default=None,
+        description="mlp: hidden layers; resnet: residual blocks of each stage; rnn, lstm, gru: layers; transformer: "
+        f"blocks; {OWN}",
     )
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = Field(
         default=None, description=f"share of units dropped in training; {OWN}"
+    )
+    bidirectional: bool | None = Field(
+        default=None, description=f"rnn, lstm, gru: read each row backwards as well; {OWN}"
+    )
+    pooling: Literal["last", "token", "mean", "max", "attention"] | None = Field(
+        default=None,
+        description="how steps become one answer. rnn, lstm, gru: what is remembered last, or the mean, maximum or "
+        f"learnt mean of all; transformer: a token of its own, or those three of all tokens; {OWN}",
+    )
+    heads: Count | None = Field(default=None, description=f"transformer: heads of attention; {OWN}")
+    feed_forward: Count | None = Field(
+        default=None, description="transformer: units between the two layers after attention; unset: twice the width"
+    )
+    positions: Literal["learnt", "sinusoidal", "none"] | None = Field(
+        default=None, description=f"transformer: how a token knows its place in text, sequence or picture; {OWN}"
+    )
+    patch: Count | None = Field(
+        default=None, description=f"transformer: pixels of the side of a picture's patch; {OWN}"
+    )
+    activation: Literal["relu", "gelu"] | None = Field(
+        default=None, description=f"transformer: the non-linear function between layers; {OWN}"
+    )
+    kernel: Count | None = Field(
+        default=None,
+        description="rnn, lstm, gru, transformer: steps or bytes that a convolution in front looks at; unset: 7, and "
+        "for sequences none unless `stride` is above 1",
+    )
+    stride: Count | None = Field(
+        default=None,
+        description="rnn, lstm, gru, transformer: steps or bytes of which it keeps the strongest signs as one step; "
+        "unset: 8 of texts, 1 of sequences",
     )
     options: dict[str, Option] = Field(default={}, description="what a factory of your own is called with")
     output: Literal["linear", "positive"] = Field(

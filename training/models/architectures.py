@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from staytrue.errors import InvalidConfig, NotFound
 from training.models.mlp import MLP
+from training.models.recurrent import GRU, LSTM, RNN
 from training.models.resnet import ResNet
+from training.models.transformer import Transformer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +21,14 @@ if TYPE_CHECKING:
     from staytrue.project import Project
     from training.models.layout import Layout
 
-ARCHITECTURES: dict[str, type[nn.Module]] = {"mlp": MLP, "resnet": ResNet}
+ARCHITECTURES: dict[str, type[nn.Module]] = {
+    "mlp": MLP,
+    "resnet": ResNet,
+    "rnn": RNN,
+    "lstm": LSTM,
+    "gru": GRU,
+    "transformer": Transformer,
+}
 """Name → module, called with layout and number of outputs; its keyword arguments are the settings that it takes.
 
 ``KINDS`` of a module names the kinds of features of which it takes one and nothing beside it; without, it takes any.
