@@ -56,6 +56,8 @@ class Project(Section):
         for name in BESIDE:
             del parts["training"][name]
         parts["training"]["augmentation"] = self.training.augmentation.identity()
+        del parts["training"]["transfer"]
+        parts["training"] |= self.training.transfer.identity()
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -96,5 +98,6 @@ def _absolute(project: Project, base: Path) -> Project:
     found = {key: base / path for key, path in given.items() if path is not None}
     parts["labelling"] = project.labelling.model_copy(update=found)
     varied = project.training.augmentation.within(base)
-    parts["training"] = project.training.model_copy(update={"augmentation": varied})
+    begun = project.training.transfer.within(base)
+    parts["training"] = project.training.model_copy(update={"augmentation": varied, "transfer": begun})
     return project.model_copy(update={"store": base / project.store, **parts})

@@ -14,6 +14,7 @@ from staytrue.balance import ClassWeights
 from staytrue.optimisation import DECAYS, RATES, OptimisationSection, OptimiserName, ScheduleName
 from staytrue.regularisation import RegularisationSection
 from staytrue.section import Count, Positive, Section, Share
+from staytrue.transferring import TransferSection
 
 
 class TrainingSection(Section):
@@ -65,6 +66,7 @@ class TrainingSection(Section):
         default=1, description="on this machine, that share each step; for several machines: docs/training.md"
     )
     augmentation: AugmentationSection = AugmentationSection()
+    transfer: TransferSection = TransferSection()
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:

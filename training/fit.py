@@ -13,6 +13,7 @@ from training.journal import Journal
 from training.optim import Optimiser
 from training.resume import Keeper
 from training.sampling import order
+from training.transfer.layers import groups
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +50,7 @@ def fit(
     """
     (train, held), head = parts, machine.placed(model.head)
     steps = math.ceil(len(train) / settings.batch_size)
-    optimiser = Optimiser(head, settings, steps * settings.epochs)
+    optimiser = Optimiser(head, settings, steps * settings.epochs, groups=groups(head, settings.transfer))
     loss_of, history = task.loss(settings), History(task.measure)
     keeper = Keeper(folder, settings.checkpoint_seconds, identity, head, optimiser, history)
     at, called = keeper.restore(), machine.prepared(head)
