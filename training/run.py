@@ -117,6 +117,7 @@ def train(
         trained_rows=len(trained.cleaned.rows),
         test_openings=len(openings(project.retraining.runs / LEDGER, prepared.split.seal)),
         let_through=prepared.split.let_through,
+        began_with=project.training.transfer.sha256(),
     )
     save(project, trained, evaluation, lineage, folder)
     return folder
