@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import safetensors
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-REFUSED = "Weights only load failed"
-"""How PyTorch begins to say that a file holds more than tensors."""
+REFUSED = re.compile(r"Unsupported (?:global|class).*")
+"""How PyTorch says that a file names more than tensors."""
 
 
 def read(weights: Path, key: str = "") -> dict[str, Tensor]:
@@ -62,19 +63,14 @@ def _state(path: Path, key: str) -> dict[str, Tensor]:
     try:
         held = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever its unpickler raises, of a class that is banned here
-        first = str(error).split("\n", 1)[0][:200]
-        if REFUSED not in str(error):
+        more = REFUSED.search(str(error))
+        if more is None:
+            first = str(error).split("\n", 1)[0][:150]
             raise CorruptData(str(path), f"cannot be read as weights of PyTorch: {first}") from error
-        what = f"holds more than tensors ({_refused(str(error))}), and to read that would run code out of the file"
+        what = f"holds more than tensors ({more[0][:150]}), and to read that would run code out of the file"
         hint = "where you trust it, save module.state_dict() as safetensors and name that file"
         raise Unsupported(str(path), what, hint=hint) from error
     return _under(held, key, path)
-
-
-def _refused(text: str) -> str:
-    """What PyTorch says it was, in one line."""
-    _, found, rest = text.partition("WeightsUnpickler error: ")
-    return rest.split("\n", 1)[0][:150] if found else "not only weights"
 
 
 def _under(held: Any, key: str, path: Path) -> dict[str, Tensor]:

@@ -84,7 +84,7 @@ def test_an_index_gives_its_shards_and_one_digest_of_all(tmp_path: Path) -> None
     lines = "".join(f"{hashlib.sha256(written).hexdigest()}  {name}\n" for name, written in shards.items())
     assert sha256(tmp_path) == hashlib.sha256(lines.encode()).hexdigest()
     (tmp_path / "m-2.safetensors").unlink()
-    with pytest.raises(NotFound, match="m-2.safetensors: is missing, model.safetensors.index.json names it"):
+    with pytest.raises(NotFound, match=r"m-2\.safetensors: is missing, model\.safetensors\.index\.json names it"):
         files(index)
 
 
