@@ -51,13 +51,13 @@ def begin(module: nn.Module, weights: Path, **given: Any) -> Report:
 def test_prefixes_of_the_file_and_of_the_model_come_off(tmp_path: Path, before: str, wrapped: bool) -> None:
     """To the bit, statistics of norms too; the new last layer stays as it was and is named."""
     source, model = network(3, seed=1), network(7)
-    source[1].running_mean.fill_(0.25)
-    fresh = copy.deepcopy(model[4])
+    source.get_buffer("1.running_mean").fill_(0.25)
+    fresh = model.get_parameter("4.weight").clone()
     held = nn.ModuleDict({"body": model}) if wrapped else model
     report = begin(held, saved(tmp_path / "w.safetensors", source, before))
     for name, value in source[:4].state_dict().items():
         assert torch.equal(model.state_dict()[name], value)
-    assert torch.equal(model[4].weight, fresh.weight)
+    assert torch.equal(model.get_parameter("4.weight"), fresh)
     inside = "body." if wrapped else ""
     assert report.head == [f"{inside}4.weight", f"{inside}4.bias"]
     assert report.share == pytest.approx(72 / (72 + 49))
@@ -99,7 +99,7 @@ def test_two_parts_that_fit_alike_must_be_chosen_from(tmp_path: Path) -> None:
         begin(network(), path)
     model = network()
     report = begin(model, path, rename={"^teacher\\.": ""})
-    assert torch.equal(model[0].weight, both["teacher"].get_submodule("0").weight)
+    assert torch.equal(model.get_parameter("0.weight"), both.get_parameter("teacher.0.weight"))
     assert len(report.unused) == 14
 
 
@@ -119,11 +119,11 @@ def test_what_differs_below_the_last_layer_is_warned_of(tmp_path: Path) -> None:
 
 def test_layers_named_fresh_stay_so_and_half_precision_becomes_full(tmp_path: Path) -> None:
     source, model = network(seed=1).half(), network()
-    before = model[4].weight.clone()
+    before = model.get_parameter("4.weight").clone()
     report = begin(model, saved(tmp_path / "w.safetensors", source), fresh=["4.*"])
-    assert torch.equal(model[4].weight, before)
-    assert model[0].weight.dtype is torch.float32
-    assert torch.equal(model[0].weight, source[0].weight.float())
+    assert torch.equal(model.get_parameter("4.weight"), before)
+    assert model.get_parameter("0.weight").dtype is torch.float32
+    assert torch.equal(model.get_parameter("0.weight"), source.get_parameter("0.weight").float())
     assert report.head == ["4.weight", "4.bias"]
     assert not report.warnings
 
@@ -139,7 +139,7 @@ def test_tied_weights_count_once_they_are_there(tmp_path: Path) -> None:
 
 def test_numbers_that_are_none_are_refused(tmp_path: Path) -> None:
     source = network(seed=1)
-    source[0].weight.data[0, 0] = torch.nan
+    source.get_parameter("0.weight").data[0, 0] = torch.nan
     with pytest.raises(InvalidInput, match=r"0\.weight of training\.transfer\.weights: expected finite"):
         begin(network(), saved(tmp_path / "w.safetensors", source))
 
