@@ -28,6 +28,7 @@ def card(bundle: Bundle, environment: Environment | None = None) -> str:
         f"Trained on {lineage.trained_rows} rows (fingerprint `{lineage.data_fingerprint}`), run `{lineage.run}`"
         + (f", to follow version {lineage.parent}." if lineage.parent else "."),
         *([f"The newest row it has seen is of {utc(lineage.trained_until)}."] if lineage.trained_until else []),
+        *([f"It began with weights of SHA-256 `{lineage.began_with}`."] if lineage.began_with else []),
         "",
         _test_split(lineage.test_openings, own="test" in bundle.evaluation),
         *[f"\n**Let through by `split.allow`: {_cell(found)}.**" for found in lineage.let_through],

@@ -78,6 +78,8 @@ class Lineage(Record, frozen=True, kw_only=True):
     """How often the sealed test split was opened; more than 1 was forced."""
     let_through: list[str] = msgspec.field(default_factory=list)
     """What the parts of the data share although they should not, each in a sentence; a setting allowed it."""
+    began_with: str = ""
+    """SHA-256 of the weights that its training began with; empty where all were fresh."""
 
 
 class Bundle(Record, frozen=True, kw_only=True):

@@ -64,6 +64,8 @@ class Project(Section):
         parts["training"] = {key: value for key, value in parts["training"].items() if key not in BESIDE}
         parts["data"] = self.data.identity()
         parts["training"]["augmentation"] = self.training.augmentation.identity()
+        del parts["training"]["transfer"]
+        parts["training"] |= self.training.transfer.identity()
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -116,5 +118,6 @@ def _absolute(project: Project, base: Path) -> Project:
     found = {key: base / path for key, path in given.items() if path is not None}
     parts["labelling"] = project.labelling.model_copy(update=found)
     varied = project.training.augmentation.within(base)
-    parts["training"] = project.training.model_copy(update={"augmentation": varied})
+    begun = project.training.transfer.within(base)
+    parts["training"] = project.training.model_copy(update={"augmentation": varied, "transfer": begun})
     return project.model_copy(update={"store": base / project.store, **parts})

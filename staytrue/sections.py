@@ -14,6 +14,7 @@ from staytrue.balance import ClassWeights
 from staytrue.optimisation import DECAYS, RATES, OptimisationSection, OptimiserName, ScheduleName
 from staytrue.regularisation import RegularisationSection
 from staytrue.section import Count, Positive, Section, Share
+from staytrue.transferring import TransferSection
 from staytrue.watching import Logger, WatchingSection
 
 
@@ -74,6 +75,7 @@ class TrainingSection(Section):
         default=100, description="stop where 20 losses in a row are so many times the first; null: never"
     )
     watching: WatchingSection = WatchingSection()
+    transfer: TransferSection = TransferSection()
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:

@@ -15,6 +15,7 @@ from training.history import History
 from training.optim import Optimiser
 from training.resume import Keeper
 from training.sampling import order
+from training.transfer.layers import groups
 from training.watch.watchers import facts, watchers
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def fit(
     """
     settings, (train, held), head = project.training, parts, machine.placed(model.head)
     steps = math.ceil(len(train) / settings.batch_size)
-    optimiser = Optimiser(head, settings, steps * settings.epochs)
+    optimiser = Optimiser(head, settings, steps * settings.epochs, groups=groups(head, settings.transfer))
     loss_of, history, guard = task.loss(settings), History(task.measure), Guard(settings)
     keeper = Keeper(folder, settings.checkpoint_seconds, identity, head, optimiser, history, guard)
     at, called = keeper.restore(), machine.prepared(head)

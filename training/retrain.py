@@ -156,6 +156,7 @@ def _run(
         trained_until=float(seen.time[-1]),
         trained_rows=len(trained.cleaned.rows),
         let_through=let_through,
+        began_with=project.training.transfer.sha256(),
     )
     save(project, trained, evaluate_parts(project, trained), lineage, folder, _reference(project, parts, gate))
     return folder

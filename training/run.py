@@ -36,6 +36,8 @@ from training.reference import profile, sample_pictures
 from training.resume import STATE
 from training.signature import signature_of
 from training.tasks.tasks import learnt
+from training.transfer.report import tell
+from training.transfer.transferred import transferred
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -119,6 +121,7 @@ def train(
         trained_rows=len(trained.cleaned.rows),
         test_openings=len(openings(project.retraining.runs / LEDGER, prepared.split.seal)),
         let_through=prepared.split.let_through,
+        began_with=project.training.transfer.sha256(),
     )
     save(project, trained, evaluation, lineage, folder)
     return folder
@@ -181,6 +184,7 @@ def fit_parts(
     states = cleaned.instruct(learn(train, project.data.features))
     task = learnt(project, train, weight, parts.classes)
     model = assemble(states, project.model.architecture, arguments_of(project), task)
+    tell(transferred(model.head, settings.transfer), folder, say)
     batches = Batch.of(model, task, train, weight), Batch.of(model, task, parts.held, weights[1])
     identity = {"settings": project.fingerprint(), "data": data}
     augmenter = augmentation(settings, project.data.features, len(train))

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from training.optim import Optimiser
+from training.transfer.layers import groups
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +70,7 @@ def sweep(
     Source: Smith, 2015, "Cyclical learning rates for training neural networks", section 3.3.
     """
     rates = np.geomspace(lowest, highest, steps)
-    optimiser = Optimiser(module, settings, steps, rates=rates)
+    optimiser = Optimiser(module, settings, steps, groups=groups(module, settings.transfer), rates=rates)
     losses: list[float] = []
     module.train()
     for step in range(steps):

@@ -19,6 +19,7 @@ from training.prepare import prepare
 from training.rates.sweep import sweep
 from training.sampling import order
 from training.tasks.tasks import learnt
+from training.transfer.transferred import transferred
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,6 +61,7 @@ def _fresh(project: Project, most: int) -> tuple[Model, Task, Batch]:
     counted = np.ones(len(train))
     task = learnt(project, train, counted, prepared.classes)
     model = assemble(states, project.model.architecture, arguments_of(project), task)
+    transferred(model.head, project.training.transfer)
     weight = balanced(train, project.training.class_weights, counted)
     some = evenly(len(train), most)
     return model, task, Batch.of(model, task, train.take(some), weight[some])

@@ -46,6 +46,11 @@ def test_it_tells_what_the_parts_of_the_data_share(published: Store) -> None:
     assert "Let through" not in edited(published, let_through=[])
 
 
+def test_it_tells_which_weights_the_training_began_with(published: Store) -> None:
+    assert "It began with weights of SHA-256 `ab12`." in edited(published, began_with="ab12")
+    assert "It began with" not in edited(published, began_with="")
+
+
 def test_it_claims_no_test_figures_where_another_run_has_opened_the_split(published: Store) -> None:
     assert "stayed shut for this version; another run had opened it" in edited(published, test_openings=1)
 
