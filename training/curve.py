@@ -7,11 +7,19 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 
 from training.tasks.classification import Classification
+from training.tasks.regression import Regression
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from training.history import History
+
+
+NAMES = {
+    Classification.measure: "log loss of {target}, validation",
+    Regression.measure: "mean absolute error of {target}, validation",
+}
+"""What an epoch is judged by → how the axis is called."""
 
 
 def draw(history: History, target: str, path: Path) -> None:
@@ -24,8 +32,7 @@ def draw(history: History, target: str, path: Path) -> None:
     right = axes.twinx()
     errors = [line[history.measure] for line in history.epochs]
     held = right.plot(epochs, errors, color="tab:orange", label="validation error")
-    error = "log loss" if history.measure == Classification.measure else "mean absolute error"
-    right.set_ylabel(f"{error} of {target}, validation")
+    right.set_ylabel(NAMES.get(history.measure, history.measure.replace("_", " ")).format(target=target))
     kept = axes.axvline(history.best_epoch, color="grey", linestyle=":", label=f"kept: epoch {history.best_epoch}")
     axes.legend(handles=[*loss, *held, kept])
     figure.savefig(path, dpi=100)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from staytrue.preparation import DataSection, Feature
 
-Task = Literal["regression", "classification"]
+Task = Literal["regression", "classification", "generation"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,6 +206,8 @@ def from_table(
     """Rows in time order from fetched columns; the target is a number, or text for classification."""
     columns = {name: typed(name, feature, table[name], where) for name, feature in data.features.items()}
     truth, marked = table[data.target], {name: texts(table[name]) for name in marks}
+    if task == "generation":  # nothing is learnt of the target
+        return _in_order(Rows(time, columns, np.zeros(len(time)), marked))
     if task == "classification":
         return _in_order(Rows(time, columns, texts(truth), marked))
     target = floats(np.ma.getdata(truth), np.ma.getmaskarray(truth), f'{where}, target "{data.target}"')

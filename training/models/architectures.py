@@ -7,8 +7,11 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from staytrue.errors import InvalidConfig, NotFound
+from training.models.gan import DCGAN, WassersteinGAN
+from training.models.generative import Generative
 from training.models.mlp import MLP
 from training.models.resnet import ResNet
+from training.models.vae import VAE, ConvolutionalVAE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +22,14 @@ if TYPE_CHECKING:
     from staytrue.project import Project
     from training.models.layout import Layout
 
-ARCHITECTURES: dict[str, type[nn.Module]] = {"mlp": MLP, "resnet": ResNet}
+ARCHITECTURES: dict[str, type[nn.Module]] = {
+    "mlp": MLP,
+    "resnet": ResNet,
+    "vae": VAE,
+    "vae_conv": ConvolutionalVAE,
+    "dcgan": DCGAN,
+    "wgan_gp": WassersteinGAN,
+}
 """Name → module, called with layout and number of outputs; its keyword arguments are the settings that it takes.
 
 ``KINDS`` of a module names the kinds of features of which it takes one and nothing beside it; without, it takes any.
@@ -49,10 +59,20 @@ def arguments_of(project: Project) -> dict[str, Any]:
     made = _made_by(model.architecture)
     if model.architecture not in ARCHITECTURES:
         return dict(model.options)
+    if getattr(made, "GENERATES", False) != (model.task == "generation"):
+        named = [name for name, body in ARCHITECTURES.items() if getattr(body, "GENERATES", False)]
+        expected = f"{', '.join(named)} for task generation, and for no other"
+        raise InvalidConfig("model.architecture", expected=expected, got=f"{model.architecture} for {model.task}")
     _check_features(project, getattr(made, "KINDS", ()))
     given = {name for name in type(model).model_fields if name not in NO_ARGUMENTS and getattr(model, name) is not None}
     _check_settings(model, given, made)
     return {name: getattr(model, name) for name in type(model).model_fields if name in given}
+
+
+def measure_of(name: str) -> str:
+    """What an epoch of a generator of that architecture is judged by."""
+    measure: str = getattr(_made_by(name), "MEASURE", Generative.MEASURE)
+    return measure
 
 
 def _made_by(name: str) -> Callable[..., nn.Module]:
