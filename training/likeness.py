@@ -1,4 +1,4 @@
-"""Likeness: how like made pictures are to real ones, beside a baseline that knows only means and covariances."""
+"""Likeness: how like made pictures are to real ones, beside baselines that know little of them."""
 
 from __future__ import annotations
 
@@ -21,21 +21,23 @@ RESAMPLES, CONFIDENCE, NORMAL = 200, 0.95, 1.96
 
 
 def likeness(real: Points, made: Points, *, seed: int) -> dict[str, Metric]:
-    """The discrepancy and the share told apart, of made pictures and of the baseline's; none of very few pictures.
+    """The discrepancy and the share told apart, of made pictures and of two baselines; none of very few pictures.
 
     A half of the real ones says along which directions and at which bandwidth all are compared, and is what the
-    baseline, a normal law within the range of the real pixels, is fitted to; the other half is compared with. Shapes:
-    both [N,D], as many made as real ones.
+    baselines are made of; the other half is compared with. ``shuffled`` takes each pixel from another picture;
+    ``gaussian`` is a normal law of the same means and covariances, within the range of each pixel. As the directions
+    are those of the covariance, it is the harder to beat. Shapes: both [N,D], as many made as real ones.
     """
     if len(real) < LEAST:
         return {}
     fitted, judged = real[::2], real[1::2]
     mean, axes = principal(fitted, COMPONENTS)
-    baseline = np.clip(gaussian(fitted, len(judged), seed=seed), fitted.min(axis=0), fitted.max(axis=0))
+    shuffled = np.random.default_rng(seed).permuted(fitted, axis=0)[: len(judged)]
+    normal = np.clip(gaussian(fitted, len(judged), seed=seed), fitted.min(axis=0), fitted.max(axis=0))
     bandwidth = middle_distance((fitted - mean) @ axes)
     against = (judged - mean) @ axes
     metrics: dict[str, Metric] = {}
-    for name, points in {"": made[: len(judged)], "baseline_": baseline}.items():
+    for name, points in {"": made[: len(judged)], "shuffled_": shuffled, "gaussian_": normal}.items():
         seen = (points - mean) @ axes
         low, high = intervals(against, seen, bandwidth, resamples=RESAMPLES, confidence=CONFIDENCE, seed=seed)
         value = discrepancy(against, seen, bandwidth)

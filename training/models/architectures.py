@@ -63,6 +63,11 @@ def arguments_of(project: Project) -> dict[str, Any]:
         named = [name for name, body in ARCHITECTURES.items() if getattr(body, "GENERATES", False)]
         expected = f"{', '.join(named)} for task generation, and for no other"
         raise InvalidConfig("model.architecture", expected=expected, got=f"{model.architecture} for {model.task}")
+    if getattr(made, "TURNS", False) and project.training.processes > 1:
+        hint = "set it to 1, or take vae or vae_conv"
+        raise InvalidConfig(
+            "training.processes", expected=f"1 for {model.architecture}, which has turns", got="more", hint=hint
+        )
     _check_features(project, getattr(made, "KINDS", ()))
     given = {name for name in type(model).model_fields if name not in NO_ARGUMENTS and getattr(model, name) is not None}
     _check_settings(model, given, made)

@@ -35,6 +35,8 @@ class GAN(Generative):
     """
 
     MEASURE: ClassVar[str] = "validation_energy"
+    TURNS: ClassVar[bool] = True
+    """Not all weights have a gradient in each step, which processes that share a step would wait for."""
     turn: Tensor
 
     def __init__(
