@@ -106,7 +106,8 @@ class DCGAN(GAN):
 
     def critics_loss(self, real: Tensor, made: Tensor) -> Tensor:
         """Cross-entropy: real is 1, made is 0."""
-        return nn.functional.softplus(-self.critic(real)) + nn.functional.softplus(self.critic(made))
+        loss: Tensor = nn.functional.softplus(-self.critic(real)) + nn.functional.softplus(self.critic(made))
+        return loss
 
     def generators_loss(self, judged: Tensor) -> Tensor:
         """Cross-entropy: made ought to be 1."""
@@ -149,8 +150,8 @@ class WassersteinGAN(GAN):
 def slopes(critic: nn.Module, pictures: Tensor) -> Tensor:
     """Length of the critic's gradient at each picture. Shapes: [N,C,H,W] → [N,1]."""
     at = pictures.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(critic(at).sum(), at, create_graph=True)
-    return gradient.flatten(1).norm(dim=1, keepdim=True)
+    gradient: Tensor = torch.autograd.grad(critic(at).sum(), at, create_graph=True)[0]
+    return gradient.flatten(1).square().sum(dim=1, keepdim=True).sqrt()
 
 
 def energy_score(real: Tensor, made: Tensor) -> Tensor:
@@ -160,7 +161,8 @@ def energy_score(real: Tensor, made: Tensor) -> Tensor:
     "Strictly proper scoring rules, prediction, and estimation", section 4.3.
     """
     root = made.shape[1] ** 0.5
-    return (torch.cdist(real, made).mean(dim=1, keepdim=True) - torch.pdist(made).mean() / 2) / root
+    apart: Tensor = torch.cdist(real, made).mean(dim=1, keepdim=True)
+    return (apart - torch.pdist(made).mean() / 2) / root
 
 
 @contextlib.contextmanager

@@ -19,15 +19,16 @@ from staytrue.errors import InvalidConfig
 from staytrue.project import Project, load
 from staytrue.sections import MonitoringSection
 from staytrue.store import Store
+from staytrue.verdicts import RetrainJob
 from training import checkpoint as checkpoints
 from training.models.architectures import ARCHITECTURES, arguments_of, build
 from training.models.gan import energy_score, slopes
 from training.models.generator import NOISE, Generator
 from training.models.layout import Layout, Piece
-from training.models.vae import divergence_of
+from training.models.vae import VAE, divergence_of
 from training.optim import Optimiser
 from training.resume import Keeper
-from training.retrain import publish_run
+from training.retrain import publish_run, retrain
 from training.run import train
 from training.sheet import SHEET
 
@@ -80,11 +81,12 @@ def test_every_generator_trains_is_proven_and_serves_bytes_of_noise(name: str, f
     noise = np.array([[0, 1, -1, 2], [np.nan, 1e30, -1e30, 0]], dtype=np.float32)
     pictures = runtime.run({NOISE: noise})["image"]
     runtime.close()
-    assert (pictures.shape, pictures.dtype) == ((2, 1, 8, 8), np.float32)
+    assert pictures.shape == (2, 1, 8, 8)
+    assert pictures.dtype == np.dtype(np.float32)
     assert 0 <= pictures.min() <= pictures.max() <= 255
     assert reference.columns == []
     window = Analysis(bundle, reference, MonitoringSection(), 0.0).look(empty(bundle.signature), 0.0, 86400.0)
-    assert (window.rows, window.quality is None or window.quality.evidence) != (1, 1)
+    assert (window.rows, {item.sufficiency for item in window.drift}) == (0, {"insufficient"})
 
 
 class Killed(Exception):
@@ -135,16 +137,17 @@ def test_the_divergence_is_that_of_normals() -> None:
 
 
 def test_the_bound_lies_below_the_likelihood() -> None:
-    """A decoder without weights gives each pixel N(0,1) around 0.5: the bound of its own encoder is no better."""
-    body = build("vae", PICTURES, {"latent": 4, "width": 8}).eval()
+    """A decoder without weights gives each pixel N(0,1): the bound of its own encoder is no better."""
+    body = VAE(PICTURES, latent=4, width=8).eval()
     with torch.no_grad():
-        for parameter in body.decoder.parameters():  # type: ignore[union-attr]
-            parameter.zero_()
+        for name, parameter in body.named_parameters():
+            if name.startswith("decoder"):
+                parameter.zero_()
     matrix = torch.randn(50, 64)
     bound = body(matrix)[:, 1]
-    truth = -(torch.distributions.Normal(0.0, 1.0).log_prob(matrix).sum(dim=1) + 64 * math.log(0.01))
+    truth = 0.5 * matrix.square().sum(dim=1) + 64 * (0.5 * math.log(2 * math.pi) - math.log(0.01))
     assert (bound >= truth - 1e-3).all()
-    assert bound.equal(body(matrix)[:, 1])  # judged by the same draws each time
+    assert torch.equal(bound, body(matrix)[:, 1])  # judged by the same draws each time
 
 
 def test_the_slope_of_a_linear_critic_is_the_length_of_its_weights() -> None:
@@ -179,5 +182,12 @@ def test_what_does_not_go_together_is_refused(folder: Path) -> None:
     other = project.model_copy(update={"training": project.training.model_copy(update={"loss": "mse"})})
     with pytest.raises(InvalidConfig, match="mse is not for generation"):
         train(other)
+    shared = of(folder, architecture="dcgan")
+    shared = shared.model_copy(update={"training": shared.training.model_copy(update={"processes": 2})})
+    with pytest.raises(InvalidConfig, match="1 for dcgan, which has turns"):
+        arguments_of(shared)
+    job = RetrainJob(id="1", model="digits", champion="1", trigger="drift", event_time=0.0, created=0.0)
+    with pytest.raises(InvalidConfig, match="no labels that a challenger could be judged by"):
+        retrain(project, job)
     assert {name for name, body in ARCHITECTURES.items() if hasattr(body, "GENERATES")} == set(NAMES)
     assert arguments_of(of(folder)) == {"width": 16, "latent": 4}
