@@ -8,6 +8,7 @@ turns trains them, with one optimiser, whose state and the count of steps are al
 from __future__ import annotations
 
 import contextlib
+import math
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
@@ -160,9 +161,10 @@ def energy_score(real: Tensor, made: Tensor) -> Tensor:
     Its mean is least where both come from one law. Shapes: [N,D], [M,D] → [N,1]. Source: Gneiting and Raftery, 2007,
     "Strictly proper scoring rules, prediction, and estimation", section 4.3.
     """
-    root = made.shape[1] ** 0.5
+    root = math.sqrt(made.shape[1])
     apart: Tensor = torch.cdist(real, made).mean(dim=1, keepdim=True)
-    return (apart - torch.pdist(made).mean() / 2) / root
+    among: Tensor = torch.pdist(made).mean()
+    return (apart - among / 2) / root
 
 
 @contextlib.contextmanager

@@ -152,9 +152,10 @@ def test_the_bound_lies_below_the_likelihood() -> None:
 
 def test_the_slope_of_a_linear_critic_is_the_length_of_its_weights() -> None:
     """Closed form: 5 of (3, 4)."""
-    critic = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(2, 1))
+    linear = torch.nn.Linear(2, 1)
     with torch.no_grad():
-        critic[1].weight.copy_(torch.tensor([[3.0, 4.0]]))
+        linear.weight.copy_(torch.tensor([[3.0, 4.0]]))
+    critic = torch.nn.Sequential(torch.nn.Flatten(), linear)
     torch.testing.assert_close(slopes(critic, torch.rand(7, 1, 1, 2)), torch.full((7, 1), 5.0))
 
 
