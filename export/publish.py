@@ -92,9 +92,11 @@ def _export(
 
 
 def _unit(checkpoint: Checkpoint, profile: ReferenceProfile) -> float:
-    """What errors are measured in: the target's deviation, and 1 for probabilities."""
+    """What errors are measured in: the target's deviation, the mean of made pictures, and 1 for probabilities."""
     if checkpoint.task == "classification":
         return 1.0
+    if checkpoint.task == "generation":
+        return float(np.mean(np.abs(np.array(profile.prediction, dtype=np.float64)))) or 1.0
     truth = np.array(profile.truth, dtype=np.float64)
     # A target that never changed has no deviation to measure errors by.
     return float(np.std(truth)) or abs(float(np.mean(truth))) or 1.0

@@ -89,7 +89,7 @@ class Bundle(Record, frozen=True, kw_only=True):
     name: str
     version: str
     created: str
-    task: Literal["regression", "classification"]
+    task: Literal["regression", "classification", "generation"]
     target: str
     signature: Signature
     classes: list[str] = msgspec.field(default_factory=list)

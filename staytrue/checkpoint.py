@@ -27,7 +27,7 @@ class Checkpoint(Record, frozen=True, kw_only=True):
     schema: int = 1
     run: str
     name: str
-    task: Literal["regression", "classification"]
+    task: Literal["regression", "classification", "generation"]
     target: str
     signature: Signature
     classes: list[str] = msgspec.field(default_factory=list)

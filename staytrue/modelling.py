@@ -6,9 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from staytrue.section import Count, Option, Section
+from staytrue.section import Count, Option, Positive, Section
 
-ARCHITECTURES = ("mlp", "resnet", "rnn", "lstm", "gru", "transformer")
+ARCHITECTURES = (
+    *("mlp", "resnet", "rnn", "lstm", "gru", "transformer"),
+    *("vae", "vae_conv", "dcgan", "wgan_gp"),
+)
 """Names of those that :mod:`training.models` holds."""
 OWN = "unset: the architecture's own"
 
@@ -16,13 +19,16 @@ OWN = "unset: the architecture's own"
 class ModelSection(Section):
     """Which architecture, and its size. A setting that the architecture does not take is refused."""
 
-    task: Literal["regression", "classification"] = Field(
-        default="regression", description="regression predicts a number, classification the name of a class"
+    task: Literal["regression", "classification", "generation"] = Field(
+        default="regression",
+        description="regression predicts a number, classification the name of a class; generation makes pictures like "
+        "those it learnt from",
     )
     architecture: str = Field(
         default="mlp",
         description="mlp: multilayer perceptron; resnet: residual network, for one image feature; rnn, lstm, gru: "
-        "recurrent networks, for one sequence or text; transformer: for all kinds of features; or a "
+        "recurrent networks, for one sequence or text; transformer: for all kinds of features; vae, vae_conv, dcgan, "
+        "wgan_gp: generators of pictures (docs/generation.md); or a "
         "`package.module:factory` of your own, called with layout, outputs and `options`",
     )
     width: Count | None = Field(
@@ -69,6 +75,12 @@ class ModelSection(Section):
         description="rnn, lstm, gru, transformer: steps or bytes of which it keeps the strongest signs as one step; "
         "unset: 8 of texts, 1 of sequences",
     )
+    latent: Count | None = Field(default=None, description=f"generators: numbers that a picture is made of; {OWN}")
+    beta: Positive | None = Field(default=None, description="vae, vae_conv: weight of the divergence; unset: 1")
+    critic_steps: Count | None = Field(
+        default=None, description="dcgan (1), wgan_gp (5): steps of the critic before each of the generator"
+    )
+    penalty: Positive | None = Field(default=None, description="wgan_gp: weight of the gradient penalty; unset: 10")
     options: dict[str, Option] = Field(default={}, description="what a factory of your own is called with")
     output: Literal["linear", "positive"] = Field(
         default="linear", description="positive: predictions are above zero, as counts and durations are"

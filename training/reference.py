@@ -48,7 +48,13 @@ def profile(
     rows = join([train, held])
     order = np.argsort(np.concatenate([train.time, held.time]), kind="stable")
     names: tuple[Literal["train"], Literal["validation"]] = ("train", "validation")
-    columns = [made for name, feature in features.items() for made in _columns(name, rows.columns[name], feature)]
+    sent = {spec.name for spec in model.inputs()}
+    columns = [
+        made
+        for name, feature in features.items()
+        if name in sent
+        for made in _columns(name, rows.columns[name], feature)
+    ]
     prediction, watched = task.predictions(model, rows)
     columns += watched
     return ReferenceProfile(

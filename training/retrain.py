@@ -49,11 +49,14 @@ def retrain(
     """Do a job; the verdict, already acted upon.
 
     Raises:
-        InvalidConfig: the job is another model's.
+        InvalidConfig: the job is another model's, or the model a generator.
         Conflict: the champion is not the one that the job was made for, or there is nothing new to learn or judge by.
     """
     if job.model != project.name:
         raise InvalidConfig(f"job {job.id}", expected=f'model "{project.name}"', got=f'"{job.model}"')
+    if project.model.task == "generation":
+        hint = "set retraining.enabled: false, and train anew by hand"
+        raise InvalidConfig("model.task", "generation has no labels that a challenger could be judged by", hint=hint)
     store = Store(project.store)
     _refuse_stale(store, job)
     champion = store.load(job.model, job.champion)

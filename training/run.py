@@ -30,10 +30,12 @@ from training.environment import environment
 from training.fit import fit
 from training.models.architectures import arguments_of
 from training.models.assembly import assemble
+from training.models.generator import Generator
 from training.prepare import STEPS, prepare
 from training.progress import LONG_SECONDS, watched
 from training.reference import profile, sample_pictures
 from training.resume import STATE
+from training.sheet import SHEET, sheet
 from training.signature import signature_of
 from training.tasks.tasks import learnt
 from training.transfer.report import tell
@@ -192,6 +194,8 @@ def fit_parts(
         preview(augmenter, train, project.data.features, folder / PREVIEW)
     history = fit(model, task, batches, project, machine, augmenter, folder, identity, say)
     draw(history, project.data.target, folder / checkpoints.CURVE)
+    if isinstance(model, Generator):
+        sheet(model, parts.held, settings.seed, folder / SHEET)
     return Trained(parts, task, model, history, cleaned, surroundings)
 
 
@@ -236,5 +240,6 @@ def save(
     )
     parts = reference or trained.parts
     rows = profile(trained.model, trained.task, parts.train, parts.held, project.data.features, parts.weights)
-    checkpoints.save_pictures(sample_pictures(parts.train, parts.held, project.data.features), folder)
+    proofs = trained.model.proofs() or sample_pictures(parts.train, parts.held, project.data.features)
+    checkpoints.save_pictures(proofs, folder)
     checkpoints.finish(checkpoint, rows, folder)

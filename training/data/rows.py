@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from staytrue.feature import Feature
     from staytrue.preparation import DataSection
 
-Task = Literal["regression", "classification"]
+Task = Literal["regression", "classification", "generation"]
 _OTHERWISE = "say kind: category if it names kinds, or cast it in data.query (try_cast makes the others missing ones)"
 """What to do with a column of numbers that are none."""
 
@@ -212,6 +212,8 @@ def from_table(
     """Rows in time order from fetched columns; the target is a number, or text for classification."""
     columns = {name: typed(name, feature, table[name], where) for name, feature in data.features.items()}
     truth, marked = table[data.target], {name: texts(table[name]) for name in marks}
+    if task == "generation":  # nothing is learnt of the target
+        return _in_order(Rows(time, columns, np.zeros(len(time)), marked))
     if task == "classification":
         return _in_order(Rows(time, columns, texts(truth), marked))
     hint = "say model.task: classification if it names classes, or cast it in data.query"

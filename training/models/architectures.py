@@ -7,10 +7,13 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from staytrue.errors import InvalidConfig, NotFound
+from training.models.gan import DCGAN, WassersteinGAN
+from training.models.generative import Generative
 from training.models.mlp import MLP
 from training.models.recurrent import GRU, LSTM, RNN
 from training.models.resnet import ResNet
 from training.models.transformer import Transformer
+from training.models.vae import VAE, ConvolutionalVAE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +31,10 @@ ARCHITECTURES: dict[str, type[nn.Module]] = {
     "lstm": LSTM,
     "gru": GRU,
     "transformer": Transformer,
+    "vae": VAE,
+    "vae_conv": ConvolutionalVAE,
+    "dcgan": DCGAN,
+    "wgan_gp": WassersteinGAN,
 }
 """Name → module, called with layout and number of outputs; its keyword arguments are the settings that it takes.
 
@@ -58,10 +65,25 @@ def arguments_of(project: Project) -> dict[str, Any]:
     made = _made_by(model.architecture)
     if model.architecture not in ARCHITECTURES:
         return dict(model.options)
+    if getattr(made, "GENERATES", False) != (model.task == "generation"):
+        named = [name for name, body in ARCHITECTURES.items() if getattr(body, "GENERATES", False)]
+        expected = f"{', '.join(named)} for task generation, and for no other"
+        raise InvalidConfig("model.architecture", expected=expected, got=f"{model.architecture} for {model.task}")
+    if getattr(made, "TURNS", False) and project.training.processes > 1:
+        hint = "set it to 1, or take vae or vae_conv"
+        raise InvalidConfig(
+            "training.processes", expected=f"1 for {model.architecture}, which has turns", got="more", hint=hint
+        )
     _check_features(project, getattr(made, "KINDS", ()))
     given = {name for name in type(model).model_fields if name not in NO_ARGUMENTS and getattr(model, name) is not None}
     _check_settings(model, given, made)
     return {name: getattr(model, name) for name in type(model).model_fields if name in given}
+
+
+def measure_of(name: str) -> str:
+    """What an epoch of a generator of that architecture is judged by."""
+    measure: str = getattr(_made_by(name), "MEASURE", Generative.MEASURE)
+    return measure
 
 
 def _made_by(name: str) -> Callable[..., nn.Module]:
