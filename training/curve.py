@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from training.tasks.classification import Classification
-
 if TYPE_CHECKING:
     from pathlib import Path
 
     from training.history import History
+
+MEASURES = {
+    "validation_log_loss": "log loss",
+    "validation_mae": "mean absolute error",
+    "validation_pinball": "pinball loss",
+}
+"""What a task's measure is called, by its name."""
 
 
 def draw(history: History, target: str, path: Path) -> None:
@@ -24,7 +29,7 @@ def draw(history: History, target: str, path: Path) -> None:
     right = axes.twinx()
     errors = [line[history.measure] for line in history.epochs]
     held = right.plot(epochs, errors, color="tab:orange", label="validation error")
-    error = "log loss" if history.measure == Classification.measure else "mean absolute error"
+    error = MEASURES[history.measure]
     right.set_ylabel(f"{error} of {target}, validation")
     kept = axes.axvline(history.best_epoch, color="grey", linestyle=":", label=f"kept: epoch {history.best_epoch}")
     axes.legend(handles=[*loss, *held, kept])

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 PROBABILITIES = "probabilities"
 """Name of a classifier's second output."""
+QUANTILES = "quantiles"
+"""Name of the second output of a model of quantiles."""
 CONFIDENCE = "confidence"
 """Name of the largest of them, as monitoring watches it."""
 MOST = 1000
@@ -63,6 +65,10 @@ def check_names(project: Project) -> None:
     if named and data.target == PROBABILITIES:
         hint = "rename the column in data.query"
         raise InvalidConfig("data.target", f'cannot be "{PROBABILITIES}", the second output of a classifier', hint=hint)
+    if project.model.quantiles and data.target == QUANTILES:
+        raise InvalidConfig(
+            "data.target", f'cannot be "{QUANTILES}", the second output', hint="rename it in data.query"
+        )
     taken = {PROBABILITIES, CONFIDENCE} if named else set()
     taken |= {
         f"{name}.{what}" for name, feature in data.features.items() if feature.kind == "image" for what in SUMMARIES

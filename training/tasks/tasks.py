@@ -8,6 +8,7 @@ import msgspec
 
 from training.models.regressor import Scale
 from training.tasks.classification import Classification
+from training.tasks.quantiles import Quantiles
 from training.tasks.regression import Regression
 
 if TYPE_CHECKING:
@@ -27,7 +28,10 @@ def learnt(project: Project, train: TrainingRows, weight: NDArray[np.float64], c
     target = project.data.target
     if project.model.task == "classification":
         return Classification(target, tuple(classes))
-    return Regression(target, Scale.of(train, weight, project.model.output))
+    scale = Scale.of(train, weight, project.model.output)
+    if project.model.quantiles:
+        return Quantiles(target, scale, tuple(project.model.quantiles))
+    return Regression(target, scale)
 
 
 def restored(checkpoint: Checkpoint) -> Task:
@@ -38,4 +42,7 @@ def restored(checkpoint: Checkpoint) -> Task:
     """
     if checkpoint.task == "classification":
         return Classification(checkpoint.target, tuple(checkpoint.classes))
-    return Regression(checkpoint.target, msgspec.convert(checkpoint.model["scale"], Scale))
+    target, scale = checkpoint.target, msgspec.convert(checkpoint.model["scale"], Scale)
+    if "quantiles" in checkpoint.model:
+        return Quantiles(target, scale, msgspec.convert(checkpoint.model["quantiles"], tuple[float, ...]))
+    return Regression(target, scale)
