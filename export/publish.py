@@ -88,8 +88,10 @@ def _export(
 
 def _unit(checkpoint: Checkpoint, profile: ReferenceProfile) -> float:
     """What errors are measured in: the target's deviation, and 1 for probabilities."""
-    if checkpoint.task == "classification":
+    if checkpoint.task != "regression":
         return 1.0
+    if checkpoint.targets:  # of several the smallest, which is the strictest
+        return min(float(scale["spread"]) for scale in checkpoint.model["scales"])
     truth = np.array(profile.truth, dtype=np.float64)
     # A target that never changed has no deviation to measure errors by.
     return float(np.std(truth)) or abs(float(np.mean(truth))) or 1.0
@@ -102,6 +104,7 @@ def _manifest(checkpoint: Checkpoint, version: str, parity: list[Parity], settin
         created=utc(time.time()),
         task=checkpoint.task,
         target=checkpoint.target,
+        targets=checkpoint.targets,
         signature=checkpoint.signature,
         classes=checkpoint.classes,
         max_batch=settings.max_batch,

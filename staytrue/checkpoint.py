@@ -7,11 +7,11 @@ pictures also ``pictures.safetensors``, a sample of them for the parity proof, a
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
-from staytrue.bundle import Lineage, Metric
+from staytrue.bundle import Lineage, Metric, TaskName
 from staytrue.records import Record
 from staytrue.signature import Signature
 
@@ -25,8 +25,11 @@ class Checkpoint(Record, frozen=True, kw_only=True):
     schema: int = 1
     run: str
     name: str
-    task: Literal["regression", "classification"]
+    task: TaskName
     target: str
+    """The column, or all of them for people where there are several."""
+    targets: list[str] = msgspec.field(default_factory=list)
+    """All columns where there are several."""
     signature: Signature
     classes: list[str] = msgspec.field(default_factory=list)
     architecture: str

@@ -78,7 +78,7 @@ class Init:
         except OSError as error:
             raise InvalidConfig(f"--out {arguments.out}", f"cannot be written: {error.strerror}") from error
         project = projects.load(arguments.out)
-        print(f"wrote {arguments.out}: predicts {project.data.target} from {', '.join(project.data.features)}")
+        print(f"wrote {arguments.out}: predicts {project.data.goal} from {', '.join(project.data.features)}")
         print("read it, then: staytrue prepare, and staytrue train")
         return 0
 

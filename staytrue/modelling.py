@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from staytrue.bundle import TaskName
 from staytrue.section import Count, Option, Section, Share
 
 ARCHITECTURES = ("mlp", "resnet")
@@ -17,8 +18,10 @@ OWN = "unset: the architecture's own"
 class ModelSection(Section):
     """Which architecture, and its size. A setting that the architecture does not take is refused."""
 
-    task: Literal["regression", "classification"] = Field(
-        default="regression", description="regression predicts a number, classification the name of a class"
+    task: TaskName = Field(
+        default="regression",
+        description="regression predicts a number or several, classification the name of a class, "
+        "multilabel which of the columns of data.target hold (docs/tasks.md)",
     )
     architecture: str = Field(
         default="mlp",

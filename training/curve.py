@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 MEASURES = {
     "validation_log_loss": "log loss",
     "validation_mae": "mean absolute error",
+    "validation_scaled_mae": "scaled mean absolute error",
     "validation_pinball": "pinball loss",
 }
 """What a task's measure is called, by its name."""

@@ -182,7 +182,7 @@ def fit_parts(
     if augmenter is not None:
         preview(augmenter, train, project.data.features, folder / PREVIEW)
     history = fit(model, task, batches, settings, machine, augmenter, folder, identity)
-    draw(history, project.data.target, folder / checkpoints.CURVE)
+    draw(history, project.data.goal, folder / checkpoints.CURVE)
     return Trained(parts, task, model, history, cleaned)
 
 
@@ -211,7 +211,8 @@ def save(
         run=folder.name,
         name=project.name,
         task=project.model.task,
-        target=project.data.target,
+        target=project.data.goal,
+        targets=project.data.targets if len(project.data.targets) > 1 else [],
         signature=signature_of(trained.model, trained.task),
         classes=list(trained.task.classes),
         architecture=project.model.architecture,

@@ -12,10 +12,10 @@ from PIL import Image
 
 from training.data.chapters import Bars, Chapter, Picture, Table
 from training.data.clean.cleaning import is_missing
-from training.data.rows import evenly, learnable
+from training.data.rows import by_name, evenly, learnable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -31,10 +31,10 @@ _QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _FIGURES = ["mean", "deviation", "minimum", "1st quartile", "median", "3rd quartile", "maximum"]
 
 
-def chapter(rows: TrainingRows, features: Mapping[str, Feature], target: str) -> Chapter:
-    """The columns of the training rows and their target."""
+def chapter(rows: TrainingRows, features: Mapping[str, Feature], targets: Sequence[str]) -> Chapter:
+    """The columns of the training rows and their targets."""
     learnable(rows)
-    columns = {**rows.columns, target: rows.target}
+    columns = {**rows.columns, **by_name(rows.target, targets)}
     flat = {name: column for name, column in columns.items() if column.ndim == 1}
     named = {name for name, feature in features.items() if feature.kind == "category"}
     categories = {name: column for name, column in flat.items() if column.dtype == object or name in named}
@@ -47,7 +47,7 @@ def chapter(rows: TrainingRows, features: Mapping[str, Feature], target: str) ->
     still = [name for name, column in flat.items() if name not in empty and len(_present(column)) and _constant(column)]
     return Chapter(
         title="Columns",
-        summary=f"{len(columns) - 1} features and the target {target} of the {len(rows)} training rows.",
+        summary=f"{len(rows.columns)} features and the target {', '.join(targets)} of the {len(rows)} training rows.",
         tables=tables,
         bars=[_bars(name, column) for name, column in flat.items() if len(_present(column))],
         pictures=pictures,

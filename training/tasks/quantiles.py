@@ -106,6 +106,10 @@ class Quantiles:
             judged |= {"coverage": inside.astype(np.float64), "width": made[:, -1] - made[:, 0]}
         return judged
 
+    def told(self, rows: Rows) -> list[float | str]:
+        """The target."""
+        return list(rows.target.tolist())
+
     def predictions(self, model: Model, rows: Rows) -> tuple[list[float | str], list[ReferenceColumn]]:
         """The quantile that is answered."""
         return model.answers(rows.columns)[0].squeeze(1).astype(np.float64).tolist(), []

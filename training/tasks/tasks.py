@@ -8,8 +8,10 @@ import msgspec
 
 from training.models.regressor import Scale
 from training.tasks.classification import Classification
+from training.tasks.multilabel import Multilabel
 from training.tasks.quantiles import Quantiles
 from training.tasks.regression import Regression
+from training.tasks.targets import Targets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,9 +27,14 @@ if TYPE_CHECKING:
 
 def learnt(project: Project, train: TrainingRows, weight: NDArray[np.float64], classes: Sequence[str]) -> Task:
     """What the project's model is for; ``weight`` is how much each training row counts, [N]."""
-    target = project.data.target
+    target, names = project.data.goal, tuple(project.data.targets)
+    if project.model.task == "multilabel":
+        return Multilabel(names)
     if project.model.task == "classification":
         return Classification(target, tuple(classes))
+    if len(names) > 1:
+        scales = [Scale.of(train, weight, project.model.output, place) for place in range(len(names))]
+        return Targets(names, tuple(scales))
     scale = Scale.of(train, weight, project.model.output)
     if project.model.quantiles:
         return Quantiles(target, scale, tuple(project.model.quantiles))
@@ -40,8 +47,12 @@ def restored(checkpoint: Checkpoint) -> Task:
     Raises:
         KeyError, msgspec.ValidationError: it does not say.
     """
+    if checkpoint.task == "multilabel":
+        return Multilabel(tuple(checkpoint.classes))
     if checkpoint.task == "classification":
         return Classification(checkpoint.target, tuple(checkpoint.classes))
+    if checkpoint.targets:
+        return Targets(tuple(checkpoint.targets), msgspec.convert(checkpoint.model["scales"], tuple[Scale, ...]))
     target, scale = checkpoint.target, msgspec.convert(checkpoint.model["scale"], Scale)
     if "quantiles" in checkpoint.model:
         return Quantiles(target, scale, msgspec.convert(checkpoint.model["quantiles"], tuple[float, ...]))

@@ -115,3 +115,12 @@ def test_an_empty_lake_has_the_columns_all_the_same(tmp_path: Path) -> None:
     assert set(rows.columns) == {*(f"image.{name}" for name in SUMMARIES), "confidence"}
     assert len(rows) == len(rows.labelled) == 0
     assert rows.prediction.dtype == object
+
+
+def test_of_decisions_a_look_sees_how_many_labels_hold(lake: Lake) -> None:
+    decided = TensorSpec(name="decisions", datatype="BOOL", shape=[-1, 3])
+    signature = msgspec.structs.replace(SIGNATURE, outputs=[decided])
+    made = np.array([[True, False, True], [False, False, False]])
+    some = event("h", 30.0, PICTURES[:2], ["cat", "dog"])
+    lake.write_events("c", [msgspec.structs.replace(some, outputs=[Tensor.of("decisions", "BOOL", made)])])
+    assert lake.window("animals", signature, 29.0, DAY).prediction.tolist() == [2.0, 0.0]
