@@ -53,7 +53,7 @@ def suggest(facts: Facts) -> list[Proposal]:
         _loss(facts),
         _metric(facts),
         batch,
-        *_optimiser(facts, name, batch.value),
+        *_optimiser(name, batch.value),
         *_epochs(facts, batch.value),
         *_split(facts),
         *_balance(facts),
@@ -133,10 +133,13 @@ def _batch(facts: Facts) -> Proposal:
     return Proposal("training.batch_size", size, f"{math.ceil(facts.rows / size)} steps an epoch of {facts.rows} rows")
 
 
-def _optimiser(facts: Facts, architecture: str, batch: int) -> Iterator[Proposal]:
+def _optimiser(architecture: str, batch: int) -> Iterator[Proposal]:
     yield Proposal("training.optimiser", "adamw", "it needs least tuning on any kind of data")
-    careful = architecture == "transformer" or (facts.kinds[0] in PREFERRED and batch < 32)
-    rate, why = (0.001, "attention and small batches bear no large steps") if careful else (0.003, "adamw's own")
+    rate, why = 0.003, "adamw's own"
+    if architecture == "transformer":
+        rate, why = 0.001, "attention bears no large steps"
+    elif architecture != "mlp" and batch < 32:
+        rate, why = 0.001, f"gradients of {batch} rows are noisy"
     yield Proposal("training.learning_rate", rate, f"{why}; `staytrue rate` measures one")
 
 
@@ -153,7 +156,9 @@ def _split(facts: Facts) -> Iterator[Proposal]:
         return
     told = f"neighbours in time are {'alike' if facts.dependence >= DEPENDENT else 'hardly alike'}"
     told = f"{told} (correlation {facts.dependence:.2f})"
-    if facts.dependence >= DEPENDENT:
+    if facts.dependence >= DEPENDENT and facts.method != "blocks":  # somebody may know that the times mean nothing
+        yield Proposal("split.method", None, f"{told}: unless rows only lie in this order, set blocks, or grouped")
+    elif facts.dependence >= DEPENDENT:
         yield Proposal("split.method", "blocks", f"{told}: rows drawn one by one would leak into other parts")
     elif facts.task == "classification":
         yield Proposal("split.method", "stratified", f"{told}: each part gets its share of each class")

@@ -69,6 +69,8 @@ def test_only_what_there_is_is_proposed_each_with_a_reason_and_once(facts: Facts
 def test_a_split_that_somebody_chose_by_hand_stays() -> None:
     for method in ("grouped", "given", "time"):
         assert "split.method" not in chosen(msgspec.structs.replace(BIKES, method=method))
+    told = chosen(msgspec.structs.replace(VOWELS, method="stratified", dependence=0.99))
+    assert told["split.method"] is None  # sorted by class: blocks would leave classes out
 
 
 def test_unequal_classes_are_judged_by_f1_and_many_categories_embedded() -> None:
