@@ -24,7 +24,7 @@ from staytrue.records import DAY_SECONDS
 from staytrue.verdicts import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -56,7 +56,7 @@ def judge(
         InvalidInput: no rows, rows, truth and times differ in length, a version fails on them, or a truth or a
             prediction is not finite.
         CorruptData: a version has no ONNX artefact, or does not load.
-        Conflict: the versions are of different tasks.
+        Conflict: the versions are of different tasks, or of several targets or labels.
     """
     if not len(truth) or len({len(truth), len(times), *(len(array) for array in rows.values())}) != 1:
         raise InvalidInput("gate", expected="rows, truth and times of one length", got=f"{len(truth)} truths")
@@ -129,8 +129,23 @@ def _decide(rows: int, days: int, figures: tuple[float, float, float], settings:
     return False, f"not shown to be better: {told} that neither has seen"
 
 
+def check_task(task: str, targets: Sequence[str]) -> None:
+    """Refuse what cannot be judged yet by one truth a row.
+
+    Raises:
+        Conflict: several targets, or several labels.
+    """
+    if task not in METRICS or len(targets) > 1:
+        got = f"task {task} of {', '.join(targets)}"[:200]
+        hint = "train and export a new version, judge it by its evaluation, and promote it by hand"
+        raise Conflict("gate", expected="one target, which a label tells", got=got, hint=hint)
+
+
 def _task(store: Store, job: RetrainJob, challenger: str) -> str:
-    before, after = (store.load(job.model, version).task for version in (job.champion, challenger))
+    bundles = [store.load(job.model, version) for version in (job.champion, challenger)]
+    for bundle in bundles:
+        check_task(bundle.task, bundle.targets)
+    before, after = (bundle.task for bundle in bundles)
     if before != after:
         hint = "export and promote the new one by hand"
         raise Conflict("gate", expected=f"two versions of one task, {before}", got=after, hint=hint)

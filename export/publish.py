@@ -93,10 +93,12 @@ def _export(
 
 def _unit(checkpoint: Checkpoint, profile: ReferenceProfile) -> float:
     """What errors are measured in: the target's deviation, the mean of made pictures, and 1 for probabilities."""
-    if checkpoint.task == "classification":
-        return 1.0
     if checkpoint.task == "generation":
         return float(np.mean(np.abs(np.array(profile.prediction, dtype=np.float64)))) or 1.0
+    if checkpoint.task != "regression":
+        return 1.0
+    if checkpoint.targets:  # of several the smallest, which is the strictest
+        return min(float(scale["spread"]) for scale in checkpoint.model["scales"])
     truth = np.array(profile.truth, dtype=np.float64)
     # A target that never changed has no deviation to measure errors by.
     return float(np.std(truth)) or abs(float(np.mean(truth))) or 1.0
@@ -109,6 +111,7 @@ def _manifest(checkpoint: Checkpoint, version: str, parity: list[Parity], settin
         created=utc(time.time()),
         task=checkpoint.task,
         target=checkpoint.target,
+        targets=checkpoint.targets,
         signature=checkpoint.signature,
         classes=checkpoint.classes,
         max_batch=settings.max_batch,

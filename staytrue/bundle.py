@@ -27,6 +27,8 @@ CARD = "MODEL_CARD.md"
 Format = Literal["onnx", "torchscript", "mar"]
 REQUIRED_BATCHES = (1, 2, 7)
 """Parity is proven at these batch sizes and at the maximum."""
+TaskName = Literal["regression", "classification", "multilabel", "generation"]
+"""What a model is for."""
 
 
 class FileDigest(Record, frozen=True, kw_only=True):
@@ -89,8 +91,11 @@ class Bundle(Record, frozen=True, kw_only=True):
     name: str
     version: str
     created: str
-    task: Literal["regression", "classification", "generation"]
+    task: TaskName
     target: str
+    """The column, or all of them for people where there are several."""
+    targets: list[str] = msgspec.field(default_factory=list)
+    """All columns where there are several."""
     signature: Signature
     classes: list[str] = msgspec.field(default_factory=list)
     max_batch: int

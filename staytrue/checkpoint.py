@@ -8,11 +8,11 @@ with a tokenizer ``texts.json`` is that sample, and ``tokenizer-DIGEST.json`` th
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
-from staytrue.bundle import Lineage, Metric
+from staytrue.bundle import Lineage, Metric, TaskName
 from staytrue.environment import Environment
 from staytrue.records import Record
 from staytrue.signature import Signature
@@ -27,8 +27,11 @@ class Checkpoint(Record, frozen=True, kw_only=True):
     schema: int = 1
     run: str
     name: str
-    task: Literal["regression", "classification", "generation"]
+    task: TaskName
     target: str
+    """The column, or all of them for people where there are several."""
+    targets: list[str] = msgspec.field(default_factory=list)
+    """All columns where there are several."""
     signature: Signature
     classes: list[str] = msgspec.field(default_factory=list)
     architecture: str

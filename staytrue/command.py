@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "prepare": ("training.commands", "collect, clean and split the data; a report to judge them by"),
     "train": ("training.commands", "prepare the data and train a model: a run"),
     "rate": ("training.rates.commands", "try learning rates on a fresh model and propose one"),
+    "suggest": ("training.suggest.commands", "read the data and propose settings, each with its reason"),
     "label": (
         "training.data.label.commands",
         "compare the labels of several annotators and settle on one for each item",

@@ -80,7 +80,7 @@ class Init:
         except OSError as error:
             raise InvalidConfig(f"--output {arguments.output}", f"cannot be written: {error.strerror}") from error
         project = projects.load(arguments.output)
-        print(f"wrote {arguments.output}: predicts {project.data.target} from {', '.join(project.data.features)}")
+        print(f"wrote {arguments.output}: predicts {project.data.goal} from {', '.join(project.data.features)}")
         print("read it, then: staytrue prepare, and staytrue train")
         return 0
 

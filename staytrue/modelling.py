@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import itertools
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from staytrue.section import Count, Option, Positive, Section
+from staytrue.bundle import TaskName
+from staytrue.section import Count, Option, Positive, Section, Share
 
 ARCHITECTURES = (
     *("mlp", "resnet", "rnn", "lstm", "gru", "transformer"),
@@ -19,10 +21,11 @@ OWN = "unset: the architecture's own"
 class ModelSection(Section):
     """Which architecture, and its size. A setting that the architecture does not take is refused."""
 
-    task: Literal["regression", "classification", "generation"] = Field(
+    task: TaskName = Field(
         default="regression",
-        description="regression predicts a number, classification the name of a class; generation makes pictures like "
-        "those it learnt from",
+        description="regression predicts a number or several, classification the name of a class, "
+        "multilabel which of the columns of data.target hold (docs/tasks.md); generation makes pictures like those it "
+        "learnt from",
     )
     architecture: str = Field(
         default="mlp",
@@ -85,6 +88,9 @@ class ModelSection(Section):
     output: Literal["linear", "positive"] = Field(
         default="linear", description="positive: predictions are above zero, as counts and durations are"
     )
+    quantiles: list[Share] = Field(
+        default=[], description="regression: levels whose quantiles are predicted too, ascending: [0.1, 0.5, 0.9]"
+    )
 
     @field_validator("architecture")
     @classmethod
@@ -92,3 +98,11 @@ class ModelSection(Section):
         if value not in ARCHITECTURES and not all(value.partition(":")):
             raise ValueError(f"expected {', '.join(ARCHITECTURES)}, or package.module:factory of your own")
         return value
+
+    @model_validator(mode="after")
+    def _asks_for_quantiles_of_a_number(self) -> Self:
+        if self.quantiles and self.task != "regression":
+            raise ValueError(f"quantiles are of a number: task: regression, not {self.task}")
+        if any(low >= high for low, high in itertools.pairwise(self.quantiles)):
+            raise ValueError("quantiles are given ascending, each once: [0.1, 0.5, 0.9]")
+        return self

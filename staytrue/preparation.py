@@ -21,7 +21,9 @@ class DataSection(Section):
     join: list[JoinSection] = Field(default=[], description="how they become one table, in this order")
     query: str = Field(default="SELECT * FROM source", description="DuckDB SQL over `source`: choose, derive, filter")
     time: str = Field(description="column with the time of each row (a timestamp or an ISO 8601 text)")
-    target: str = Field(description="column to predict")
+    target: str | list[str] = Field(
+        description="column to predict; a list of columns for several numbers, or for the labels of task multilabel"
+    )
     features: dict[str, Feature] = Field(min_length=1, description="input columns, in the order of the model's inputs")
     max_bad_rows: float = Field(
         default=0, ge=0, lt=1, description="largest share of unreadable rows to set aside; any fails where it is 0"
@@ -38,6 +40,8 @@ class DataSection(Section):
     def _says_where(self) -> Self:
         if (self.source is None) == (not self.sources):
             raise ValueError("source or sources says where the rows are: one of them")
+        if len(set(self.targets)) < len(self.targets) or not all(self.targets):
+            raise ValueError("target names columns, each once")
         if self.join and not self.sources:
             raise ValueError("join needs sources")
         unfit = [name for name in self.sources if not name.isidentifier() or name.startswith("_")]
@@ -47,6 +51,16 @@ class DataSection(Section):
                 f'a source cannot be called "{name}": letters, digits and underscores, as the query says it'
             )
         return self
+
+    @property
+    def targets(self) -> list[str]:
+        """The columns to predict."""
+        return [self.target] if isinstance(self.target, str) else self.target
+
+    @property
+    def goal(self) -> str:
+        """What is predicted, for people."""
+        return ", ".join(self.targets)
 
     @property
     def place(self) -> str:

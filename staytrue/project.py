@@ -76,7 +76,7 @@ def load(path: Path) -> Project:
         InvalidConfig: unreadable, not YAML, an unknown key, a wrong value: says file, line, expected and got.
     """
     project, tree = yamlfile.read(Project, path, HINT)
-    for role in (project.data.target, project.data.time):
+    for role in (*project.data.targets, project.data.time):
         if role in project.data.features:
             where = yamlfile.place(path, tree, ["data", "features", role])
             raise InvalidConfig(where, "is the target or the time, which no feature may be", hint="remove it")

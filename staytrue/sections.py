@@ -21,10 +21,11 @@ from staytrue.watching import Logger, WatchingSection
 class TrainingSection(Section):
     """How the weights are fitted."""
 
-    loss: Literal["mse", "mae", "huber", "poisson", "cross_entropy"] | None = Field(
+    loss: Literal["mse", "mae", "huber", "poisson", "pinball", "cross_entropy", "binary_cross_entropy"] | None = Field(
         default=None,
         description="what is minimised; unset: huber, or cross_entropy (the only one) for classification; "
-        "poisson needs model.output positive",
+        "poisson needs model.output positive; pinball is of model.quantiles and binary_cross_entropy of multilabel, "
+        "the only one there",
     )
     epochs: Count = Field(default=200, description="at most")
     patience: Count = Field(default=20, description="epochs without a smaller validation error before stopping")

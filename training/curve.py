@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
     from training.watch.facts import Course
 
-NAMES = {"mae": "mean absolute error", "mse": "mean squared error", "auc": "area under the curve"}
+NAMES = {
+    "mae": "mean absolute error",
+    "mse": "mean squared error",
+    "auc": "area under the curve",
+    "pinball": "pinball loss",
+    "scaled_mae": "scaled mean absolute error",
+}
 """Measures that are abbreviated in a line; the others are their own names."""
 APART = ("epoch", "loss", "learning_rate", "seconds")
 """What is no measure."""

@@ -10,7 +10,7 @@ from staytrue.bundle import Metric
 from training.data.split.plan import blocks_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -59,6 +59,35 @@ def classification(
     draws = np.random.default_rng(seed).integers(0, len(sums), (RESAMPLES, len(sums)))
     often = np.stack([np.bincount(draw, minlength=len(sums)) for draw in draws]).astype(np.float64)
     return _with_intervals(_class_metrics(sums.sum(axis=0)), _class_metrics(often @ sums))
+
+
+def resampled(judged: Mapping[str, NDArray[np.float64]], times: NDArray[np.float64], *, seed: int) -> dict[str, Metric]:
+    """Means over the rows, with intervals as in :func:`regression`. Shapes: {metric: [N]}, times [N] ascending."""
+    names = list(judged)
+
+    def means(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        return {name: sums[..., 1 + place] / sums[..., 0] for place, name in enumerate(names)}
+
+    return resampled_sums(np.stack([np.ones(len(times)), *judged.values()], axis=1), times, means, seed=seed)
+
+
+def resampled_sums(
+    table: NDArray[np.float64],
+    times: NDArray[np.float64],
+    metrics: Callable[[NDArray[np.float64]], dict[str, NDArray[np.float64]]],
+    *,
+    seed: int,
+) -> dict[str, Metric]:
+    """Metrics of sums over the rows, with intervals as in :func:`regression`.
+
+    Shapes: table [N,M], times [N] ascending; ``metrics`` makes [...] each of [...,M].
+    """
+    days = blocks_of(times, BLOCK_DAYS)
+    sums = np.zeros((int(days[-1]) + 1, table.shape[1]))
+    np.add.at(sums, days, table)
+    draws = np.random.default_rng(seed).integers(0, len(sums), (RESAMPLES, len(sums)))
+    often = np.stack([np.bincount(draw, minlength=len(sums)) for draw in draws]).astype(np.float64)
+    return _with_intervals(metrics(sums.sum(axis=0)), metrics(often @ sums))
 
 
 def _with_intervals(point: dict[str, NDArray[np.float64]], drawn: dict[str, NDArray[np.float64]]) -> dict[str, Metric]:

@@ -123,9 +123,9 @@ def chapters(project: Project, prepared: Prepared, *, watch: Watch = unwatched) 
         *([check.chapter(schema)] if schema else []),
         *made,
         _without(given.keys() - features.keys(), repairs.chapter(cleaned.report, prepared.cleaning)),
-        columns.chapter(cleaned.rows, features, project.data.target),
+        columns.chapter(cleaned.rows, features, project.data.targets),
         partition.chapter(prepared.parted),
-        encoding.chapter(states, columns.constant(cleaned.rows, project.data.target)),
+        encoding.chapter(states, columns.constant(cleaned.rows, project.data.targets)),
         *([augmenting.chapter(project.training, features)] if project.training.augmentation.varies else []),
     ]
 

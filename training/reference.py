@@ -62,7 +62,7 @@ def profile(
         time=rows.time.tolist(),
         split=[names[int(place >= len(train))] for place in order],
         prediction=prediction,
-        truth=rows.target.tolist(),
+        truth=task.told(rows),
         weight=[] if weights is None else np.concatenate(weights)[order].tolist(),
     )
 

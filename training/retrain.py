@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from export.gate import judge
+from export.gate import check_task, judge
 from export.publish import publish
 from staytrue.bundle import Lineage
 from staytrue.errors import Conflict, InvalidConfig, NotFound
@@ -50,13 +50,15 @@ def retrain(
 
     Raises:
         InvalidConfig: the job is another model's, or the model a generator.
-        Conflict: the champion is not the one that the job was made for, or there is nothing new to learn or judge by.
+        Conflict: the champion is not the one that the job was made for, there is nothing new to learn or judge by, or
+            there are several targets, which no gate judges yet.
     """
     if job.model != project.name:
         raise InvalidConfig(f"job {job.id}", expected=f'model "{project.name}"', got=f'"{job.model}"')
     if project.model.task == "generation":
         hint = "set retraining.enabled: false, and train anew by hand"
         raise InvalidConfig("model.task", "generation has no labels that a challenger could be judged by", hint=hint)
+    check_task(project.model.task, project.data.targets)
     store = Store(project.store)
     _refuse_stale(store, job)
     champion = store.load(job.model, job.champion)

@@ -193,7 +193,7 @@ def fit_parts(
     if augmenter is not None:
         preview(augmenter, train, project.data.features, folder / PREVIEW)
     history = fit(model, task, batches, project, machine, augmenter, folder, identity, say)
-    draw(history, project.data.target, folder / checkpoints.CURVE)
+    draw(history, project.data.goal, folder / checkpoints.CURVE)
     if isinstance(model, Generator):
         sheet(model, parts.held, settings.seed, folder / SHEET)
     return Trained(parts, task, model, history, cleaned, surroundings)
@@ -225,7 +225,8 @@ def save(
         run=folder.name,
         name=project.name,
         task=project.model.task,
-        target=project.data.target,
+        target=project.data.goal,
+        targets=project.data.targets if len(project.data.targets) > 1 else [],
         signature=signature_of(trained.model, trained.task),
         classes=list(trained.task.classes),
         architecture=project.model.architecture,

@@ -79,7 +79,7 @@ def _answered(table: Any, signature: Signature, failures: int) -> WindowRows:
     first = signature.outputs[0]
     classes, output = _is_text(first), f"output_{first.name}"
     unknown = np.full(len(table), None if classes else np.nan, dtype=object if classes else np.float64)
-    read = _texts if classes else _numbers
+    read = _texts if classes else _counts if first.datatype == "BOOL" else _numbers
     return WindowRows(
         time=_numbers(table.column("time")),
         columns=columns,
@@ -96,6 +96,13 @@ def _confidence(column: Any) -> NDArray[np.float64]:
     if not pa.types.is_nested(column.type):
         return np.full(len(column), np.nan)
     return np.array([max(row) if row else np.nan for row in column.to_pylist()], dtype=np.float64)
+
+
+def _counts(column: Any) -> NDArray[np.float64]:
+    """How many decisions of each row are for a label."""
+    if not pa.types.is_nested(column.type):
+        return _numbers(column)
+    return np.array([sum(row) if row else np.nan for row in column.to_pylist()], dtype=np.float64)
 
 
 def _gives_confidence(signature: Signature) -> bool:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 PROBABILITIES = "probabilities"
 """Name of a classifier's second output."""
+DECISIONS = "decisions"
+"""Name of a multi-label model's first output."""
+QUANTILES = "quantiles"
+"""Name of the second output of a model of quantiles."""
 CONFIDENCE = "confidence"
 """Name of the largest of them, as monitoring watches it."""
 MOST = 1000
@@ -59,10 +63,9 @@ def check_names(project: Project) -> None:
     Raises:
         InvalidConfig: names the column.
     """
-    data, named = project.data, project.model.task == "classification"
-    if named and data.target == PROBABILITIES:
-        hint = "rename the column in data.query"
-        raise InvalidConfig("data.target", f'cannot be "{PROBABILITIES}", the second output of a classifier', hint=hint)
+    data, model = project.data, project.model
+    named = model.task == "classification"
+    _check_targets(project)
     taken = {PROBABILITIES, CONFIDENCE} if named else set()
     taken |= {
         f"{name}.{what}" for name, feature in data.features.items() if feature.kind == "image" for what in SUMMARIES
@@ -71,6 +74,22 @@ def check_names(project: Project) -> None:
         if name in taken:
             hint = "rename the column in data.query"
             raise InvalidConfig("data.features", f'"{name}" is the name of what is watched of the model', hint=hint)
-    task = project.model.task
-    if task != "regression" and project.model.output == "positive":
-        raise InvalidConfig("model.output", expected=f"linear for {task}", got="positive", hint="leave it out")
+    if model.task != "regression" and model.output == "positive":
+        raise InvalidConfig("model.output", expected=f"linear for {model.task}", got="positive", hint="leave it out")
+
+
+def _check_targets(project: Project) -> None:
+    """Refuse as many targets as the task does not take, and one that bears the name of another output."""
+    targets, model = project.data.targets, project.model
+    alone = model.task == "classification" or bool(model.quantiles)
+    if alone and len(targets) > 1:
+        what = "model.quantiles" if model.quantiles else "task classification"
+        hint = "task multilabel takes a column a label" if not model.quantiles else "train a model for each"
+        raise InvalidConfig("data.target", expected=f"one column for {what}", got=project.data.goal[:200], hint=hint)
+    if model.task == "multilabel" and len(targets) < 2:
+        hint = "model.task: classification is of one column"
+        raise InvalidConfig("data.target", expected="a list of columns, one a label", got=targets[0], hint=hint)
+    other = {"classification": PROBABILITIES}.get(model.task, QUANTILES if model.quantiles else "")
+    if other in targets:
+        hint = "rename the column in data.query"
+        raise InvalidConfig("data.target", f'cannot be "{other}", the second output of the model', hint=hint)

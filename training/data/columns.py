@@ -13,10 +13,10 @@ from PIL import Image
 from staytrue.records import utc
 from training.data.chapters import Bars, Chapter, Picture, Table
 from training.data.clean.cleaning import is_missing
-from training.data.rows import evenly, learnable
+from training.data.rows import by_name, evenly, learnable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -32,39 +32,39 @@ _QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _FIGURES = ["mean", "deviation", "minimum", "1st quartile", "median", "3rd quartile", "maximum"]
 _MOMENTS = ["earliest", "1st quartile", "median", "3rd quartile", "latest"]
 _LENGTHS = ["shortest", "mean", "median", "longest", "as long as may be"]
-_PARTS = {"text": "bytes", "sequence": "steps"}
+PARTS = {"text": "bytes", "sequence": "steps"}
 """What the length of a kind of feature is counted in."""
 
 
-def chapter(rows: TrainingRows, features: Mapping[str, Feature], target: str) -> Chapter:
-    """The columns of the training rows, after the repairs, and their target."""
+def chapter(rows: TrainingRows, features: Mapping[str, Feature], targets: Sequence[str]) -> Chapter:
+    """The columns of the training rows, after the repairs, and their targets."""
     learnable(rows)
-    columns = {**rows.columns, target: rows.target}
+    columns = {**rows.columns, **by_name(rows.target, targets)}
     kinds = {name: feature.kind for name, feature in features.items()}
     by_kind = _sorted(columns, kinds)
-    lengths = {name: _lengths(column) for name, column in by_kind.pop("lengths").items()}
+    long = {name: lengths(column) for name, column in by_kind.pop("lengths").items()}
     told = {"numbers": _numbers, "dates": _dates, "categories": _categories}
     tables = [table(by_kind[kind]) for kind, table in told.items() if by_kind[kind]]
-    tables += [_long(lengths, columns, kinds)] if lengths else []
+    tables += [_long(long, columns, kinds)] if long else []
     pictures = [picture for name, kind in kinds.items() if kind == "image" for picture in _shown(name, rows)]
     empty = [name for name, column in columns.items() if is_missing(column).all()]
     bars = [_bars(name, column, name in by_kind["dates"]) for some in by_kind.values() for name, column in some.items()]
-    bars += [_bars(f"{_PARTS[kinds[name]]} of {name}", found) for name, found in lengths.items()]
+    bars += [_bars(f"{PARTS[kinds[name]]} of {name}", found) for name, found in long.items()]
     return Chapter(
         title="Columns",
-        summary=f"{len(columns) - 1} features and the target {target} of the {len(rows)} training rows as the model "
-        "learns from them: after the repairs that the chapter on cleaning tells of.",
+        summary=f"{len(rows.columns)} features and the target {', '.join(targets)} of the {len(rows)} training rows as "
+        "the model learns from them: after the repairs that the chapter on cleaning tells of.",
         tables=tables,
         bars=[shown for shown in bars if shown.counts],
         pictures=pictures,
         warnings=[f"{name} has no value at all" for name in empty]
-        + [f"{name} is the same in every row: it tells a model nothing" for name in constant(rows, target)],
+        + [f"{name} is the same in every row: it tells a model nothing" for name in constant(rows, targets)],
     )
 
 
-def constant(rows: TrainingRows, target: str) -> list[str]:
-    """Columns of single values that are the same wherever they are there, the target included."""
-    columns = {**learnable(rows).columns, target: rows.target}
+def constant(rows: TrainingRows, targets: Sequence[str]) -> list[str]:
+    """Columns of single values that are the same wherever they are there, the targets included."""
+    columns = {**learnable(rows).columns, **by_name(rows.target, targets)}
     present = {name: _present(column) for name, column in columns.items() if column.ndim == 1}
     return [name for name, values in present.items() if len(values) and (values == values[0]).all()]
 
@@ -74,7 +74,7 @@ def _sorted(columns: Mapping[str, NDArray[Any]], kinds: Mapping[str, str]) -> di
     found: dict[str, dict[str, NDArray[Any]]] = {"numbers": {}, "dates": {}, "categories": {}, "lengths": {}}
     for name, column in columns.items():
         kind = kinds.get(name)
-        if kind in _PARTS:
+        if kind in PARTS:
             found["lengths"][name] = column
         elif column.ndim == 1:
             named = column.dtype == object or kind == "category"
@@ -108,7 +108,7 @@ def _dates(columns: dict[str, NDArray[Any]]) -> Table:
     return Table(title="Dates", columns=["column", "missing", "different", *_MOMENTS], rows=rows, note="In UTC.")
 
 
-def _lengths(column: NDArray[Any]) -> NDArray[np.int64]:
+def lengths(column: NDArray[Any]) -> NDArray[np.int64]:
     """Bytes of each text, or steps of each sequence, that are there. Shapes: [N], [N,L] or [N,T,C] → [N]."""
     if column.ndim == 1:  # texts as they are written, for a tokenizer
         return np.array([len(str(text).encode()) for text in column], dtype=np.int64)
@@ -127,7 +127,7 @@ def _long(
             middle = [float(present.mean()), float(np.median(present))]
             figures = [int(present.min()), *middle, int(present.max()), int((found == size[0]).sum()) if size else None]
         most = f", at most {size[0]}" if size else ""
-        rows.append([name, int((found == 0).sum()), f"{_PARTS[kinds[name]]}{most}", *figures])
+        rows.append([name, int((found == 0).sum()), f"{PARTS[kinds[name]]}{most}", *figures])
     note = "A text that is as long as may be was perhaps cut; a sequence never is."
     return Table(title="Texts and sequences", columns=["column", "missing", "of", *_LENGTHS], rows=rows, note=note)
 

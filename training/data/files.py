@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from training.data.clean.cleaning import is_missing
+from training.data.rows import by_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +28,7 @@ def write(rows: Rows, data: DataSection, path: Path, parts: NDArray[Any] | None 
     microseconds = np.round(rows.time * 1e6).astype("datetime64[us]")
     columns: dict[str, Any] = {data.time: pa.array(microseconds, pa.timestamp("us", "UTC"))}
     columns |= {name: arrow(column) for name, column in rows.columns.items()}
-    columns[data.target] = arrow(rows.target)
+    columns |= {name: arrow(column) for name, column in by_name(rows.target, data.targets).items()}
     columns |= {name: arrow(mark) for name, mark in rows.marks.items() if name not in columns}
     if parts is not None:
         columns["part"] = pa.array(parts)

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from staytrue.bundle import TaskName
     from staytrue.project import Project
-    from training.data.rows import Rows, Task
+    from training.data.rows import Rows
 
 _NUMBER = "coalesce(truth, try_cast(truth_text AS DOUBLE))"
 _NAME = """CASE WHEN truth_text <> '' THEN truth_text
@@ -73,7 +74,7 @@ def labelled(project: Project, *, since: float, until: float) -> Labelled:
         fetched = result.fetchnumpy()
     time = np.asarray(fetched.pop("time"), dtype=np.float64)
     truth = fetched.pop("truth")
-    table = {name: fetched[f"input_{name}"] for name in project.data.features} | {project.data.target: truth}
+    table = {name: fetched[f"input_{name}"] for name in project.data.features} | {project.data.goal: truth}
     fits = np.ones(len(time), dtype=np.bool_)
     for name, feature in project.data.features.items():
         if feature.shape and not feature.tokenizer:
@@ -83,7 +84,7 @@ def labelled(project: Project, *, since: float, until: float) -> Labelled:
     return Labelled(rows, unfit=int((~fits).sum()))
 
 
-def _query(task: Task, inputs: str) -> str:
+def _query(task: TaskName, inputs: str) -> str:
     truth, known = (_NUMBER, "isfinite(labels.truth)") if task == "regression" else (_NAME, "labels.truth <> ''")
     return _ROWS.format(labels=_LAST_LABELS.format(truth=truth), inputs=inputs, known=known)
 
@@ -98,5 +99,5 @@ def _files(folder: Path, since: float, until: float) -> list[str]:
 
 def _empty(project: Project) -> Labelled:
     nothing = np.zeros(0)
-    table = dict.fromkeys((*project.data.features, project.data.target), nothing)
+    table = dict.fromkeys((*project.data.features, *project.data.targets), nothing)
     return Labelled(from_table(table, project.data, nothing, "lake", project.model.task))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from staytrue.bundle import TaskName
     from staytrue.feature import Feature
     from staytrue.preparation import DataSection
 
-Task = Literal["regression", "classification", "generation"]
 _OTHERWISE = "say kind: category if it names kinds, or cast it in data.query (try_cast makes the others missing ones)"
 """What to do with a column of numbers that are none."""
 
@@ -34,7 +34,8 @@ class Rows:
     Shapes: ``time`` [N], ``target`` [N], each column [N]; pictures [N,C,H,W], texts [N,L], sequences [N,T,C].
 
     Units: time in Unix seconds. A missing FP32 is NaN, INT64 :data:`MISSING_INTEGER`, BYTES the empty text, and so is
-    one of bytes that are 0. The target is a number (float64), or the name of a class (object), missing in the same way.
+    one of bytes that are 0. The target is a number (float64), or the name of a class (object), missing in the same way;
+    of several columns it is [N,K] numbers, labels being 0 or 1.
     ``marks`` are texts that a split goes by, such as whose row it is; they are no part of the content.
     """
 
@@ -206,19 +207,33 @@ def from_table(
     data: DataSection,
     time: NDArray[np.float64],
     where: str,
-    task: Task,
+    task: TaskName,
     marks: Sequence[str] = (),
 ) -> Rows:
     """Rows in time order from fetched columns; the target is a number, or text for classification."""
     columns = {name: typed(name, feature, table[name], where) for name, feature in data.features.items()}
-    truth, marked = table[data.target], {name: texts(table[name]) for name in marks}
+    marked = {name: texts(table[name]) for name in marks}
     if task == "generation":  # nothing is learnt of the target
         return _in_order(Rows(time, columns, np.zeros(len(time)), marked))
     if task == "classification":
-        return _in_order(Rows(time, columns, texts(truth), marked))
+        return _in_order(Rows(time, columns, texts(table[data.goal]), marked))
+    targets = [_number(table[name], f'{where}, target "{name}"', task) for name in data.targets]
+    return _in_order(Rows(time, columns, targets[0] if len(targets) == 1 else np.stack(targets, axis=1), marked))
+
+
+def by_name(target: NDArray[Any], names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """The columns of a target by name. Shapes: [N] or [N,K] → {name: [N]}."""
+    return {name: target if target.ndim == 1 else target[:, place] for place, name in enumerate(names)}
+
+
+def _number(values: NDArray[Any], where: str, task: TaskName) -> NDArray[np.float64]:
     hint = "say model.task: classification if it names classes, or cast it in data.query"
-    target = floats(np.ma.getdata(truth), np.ma.getmaskarray(truth), f'{where}, target "{data.target}"', hint)
-    return _in_order(Rows(time, columns, target, marked))
+    numbers = floats(np.ma.getdata(values), np.ma.getmaskarray(values), where, hint)
+    if task == "multilabel":
+        odd = numbers[~np.isnan(numbers) & (numbers != 0) & (numbers != 1)]
+        if len(odd):
+            raise InvalidInput(where, expected="booleans, or 0 and 1, for a label", got=f"{odd[0]:g}")
+    return numbers
 
 
 def _in_order(rows: Rows) -> Rows:

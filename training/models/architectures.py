@@ -40,7 +40,7 @@ ARCHITECTURES: dict[str, type[nn.Module]] = {
 
 ``KINDS`` of a module names the kinds of features of which it takes one and nothing beside it; without, it takes any.
 """
-NO_ARGUMENTS = {"task", "architecture", "options", "output"}
+NO_ARGUMENTS = {"task", "architecture", "options", "output", "quantiles"}
 """Settings of the model that no architecture is built with."""
 
 

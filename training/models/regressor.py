@@ -26,9 +26,14 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     spread: float
 
     @classmethod
-    def of(cls, rows: TrainingRows, weight: NDArray[np.float64], link: Literal["linear", "positive"]) -> Scale:
-        """Learn it from the target of training rows: linear by mean and deviation, positive by the mean alone."""
-        target = learnable(rows).target
+    def of(
+        cls, rows: TrainingRows, weight: NDArray[np.float64], link: Literal["linear", "positive"], place: int = 0
+    ) -> Scale:
+        """Learn it from the target of training rows: linear by mean and deviation, positive by the mean alone.
+
+        ``place`` is which target, where there are several.
+        """
+        target = learnable(rows).target.reshape(len(rows), -1)[:, place]
         mean = float(np.average(target, weights=weight))
         if link == "positive":
             return cls(link=link, location=0.0, spread=abs(mean) or 1.0)

@@ -66,6 +66,10 @@ class Classification:
         """Accuracy, error rate, log loss, macro F1."""
         return classification(rows.target, _likely(model, rows), self.classes, rows.time, seed=seed)
 
+    def told(self, rows: Rows) -> list[float | str]:
+        """The names of the classes."""
+        return list(rows.target.tolist())
+
     def predictions(self, model: Model, rows: Rows) -> tuple[list[float | str], list[ReferenceColumn]]:
         """The likeliest class; its probability is watched too."""
         likely = _likely(model, rows)

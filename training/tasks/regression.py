@@ -60,6 +60,10 @@ class Regression:
         """Squared and absolute error, R²."""
         return regression(rows.target, _predict(model, rows), rows.time, seed=seed)
 
+    def told(self, rows: Rows) -> list[float | str]:
+        """The target."""
+        return list(rows.target.tolist())
+
     def predictions(self, model: Model, rows: Rows) -> tuple[list[float | str], list[ReferenceColumn]]:
         """The predicted number."""
         return _predict(model, rows).tolist(), []

@@ -50,6 +50,9 @@ class Task(Protocol):
     def evaluate(self, model: Model, rows: Rows, *, seed: int) -> dict[str, Metric]:
         """The metrics of some rows, with intervals."""
 
+    def told(self, rows: Rows) -> list[float | str]:
+        """Of each row the truth, as a label tells it."""
+
     def predictions(self, model: Model, rows: Rows) -> tuple[list[float | str], list[ReferenceColumn]]:
         """Of each row the answer that a label will be compared with, and what else is watched of the answers."""
 

@@ -11,7 +11,10 @@ from training.models.architectures import measure_of
 from training.models.regressor import Scale
 from training.tasks.classification import Classification
 from training.tasks.generation import Generation, picture_of
+from training.tasks.multilabel import Multilabel
+from training.tasks.quantiles import Quantiles
 from training.tasks.regression import Regression
+from training.tasks.targets import Targets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,13 +30,21 @@ if TYPE_CHECKING:
 
 def learnt(project: Project, train: TrainingRows, weight: NDArray[np.float64], classes: Sequence[str]) -> Task:
     """What the project's model is for; ``weight`` is how much each training row counts, [N]."""
-    target = project.data.target
+    target, names = project.data.goal, tuple(project.data.targets)
+    if project.model.task == "multilabel":
+        return Multilabel(names)
     if project.model.task == "classification":
         return Classification(target, tuple(classes))
     if project.model.task == "generation":
         (name, feature), *_ = project.data.features.items()
         return Generation(target, picture_of(name, feature), measure_of(project.model.architecture))
-    return Regression(target, Scale.of(train, weight, project.model.output))
+    if len(names) > 1:
+        scales = [Scale.of(train, weight, project.model.output, place) for place in range(len(names))]
+        return Targets(names, tuple(scales))
+    scale = Scale.of(train, weight, project.model.output)
+    if project.model.quantiles:
+        return Quantiles(target, scale, tuple(project.model.quantiles))
+    return Regression(target, scale)
 
 
 def restored(checkpoint: Checkpoint) -> Task:
@@ -42,9 +53,16 @@ def restored(checkpoint: Checkpoint) -> Task:
     Raises:
         KeyError, msgspec.ValidationError: it does not say.
     """
+    if checkpoint.task == "multilabel":
+        return Multilabel(tuple(checkpoint.classes))
     if checkpoint.task == "classification":
         return Classification(checkpoint.target, tuple(checkpoint.classes))
     if checkpoint.task == "generation":
         picture = msgspec.convert(checkpoint.model["picture"], TensorSpec)
         return Generation(checkpoint.target, picture, checkpoint.model["measure"])
-    return Regression(checkpoint.target, msgspec.convert(checkpoint.model["scale"], Scale))
+    if checkpoint.targets:
+        return Targets(tuple(checkpoint.targets), msgspec.convert(checkpoint.model["scales"], tuple[Scale, ...]))
+    target, scale = checkpoint.target, msgspec.convert(checkpoint.model["scale"], Scale)
+    if "quantiles" in checkpoint.model:
+        return Quantiles(target, scale, msgspec.convert(checkpoint.model["quantiles"], tuple[float, ...]))
+    return Regression(target, scale)

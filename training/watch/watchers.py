@@ -144,7 +144,7 @@ def facts(project: Project, folder: Path, history: Course, *, steps: int, rows: 
     return Facts(
         model=project.name,
         run=folder.name,
-        target=project.data.target,
+        target=project.data.goal,
         measure=history.measure,
         epochs=project.training.epochs,
         steps=steps,

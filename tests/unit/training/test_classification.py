@@ -235,7 +235,7 @@ def test_a_picture_may_give_a_number(project: Project) -> None:
 
 def test_names_are_refused_before_anything_is_read(project: Project) -> None:
     data = project.data.model_copy(update={"target": "probabilities"})
-    with pytest.raises(InvalidConfig, match="second output of a classifier"):
+    with pytest.raises(InvalidConfig, match="second output of the model"):
         train(project.model_copy(update={"data": data}))
 
 

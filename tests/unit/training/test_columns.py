@@ -34,7 +34,7 @@ def test_numbers_are_told_by_moments_and_quartiles() -> None:
     values = np.random.default_rng(3).normal(5, 2, 401).astype(np.float32)
     values[7] = np.nan
     present = np.delete(values, 7).astype(np.float64)
-    told = cells(chapter(rows(np.zeros(401), x=values), {"x": NUMBER}, "y"), "Numbers", "x")
+    told = cells(chapter(rows(np.zeros(401), x=values), {"x": NUMBER}, ["y"]), "Numbers", "x")
     assert (told["missing"], told["different"]) == (1, len(np.unique(present)))
     assert told["mean"] == pytest.approx(present.mean())
     assert told["deviation"] == pytest.approx(present.std())
@@ -45,7 +45,7 @@ def test_numbers_are_told_by_moments_and_quartiles() -> None:
 def test_categories_are_told_by_their_shares_also_where_they_are_numbers() -> None:
     sky = np.array(["sun"] * 6 + ["rain"] * 3 + ["fog", "", ""], dtype=object)
     hour = np.array([4] * 9 + [5] * 3)
-    made = chapter(rows(np.zeros(12), sky=sky, hour=hour), {"sky": CATEGORY, "hour": CATEGORY}, "y")
+    made = chapter(rows(np.zeros(12), sky=sky, hour=hour), {"sky": CATEGORY, "hour": CATEGORY}, ["y"])
     assert cells(made, "Categories", "sky") == {
         "column": "sky",
         "missing": 2,
@@ -63,7 +63,7 @@ def test_bars_count_every_value_that_is_there(different: int) -> None:
     texts = np.array([f"c{number:.0f}" for number in numbers], dtype=object)
     numbers[:50] = np.nan
     texts[:50] = ""
-    made = chapter(rows(np.ones(600), n=numbers, t=texts), {"n": NUMBER, "t": CATEGORY}, "y")
+    made = chapter(rows(np.ones(600), n=numbers, t=texts), {"n": NUMBER, "t": CATEGORY}, ["y"])
     counted = {bars.title: sum(bars.counts) for bars in made.bars}
     assert counted == {"n": 550, "t": 550, "y": 600}
     assert all(len(bars.counts) == len(bars.labels) <= MOST_BARS + 1 for bars in made.bars)
@@ -107,7 +107,7 @@ def test_texts_and_sequences_are_told_by_their_lengths() -> None:
 
 def test_what_tells_nothing_is_warned_of() -> None:
     empty, still = np.full(4, np.nan, np.float32), np.full(4, 7.0, np.float32)
-    made = chapter(rows(np.arange(4.0), empty=empty, still=still), {"empty": NUMBER, "still": NUMBER}, "y")
+    made = chapter(rows(np.arange(4.0), empty=empty, still=still), {"empty": NUMBER, "still": NUMBER}, ["y"])
     assert made.warnings == [
         "empty has no value at all",
         "still is the same in every row: it tells a model nothing",
@@ -121,7 +121,7 @@ def test_pictures_are_shown_with_their_truth(channels: int, mode: str, datatype:
     views: np.ndarray = np.random.default_rng(1).integers(0, 256, (100, channels, 6, 8)).astype(datatype)
     views[:, 0, 0, 0], views[:, 0, 0, 1] = 0, 255  # so that scaling floats changes nothing
     truth = np.array([f"class {place}" for place in range(100)], dtype=object)
-    made = chapter(rows(truth, view=views), {"view": Feature(kind="image", shape=[channels, 6, 8])}, "kind")
+    made = chapter(rows(truth, view=views), {"view": Feature(kind="image", shape=[channels, 6, 8])}, ["kind"])
     assert len(made.pictures) == MOST_PICTURES
     last = made.pictures[-1]
     assert last.caption == "view: class 99"
@@ -134,4 +134,4 @@ def test_pictures_are_shown_with_their_truth(channels: int, mode: str, datatype:
 def test_rows_that_do_not_train_are_not_told() -> None:
     everything = Rows(np.arange(2.0), {"x": np.zeros(2, np.float32)}, np.zeros(2))
     with pytest.raises(TypeError, match="training rows alone"):
-        chapter(everything, {"x": NUMBER}, "y")  # type: ignore[arg-type]
+        chapter(everything, {"x": NUMBER}, ["y"])  # type: ignore[arg-type]

@@ -41,8 +41,8 @@ def later_accuracy(made: Project, run: Path) -> float:
         -1, *bundle.signature.inputs[0].shape[1:]
     )
     runtime = OnnxRuntime(store.path(made.name, bundle.version) / "model.onnx", bundle.signature)
-    answers = runtime.run({"image": views})[made.data.target].ravel()
-    return float(np.mean(answers == np.array(table.column(made.data.target).to_pylist(), dtype=object)))
+    answers = runtime.run({"image": views})[made.data.goal].ravel()
+    return float(np.mean(answers == np.array(table.column(made.data.goal).to_pylist(), dtype=object)))
 
 
 def test_digits_come_in_two_files_of_which_one_is_later(tmp_path: Path) -> None:

@@ -95,8 +95,11 @@ def is_missing(column: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def without_target(rows: Rows) -> NDArray[np.bool_]:
-    """Which rows have no truth: none that is a finite number, or no text."""
-    return is_missing(rows.target) if rows.target.dtype == object else ~np.isfinite(rows.target)
+    """Which rows have no truth: none that is a finite number, or no text, in any of its columns."""
+    if rows.target.dtype == object:
+        return is_missing(rows.target)
+    there: NDArray[np.bool_] = np.isfinite(rows.target.reshape(len(rows), -1)).all(axis=1)
+    return ~there
 
 
 def duplicates(rows: Rows) -> NDArray[np.bool_]:

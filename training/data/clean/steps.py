@@ -130,10 +130,9 @@ def _check_series(project: Project) -> None:
         InvalidConfig: names setting and column.
     """
     settings, features = project.cleaning, project.data.features
-    if settings.target.method != "none" and project.model.task != "regression":
-        raise InvalidConfig(
-            "cleaning.target.method", expected="none, as classes have no outliers", got=settings.target.method
-        )
+    if settings.target.method != "none" and (project.model.task != "regression" or len(project.data.targets) > 1):
+        expected = "none, as it is of one target that is a number"
+        raise InvalidConfig("cleaning.target.method", expected=expected, got=settings.target.method)
     by, window = settings.noise.by, settings.noise.window
     if by in features and features[by].kind not in {"category", "numeric"}:
         raise InvalidConfig("cleaning.noise.by", expected="a column of names", got=f'"{by}", {features[by].kind}')

@@ -25,12 +25,12 @@ from training.data.schema.schema import read as read_schema
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from staytrue.bundle import TaskName
     from staytrue.feature import Feature
     from staytrue.preparation import DataSection
     from training.data.collect.joins import JoinReport
     from training.data.collect.quarantine import BadRows
     from training.data.collect.reading import Reading
-    from training.data.rows import Task
     from training.data.schema.check import SchemaReport
 
 _READERS = {".csv": "read_csv", ".parquet": "read_parquet"}
@@ -60,13 +60,13 @@ class Collected:
     report: CollectionReport
 
 
-def collect(data: DataSection, task: Task = "regression", marks: Sequence[str] = ()) -> tuple[Rows, Fingerprint]:
+def collect(data: DataSection, task: TaskName = "regression", marks: Sequence[str] = ()) -> tuple[Rows, Fingerprint]:
     """Rows and fingerprint of :func:`collected`."""
     found = collected(data, task, marks)
     return found.rows, found.fingerprint
 
 
-def collected(data: DataSection, task: Task = "regression", marks: Sequence[str] = ()) -> Collected:
+def collected(data: DataSection, task: TaskName = "regression", marks: Sequence[str] = ()) -> Collected:
     """Read the sources through joins and query; ``marks`` are further columns that the split goes by.
 
     Raises:
@@ -84,9 +84,9 @@ def collected(data: DataSection, task: Task = "regression", marks: Sequence[str]
 
 
 def _collected(
-    data: DataSection, task: Task, marks: Sequence[str], going: Reading, wanted: dict[str, str]
+    data: DataSection, task: TaskName, marks: Sequence[str], going: Reading, wanted: dict[str, str]
 ) -> Collected:
-    needed = list(dict.fromkeys([data.time, data.target, *data.features, *marks]))
+    needed = list(dict.fromkeys([data.time, *data.targets, *data.features, *marks]))
     sources, joins = _tables(data, going)
     types = _result(data, needed, going)
     if data.sources or data.max_bad_rows:
@@ -121,17 +121,18 @@ def _judged(data: DataSection, going: Reading, sources: list[SourceReport]) -> B
     return going.quarantine.judge(good, data.max_bad_rows, data.quarantine)
 
 
-def _wanted(data: DataSection, task: Task) -> dict[str, str]:
+def _wanted(data: DataSection, task: TaskName) -> dict[str, str]:
     """Types that text must have where a number or a time is asked for."""
     plain = {name: feature for name, feature in data.features.items() if feature.kind in {"numeric", "category"}}
     numbers = [name for name, feature in plain.items() if feature.sent_as in {"FP32", "INT64"}]
-    target = [data.target] if task == "regression" else []
+    target = [] if task in {"classification", "generation"} else data.targets
     return dict.fromkeys([*numbers, *target], "DOUBLE") | {data.time: "TIMESTAMP WITH TIME ZONE"}
 
 
 def _uncertain(data: DataSection, wanted: dict[str, str], types: dict[str, str]) -> dict[str, str]:
     """Columns to cast: text where something else is wanted, and JSON, which rows of unlike kinds become."""
-    words = {name for name, feature in data.features.items() if feature.kind in {"category", "text"}} | {data.target}
+    texts = [name for name, feature in data.features.items() if feature.kind in {"category", "text"}]
+    words = {*texts, *data.targets}
     mixed = {name: "VARCHAR" for name in words - wanted.keys() if types.get(name) == "JSON"}
     return {name: kind for name, kind in wanted.items() if types.get(name) in {"VARCHAR", "JSON"}} | mixed
 
@@ -207,7 +208,7 @@ def _result(data: DataSection, needed: list[str], going: Reading) -> dict[str, s
 
 def _says(data: DataSection, name: str) -> str:
     """The setting that asks for a column."""
-    plain = {data.time: "data.time", data.target: "data.target"}
+    plain = {data.time: "data.time"} | dict.fromkeys(data.targets, "data.target")
     return plain.get(name) or (f"data.features.{name}" if name in data.features else "split")
 
 

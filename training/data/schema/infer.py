@@ -13,7 +13,7 @@ from staytrue.records import utc
 from training.data.clean.cleaning import is_missing
 from training.data.collect.reading import quoted
 from training.data.files import arrow
-from training.data.rows import learnable
+from training.data.rows import by_name, learnable
 from training.data.schema.schema import ColumnSchema, Schema
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def infer(
     notes: dict[str, str] = {}
     with duckdb.connect() as connection:
         connection.execute("SET threads = 1")
-        named = {data.target: seen.target, **{name: seen.columns[name] for name in data.features}}
+        named = {**by_name(seen.target, data.targets), **{name: seen.columns[name] for name in data.features}}
         for name, values in named.items():
             feature = data.features.get(name)
             unit = feature.unit if feature else ""
@@ -59,7 +59,7 @@ def infer(
             made = _categories if listed else _range
             column, notes[name] = made(table, name, values, unit, categories if listed else margin)
             # These rows are clean: what becomes of one without a target is a setting of cleaning's, no fault of a load.
-            columns[name] = column.model_copy(update={"missing": True}) if name == data.target else column
+            columns[name] = column.model_copy(update={"missing": True}) if name in data.targets else column
     return Schema(columns=columns), notes
 
 

@@ -131,4 +131,5 @@ def _columns(rows: Rows, features: Mapping[str, Feature]) -> Iterator[tuple[str,
             whole = column[~gone].reshape(int((~gone).sum()), math.prod(column.shape[1:])).astype(np.float64)
             yield name, np.nanmean(whole, axis=1)  # of a sequence over the steps that it has
             yield f"{name} (missing)", gone
-    yield "target", rows.target
+    for place, column in enumerate(np.atleast_2d(rows.target.T)):
+        yield "target" if rows.target.ndim == 1 else f"target {place + 1}", column

@@ -45,11 +45,23 @@ def deal(rows: Rows, settings: SplitSection) -> NDArray[np.int64]:
 
 
 def strata_of(target: NDArray[Any], bins: int) -> NDArray[np.int64]:
-    """Number of each row's class, or of the quantile bin of its number; equal numbers share a bin. Shapes: [N]."""
+    """Number of each row's class, or of the quantile bin of its number; equal numbers share a bin. Shapes: [N].
+
+    Of several columns [N,K] it is the number of their combination.
+    """
     if target.dtype == object:
         return np.unique(target, return_inverse=True)[1].astype(np.int64)
+    if target.ndim > 1:
+        columns = np.stack([_few(column, bins) for column in target.T], axis=1)
+        return np.unique(columns, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
     edges = np.unique(np.quantile(target, np.arange(1, bins) / bins))
     return np.searchsorted(edges, target, side="right").astype(np.int64)
+
+
+def _few(column: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
+    """As it is where it has no more values than bins, as labels have."""
+    values, places = np.unique(column, return_inverse=True)
+    return places.astype(np.int64) if len(values) <= bins else strata_of(column, bins)
 
 
 def groups_of(rows: Rows, column: str) -> NDArray[np.int64]:

@@ -131,3 +131,12 @@ def test_texts_with_a_tokenizer_are_kept_and_not_looked_at(tmp_path: Path) -> No
         seen, before = (made.window("animals", one, 0.0, until) for one in (signature, SIGNATURE))
         assert seen.columns.keys() == before.columns.keys()
         assert len(seen) == len(before) == (2 if until else 0)
+
+
+def test_of_decisions_a_look_sees_how_many_labels_hold(lake: Lake) -> None:
+    decided = TensorSpec(name="decisions", datatype="BOOL", shape=[-1, 3])
+    signature = msgspec.structs.replace(SIGNATURE, outputs=[decided])
+    made = np.array([[True, False, True], [False, False, False]])
+    some = event("h", 30.0, PICTURES[:2], ["cat", "dog"])
+    lake.write_events("c", [msgspec.structs.replace(some, outputs=[Tensor.of("decisions", "BOOL", made)])])
+    assert lake.window("animals", signature, 29.0, DAY).prediction.tolist() == [2.0, 0.0]

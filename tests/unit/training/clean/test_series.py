@@ -214,7 +214,10 @@ def with_cleaning(features: dict[str, Feature], cleaning: dict[str, Any], task: 
         ({"noise": {"method": "hampel", "columns": ["v"], "window": 31}}, 'at most 29, the steps of "v", got 31'),
         ({"noise": {"method": "hampel", "columns": ["x"], "by": "v"}}, 'expected a column of names, got "v", sequence'),
         ({"noise": {"method": "hampel", "columns": ["c"]}}, 'numeric features or sequence features, got "c", category'),
-        ({"target": {"method": "iqr"}}, "cleaning.target.method: expected none, as classes have no outliers, got iqr"),
+        (
+            {"target": {"method": "iqr"}},
+            "cleaning.target.method: expected none, as it is of one target that is a number, got iqr",
+        ),
     ],
 )
 def test_filters_and_bounds_that_could_do_nothing_are_refused(cleaning: dict[str, Any], why: str) -> None:

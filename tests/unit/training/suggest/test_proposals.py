@@ -1,0 +1,105 @@
+"""Proposals: what facts of known data speak for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from training.data.rows import Rows
+from training.suggest.facts import Facts, dependence, facts_of
+from training.suggest.proposals import Proposal, suggest
+
+SETTINGS = {"mlp": ["width", "depth", "dropout"], "resnet": ["width", "depth", "dropout"]}
+PLAIN = Facts(task="regression", rows=2_000, kinds=["numeric", "category"], architectures=SETTINGS)
+BIKES = msgspec.structs.replace(
+    PLAIN, rows=1_944, kinds=["category"] * 5 + ["numeric"] * 4, counts=True, mean=96, skew=1.6, dependence=0.84
+)
+DIGITS = msgspec.structs.replace(
+    PLAIN, task="classification", rows=1_150, kinds=["image"], size=[1, 8, 8], classes=[0.1] * 10
+)
+VOWELS = msgspec.structs.replace(
+    DIGITS, rows=270, kinds=["sequence"], size=[], length=15, classes=[1 / 9] * 9, architectures={**SETTINGS, "gru": []}
+)
+SPAM = msgspec.structs.replace(
+    VOWELS, rows=4_000, kinds=["text"], length=1_400, classes=[0.8, 0.2], architectures={**SETTINGS, "transformer": []}
+)
+DRAWN = msgspec.structs.replace(
+    DIGITS, task="generation", rows=12_000, size=[1, 28, 28], classes=[], architectures={"vae": [], "dcgan": []}
+)
+
+
+def chosen(facts: Facts) -> dict[str, Any]:
+    """Values by setting."""
+    return {one.setting: one.value for one in suggest(facts)}
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        (BIKES, {"model.architecture": "mlp", "model.width": 64, "model.output": "positive", "training.loss": "mae"}),
+        (BIKES, {"split.method": "blocks", "training.batch_size": 32, "training.optimiser": "adamw"}),
+        (DIGITS, {"model.architecture": "resnet", "model.depth": 1, "training.loss": "cross_entropy"}),
+        (DIGITS, {"split.method": "stratified", "training.class_weights": "none", "model.dropout": 0.1}),
+        (VOWELS, {"model.architecture": "gru", "training.batch_size": 16, "training.learning_rate": 0.001}),
+        (SPAM, {"model.architecture": "transformer", "training.class_weights": "balanced"}),
+        (msgspec.structs.replace(SPAM, architectures=SETTINGS), {"model.architecture": "mlp"}),
+        (msgspec.structs.replace(PLAIN, rows=900), {"model.width": 32, "model.depth": 1, "training.loss": "huber"}),
+        (msgspec.structs.replace(PLAIN, rows=500_000), {"model.width": 256, "training.batch_size": 256}),
+        (msgspec.structs.replace(PLAIN, counts=True, mean=1.5), {"training.loss": "poisson"}),
+        (msgspec.structs.replace(PLAIN, quantiles=True), {"training.loss": "pinball"}),
+        (msgspec.structs.replace(PLAIN, task="multilabel", targets=3), {"training.loss": "binary_cross_entropy"}),
+        (PLAIN, {"split.method": "random"}),
+        (DRAWN, {"model.architecture": "dcgan", "training.loss": None, "training.learning_rate": 0.001}),
+        (msgspec.structs.replace(DRAWN, rows=9_000), {"model.architecture": "vae", "model.output": None}),
+        (msgspec.structs.replace(SPAM, kinds=["text", "numeric"]), {"model.architecture": "transformer"}),
+    ],
+)
+def test_facts_speak_for_settings(facts: Facts, expected: dict[str, Any]) -> None:
+    assert {name: chosen(facts).get(name) for name in expected} == expected
+
+
+@pytest.mark.parametrize("facts", [BIKES, DIGITS, VOWELS, SPAM, PLAIN, DRAWN])
+def test_only_what_there_is_is_proposed_each_with_a_reason_and_once(facts: Facts) -> None:
+    proposals = suggest(facts)
+    assert all(isinstance(one, Proposal) and len(one.reason) > 10 and one.setting for one in proposals)
+    assert len({one.setting for one in proposals}) == len(proposals)
+    values = chosen(facts)
+    assert values["model.architecture"] in facts.architectures
+    given = {name.removeprefix("model.") for name in values if name.startswith("model.")} - {"architecture", "output"}
+    assert given <= set(facts.architectures[values["model.architecture"]])
+
+
+def test_a_split_that_somebody_chose_by_hand_stays() -> None:
+    for method in ("grouped", "given", "time"):
+        assert "split.method" not in chosen(msgspec.structs.replace(BIKES, method=method))
+    told = chosen(msgspec.structs.replace(VOWELS, method="stratified", dependence=0.99))
+    assert told["split.method"] is None  # sorted by class: blocks would leave classes out
+
+
+def test_unequal_classes_are_judged_by_f1_and_many_categories_embedded() -> None:
+    told = {one.setting: one.reason for one in suggest(SPAM)}
+    assert "macro_f1" in told["metric"]
+    told = {
+        one.setting: one.reason for one in suggest(msgspec.structs.replace(PLAIN, categories={"city": 900, "d": 7}))
+    }
+    assert "embedding" in told["data.features.city"]
+    assert "data.features.d" not in told
+
+
+def test_dependence_is_the_correlation_of_neighbours() -> None:
+    draw = np.random.default_rng(0)
+    steps = np.zeros(20_000)
+    for place, noise in enumerate(draw.normal(size=len(steps) - 1), 1):
+        steps[place] = 0.8 * steps[place - 1] + noise
+    assert dependence(steps) == pytest.approx(0.8, abs=0.02)
+    assert dependence(draw.normal(size=20_000)) == pytest.approx(0, abs=0.02)
+    assert dependence(draw.choice(np.array(["a", "b"], dtype=object), 20_000)) == pytest.approx(0, abs=0.03)
+    assert dependence(np.ones(5)) == 0
+
+
+def test_nothing_is_learnt_of_other_rows_than_those_that_train() -> None:
+    with pytest.raises(TypeError, match="training rows"):
+        facts_of(None, Rows(np.zeros(1), {}, np.zeros(1)))  # type: ignore[arg-type]

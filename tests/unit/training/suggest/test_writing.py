@@ -1,0 +1,60 @@
+"""Writing: settings go into a project file, and nothing else of it changes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from staytrue.command import main
+from staytrue.errors import Conflict
+from staytrue.project import load
+from training.suggest.writing import written
+
+if TYPE_CHECKING:
+    from staytrue.project import Project
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("model:\n  # why\n  width: 8 # small\n", "model:\n  # why\n  width: 16 # small\n"),
+        ("model: {width: 8, depth: 2} # flow\n", "model: {width: 16, depth: 2} # flow\n"),
+        ("model: {depth: 2}\n", "model: {width: 16, depth: 2}\n"),
+        ("model: {}\n", "model: {width: 16}\n"),
+        ("model: # yet empty\nname: a\n", "model: # yet empty\n  width: 16\nname: a\n"),
+        ("model:", "model:\n  width: 16\n"),
+        ("name: a # last", "name: a # last\n\nmodel:\n  width: 16\n"),
+        ("model:\n    depth: 2\n", "model:\n    width: 16\n    depth: 2\n"),
+        ("model:\r\n  depth: 2\r\nname: é\r\n", "model:\r\n  width: 16\r\n  depth: 2\r\nname: é\r\n"),
+        ("model:\n  width: '8' # text\n", "model:\n  width: 16 # text\n"),
+    ],
+)
+def test_one_value_changes_and_no_comment_is_lost(before: str, after: str) -> None:
+    assert written(before, {"model.width": 16}) == after
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "one: &it {width: 8}\nmodel: *it\n",
+        "model:\n  width: &w 8\n  depth: *w\n",
+        "model:\n  width:\n    a: 1\n  depth: 2\n",
+    ],
+)
+def test_what_cannot_be_set_without_harm_is_left_alone(text: str) -> None:
+    with pytest.raises(Conflict, match=r"model\.width"):
+        written(text, {"model.width": 16})
+
+
+def test_the_command_proposes_and_writes_only_when_asked(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    path = project.store.parent / "staytrue.yaml"
+    before = path.read_text(encoding="utf-8")
+    assert main(["suggest", "--project", str(path)]) == 0
+    assert path.read_text(encoding="utf-8") == before
+    assert "model.architecture: mlp  # 3 columns" in capsys.readouterr().out
+    assert main(["suggest", "--project", str(path), "--write"]) == 0
+    changed = load(path)
+    assert (changed.model.width, changed.training.loss) == (32, "huber")
+    assert changed.data == project.data
+    assert changed.export.max_batch == 8

@@ -1,0 +1,1 @@
+"""Suggestions: what data and task speak for, as settings with their reasons."""
