@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from staytrue.section import Count, Option, Section
 
-ARCHITECTURES = ("mlp", "resnet")
+ARCHITECTURES = ("mlp", "resnet", "inception")
 """Names of those that :mod:`training.models` holds."""
 OWN = "unset: the architecture's own"
 
@@ -21,22 +21,67 @@ class ModelSection(Section):
     )
     architecture: str = Field(
         default="mlp",
-        description="mlp: multilayer perceptron; resnet: residual network, for one image feature; or a "
-        "`package.module:factory` of your own, called with layout, outputs and `options`",
+        description="mlp: multilayer perceptron; resnet: residual network, inception: branches side by side, both for "
+        "one image feature; or a `package.module:factory` of your own, called with layout, outputs and `options`",
     )
     width: Count | None = Field(
-        default=None, description=f"mlp: units of each hidden layer; resnet: channels of the first stage; {OWN}"
+        default=None,
+        description="mlp: units of each hidden layer; resnet: channels of the first stage, with dense links those that "
+        f"a block adds; inception: a quarter of the first stage's; {OWN}",
     )
     depth: Count | None = Field(
-        default=None, description=f"mlp: hidden layers; resnet: residual blocks of each stage; {OWN}"
+        default=None,
+        description="mlp: hidden layers, or blocks with residual links; resnet: blocks of each stage; inception: "
+        f"modules of each stage; {OWN}",
     )
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = Field(
         default=None, description=f"share of units dropped in training; {OWN}"
+    )
+    stages: Annotated[list[Count], Field(min_length=1)] | None = Field(
+        default=None,
+        description="resnet, inception: blocks or modules of each stage, as [3, 4, 6, 3], in place of `depth`; unset: "
+        "as many stages as the pictures' size allows",
+    )
+    block: Literal["basic", "bottleneck"] | None = Field(
+        default=None,
+        description="resnet: two convolutions of 3 by 3 (basic), or one on fewer channels between two of 1 by 1; "
+        f"{OWN}, basic",
+    )
+    links: Literal["plain", "residual", "dense"] | None = Field(
+        default=None,
+        description="mlp, resnet: a block's input is gone, added to its output, or put beside it; unset: plain of mlp, "
+        "residual of resnet",
+    )
+    attention: Literal["none", "channel"] | None = Field(
+        default=None, description=f"resnet, inception: channel weighs channels by squeeze and excitation; {OWN}, none"
+    )
+    activation: Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh"] | None = Field(
+        default=None, description=f"mlp, resnet, inception: the non-linear function between layers; {OWN}, relu"
+    )
+    normalisation: Literal["none", "batch", "group", "layer"] | None = Field(
+        default=None, description="mlp, resnet, inception: over what numbers are scaled; unset: none of mlp, else batch"
+    )
+    stem: Literal["by_size", "small", "large"] | None = Field(
+        default=None,
+        description="resnet, inception: the first convolution. small: 3 by 3; large: 7 by 7, halving, and a pooling; "
+        f"by_size: 3 by 3, halving pictures from 24 pixels on, and a pooling from 96 on; {OWN}, by_size",
+    )
+    kernel: Count | None = Field(
+        default=None, description="resnet, inception: size of the first convolution; unset: that of `stem`"
+    )
+    stride: Count | None = Field(
+        default=None, description="resnet, inception: stride of the first convolution; unset: that of `stem`"
     )
     options: dict[str, Option] = Field(default={}, description="what a factory of your own is called with")
     output: Literal["linear", "positive"] = Field(
         default="linear", description="positive: predictions are above zero, as counts and durations are"
     )
+
+    @model_validator(mode="after")
+    def _counts_blocks_once(self) -> Self:
+        if self.depth is not None and self.stages is not None:
+            raise ValueError("depth and stages both say how many blocks there are: one of them")
+        return self
 
     @field_validator("architecture")
     @classmethod

@@ -7,6 +7,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from staytrue.errors import InvalidConfig, NotFound
+from training.models.inception import Inception
 from training.models.mlp import MLP
 from training.models.resnet import ResNet
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from staytrue.project import Project
     from training.models.layout import Layout
 
-ARCHITECTURES: dict[str, type[nn.Module]] = {"mlp": MLP, "resnet": ResNet}
+ARCHITECTURES: dict[str, type[nn.Module]] = {"mlp": MLP, "resnet": ResNet, "inception": Inception}
 """Name → module, called with layout and number of outputs; its keyword arguments are the settings that it takes.
 
 ``KINDS`` of a module names the kinds of features of which it takes one and nothing beside it; without, it takes any.
