@@ -72,6 +72,11 @@ class ModelSection(Section):
     stride: Count | None = Field(
         default=None, description="resnet, inception: stride of the first convolution; unset: that of `stem`"
     )
+    memory_format: Literal["channels_first", "channels_last"] | None = Field(
+        default=None,
+        description="resnet, inception: how maps lie in memory; channels_last trains in a third less time on "
+        "processors, and rounds otherwise; unset: channels_first of resnet, channels_last of inception",
+    )
     options: dict[str, Option] = Field(default={}, description="what a factory of your own is called with")
     output: Literal["linear", "positive"] = Field(
         default="linear", description="positive: predictions are above zero, as counts and durations are"

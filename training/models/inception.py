@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from training.models.layers import Layers
+from training.models.layers import FORMATS, Layers, one_of, pictures
 from training.models.stem import blocks_of, stem_of
 
 if TYPE_CHECKING:
@@ -65,9 +65,11 @@ class Inception(nn.Module):
         activation: str = "relu",
         normalisation: str = "batch",
         attention: str = "none",
+        memory_format: str = "channels_last",
     ) -> None:
         super().__init__()
-        self.shape = tuple(layout.one("image").shape)
+        one_of("memory_format", memory_format, FORMATS)
+        self.shape, self.memory_format = tuple(layout.one("image").shape), memory_format
         layers = Layers(activation, normalisation, attention)
         made, size = stem_of(self.shape, width, layers, stem, kernel, stride)
         channels = width
@@ -84,7 +86,7 @@ class Inception(nn.Module):
 
     def forward(self, matrix: Tensor) -> Tensor:
         """Encoded pictures to ``outputs`` numbers each."""
-        maps = self.layers(matrix.reshape(-1, *self.shape))  # [N,channels,h,w]
+        maps = self.layers(pictures(matrix, self.shape, self.memory_format))  # [N,channels,h,w]
         out: Tensor = self.last(self.dropout(maps.mean(dim=(2, 3))))  # [N,channels] → [N,outputs]
         return out
 

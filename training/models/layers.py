@@ -6,13 +6,16 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING
 
+import torch
 from torch import nn
 
 from staytrue.errors import InvalidConfig
 from training.models.excitation import Excitation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    from torch import Tensor
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -25,6 +28,8 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 NORMALISATIONS = ("none", "batch", "group", "layer")
 GROUP = 8
 """Channels of a group, where they can be dealt so."""
+FORMATS = ("channels_first", "channels_last")
+"""Orders in which maps lie in memory: channel by channel, or pixel by pixel."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +84,15 @@ def groups(channels: int) -> int:
     [1, 1, 2, 3, 64]
     """
     return math.gcd(channels, max(channels // GROUP, 1))
+
+
+def pictures(matrix: Tensor, shape: Sequence[int], memory_format: str) -> Tensor:
+    """Encoded rows as pictures. Shapes: [N,C*H*W] → [N,C,H,W].
+
+    What convolutions make of them lies in memory as they do.
+    """
+    maps = matrix.reshape(-1, *shape)
+    return maps if memory_format == "channels_first" else maps.clone(memory_format=torch.channels_last)
 
 
 def one_of(setting: str, got: str, known: Iterable[str]) -> None:

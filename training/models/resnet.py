@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from training.models.dense import dense_stages
-from training.models.layers import Layers, one_of
+from training.models.layers import FORMATS, Layers, one_of, pictures
 from training.models.stem import blocks_of, stem_of
 
 if TYPE_CHECKING:
@@ -57,10 +57,10 @@ class Block(nn.Module):
         self.shortcut = around if shortcut else None
         self.active = layers.active()
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, maps: Tensor) -> Tensor:
         """What the block changes, added to what came in."""
-        changed = self.inner(pictures)
-        out: Tensor = self.active(changed if self.shortcut is None else changed + self.shortcut(pictures))
+        changed = self.inner(maps)
+        out: Tensor = self.active(changed if self.shortcut is None else changed + self.shortcut(maps))
         return out
 
 
@@ -102,11 +102,13 @@ class ResNet(nn.Module):
         activation: str = "relu",
         normalisation: str = "batch",
         attention: str = "none",
+        memory_format: str = "channels_first",
     ) -> None:
         super().__init__()
         one_of("block", block, ("basic", "bottleneck"))
         one_of("links", links, ("plain", "residual", "dense"))
-        self.shape = tuple(layout.one("image").shape)
+        one_of("memory_format", memory_format, FORMATS)
+        self.shape, self.memory_format = tuple(layout.one("image").shape), memory_format
         layers, bottleneck = Layers(activation, normalisation, attention), block == "bottleneck"
         wide = 2 * width if links == "dense" else width
         first, size = stem_of(self.shape, wide, layers, stem, kernel, stride)
@@ -121,7 +123,7 @@ class ResNet(nn.Module):
 
     def forward(self, matrix: Tensor) -> Tensor:
         """Encoded pictures to ``outputs`` numbers each."""
-        maps = self.layers(matrix.reshape(-1, *self.shape))  # [N,wide,h,w]
+        maps = self.layers(pictures(matrix, self.shape, self.memory_format))  # [N,wide,h,w]
         out: Tensor = self.last(self.dropout(maps.mean(dim=(2, 3))))  # [N,wide] → [N,outputs]
         return out
 

@@ -1,0 +1,1 @@
+"""What training must reach: figures on real data, within seconds."""
