@@ -1,43 +1,32 @@
-"""Case: a training whose figure must reach a target within a time."""
+"""Case: a training on an example's data, with the settings that are tried and the figure that it must reach."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
-@dataclasses.dataclass(frozen=True)
-class Reached:
-    """What one training reached. Units: seconds on the clock, and of all processor threads together."""
-
-    figure: float
-    seconds: float
-    processor_seconds: float
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A training, what is measured of it, the least that it must be, and the most seconds on two quiet cores."""
+    """One training. ``change`` holds settings by section: what stands there replaces what the example says."""
 
-    what: str
-    least: float
-    seconds: float | None
-    run: Callable[[], Reached]
+    example: str
+    prepare: Callable[[Path], Path]
+    """Writes the data into a folder."""
+    change: dict[str, dict[str, Any]]
+    target: float
+    """The least that ``metric`` of the test part must be."""
+    metric: str = "accuracy"
+    seconds: float | None = None
+    """The longest that it may take, where that is promised."""
 
-    def verdict(self, reached: Reached) -> str:
-        """Whether the figure is reached, and in time.
-
-        On a machine that is busy with other work the clock says little, so what counts is the shorter of the clock and
-        half of the processor time, as two threads would take it.
-
-        >>> case = Case("", 0.9, 60, lambda: Reached(0.92, 100, 110))
-        >>> case.verdict(case.run())
-        'reached'
-        """
-        missed = ["figure"] * (reached.figure < self.least)
-        if self.seconds is not None:
-            missed += ["time"] * (min(reached.seconds, reached.processor_seconds / 2) > self.seconds)
-        return f"MISSED: {' and '.join(missed)}" if missed else "reached"
+    @property
+    def project(self) -> Path:
+        """The example's own project file."""
+        return EXAMPLES / self.example / "staytrue.yaml"
