@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from benchmarks.training.case import Case
 from benchmarks.training.images import IMAGES
 
-if TYPE_CHECKING:
-    from benchmarks.training.case import Case
+__all__ = ["CASES", "Case"]
 
 CASES: dict[str, Case] = {**IMAGES}
