@@ -61,9 +61,10 @@ class ModelSection(Section):
     normalisation: Literal["none", "batch", "group", "layer"] | None = Field(
         default=None, description="mlp, resnet, inception: over what numbers are scaled; unset: none of mlp, else batch"
     )
-    stem: Literal["by_size", "small", "large"] | None = Field(
+    stem: Literal["by_size", "small", "pooled", "large"] | None = Field(
         default=None,
-        description="resnet, inception: the first convolution. small: 3 by 3; large: 7 by 7, halving, and a pooling; "
+        description="resnet, inception: the first convolution. small: 3 by 3; pooled: 3 by 3 and a pooling, "
+        "which halves; large: 7 by 7, halving, and a pooling; "
         f"by_size: 3 by 3, halving pictures from 24 pixels on, and a pooling from 96 on; {OWN}, by_size",
     )
     kernel: Count | None = Field(

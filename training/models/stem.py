@@ -30,6 +30,7 @@ def stem_of(
     ======== ====== ===================== ==============
     by_size  3      1, from 24 pixels on 2 from 96 on
     small    3      1                     no
+    pooled   3      1                     yes
     large    7      2                     yes
     ======== ====== ===================== ==============
 
@@ -38,10 +39,10 @@ def stem_of(
     Source: He, Zhang, Ren and Sun, 2016, "Deep residual learning for image recognition": large is its stem for
     ImageNet, small the one for CIFAR-10.
     """
-    one_of("stem", kind, ("by_size", "small", "large"))
+    one_of("stem", kind, ("by_size", "small", "pooled", "large"))
     channels, size = shape[0], min(shape[1:])
     halves = kind == "large" or (kind == "by_size" and size >= LARGE)
-    pools = kind == "large" or (kind == "by_size" and size >= HUGE)
+    pools = kind in ("pooled", "large") or (kind == "by_size" and size >= HUGE)
     kernel, stride = kernel or (7 if kind == "large" else 3), stride or (2 if halves else 1)
     made = [*layers.convolution(channels, outputs, kernel, stride), layers.active()]
     if pools:

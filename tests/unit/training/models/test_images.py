@@ -58,7 +58,7 @@ def test_known_networks_have_the_parameters_that_were_published(settings: dict[s
 
 @pytest.mark.parametrize(
     ("stem", "sizes"),
-    [("by_size", [14, 16, 56]), ("small", [28, 32, 224]), ("large", [7, 8, 56])],
+    [("by_size", [14, 16, 56]), ("small", [28, 32, 224]), ("pooled", [14, 16, 112]), ("large", [7, 8, 56])],
 )
 def test_a_stem_leaves_the_pixels_that_it_says(stem: str, sizes: list[int]) -> None:
     for size, expected in zip([28, 32, 224], sizes, strict=True):
