@@ -1,8 +1,10 @@
 # Needs make and Python 3.11 or newer; every target first makes .venv if it is missing or out of date.
 BIN := .venv/bin
-EXTRAS := serving,training,monitoring,torchserve,dev
+EXTRAS := serving,training,loggers,monitoring,torchserve,tokenizer,dev
 LOCKING := build/locking
 .DEFAULT_GOAL := help
+# Without compiled files, each of the many processes of a test would compile what it imports anew.
+export PYTHONDONTWRITEBYTECODE :=
 .PHONY: help setup fmt fmt-check lint types imports docs docs-check test soak cover check bench clients fuzz demo lock clean
 
 help: ## this list

@@ -12,8 +12,8 @@ PLACE = Path("build/bench")
 LISTS = Path(__file__).parent / "peers"
 OURS = ("staytrue", "serving", "benchmarks")
 """Folders of code that is measured."""
-INSTALL = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps")
-"""The lists are whole."""
+INSTALL = ("install", "--quiet", "--disable-pip-version-check", "--no-deps")
+"""The lists are whole. The pip of this Python installs, into the other: to lay a pip into each takes long."""
 PATIENCE_SECONDS = 400
 
 
@@ -38,11 +38,11 @@ def python(name: str, *, lists: Path | None = None, place: Path | None = None) -
         return str(program)
     print(f"installing {name} into {folder}, once", file=sys.stderr, flush=True)
     shutil.rmtree(folder, ignore_errors=True)
-    _call(name, sys.executable, "-m", "venv", str(folder))
+    _call(name, sys.executable, "-m", "venv", "--without-pip", str(folder))
     for layer in pins.split("\n\n"):
         named = [line for line in layer.splitlines() if line and not line.startswith("#")]
         if named:
-            _call(name, str(program), *INSTALL, *named)
+            _call(name, sys.executable, "-m", "pip", "--python", str(program), *INSTALL, *named)
     stamp.write_text(pins)
     return str(program)
 

@@ -37,7 +37,7 @@ def to_archive(
     """Write the archive of an artefact.
 
     Args:
-        artefact: the model in the form that ``kind`` says.
+        artefact: the model in the form that ``kind`` says; tokenizers of its texts lie beside it.
         name: the model's, which TorchServe shows it under and which its events bear.
     """
     words, package = _RUNS[kind]
@@ -55,6 +55,9 @@ def to_archive(
         _HANDLER: Path(handler.__file__).read_bytes(),
         CONTENTS: to_json(contents),
         contents.file: artefact.read_bytes(),
+    }
+    files |= {
+        spec.tokenizer: artefact.with_name(spec.tokenizer).read_bytes() for spec in signature.inputs if spec.tokenizer
     }
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:  # weights do not shrink; a copy is quicker read
         for place, data in sorted(files.items()):

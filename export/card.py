@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from staytrue.environment import said
 from staytrue.records import utc
 
 if TYPE_CHECKING:
     from staytrue.bundle import Bundle, Parity
+    from staytrue.environment import Environment
     from staytrue.signature import TensorSpec
 
 MOST_CATEGORIES = 12
 
 
-def card(bundle: Bundle) -> str:
-    """The card as Markdown."""
+def card(bundle: Bundle, environment: Environment | None = None) -> str:
+    """The card as Markdown; with what the model was trained on, where that is known."""
     lineage = bundle.lineage
     lines = [
         f"# {bundle.name}, version {bundle.version}",
@@ -26,9 +28,11 @@ def card(bundle: Bundle) -> str:
         f"Trained on {lineage.trained_rows} rows (fingerprint `{lineage.data_fingerprint}`), run `{lineage.run}`"
         + (f", to follow version {lineage.parent}." if lineage.parent else "."),
         *([f"The newest row it has seen is of {utc(lineage.trained_until)}."] if lineage.trained_until else []),
+        *([f"It began with weights of SHA-256 `{lineage.began_with}`."] if lineage.began_with else []),
         "",
         _test_split(lineage.test_openings, own="test" in bundle.evaluation),
         *[f"\n**Let through by `split.allow`: {_cell(found)}.**" for found in lineage.let_through],
+        *(["", said(environment)] if environment else []),
         "",
         "## Evaluation",
         "",
@@ -40,7 +44,7 @@ def card(bundle: Bundle) -> str:
             interval = f"{metric.low:.4g} to {metric.high:.4g} ({metric.confidence:.0%})"
             lines.append(f"| {split} | {name} | {metric.value:.4g} | {interval} |")
     lines += ["", "## Inputs", "", "| name | type | categories |", "|---|---|---|"]
-    lines += [f"| {_cell(s.name)} | {s.label()} | {_categories(s)} |" for s in bundle.signature.inputs]
+    lines += [f"| {_cell(s.name)} | {_type(s)} | {_categories(s)} |" for s in bundle.signature.inputs]
     if bundle.classes:
         lines += ["", "## Classes", "", ", ".join(map(_cell, bundle.classes))]
     lines += ["", "## Proof of the export", "", "| artefact | runtime | batch | rows | largest error | allowed |"]
@@ -53,6 +57,10 @@ def _proof(proof: Parity) -> str:
     return (
         f"| {proof.format} | {proof.runtime} | {proof.batch} | {proof.rows} | {proof.max_abs_error:.2g} | {allowed} |"
     )
+
+
+def _type(spec: TensorSpec) -> str:
+    return f"{spec.label()}, {spec.tokens} tokens by {spec.tokenizer}" if spec.tokenizer else spec.label()
 
 
 def _categories(spec: TensorSpec) -> str:

@@ -23,10 +23,11 @@ EXAMPLE_BATCH = 3
 
 
 def tensors(signature: Signature, batch: int = EXAMPLE_BATCH) -> tuple[torch.Tensor, ...]:
-    """Zeros of each input's shape, codes for text."""
+    """Zeros of each input's shape, codes for text, or its token ids."""
     made = []
     for spec in signature.inputs:
-        shape = [batch if place == 0 and size < 0 else abs(size) for place, size in enumerate(spec.shape)]
+        taken = [-1, spec.tokens] if spec.tokenizer else spec.shape
+        shape = [batch if place == 0 and size < 0 else abs(size) for place, size in enumerate(taken)]
         dtype = np.dtype(np.int64) if spec.datatype == "BYTES" else NUMPY[spec.datatype]
         made.append(torch.from_numpy(np.zeros(shape, dtype=dtype)))
     return tuple(made)
@@ -36,12 +37,17 @@ def eager_inputs(signature: Signature, rows: Mapping[str, NDArray[Any]]) -> tupl
     """Rows as callers send them, as the module takes them.
 
     Shapes:
-        rows[name]: as the signature's input, text as object arrays of ``str``.
+        rows[name]: as the signature's input, text as object arrays of ``str``; but with a tokenizer its token ids.
     """
     return tuple(
-        torch.from_numpy(coded(spec, rows[spec.name]) if spec.datatype == "BYTES" else np.array(rows[spec.name]))
+        torch.from_numpy(coded(spec, rows[spec.name]) if is_coded(spec) else np.array(rows[spec.name]))
         for spec in signature.inputs
     )
+
+
+def is_coded(spec: TensorSpec) -> bool:
+    """Whether an input enters the module as codes of its categories."""
+    return spec.datatype == "BYTES" and not spec.tokenizer
 
 
 def edge_rows(signature: Signature, rows: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -65,6 +71,9 @@ def edge_rows(signature: Signature, rows: Mapping[str, NDArray[Any]]) -> dict[st
 
 def _edges(spec: TensorSpec) -> list[Any]:
     """Values of one input, for each of its elements or all in a row, the missing one first."""
+    if spec.tokenizer:
+        long = " ".join(f"{word}{place}" for place in range(4 * spec.tokens) for word in ("a", "The", "never-seen"))
+        return [MISSING_TEXT, "never seen before", long, "Zoë aß 東京 \U0001f600 e\u0301\u0378", " \t\n", "x" * 9999]
     if spec.datatype == "BYTES":
         return [MISSING_TEXT, "never seen before", *spec.categories]
     if spec.datatype == "BOOL":

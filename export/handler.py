@@ -25,6 +25,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from serving.runtimes.tokens import front
 from staytrue.bodies import parsed, written
 from staytrue.errors import ErrorCode, InternalError, InvalidInput, StaytrueError
 from staytrue.eventlog import Writer
@@ -88,7 +89,9 @@ class Handler:
         self.contents = read(Contents, folder / CONTENTS)
         self.signature = self.contents.signature
         load = _torchscript if self.contents.kind == "torchscript" else _onnx
-        self._model = load(folder / self.contents.file, self.signature, settings.threads)
+        model = load(folder / self.contents.file, self.signature, settings.threads)
+        tokenized = front(self.signature, folder)
+        self._model = model if tokenized is None else lambda arrays: model(tokenized(arrays))
         self._writer: Writer | None = None
         if not secret and not settings.log.is_absolute():  # relative, it would lie in TorchServe's own temporary folder
             log.warning("direct calls are not watched: STAYTRUE_SERVING_LOG is no absolute path of an event log")
@@ -247,7 +250,7 @@ def _torchscript(path: Path, signature: Signature, threads: int) -> Any:
 
     def run(arrays: Arrays) -> Arrays:
         given = [
-            coded(spec, arrays[spec.name]) if spec.datatype == "BYTES" else np.array(arrays[spec.name])
+            coded(spec, arrays[spec.name]) if arrays[spec.name].dtype == object else np.array(arrays[spec.name])
             for spec in signature.inputs
         ]
         with torch.inference_mode():

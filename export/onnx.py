@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import nn
+    from torch.export import ExportedProgram
 
     from staytrue.signature import Signature
 
@@ -26,6 +27,7 @@ _KNOWN_WARNINGS = (
     # The exporter's own steps warn each other; nothing in them is for who exports.
     (UserWarning, "Anomaly Detection has been enabled"),
     (UserWarning, "# The axis name: batch will not be used"),
+    (UserWarning, r"The tensor attributes? .*\._flat_weights"),  # recurrent cells list their weights once more
     (FutureWarning, r"`isinstance\(treespec, LeafSpec\)` is deprecated"),
 )
 
@@ -35,6 +37,7 @@ def to_onnx(module: nn.Module, signature: Signature, path: Path, max_batch: int)
 
     Text inputs enter the module as codes (1 + place in the categories, 0 for anything else); a LabelEncoder in front of
     it makes them, so callers send the text. Text outputs leave the module as codes and the graph as text, likewise.
+    Texts with a tokenizer enter both as token ids, which the server makes in front of the graph.
 
     Raises:
         torch.onnx.errors.OnnxExporterError: the module has no ONNX form.
@@ -46,11 +49,9 @@ def to_onnx(module: nn.Module, signature: Signature, path: Path, max_batch: int)
     outputs = {f"staytrue.output.{place}": spec.name for place, spec in enumerate(signature.outputs)}
     with _quiet(), _undisturbed():
         torch.onnx.export(
-            module,
-            tensors(signature),
-            str(path),
+            _captured(module, tensors(signature), _for_forward(module, shapes)),
+            f=str(path),
             dynamo=True,
-            dynamic_shapes=_for_forward(module, shapes),
             input_names=list(inputs),
             output_names=list(outputs),
             external_data=False,
@@ -60,13 +61,21 @@ def to_onnx(module: nn.Module, signature: Signature, path: Path, max_batch: int)
     graph.forget_origin(model)
     graph.rename(model, inputs | outputs)
     for spec in signature.inputs:
-        if spec.datatype == "BYTES":
+        if spec.datatype == "BYTES" and not spec.tokenizer:
             graph.encode_text(model, spec)
     for spec in signature.outputs:
         if spec.datatype == "BYTES":
             graph.decode_text(model, spec)
     onnx.checker.check_model(model)
     onnx.save(model, path)
+
+
+def _captured(module: nn.Module, example: tuple[torch.Tensor, ...], shapes: tuple[Any, ...]) -> ExportedProgram:
+    """The module as a graph. The exporter's own capture takes recurrent cells apart into loops over their steps."""
+    try:
+        return torch.export.export(module, example, dynamic_shapes=shapes)
+    except Exception as error:  # torch raises a class of its own for every reason
+        raise torch.onnx.OnnxExporterError(str(error)) from error
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import torch
 from export import torchscript
 from export.example import eager_inputs, edge_rows
 from serving.runtimes.onnx import OnnxMaker
+from serving.runtimes.tokens import front
 from serving.runtimes.torchserve.runtime import TorchServeMaker
 from staytrue.bundle import REQUIRED_BATCHES, Parity, digest
 from staytrue.errors import CorruptData, InvalidInput
@@ -49,7 +50,7 @@ def prove(
     """Compare an artefact with the eager module; one record a batch size.
 
     Args:
-        rows: real rows as callers send them; edge rows are added.
+        rows: real rows as callers send them; edge rows are added. Tokenizers lie beside the artefact.
         scale: deviation of the target, the unit of the absolute tolerance.
 
     Raises:
@@ -59,12 +60,13 @@ def prove(
         InvalidConfig: TorchServe is to prove an archive, and it or its Java is not here.
     """
     pool, proofs = _pool(signature, rows), []
+    tokenized = front(signature, path.parent) or dict
     with _running(kind, path, signature) as (run, runtime):
         for batch in sorted({min(size, settings.max_batch) for size in (*REQUIRED_BATCHES, settings.max_batch)}):
             taken = _take(pool, batch)
             worst_abs = worst_rel = 0.0
             for part in taken:
-                expected, got = eager(module, signature, part), run(part)
+                expected, got = eager(module, signature, tokenized(part)), run(part)
                 _check_outputs(signature, expected, batch)
                 where = f"{path.name} at batch {batch}"
                 numbers = _compare_texts(signature, expected, got, settings, where)
@@ -88,7 +90,11 @@ def prove(
 
 
 def eager(module: nn.Module, signature: Signature, rows: Mapping[str, NDArray[Any]]) -> Arrays:
-    """Outputs of the module itself, by the signature's names; codes of text as the text they stand for."""
+    """Outputs of the module itself, by the signature's names; codes of text as the text they stand for.
+
+    Shapes:
+        rows[name]: as callers send them, but token ids of texts with a tokenizer.
+    """
     with torch.no_grad():
         result = module(*eager_inputs(signature, rows))
     outputs = result if isinstance(result, tuple) else (result,)
@@ -101,8 +107,8 @@ def eager(module: nn.Module, signature: Signature, rows: Mapping[str, NDArray[An
 def _running(kind: Format, path: Path, signature: Signature) -> Iterator[tuple[Callable[[Arrays], Arrays], str]]:
     """What runs an artefact, and its description; it ends with the block."""
     if kind == "torchscript":
-        loaded = torchscript.load(path)
-        yield lambda rows: eager(loaded, signature, rows), f"torch {torch.__version__} TorchScript"
+        loaded, tokenized = torchscript.load(path), front(signature, path.parent) or dict
+        yield lambda rows: eager(loaded, signature, tokenized(rows)), f"torch {torch.__version__} TorchScript"
         return
     settings = resolve(ServingSection(), "serving", {})  # where Java is, by the environment
     with OnnxMaker() if kind == "onnx" else TorchServeMaker(settings.torchserve) as make:

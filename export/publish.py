@@ -12,6 +12,7 @@ from export.archive import to_archive
 from export.card import card
 from export.onnx import to_onnx
 from export.parity import prove
+from export.tokenizers import copy_tokenizers
 from export.torchscript import to_torchscript
 from staytrue.bundle import CARD, MANIFEST, PROFILE, Bundle, digest, load_profile, seal
 from staytrue.bundle import load as load_bundle
@@ -40,11 +41,13 @@ def publish(
     profile: ReferenceProfile,
     rows: Mapping[str, NDArray[Any]],
     settings: ExportSection,
+    run: Path | None = None,
 ) -> Bundle:
     """Export, prove and publish a version; it is nobody's champion yet.
 
     Args:
         rows: real rows as callers send them, by input name, to prove the artefacts on.
+        run: folder that holds the tokenizers which the signature names; nothing where it names none.
 
     Raises:
         CorruptData: an artefact does not give the model's outputs, or the profile holds what is no number; nothing is
@@ -55,13 +58,15 @@ def publish(
     scale = _unit(checkpoint, profile)
     with store.new_version(checkpoint.name) as (version, folder):
         parity: list[Parity] = []
+        if run is not None:
+            copy_tokenizers(checkpoint.signature, run, folder)
         for kind in sorted(settings.formats, key=list(FILES).index):  # an archive takes what is there by then
             path = folder / FILES[kind]
             _export(kind, path, model, checkpoint, version, settings)
             parity += prove(kind, path, model, checkpoint.signature, rows, scale, settings)
         (folder / PROFILE).write_bytes(msgspec.json.encode(profile))
         bundle = _manifest(checkpoint, version, parity, settings)
-        _finish(bundle, folder)
+        _finish(bundle, folder, checkpoint)
         checked = load_bundle(folder)  # what server and sidecar will check, checked before it can be seen
         load_profile(folder)
     return checked
@@ -87,9 +92,11 @@ def _export(
 
 
 def _unit(checkpoint: Checkpoint, profile: ReferenceProfile) -> float:
-    """What errors are measured in: the target's deviation, and 1 for probabilities."""
+    """What errors are measured in: the target's deviation, the mean of made pictures, and 1 for probabilities."""
     if checkpoint.task == "classification":
         return 1.0
+    if checkpoint.task == "generation":
+        return float(np.mean(np.abs(np.array(profile.prediction, dtype=np.float64)))) or 1.0
     truth = np.array(profile.truth, dtype=np.float64)
     # A target that never changed has no deviation to measure errors by.
     return float(np.std(truth)) or abs(float(np.mean(truth))) or 1.0
@@ -113,9 +120,9 @@ def _manifest(checkpoint: Checkpoint, version: str, parity: list[Parity], settin
     )
 
 
-def _finish(bundle: Bundle, folder: Path) -> None:
+def _finish(bundle: Bundle, folder: Path, checkpoint: Checkpoint) -> None:
     """Write card, manifest with the digests of all files, and the seal, in that order."""
-    (folder / CARD).write_text(card(bundle), encoding="utf-8")
+    (folder / CARD).write_text(card(bundle, checkpoint.environment), encoding="utf-8")
     files = {path.name: digest(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
     (folder / MANIFEST).write_bytes(to_json(msgspec.structs.replace(bundle, files=files)))
     seal(folder)

@@ -78,6 +78,8 @@ class Lineage(Record, frozen=True, kw_only=True):
     """How often the sealed test split was opened; more than 1 was forced."""
     let_through: list[str] = msgspec.field(default_factory=list)
     """What the parts of the data share although they should not, each in a sentence; a setting allowed it."""
+    began_with: str = ""
+    """SHA-256 of the weights that its training began with; empty where all were fresh."""
 
 
 class Bundle(Record, frozen=True, kw_only=True):
@@ -87,7 +89,7 @@ class Bundle(Record, frozen=True, kw_only=True):
     name: str
     version: str
     created: str
-    task: Literal["regression", "classification"]
+    task: Literal["regression", "classification", "generation"]
     target: str
     signature: Signature
     classes: list[str] = msgspec.field(default_factory=list)
@@ -123,7 +125,8 @@ def load(folder: Path) -> Bundle:
         raise CorruptData(manifest, "max_batch", expected="at least 1", got=str(bundle.max_batch))
     if not bundle.artefacts:
         raise CorruptData(manifest, "holds no artefact", hint="export it again")
-    for name in bundle.files:
+    named = [spec.tokenizer for spec in bundle.signature.inputs if spec.tokenizer]
+    for name in [*bundle.files, *named]:
         _check_file(folder, bundle, name)
     for kind in bundle.artefacts:
         check_proof(bundle, kind, manifest)

@@ -2,7 +2,8 @@
 
 Beside it stand ``model.safetensors`` (weights, never pickle), ``project.yaml`` (the configuration as resolved),
 ``metrics.jsonl``, ``learning_curve.png``, ``profile.json`` and ``split.json`` (indices, seed, the test seal); of
-pictures also ``pictures.safetensors``, a sample of them for the parity proof, as the profile holds none.
+pictures also ``pictures.safetensors``, a sample of them for the parity proof, as the profile holds none. Of texts
+with a tokenizer ``texts.json`` is that sample, and ``tokenizer-DIGEST.json`` the file which the signature names.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from staytrue.bundle import Lineage, Metric
+from staytrue.environment import Environment
 from staytrue.records import Record
 from staytrue.signature import Signature
 
@@ -25,7 +27,7 @@ class Checkpoint(Record, frozen=True, kw_only=True):
     schema: int = 1
     run: str
     name: str
-    task: Literal["regression", "classification"]
+    task: Literal["regression", "classification", "generation"]
     target: str
     signature: Signature
     classes: list[str] = msgspec.field(default_factory=list)
@@ -39,3 +41,5 @@ class Checkpoint(Record, frozen=True, kw_only=True):
     epochs: int
     best_epoch: int
     weights_sha256: str
+    environment: Environment | None = None
+    """What it was trained on; runs from before it was written down have none."""

@@ -12,6 +12,7 @@ from staytrue.errors import ErrorCode, InvalidConfig, StaytrueError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 
 class Command(Protocol):
@@ -28,10 +29,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("staytrue.commands", "write a commented staytrue.yaml for a data file of yours"),
     "prepare": ("training.commands", "collect, clean and split the data; a report to judge them by"),
     "train": ("training.commands", "prepare the data and train a model: a run"),
+    "rate": ("training.rates.commands", "try learning rates on a fresh model and propose one"),
     "label": (
         "training.data.label.commands",
         "compare the labels of several annotators and settle on one for each item",
     ),
+    "augment": ("training.augment.commands", "show what augmentation makes of training rows: pictures and pages"),
     "export": ("training.commands", "export a run, prove it and publish it as a version"),
     "serve": ("serving.commands", "answer predictions over REST and gRPC"),
     "monitor": ("monitoring.commands", "collect what was served, watch for drift, raise alarms, retrain"),
@@ -63,15 +66,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if known.command is None:
         parser.print_help()
         return 0
+    given = argparse.Namespace()
     try:
         command = _find(known.command)
         own = argparse.ArgumentParser(prog=f"staytrue {known.command}", description=COMMANDS[known.command][1] + ".")
         command.configure(own)
-        return command.run(own.parse_args(argv[1:]))
+        given = own.parse_args(argv[1:])
+        return command.run(given)
     except ModuleNotFoundError as error:
         return _explain(known.command, _needs(known.command, error))
     except StaytrueError as error:
-        return _explain(known.command, error)
+        return _explain(known.command, _located(error, getattr(given, "project", None)))
     except KeyboardInterrupt:
         return 130
 
@@ -100,6 +105,15 @@ def _needs(name: str, error: ModuleNotFoundError) -> InvalidConfig:
     if part not in _EXTRAS or (error.name or "").split(".")[0] in {"staytrue", *_EXTRAS}:
         raise error  # ours is missing: no package would help
     return InvalidConfig(f"command {name}", f"needs the package {error.name!r}", hint=f"pip install -e '.[{part}]'")
+
+
+def _located(error: StaytrueError, project: Path | None) -> StaytrueError:
+    """The error with the line of the setting that it names, where the command read a project."""
+    if project is None:
+        return error
+    from staytrue.project import located
+
+    return located(error, project)
 
 
 def _explain(name: str, error: StaytrueError) -> int:

@@ -62,23 +62,25 @@ class Init:
             "--time",
             help="column with the time of each row: ISO 8601, 31.01.2024, 1/31/2024 or Unix (default: the first)",
         )
-        parser.add_argument("--out", type=Path, default=Path(projects.FILE), help="file to write (%(default)s)")
+        parser.add_argument(  # --out: as it was called before
+            "--output", "--out", type=Path, default=Path(projects.FILE), help="file to write (%(default)s)"
+        )
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Write the file; refuse to overwrite one."""
         from staytrue.starter import starter
 
-        folder = arguments.out.resolve().parent
+        folder = arguments.output.resolve().parent
         text = starter(arguments.data, arguments.target, arguments.time, folder)
         try:
-            with arguments.out.open("x", encoding="utf-8") as file:
+            with arguments.output.open("x", encoding="utf-8") as file:
                 file.write(text)
         except FileExistsError as error:
-            raise Conflict(str(arguments.out), "is there already", hint="give another name with --out") from error
+            raise Conflict(str(arguments.output), "is there already", hint="give another name with --output") from error
         except OSError as error:
-            raise InvalidConfig(f"--out {arguments.out}", f"cannot be written: {error.strerror}") from error
-        project = projects.load(arguments.out)
-        print(f"wrote {arguments.out}: predicts {project.data.target} from {', '.join(project.data.features)}")
+            raise InvalidConfig(f"--output {arguments.output}", f"cannot be written: {error.strerror}") from error
+        project = projects.load(arguments.output)
+        print(f"wrote {arguments.output}: predicts {project.data.target} from {', '.join(project.data.features)}")
         print("read it, then: staytrue prepare, and staytrue train")
         return 0
 

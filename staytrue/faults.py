@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from pydantic import ValidationError
     from pydantic.fields import FieldInfo
+    from pydantic_core import ErrorDetails
 
 
 class Fault(NamedTuple):
@@ -32,7 +33,7 @@ class Fault(NamedTuple):
 
 def first_fault(error: ValidationError, kind: type[Section]) -> Fault:
     """What was wrong with the values of a section; for an unknown key also the nearest known one."""
-    first = error.errors()[0]
+    first = _misspelt(error, kind) or error.errors()[0]
     location = [str(part) for part in first["loc"] if part != "[key]"]
     if first["type"] == "extra_forbidden":
         question = meant(location[-1], known_keys(kind, location[:-1]))
@@ -51,6 +52,17 @@ def first_fault(error: ValidationError, kind: type[Section]) -> Fault:
         return Fault(location, expected="text for a name", got=got, hint="write it in quotes")
     taken = _taken(taken_by(field) if field else words(annotation), first.get("ctx", {}))
     return Fault(location, expected=taken, got=got, hint=_hint(annotation, first["input"], meaning))
+
+
+def _misspelt(error: ValidationError, kind: type[Section]) -> ErrorDetails | None:
+    """The unknown key that was meant for the one that is missing first: to hear of that alone would not help."""
+    first, *others = error.errors()
+    for other in others if first["type"] == "missing" else ():
+        if other["type"] == "extra_forbidden" and other["loc"][:-1] == first["loc"][:-1]:
+            location, wanted = [str(part) for part in other["loc"]], str(first["loc"][-1])
+            if meant(location[-1], known_keys(kind, location[:-1])) == meant(wanted, [wanted]):
+                return other
+    return None
 
 
 def known_keys(kind: type[Section], location: Sequence[str]) -> list[str]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from staytrue.section import Count, Section
+from staytrue.tokenizer import TokenizerSection
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Kind = Literal["numeric", "category", "date", "image", "text", "sequence"]
 Sent = Literal["FP32", "INT64", "UINT8", "BYTES"]
@@ -42,10 +46,15 @@ _OWN: dict[str, Kind] = {
     "resize": "image",
     "crop": "image",
     "normalise": "image",
+    "tokenizer": "text",
     "mean": "image",
     "deviation": "image",
 }
 """Settings that go with one kind alone."""
+
+
+_ONLY_WITH = {"quantiles": ("scale", "quantile"), "order": ("encoding", "ordinal"), "width": ("encoding", "embedding")}
+"""Settings that nothing reads but with one value of another."""
 
 
 class Feature(Section):
@@ -53,17 +62,17 @@ class Feature(Section):
 
     kind: Kind = Field(
         description="numeric is scaled, category is one-hot encoded, date becomes parts, image is normalised by "
-        "channel, text becomes UTF-8 bytes, sequence is scaled by channel"
+        "channel, text becomes UTF-8 bytes or tokens, sequence is scaled by channel"
     )
     datatype: Sent | None = Field(
         default=None,
         description="what callers send: by default FP32 for numeric and sequence, BYTES for category, INT64 for date "
-        "(Unix seconds), UINT8 for image and text",
+        "(Unix seconds), UINT8 for image and text, BYTES for text with a tokenizer",
     )
     shape: list[Count] = Field(
         default=[],
-        description="of one image: channels, height, width; its values row by row. Of a text: its most bytes. Of a "
-        "sequence: its most steps, channels",
+        description="of one image: channels, height, width; its values row by row. Of a text: its most bytes, or "
+        "tokens. Of a sequence: its most steps, channels",
     )
     unit: str = Field(default="", description="unit, shown in the model's metadata")
     scale: Literal["standard", "minmax", "symmetric", "robust", "log", "quantile", "none"] = Field(
@@ -85,7 +94,7 @@ class Feature(Section):
         "were in training, or a value of its own",
     )
     order: list[str] = Field(
-        default=[], description="of category: all values in their order; without it those of training, sorted"
+        default=[], description="of encoding ordinal: all values in their order; without it those of training, sorted"
     )
     rare_below: Count = Field(
         default=1, description="of category: values in fewer training rows than this count as unknown"
@@ -113,11 +122,13 @@ class Feature(Section):
     deviation: list[Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
         default=[], description="of normalise given: of each channel; bytes count as 0 to 1"
     )
+    tokenizer: TokenizerSection = TokenizerSection()
 
     @model_validator(mode="after")
     def _kind_fits_settings(self) -> Self:
-        if self.sent_as not in _SENT[self.kind]:
-            raise ValueError(f"kind {self.kind} cannot be sent as {self.datatype}")
+        if self.sent_as not in self._may_be_sent_as:
+            how = ("with" if self.tokenizer else "without") + " a tokenizer " if self.kind == "text" else ""
+            raise ValueError(f"kind {self.kind} {how}cannot be sent as {self.datatype}")
         wanted = _SHAPES.get(self.kind, [])
         if len(self.shape) != len(wanted):
             if not wanted:
@@ -128,6 +139,9 @@ class Feature(Section):
         for name, kind in _OWN.items():
             if kind != self.kind and getattr(self, name) != fields[name].default:
                 raise ValueError(f"{name} is a setting of kind {kind}, not of {self.kind}")
+        for name, (setting, value) in _ONLY_WITH.items():
+            if getattr(self, setting) != value and getattr(self, name) != fields[name].default:
+                raise ValueError(f"{name} goes with {setting}: {value} alone, and would have no effect here")
         if self.order and self.rare_below > 1:
             raise ValueError("rare_below does not go with order, which names all values")
         return self
@@ -147,10 +161,21 @@ class Feature(Section):
                 raise ValueError(f"normalise given takes {channels} numbers as {name}, and nothing else takes any")
         return self
 
+    def within(self, base: Path) -> Feature:
+        """With absolute paths."""
+        if self.tokenizer.file is None:
+            return self
+        tokenizer = self.tokenizer.model_copy(update={"file": base / self.tokenizer.file})
+        return self.model_copy(update={"tokenizer": tokenizer})
+
     @property
     def sent_as(self) -> Sent:
         """The datatype that callers send."""
-        return self.datatype or _SENT[self.kind][0]
+        return self.datatype or self._may_be_sent_as[0]
+
+    @property
+    def _may_be_sent_as(self) -> tuple[Sent, ...]:
+        return ("BYTES",) if self.tokenizer else _SENT[self.kind]
 
     @property
     def _sent(self) -> list[int]:

@@ -6,9 +6,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from staytrue.section import Count, Option, Section
+from staytrue.section import Count, Option, Positive, Section
 
-ARCHITECTURES = ("mlp", "resnet", "inception")
+ARCHITECTURES = (
+    *("mlp", "resnet", "inception", "rnn", "lstm", "gru", "transformer"),
+    *("vae", "vae_conv", "dcgan", "wgan_gp"),
+)
 """Names of those that :mod:`training.models` holds."""
 OWN = "unset: the architecture's own"
 
@@ -16,23 +19,28 @@ OWN = "unset: the architecture's own"
 class ModelSection(Section):
     """Which architecture, and its size. A setting that the architecture does not take is refused."""
 
-    task: Literal["regression", "classification"] = Field(
-        default="regression", description="regression predicts a number, classification the name of a class"
+    task: Literal["regression", "classification", "generation"] = Field(
+        default="regression",
+        description="regression predicts a number, classification the name of a class; generation makes pictures like "
+        "those it learnt from",
     )
     architecture: str = Field(
         default="mlp",
         description="mlp: multilayer perceptron; resnet: residual network, inception: branches side by side, both for "
-        "one image feature; or a `package.module:factory` of your own, called with layout, outputs and `options`",
+        "one image feature; rnn, lstm, gru: recurrent networks, for one sequence or text; transformer: for all kinds "
+        "of features; vae, vae_conv, dcgan, wgan_gp: generators of pictures (docs/generation.md); or a "
+        "`package.module:factory` of your own, called with layout, outputs and `options`",
     )
     width: Count | None = Field(
         default=None,
         description="mlp: units of each hidden layer; resnet: channels of the first stage, with dense links those that "
-        f"a block adds; inception: a quarter of the first stage's; {OWN}",
+        "a block adds; inception: a quarter of the first stage's; rnn, lstm, gru: units of each layer and direction; "
+        f"transformer: numbers a token, a multiple of `heads`; {OWN}",
     )
     depth: Count | None = Field(
         default=None,
         description="mlp: hidden layers, or blocks with residual links; resnet: blocks of each stage; inception: "
-        f"modules of each stage; {OWN}",
+        f"modules of each stage; rnn, lstm, gru: layers; transformer: blocks; {OWN}",
     )
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = Field(
         default=None, description=f"share of units dropped in training; {OWN}"
@@ -56,7 +64,9 @@ class ModelSection(Section):
         default=None, description=f"resnet, inception: channel weighs channels by squeeze and excitation; {OWN}, none"
     )
     activation: Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh"] | None = Field(
-        default=None, description=f"mlp, resnet, inception: the non-linear function between layers; {OWN}, relu"
+        default=None,
+        description="mlp, resnet, inception, transformer: the non-linear function between layers; unset: gelu of "
+        "transformer, else relu",
     )
     normalisation: Literal["none", "batch", "group", "layer"] | None = Field(
         default=None, description="mlp, resnet, inception: over what numbers are scaled; unset: none of mlp, else batch"
@@ -67,17 +77,47 @@ class ModelSection(Section):
         "which halves; large: 7 by 7, halving, and a pooling; "
         f"by_size: 3 by 3, halving pictures from 24 pixels on, and a pooling from 96 on; {OWN}, by_size",
     )
-    kernel: Count | None = Field(
-        default=None, description="resnet, inception: size of the first convolution; unset: that of `stem`"
-    )
-    stride: Count | None = Field(
-        default=None, description="resnet, inception: stride of the first convolution; unset: that of `stem`"
-    )
     memory_format: Literal["channels_first", "channels_last"] | None = Field(
         default=None,
         description="resnet, inception: how maps lie in memory; channels_last trains in a third less time on "
         "processors, and rounds otherwise; unset: channels_first of resnet, channels_last of inception",
     )
+    bidirectional: bool | None = Field(
+        default=None, description=f"rnn, lstm, gru: read each row backwards as well; {OWN}"
+    )
+    pooling: Literal["last", "token", "mean", "max", "attention"] | None = Field(
+        default=None,
+        description="how steps become one answer. rnn, lstm, gru: what is remembered last, or the mean, maximum or "
+        f"learnt mean of all; transformer: a token of its own, or those three of all tokens; {OWN}",
+    )
+    heads: Count | None = Field(default=None, description=f"transformer: heads of attention; {OWN}")
+    feed_forward: Count | None = Field(
+        default=None, description="transformer: units between the two layers after attention; unset: twice the width"
+    )
+    positions: Literal["learnt", "sinusoidal", "none"] | None = Field(
+        default=None, description=f"transformer: how a token knows its place in text, sequence or picture; {OWN}"
+    )
+    patch: Count | None = Field(
+        default=None, description=f"transformer: pixels of the side of a picture's patch; {OWN}"
+    )
+    kernel: Count | None = Field(
+        default=None,
+        description="resnet, inception: size of the first convolution; unset: that of `stem`. rnn, lstm, gru, "
+        "transformer: steps or bytes that a convolution in front looks at; unset: 7, and for sequences none unless "
+        "`stride` is above 1",
+    )
+    stride: Count | None = Field(
+        default=None,
+        description="resnet, inception: stride of the first convolution; unset: that of `stem`. rnn, lstm, gru, "
+        "transformer: steps or bytes of which it keeps the strongest signs as one step; unset: 8 of texts, 1 of "
+        "sequences",
+    )
+    latent: Count | None = Field(default=None, description=f"generators: numbers that a picture is made of; {OWN}")
+    beta: Positive | None = Field(default=None, description="vae, vae_conv: weight of the divergence; unset: 1")
+    critic_steps: Count | None = Field(
+        default=None, description="dcgan (1), wgan_gp (5): steps of the critic before each of the generator"
+    )
+    penalty: Positive | None = Field(default=None, description="wgan_gp: weight of the gradient penalty; unset: 10")
     options: dict[str, Option] = Field(default={}, description="what a factory of your own is called with")
     output: Literal["linear", "positive"] = Field(
         default="linear", description="positive: predictions are above zero, as counts and durations are"

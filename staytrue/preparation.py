@@ -9,10 +9,8 @@ from pydantic import Field, model_validator
 
 from staytrue.collection import JoinSection, SourceSection
 from staytrue.feature import Feature
-from staytrue.repairs import MissingSection, NoiseSection, OutlierSection
+from staytrue.repairs import MissingSection, NoiseSection, OutlierSection, TargetSection
 from staytrue.section import Section, Share
-
-__all__ = ["CleaningSection", "DataSection", "Feature"]
 
 
 class DataSection(Section):
@@ -56,11 +54,21 @@ class DataSection(Section):
         return self.source.name if self.source else ", ".join(self.sources)
 
     def identity(self) -> dict[str, Any]:
-        """What decides which rows there are: neither where files lie nor how much memory reading them takes."""
+        """What decides which rows there are: neither where files lie nor how much memory reading them takes.
+
+        A schema decides it only where bad rows may be set aside; else it lets all of them pass or none. It then counts
+        as a source does, by its name: what is in the file tells in the digest of the rows that it let pass.
+        """
         parts = self.model_dump(mode="json", exclude={"memory", "quarantine", "schema_file"})
         parts["source"] = self.source.name if self.source else None
+        if self.schema_file and self.max_bad_rows:
+            parts["schema_file"] = self.schema_file.name
         for name, source in self.sources.items():
             parts["sources"][name] |= source.told_apart() | {"path": source.path.name if source.path else None}
+        for name, feature in self.features.items():
+            told, file = parts["features"][name].pop("tokenizer"), feature.tokenizer.file
+            if feature.tokenizer:
+                parts["features"][name]["tokenizer"] = told | {"file": file.name if file else None}
         absent: dict[str, Any] = {"source": None, "sources": {}, "join": [], "max_bad_rows": 0}
         return {key: value for key, value in parts.items() if key not in absent or value != absent[key]}
 
@@ -70,9 +78,10 @@ class DataSection(Section):
             name: source.model_copy(update={"path": base / source.path} if source.path else {})
             for name, source in self.sources.items()
         }
+        features = {name: feature.within(base) for name, feature in self.features.items()}
         files = {"source": self.source, "schema_file": self.schema_file, "quarantine": self.quarantine}
         placed = {key: base / path for key, path in files.items() if path is not None}
-        return self.model_copy(update={"sources": sources, **placed})
+        return self.model_copy(update={"sources": sources, "features": features, **placed})
 
 
 class CleaningSection(Section):
@@ -95,4 +104,5 @@ class CleaningSection(Section):
     )
     missing: MissingSection = MissingSection()
     outliers: OutlierSection = OutlierSection()
+    target: TargetSection = TargetSection()
     noise: NoiseSection = NoiseSection()

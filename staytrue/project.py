@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from staytrue import yamlfile
-from staytrue.errors import InvalidConfig
+from staytrue.errors import InvalidConfig, StaytrueError
 from staytrue.labelling import LabellingSection
 from staytrue.modelling import ModelSection
 from staytrue.preparation import CleaningSection, DataSection
@@ -27,13 +28,16 @@ FILE = "staytrue.yaml"
 HINT = "`staytrue init DATA.csv` writes one"
 OTHERS = ("rules", "gateway")
 """What variables set beside the sections."""
-BESIDE = ("checkpoint_seconds", "processes")
-"""Settings of a training that change nothing of what it gives."""
+
+
+BESIDE = ("checkpoint_seconds", "processes", "loggers", "metrics_port", "explosion", "watching")
+"""Settings of a training that only decide who sees it, or when it is given up."""
 
 
 class Project(Section):
     """A whole project. Paths are relative to the file's folder until :func:`load` makes them absolute."""
 
+    _folder: Path = PrivateAttr(default=Path())
     name: str = Field(
         pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$", description="name of the model, in addresses and metrics"
     )
@@ -49,12 +53,19 @@ class Project(Section):
     monitoring: MonitoringSection = MonitoringSection()
     retraining: RetrainingSection = RetrainingSection()
 
+    @property
+    def folder(self) -> Path:
+        """Where its file lies; the working directory, if it comes from none."""
+        return self._folder
+
     def fingerprint(self) -> str:
         """Digest of everything that decides what is trained: 16 hexadecimal digits."""
         parts = self.model_dump(mode="json", include={"name", "cleaning", "split", "model", "training"})
+        parts["training"] = {key: value for key, value in parts["training"].items() if key not in BESIDE}
         parts["data"] = self.data.identity()
-        for name in BESIDE:
-            del parts["training"][name]
+        parts["training"]["augmentation"] = self.training.augmentation.identity()
+        del parts["training"]["transfer"]
+        parts["training"] |= self.training.transfer.identity()
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -70,7 +81,19 @@ def load(path: Path) -> Project:
             where = yamlfile.place(path, tree, ["data", "features", role])
             raise InvalidConfig(where, "is the target or the time, which no feature may be", hint="remove it")
     warn_of_strays([*Project.model_fields, *OTHERS])
-    return _absolute(project, path.resolve().parent)
+    placed = _absolute(project, path.resolve().parent)
+    placed._folder = path.resolve().parent  # noqa: SLF001 - no field: it is no setting
+    return placed
+
+
+def located(error: StaytrueError, path: Path) -> StaytrueError:
+    """The same error with file and line, where it names a setting that stands in the project's file."""
+    keys = re.split(r"[\s,:]", error.where, maxsplit=1)[0].split(".")
+    line = yamlfile.line(path, keys) if keys[0] in Project.model_fields else None
+    if line is None:
+        return error
+    said = {name: getattr(error, name) for name in ("problem", "expected", "got", "hint")}
+    return type(error)(f"{path}:{line} {error.where}", **said, retry_seconds=error.retry_seconds)
 
 
 def add_flag(parser: argparse.ArgumentParser) -> None:
@@ -94,4 +117,7 @@ def _absolute(project: Project, base: Path) -> Project:
     given = {key: getattr(project.labelling, key) for key in ("annotations", "guideline", "features")}
     found = {key: base / path for key, path in given.items() if path is not None}
     parts["labelling"] = project.labelling.model_copy(update=found)
+    varied = project.training.augmentation.within(base)
+    begun = project.training.transfer.within(base)
+    parts["training"] = project.training.model_copy(update={"augmentation": varied, "transfer": begun})
     return project.model_copy(update={"store": base / project.store, **parts})

@@ -38,6 +38,13 @@ class MissingSection(FillSection):
     rounds: Count = Field(default=10, description="of iterative, at most")
     donors: Count = Field(default=10_000, description="training rows that knn and iterative learn from, at most")
 
+    @model_validator(mode="after")
+    def _numbers_are_read(self) -> Self:
+        methods = {self.method, *(way.method for way in self.columns.values())}
+        readers = {"neighbours": {"knn"}, "rounds": {"iterative"}, "donors": {"knn", "iterative"}}
+        _refuse_unread(self, {name: not methods & those for name, those in readers.items()})
+        return self
+
 
 class OutlierSection(Section):
     """Which numbers lie too far out, and what becomes of them."""
@@ -63,17 +70,40 @@ class OutlierSection(Section):
     def _threshold_is_a_share(self) -> Self:
         if self.method == "isolation_forest" and self.threshold is not None and self.threshold > 0.5:
             raise ValueError("threshold of isolation_forest is a share of rows, at most 0.5")
+        off, forest = self.method == "none", self.method == "isolation_forest"
+        unread = dict.fromkeys(("threshold", "action", "columns"), off) | dict.fromkeys(("trees", "seed"), not forest)
+        _refuse_unread(self, unread)
         return self
+
+
+class TargetSection(Section):
+    """Which numbers of the target lie too far out among the training rows, and what becomes of them."""
+
+    method: Literal["none", "zscore", "robust_z", "iqr"] = Field(
+        default="none", description="as of outliers, for the target of a regression; learnt from the training rows"
+    )
+    threshold: Positive | None = Field(default=None, description="as of outliers")
+    action: Literal["drop", "clip", "mark"] = Field(
+        default="mark",
+        description="drop the training row, clip its target to the bounds, or mark it in the report alone; the targets "
+        "of validation, test and later labels are never changed",
+    )
 
 
 class NoiseSection(Section):
     """How series and signals among the training rows are smoothed."""
 
     method: Literal["none", "rolling_median", "rolling_mean", "savitzky_golay", "hampel"] = Field(
-        default="none", description="filter over the rows in time order; validation, test and callers stay as they come"
+        default="none",
+        description="filter over the training rows in time order, whose validation, test and callers' values stay as "
+        "they come; of sequences over the steps of each, in the exported graph",
     )
-    window: Annotated[int, Field(ge=2)] = Field(default=5, description="rows that a filter sees at once")
-    columns: list[str] = Field(default=[], description="numeric features to smooth; they must be named")
+    window: Annotated[int, Field(ge=2)] = Field(default=5, description="rows or steps that a filter sees at once")
+    columns: list[str] = Field(default=[], description="numeric features and sequences to smooth; they must be named")
+    by: str | None = Field(
+        default=None,
+        description="column that names whose series a row is, such as a sensor: each is filtered by itself",
+    )
     centred: bool = Field(
         default=False, description="windows reach as far into the future as into the past; else they end with their row"
     )
@@ -88,4 +118,14 @@ class NoiseSection(Section):
             raise ValueError(f"order {self.order} needs a window of more than {self.order} rows")
         if self.centred and self.window % 2 == 0:
             raise ValueError("a centred window has an odd number of rows")
+        unread = dict.fromkeys(("window", "columns", "centred"), self.method == "none")
+        _refuse_unread(self, unread | {"order": self.method != "savitzky_golay", "threshold": self.method != "hampel"})
         return self
+
+
+def _refuse_unread(section: Section, unread: dict[str, bool]) -> None:
+    """Refuse settings that no step reads with the method that is set, unless they stand at their defaults."""
+    for name, nothing_reads in unread.items():
+        if nothing_reads and getattr(section, name) != type(section).model_fields[name].default:
+            method = getattr(section, "method", "")
+            raise ValueError(f"{name} has no effect with method: {method}; remove it, or take a method that reads it")

@@ -9,7 +9,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from staytrue.augmentation import AugmentationSection
+from staytrue.balance import ClassWeights
+from staytrue.optimisation import DECAYS, RATES, OptimisationSection, OptimiserName, ScheduleName
+from staytrue.regularisation import RegularisationSection
 from staytrue.section import Count, Positive, Section, Share
+from staytrue.transferring import TransferSection
+from staytrue.watching import Logger, WatchingSection
 
 
 class TrainingSection(Section):
@@ -23,11 +29,26 @@ class TrainingSection(Section):
     epochs: Count = Field(default=200, description="at most")
     patience: Count = Field(default=20, description="epochs without a smaller validation error before stopping")
     batch_size: Count = Field(default=256, description="rows a step")
-    learning_rate: Positive = Field(default=3e-3, description="AdamW's, at the start")
-    schedule: Literal["fixed", "cosine"] = Field(
-        default="cosine", description="cosine: the learning rate falls to zero over `epochs`"
+    optimiser: OptimiserName = Field(
+        default="adamw", description="how a gradient becomes a step (docs/optimisation.md)"
     )
-    weight_decay: Annotated[float, Field(ge=0)] = Field(default=0.01, description="AdamW's decoupled penalty")
+    learning_rate: Positive | None = Field(
+        default=None, description="the largest of the schedule; unset: the optimiser's own, 0.003 of adamw"
+    )
+    schedule: ScheduleName = Field(
+        default="cosine", description="how the learning rate falls over `epochs`; cosine: to zero"
+    )
+    weight_decay: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="decoupled penalty; unset: 0.01 of adamw, none of others"
+    )
+    optimisation: OptimisationSection = OptimisationSection()
+    regularisation: RegularisationSection = RegularisationSection()
+    class_weights: ClassWeights = Field(
+        default="none", description="what rows of each class count in the loss; balanced: each class as much as another"
+    )
+    sampling: Literal["shuffled", "balanced"] = Field(
+        default="shuffled", description="rows of an epoch; balanced: as many of each class, drawn again where too few"
+    )
     averaging: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.98, description="decay a step of the moving average of the weights that is kept; 0: no averaging"
     )
@@ -45,6 +66,37 @@ class TrainingSection(Section):
     processes: Count = Field(
         default=1, description="on this machine, that share each step; for several machines: docs/training.md"
     )
+    augmentation: AugmentationSection = AugmentationSection()
+    loggers: list[Logger] = Field(default=[], description="told beside metrics.jsonl (docs/watching.md)")
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = Field(
+        default=None, description="live gauges of the training for Prometheus; 0: any free port, told; unset: none"
+    )
+    explosion: Annotated[float, Field(gt=1)] | None = Field(
+        default=100, description="stop where 20 losses in a row are so many times the first; null: never"
+    )
+    watching: WatchingSection = WatchingSection()
+    transfer: TransferSection = TransferSection()
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        self.optimisation.check(self.optimiser, self.schedule)
+        if self.optimiser == "adam" and self.weight_decay:
+            raise ValueError(
+                "weight_decay with adam is adamw: set optimiser: adamw, or regularisation.l2 instead of it"
+            )
+        if self.class_weights == self.sampling == "balanced":
+            raise ValueError("class_weights and sampling both balanced would favour rare classes twice: one of them")
+        return self
+
+    @property
+    def rate(self) -> float:
+        """The learning rate, the optimiser's own where none is set."""
+        return RATES[self.optimiser] if self.learning_rate is None else self.learning_rate
+
+    @property
+    def decay(self) -> float:
+        """The decoupled weight decay, the optimiser's own where none is set."""
+        return DECAYS.get(self.optimiser, 0.0) if self.weight_decay is None else self.weight_decay
 
 
 class ExportSection(Section):

@@ -75,6 +75,10 @@ class TensorSpec(Record, frozen=True, kw_only=True):
     categories: list[str] = msgspec.field(default_factory=list)
     """What a categorical input was trained on; anything else is served as "unknown"."""
     unit: str = ""
+    tokenizer: str = ""
+    """Of a text that becomes token ids in front of the artefact: the file beside it that says how."""
+    tokens: int = 0
+    """How many: the artefact itself takes INT64 [N, tokens]."""
 
     def label(self) -> str:
         """Datatype and shape as error messages show them: ``FP32 [-1,28,28]``."""

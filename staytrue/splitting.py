@@ -55,6 +55,12 @@ class SplitSection(Section):
             raise ValueError("method given needs column: the one that holds train, validation or test; no other does")
         return self
 
+    @model_validator(mode="after")
+    def _bins_are_dealt(self) -> Self:
+        if self.method != "stratified" and self.bins != type(self).model_fields["bins"].default:
+            raise ValueError("bins goes with method: stratified alone, and would have no effect here")
+        return self
+
     @property
     def marks(self) -> list[str]:
         """Columns that the split goes by."""

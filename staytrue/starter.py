@@ -155,7 +155,8 @@ def _useless(column: Column) -> str:
 
 
 def _gaps(column: Column) -> str:
-    return f", {column.missing} missing" if column.missing else ""
+    infinite = f", {column.infinite} infinite, which count as missing" if column.infinite else ""
+    return (f", {column.missing} missing" if column.missing else "") + infinite
 
 
 def _query(when: Column, what: Column, guesses: list[Guess]) -> str:

@@ -57,12 +57,17 @@ class Column:
 
     @functools.cached_property
     def numbers(self) -> list[float]:
-        """The values, if all are finite numbers; else none."""
+        """The finite values, if all are numbers; else none. An infinite one counts as missing when rows are cleaned."""
         try:
             numbers = [float(cell.replace(",", ".") if self.decimal_comma else cell) for cell in self.present]
         except ValueError:
             return []
-        return numbers if len(numbers) == len(self.present) and all(map(math.isfinite, numbers)) else []
+        return [number for number in numbers if math.isfinite(number)]
+
+    @property
+    def infinite(self) -> int:
+        """How many of its numbers are not finite."""
+        return len(self.present) - len(self.numbers) if self.numbers else 0
 
     @functools.cached_property
     def commas(self) -> bool:
@@ -125,7 +130,7 @@ class Column:
     @functools.cached_property
     def epoch(self) -> list[float]:
         """The values as Unix seconds, if all could be that, or milliseconds; else none."""
-        scaled = [number / self.epoch_scale for number in self.numbers]
+        scaled = [number / self.epoch_scale for number in self.numbers if not self.infinite]
         return scaled if all(_EPOCH[0] < number < _EPOCH[1] for number in scaled) else []
 
     @property

@@ -78,15 +78,29 @@ def _refuse_repeated(node: yaml.Node | None, path: Path, seen: set[int]) -> None
             _refuse_repeated(value, path, seen)
 
 
+def line(path: Path, location: list[str]) -> int | None:
+    """Line of the deepest part of a location that the file has; None where it lacks the first, or cannot be read."""
+    try:
+        tree = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except (OSError, ValueError, yaml.YAMLError, RecursionError):
+        return None
+    return _found(tree, location) or None
+
+
 def place(path: Path, tree: yaml.Node | None, location: list[str]) -> str:
     """File, line and keys: of the deepest part of a location that the file has."""
-    line, node = 0, tree
+    found = _found(tree, location)
+    return " ".join(filter(None, [f"{path}:{found}" if found else str(path), ".".join(location)]))
+
+
+def _found(tree: yaml.Node | None, location: list[str]) -> int:
+    number, node = 0, tree
     for part in location:
         found = _child(node, part)
         if found is None:
             break
-        line, node = found
-    return " ".join(filter(None, [f"{path}:{line}" if line else str(path), ".".join(location)]))
+        number, node = found
+    return number
 
 
 def _child(node: yaml.Node | None, part: str) -> tuple[int, yaml.Node] | None:

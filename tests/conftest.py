@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -23,6 +24,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """The longest first, where workers share them."""
     if hasattr(config, "workerinput"):
         items.sort(key=workers.rank)
+
+
+def pytest_collection_finish() -> None:
+    """Exports share what they all read, where there are any."""
+    if "export.onnx" in sys.modules:
+        from tests import exporter
+
+        exporter.read_once()
 
 
 @pytest.hookimpl(optionalhook=True)

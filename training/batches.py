@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
+from training.augment.augmenter import seen
 from training.data.encode.encoder import CHUNK, tensors
 from training.loading import ahead
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from training.augment.augmenter import Augmenter
     from training.data.rows import Rows
     from training.models.model import Model
     from training.tasks.task import Task
@@ -26,11 +28,18 @@ ENCODED = 65_536
 
 
 class Taken(NamedTuple):
-    """Rows of one step. Shapes: matrix [n,width], truth [n,…], weight [n,1]."""
+    """Rows of one step. Shapes: matrix [n,width]; each truth [n,…] with its weight [n,1], two where rows are mixed."""
 
     matrix: Tensor
-    truth: Tensor
-    weight: Tensor
+    truths: Sequence[tuple[Tensor, Tensor]]
+
+    def to(self, device: torch.device) -> Taken:
+        """The same rows there."""
+        return Taken(self.matrix.to(device), [(truth.to(device), weight.to(device)) for truth, weight in self.truths])
+
+    def total(self, judged: Callable[[Tensor], Tensor]) -> Tensor:
+        """The weighted sum over the rows of what ``judged`` gives each for its truth, [n,1]. Shapes: a number."""
+        return torch.stack([(judged(truth) * weight).sum() for truth, weight in self.truths]).sum()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +53,7 @@ class Batch:
     sources: Sequence[Tensor]
     truth: Tensor
     weight: Tensor
-    encode: Callable[..., Tensor] | None
-    """None where the one source is the matrix already."""
+    encode: Callable[..., Tensor]
     chunk: int
     """Rows that may be predicted at once."""
 
@@ -58,19 +66,32 @@ class Batch:
             return cls(raw, *marks, encode=encoder, chunk=CHUNK)
         with torch.no_grad():
             parts = [encoder(*some) for some in zip(*(torch.split(source, ENCODED) for source in raw), strict=True)]
-            return cls([torch.cat(parts)], *marks, encode=None, chunk=len(rows))
+            return cls([torch.cat(parts)], *marks, encode=_as_it_is, chunk=len(rows))
 
     def __len__(self) -> int:
         return len(self.truth)
 
-    def taken(self, which: Tensor | slice) -> Taken:
-        """Some rows, encoded."""
+    def taken(self, which: slice) -> Taken:
+        """Some rows, as they are."""
         with torch.no_grad():
-            some = [source[which] for source in self.sources]
-            matrix = some[0] if self.encode is None else self.encode(*some)
-        return Taken(matrix, self.truth[which], self.weight[which])
+            matrix = self.encode(*(source[which] for source in self.sources))
+        return Taken(matrix, [(self.truth[which], self.weight[which])])
 
-    def stream(self, batches: Iterable[Tensor]) -> Iterator[Taken]:
-        """Batch after batch; where there is work in making one, the next is made while this one is trained on."""
-        made = map(self.taken, batches)
-        return made if self.encode is None else ahead(made)
+    def stream(self, batches: Iterable[Tensor], augmenter: Augmenter | None, epoch: int) -> Iterator[Taken]:
+        """Batch after batch, varied; where there is work in making one, the next is made while this one is trained on.
+
+        Shapes: places of the rows, [n] each. ``epoch`` counts from 1.
+        """
+
+        def varied(which: Tensor) -> Taken:
+            with torch.no_grad():
+                view = seen(augmenter, self, which, epoch)
+            truths = [(self.truth[places], self.weight[places] * share) for places, share in view.truths]
+            return Taken(view.matrix, truths)
+
+        made = map(varied, batches)
+        return made if self.encode is _as_it_is and augmenter is None else ahead(made)
+
+
+def _as_it_is(matrix: Tensor) -> Tensor:
+    return matrix

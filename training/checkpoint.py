@@ -6,6 +6,7 @@ import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 import safetensors
 import safetensors.numpy
 import safetensors.torch
@@ -17,6 +18,7 @@ from staytrue.errors import Conflict, CorruptData, NotFound
 from staytrue.profile import ReferenceProfile
 from staytrue.records import read, to_json, write_atomically
 from training.data.clean.steps import CleaningState
+from training.data.encode import tokenizers
 from training.data.encode.encoder import ColumnState
 from training.models.assembly import assemble
 from training.resume import STATE
@@ -34,10 +36,12 @@ if TYPE_CHECKING:
     from training.tasks.task import Task
 
 CONFIGURATION = "project.yaml"
+METRICS = "metrics.jsonl"
 CURVE = "learning_curve.png"
 SPLIT = "split.json"
 DATA = "data.json"
 PICTURES = "pictures.safetensors"
+TEXTS = "texts.json"
 CLEANING = "cleaning.json"
 
 
@@ -125,13 +129,17 @@ def finish(checkpoint: Checkpoint, profile: ReferenceProfile, folder: Path) -> N
 
 
 def save_pictures(pictures: dict[str, NDArray[Any]], folder: Path) -> None:
-    """Write the pictures of the sample that export proves an artefact on; nothing without any."""
-    if pictures:
-        write_atomically(folder / PICTURES, safetensors.numpy.save(pictures))
+    """Write the pictures and texts of the sample that export proves an artefact on; nothing without any."""
+    texts = {name: values.ravel().tolist() for name, values in pictures.items() if values.dtype == object}
+    arrays = {name: values for name, values in pictures.items() if name not in texts}
+    if arrays:
+        write_atomically(folder / PICTURES, safetensors.numpy.save(arrays))
+    if texts:
+        write_atomically(folder / TEXTS, msgspec.json.encode(texts))
 
 
 def pictures(folder: Path) -> dict[str, NDArray[Any]]:
-    """The pictures of a run's sample; none of a run of tables.
+    """The pictures and texts of a run's sample; none of a run of tables.
 
     Raises:
         CorruptData: they cannot be read.
@@ -141,14 +149,22 @@ def pictures(folder: Path) -> dict[str, NDArray[Any]]:
         found: dict[str, NDArray[Any]] = safetensors.numpy.load_file(path) if path.is_file() else {}
     except safetensors.SafetensorError as error:
         raise CorruptData(str(path), f"cannot be read: {error}") from error
-    return found
+    return found | _texts(folder / TEXTS)
+
+
+def _texts(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        found = msgspec.json.decode(path.read_bytes(), type=dict[str, list[str]]) if path.is_file() else {}
+    except msgspec.MsgspecError as error:
+        raise CorruptData(str(path), f"cannot be read: {error}") from error
+    return {name: np.array(texts, dtype=object).reshape(-1, 1) for name, texts in found.items()}
 
 
 def describe(
     model: Model, arguments: dict[str, Any], task: Task, cleaning: CleaningState
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """``Checkpoint.model`` and ``Checkpoint.preprocessing`` of a module."""
-    states = [msgspec.to_builtins(state) for state in model.encoder.states]
+    states = [msgspec.to_builtins(tokenizers.without(state)) for state in model.encoder.states]
     return {"body": arguments, **task.described()}, {"columns": states, "cleaning": msgspec.to_builtins(cleaning)}
 
 
@@ -175,11 +191,9 @@ def load(folder: Path) -> tuple[Checkpoint, ReferenceProfile, Model]:
     if not path.is_file() or digest(path).sha256 != checkpoint.weights_sha256:
         raise CorruptData(str(path), expected=f"SHA-256 {checkpoint.weights_sha256[:16]}…", got="other bytes or none")
     try:
-        states = msgspec.convert(checkpoint.preprocessing["columns"], list[ColumnState])
+        states = tokenizers.found(msgspec.convert(checkpoint.preprocessing["columns"], list[ColumnState]), folder)
         cleaning_of(checkpoint)
-        body = {
-            name: value for name, value in checkpoint.model["body"].items() if name != "shape"
-        }  # older runs name it
+        body = {key: value for key, value in checkpoint.model["body"].items() if key != "shape"}  # older runs name it
         model = assemble(states, checkpoint.architecture, body, restored(checkpoint))
         model.head.load_state_dict(safetensors.torch.load_file(path))
     except (msgspec.ValidationError, KeyError, TypeError, RuntimeError) as error:

@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 from staytrue.errors import InvalidConfig
-from training.batches import Taken
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from staytrue.sections import TrainingSection
+    from training.batches import Taken
 
 
 class Devices(Protocol):
@@ -117,7 +117,7 @@ class Accelerated:
 
     def moved(self, rows: Taken) -> Taken:
         """To the device."""
-        return Taken(*(part.to(self._accelerator.device, non_blocking=True) for part in rows))
+        return rows.to(self._accelerator.device)
 
     def backward(self, loss: Tensor) -> None:
         """Its gradient; Accelerate divides by the number of processes, which the loss is not yet divided by."""

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import time
 from typing import TYPE_CHECKING
 
 import torch
 
+from training.divergence import Scene, by_column
+from training.guard import Guard
 from training.history import History
-from training.journal import Journal
 from training.optim import Optimiser
-from training.order import Order
 from training.resume import Keeper
+from training.sampling import order
+from training.transfer.layers import groups
+from training.watch.watchers import facts, watchers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from torch import nn
+    from torch import Tensor, nn
 
-    from staytrue.sections import TrainingSection
-    from training.batches import Batch
+    from staytrue.project import Project
+    from training.augment.augmenter import Augmenter
+    from training.batches import Batch, Taken
     from training.devices import Devices
     from training.models.model import Model
+    from training.objectives import Objective
     from training.tasks.task import Task
 
 
@@ -30,10 +37,12 @@ def fit(
     model: Model,
     task: Task,
     parts: tuple[Batch, Batch],
-    settings: TrainingSection,
+    project: Project,
     machine: Devices,
+    augmenter: Augmenter | None,
     folder: Path,
     identity: Mapping[str, str],
+    say: Callable[[str], None],
 ) -> History:
     """Train the model's head in place on the first part, and stop early by the second.
 
@@ -41,31 +50,39 @@ def fit(
     folder keeps, to the same weights; ``identity`` is what must not have changed since.
 
     Raises:
-        InvalidInput: the loss became NaN or infinite.
+        InvalidInput: the loss became NaN or infinite, or ran away.
         Conflict: the folder keeps a training of other settings or data.
     """
-    (train, held), head = parts, machine.placed(model.head)
+    settings, (train, held), head = project.training, parts, machine.placed(model.head)
     steps = math.ceil(len(train) / settings.batch_size)
-    optimiser = Optimiser(head, settings, steps * settings.epochs)
-    loss_of, history = task.loss(settings), History(task.measure)
-    keeper = Keeper(folder, settings.checkpoint_seconds, identity, head, optimiser, history)
+    optimiser = Optimiser(head, settings, steps * settings.epochs, groups=groups(head, settings.transfer))
+    loss_of, history, guard = task.loss(settings), History(task.measure), Guard(settings)
+    keeper = Keeper(folder, settings.checkpoint_seconds, identity, head, optimiser, history, guard)
     at, called = keeper.restore(), machine.prepared(head)
-    order = Order(len(train), settings.seed, at.epoch)
-    with Journal(folder, settings.epochs, at.epoch) as journal:
+    classes = train.truth if settings.sampling == "balanced" else None
+    with watchers(project, folder, say=say, first=machine.main) as watch:
+        watch.began(facts(project, folder, history, steps=steps, rows=len(train)))
         while at.epoch < settings.epochs and history.waited < settings.patience:
-            rate = optimiser.learning_rate if not at.step else at.rate
+            began, rate = time.perf_counter(), optimiser.learning_rate if not at.step else at.rate
             head.train()
-            batches = torch.tensor_split(order.next(), steps)[at.step :]
-            for which, own in zip(batches, train.stream(map(machine.share, batches)), strict=True):
-                rows = machine.moved(own)
-                loss = (loss_of(called(rows.matrix), rows.truth) * rows.weight).sum() / len(which)
+            batches = torch.tensor_split(order(len(train), at.epoch, settings.seed, classes), steps)[at.step :]
+            own = train.stream(map(machine.share, batches), augmenter, at.epoch + 1)
+            for which, rows in zip(batches, map(machine.moved, own), strict=True):
+                loss = rows.total(functools.partial(loss_of, called(rows.matrix))) / len(which)
+                value, step = machine.total(loss), at.epoch * steps + at.step + 1
+                scene = functools.partial(_scene, model, head, loss_of, rows, machine.share(which), optimiser)
+                guard.check(step, at.epoch + 1, value, scene)
                 optimiser.step(loss, machine.backward)
-                at.took(machine.total(loss) * len(which), rate)
+                watch.stepped(step, value, optimiser.learning_rate)
+                at.took(value * len(which), rate)
                 keeper.keep(at)
-            history.add(at.loss / len(train), _error(optimiser.kept, held, task, machine), rate, optimiser.kept)
+            error = _error(optimiser.kept, held, task, machine)
+            optimiser.epoch_ended(error)
+            history.add(at.loss / len(train), error, rate, time.perf_counter() - began, optimiser.kept)
             at.turn()
-            journal.add(history.epochs[-1])
+            watch.epoch_ended(history.epochs[-1])
             keeper.keep(at)
+        watch.ended(history)
     head.load_state_dict(history.best_weights)
     machine.done(model)
     model.eval()
@@ -79,5 +96,21 @@ def _error(module: nn.Module, held: Batch, task: Task, machine: Devices) -> floa
     with torch.no_grad():
         for begin in machine.share(torch.arange(0, len(held), held.chunk)).tolist():
             rows = machine.moved(held.taken(slice(begin, begin + held.chunk)))
-            total = total + (task.miss(module(rows.matrix), rows.truth) * rows.weight).sum()
+            total = total + rows.total(functools.partial(task.miss, module(rows.matrix)))
     return machine.total(total) / held.weight.sum().item()
+
+
+def _scene(
+    model: Model, head: nn.Module, loss_of: Objective, rows: Taken, which: Tensor, optimiser: Optimiser
+) -> Scene:
+    """What a step was about to do, for whoever looks into what went wrong with it."""
+    truth, weight = rows.truths[0]
+    names, widths = zip(*((s.name, s.module().width) for s in model.encoder.states), strict=True)
+    return Scene(
+        module=head,
+        losses=lambda: loss_of(head(rows.matrix), truth) * weight,
+        rows=which.tolist(),
+        inputs=by_column(names, widths, rows.matrix),
+        learning_rate=optimiser.learning_rate,
+        clipped=optimiser.clips,
+    )

@@ -25,8 +25,8 @@ class History:
     best_error: float = math.inf
     best_weights: dict[str, Tensor] = dataclasses.field(default_factory=dict)
 
-    def add(self, loss: float, error: float, rate: float, module: nn.Module) -> None:
-        """Note an epoch, its training loss, its measure and its learning rate; keep the weights of the best so far.
+    def add(self, loss: float, error: float, rate: float, seconds: float, module: nn.Module) -> None:
+        """Note an epoch: its training loss, measure, learning rate and seconds; keep the weights of the best so far.
 
         Raises:
             InvalidInput: the loss or the error is NaN or infinite; says at which epoch.
@@ -36,7 +36,8 @@ class History:
             hint = "lower training.learning_rate"
             raise InvalidInput(where, expected="a finite loss and error", got=f"{loss} and {error}", hint=hint)
         number = len(self.epochs) + 1
-        self.epochs.append({"epoch": number, "loss": loss, self.measure: error, "learning_rate": rate})
+        line = {"epoch": number, "loss": loss, self.measure: error, "learning_rate": rate}
+        self.epochs.append(line | {"seconds": round(seconds, 4)})
         if self._is_better(error):
             self.best_epoch, self.best_error = number, error
             self.best_weights = {name: value.clone() for name, value in module.state_dict().items()}

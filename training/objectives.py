@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import torch
@@ -23,9 +24,13 @@ HUBER_DELTA = 1.0
 """Errors beyond one deviation of the target count linearly."""
 
 
-def cross_entropy(logits: Tensor, places: Tensor) -> Tensor:
-    """Minus the logarithm of the true class's probability. Shapes: [N,K], places of the classes [N,1] → [N,1]."""
-    return nn.functional.cross_entropy(logits, places.squeeze(1), reduction="none").unsqueeze(1)
+def cross_entropy(logits: Tensor, places: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Minus the logarithm of the true class's probability. Shapes: [N,K], places of the classes [N,1] → [N,1].
+
+    ``smoothing`` is the share of the truth that is spread over all classes. Source: Szegedy et al., 2016, section 7.
+    """
+    rows = nn.functional.cross_entropy(logits, places.squeeze(1), reduction="none", label_smoothing=smoothing)
+    return rows.unsqueeze(1)
 
 
 def distance(prediction: Tensor, truth: Tensor) -> Tensor:
@@ -41,7 +46,7 @@ def classification_loss(training: TrainingSection) -> Objective:
     """
     if training.loss not in (None, "cross_entropy"):
         raise InvalidConfig("training.loss", expected="cross_entropy for classification", got=training.loss)
-    return cross_entropy
+    return functools.partial(cross_entropy, smoothing=training.regularisation.label_smoothing)
 
 
 def regression_loss(training: TrainingSection, scale: Scale) -> Objective:

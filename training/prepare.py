@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 import numpy as np
 
+from training import balance
+from training.augment import chapter as augmenting
+from training.augment import check as augmentation
 from training.data import columns, files
 from training.data.classes import check_names, classes_of
 from training.data.clean import report as repairs
@@ -17,6 +20,7 @@ from training.data.clean.cleaning import CleaningReport, clean
 from training.data.collect import report as collection
 from training.data.collect.source import Fingerprint, collect, collected
 from training.data.encode import chapter as encoding
+from training.data.encode import tokens
 from training.data.encode.encoder import learn
 from training.data.label import chapter as labelling
 from training.data.label.settling import settle
@@ -73,24 +77,27 @@ def prepare(project: Project, *, watch: Watch = unwatched) -> Prepared:
     """Collect, clean, split.
 
     Raises:
-        InvalidConfig: names or sizes that do not go with the task or the architecture.
+        InvalidConfig: names, sizes or settings that do not go with the task or the architecture.
     """
     check_names(project)
+    balance.check(project)
     steps.check(project)
     arguments_of(project)
+    augmentation.check(project.training, project.data.features)
+    tokens.check(project.data.features)
     with watch("collect"):
-        found = collected(project.data, project.model.task, project.split.marks)
+        found = collected(project.data, project.model.task, steps.marks(project))
     with watch("clean"):
         rows, report = clean(found.rows, project.cleaning)
     with watch("split"):
-        plan, parted = partition.partition(rows, project.split, project.data.features)
+        plan, parted = partition.partition(rows, project.split, project.data.features, watch)
     return Prepared(rows, plan, found.fingerprint, found.report, report, parted)
 
 
 def rows_after(project: Project, step: Literal["collect", "clean"], *, watch: Watch = unwatched) -> Rows:
     """What a step leaves, before there are parts: the same rows that :func:`prepare` goes on with."""
     with watch("collect"):
-        rows, _ = collect(project.data, project.model.task)
+        rows, _ = collect(project.data, project.model.task, project.split.marks)
     if step == "clean":
         with watch("clean"):
             rows, _ = clean(rows, project.cleaning)
@@ -106,7 +113,7 @@ def chapters(project: Project, prepared: Prepared, *, watch: Watch = unwatched) 
     with watch("repair"):
         given, project = project.data.features, steps.dense(project, prepared.training)
         features = project.data.features
-        cleaned = steps.apply(prepared.training.only(features), features, project.cleaning)
+        cleaned = steps.apply(prepared.training.only(features), features, project.cleaning, watch)
     with watch("encode"):
         states = cleaned.instruct(learn(cleaned.rows, features))
     schema, labels = prepared.collection.schema, project.labelling
@@ -118,7 +125,8 @@ def chapters(project: Project, prepared: Prepared, *, watch: Watch = unwatched) 
         _without(given.keys() - features.keys(), repairs.chapter(cleaned.report, prepared.cleaning)),
         columns.chapter(cleaned.rows, features, project.data.target),
         partition.chapter(prepared.parted),
-        encoding.chapter(states),
+        encoding.chapter(states, columns.constant(cleaned.rows, project.data.target)),
+        *([augmenting.chapter(project.training, features)] if project.training.augmentation.varies else []),
     ]
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from staytrue.preparation import Feature
+    from staytrue.feature import Feature
     from staytrue.signature import Signature
     from training.data.rows import Rows
     from training.models.model import Model
@@ -48,7 +48,13 @@ def profile(
     rows = join([train, held])
     order = np.argsort(np.concatenate([train.time, held.time]), kind="stable")
     names: tuple[Literal["train"], Literal["validation"]] = ("train", "validation")
-    columns = [made for name, feature in features.items() for made in _columns(name, rows.columns[name], feature)]
+    sent = {spec.name for spec in model.inputs()}
+    columns = [
+        made
+        for name, feature in features.items()
+        if name in sent
+        for made in _columns(name, rows.columns[name], feature)
+    ]
     prediction, watched = task.predictions(model, rows)
     columns += watched
     return ReferenceProfile(
@@ -87,10 +93,15 @@ def sample_pictures(train: Rows, held: Rows, features: Mapping[str, Feature]) ->
     if not names:
         return {}
     rows = join([train, held])
-    size = sum(rows.columns[name][:1].nbytes for name in names)
-    which = evenly(len(rows), max(1, min(SAMPLE_ROWS, SAMPLE_BYTES // size)))
+    size = sum(_bytes(rows.columns[name]) for name in names)
+    which = evenly(len(rows), max(1, min(SAMPLE_ROWS, SAMPLE_BYTES // max(size, 1))))
     sent = rows.take(which).inputs()
     return {name: np.ascontiguousarray(sent[name]) for name in names}
+
+
+def _bytes(column: NDArray[Any]) -> int:
+    """What a row takes; of texts the longest."""
+    return max(map(len, column), default=0) if column.dtype == object else int(column[:1].nbytes)
 
 
 def _raw(values: list[Any], datatype: str) -> NDArray[Any]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from training.guard import Guard
     from training.history import History
     from training.optim import Optimiser
 
@@ -61,9 +62,10 @@ class Keeper:
         module: nn.Module,
         optimiser: Optimiser,
         history: History,
+        guard: Guard,
     ) -> None:
         self._path, self._seconds, self._identity = folder / STATE, seconds, dict(identity)
-        self._module, self._optimiser, self._history = module, optimiser, history
+        self._module, self._optimiser, self._history, self._guard = module, optimiser, history, guard
         self._last = time.monotonic()
 
     def keep(self, place: Place) -> None:
@@ -83,6 +85,7 @@ class Keeper:
             "place": dataclasses.asdict(place),
             "optimiser": numbers,
             "history": epochs,
+            "guard": self._guard.state(),
         }
         written = safetensors.torch.save(tensors, metadata={_STANDING: json.dumps(standing)})
         write_atomically(self._path, written)
@@ -108,6 +111,7 @@ class Keeper:
             self._module.load_state_dict(_part("module", tensors))
             self._optimiser.restore(_part("optimiser", tensors), standing["optimiser"])
             self._history.restore(standing["history"], _part("best", tensors))
+            self._guard.restore(standing["guard"])
             torch.set_rng_state(tensors[_RANDOM])
             return Place(**standing["place"])
         except (KeyError, TypeError, RuntimeError) as error:

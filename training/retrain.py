@@ -20,9 +20,11 @@ from training.data.clean.cleaning import clean_served
 from training.data.divide import divide, recency
 from training.data.labelled import labelled
 from training.data.rows import join
+from training.data.split.copies import without_copies
 from training.data.split.plan import Split, day_of
 from training.devices import devices
-from training.prepare import prepare
+from training.prepare import STEPS, prepare
+from training.progress import LONG_SECONDS, watched
 from training.reference import sample
 from training.run import Parts, evaluate_parts, fit_parts, save
 
@@ -47,20 +49,24 @@ def retrain(
     """Do a job; the verdict, already acted upon.
 
     Raises:
-        InvalidConfig: the job is another model's.
+        InvalidConfig: the job is another model's, or the model a generator.
         Conflict: the champion is not the one that the job was made for, or there is nothing new to learn or judge by.
     """
     if job.model != project.name:
         raise InvalidConfig(f"job {job.id}", expected=f'model "{project.name}"', got=f'"{job.model}"')
+    if project.model.task == "generation":
+        hint = "set retraining.enabled: false, and train anew by hand"
+        raise InvalidConfig("model.task", "generation has no labels that a challenger could be judged by", hint=hint)
     store = Store(project.store)
     _refuse_stale(store, job)
     champion = store.load(job.model, job.champion)
-    prepared = prepare(project)
+    with watched(len(STEPS), say, least_seconds=LONG_SECONDS) as watch:
+        prepared = prepare(project, watch=watch)
     _refuse_resealed(project, prepared)
     project = steps.dense(project, prepared.training)
     parts, gate = gather(project, prepared, champion.lineage.trained_until, job.event_time, say=say)
     say(f"training on {len(parts.train)} rows, {len(parts.held)} to stop by, {len(gate)} kept to judge by")
-    folder = _run(project, job, parts, gate, prepared.split.let_through)
+    folder = _run(project, job, parts, gate, _let_through(prepared, parts), say)
     bundle = publish_run(store, folder, project)
     say(f"published {bundle.name} version {bundle.version}, proven")
     verdict = judge(store, job, bundle.version, gate.inputs(), gate.target, gate.time, project.retraining.gate)
@@ -79,7 +85,8 @@ def gather(
     """Old and new rows to train on, and new ones to judge by; served rows are cleaned as the project's own were.
 
     Old rows are the project's train and validation parts. Rows of the lake that are not newer than the project's own
-    data are left out: they may repeat it, and sealed test rows must not come back through that door.
+    data are left out: they may repeat it, and sealed test rows must not come back through that door. Nor must newer
+    ones that are copies: of rows that judge they do not train, of rows that train they do not judge.
 
     Raises:
         Conflict: no new rows.
@@ -90,10 +97,18 @@ def gather(
         since = utc(trained_until)
         raise Conflict("retraining", f"no labelled rows newer than {since} to judge by", hint="send labels first")
     names = project.data.features
-    train = prepared.training.only(names).with_(division.train)
-    held = join([prepared.validation.only(names), division.held])
+    own = prepared.training.only(names), prepared.validation.only(names)
+    sealed = prepared.rows.take(prepared.split.index("test")).only(names)
+    division, copies = without_copies(division, (*own, sealed), project.split.allow)
+    for one in copies:
+        say(f"copies: {one.sentence()}")
+    if not len(division.gate):
+        hint = "send labels of other rows, or let copies through by split.allow: [duplicates]"
+        raise Conflict("retraining", "every row to judge by is a copy of one that the project learns from", hint=hint)
+    train = own[0].with_(division.train)
+    held = join([own[1], division.held])
     weights = recency(train.time, held.time, project.retraining.recency_half_life_days)
-    return Parts(train, held, weights, prepared.classes), division.gate
+    return Parts(train, held, weights, prepared.classes, copies), division.gate
 
 
 def _served(project: Project, prepared: Prepared, until: float, say: Callable[[str], None]) -> Rows:
@@ -112,17 +127,28 @@ def publish_run(store: Store, folder: Path, project: Project) -> Bundle:
     """Export a finished run, prove it and publish it as a version; it is nobody's champion yet."""
     checkpoint, reference, model = checkpoints.load(folder)
     rows = sample(reference, checkpoint.signature, pictures=checkpoints.pictures(folder))
-    return publish(store, model, checkpoint, reference, rows, project.export)
+    return publish(store, model, checkpoint, reference, rows, project.export, run=folder)
 
 
-def _run(project: Project, job: RetrainJob, parts: Parts, gate: Rows, let_through: list[str]) -> Path:
+def _let_through(prepared: Prepared, parts: Parts) -> list[str]:
+    """Sentences for the model card, each with the data that it speaks of."""
+    old = [f"of the project's own rows as first split: {sentence}" for sentence in prepared.split.let_through]
+    through = [one.finding.sentence() for one in parts.copies if one.finding.verdict == "let through"]
+    return [*old, *(f"of the rows of this retraining: {sentence}" for sentence in through)]
+
+
+def _run(
+    project: Project, job: RetrainJob, parts: Parts, gate: Rows, let_through: list[str], say: Callable[[str], None]
+) -> Path:
     folder = checkpoints.new_run(project.retraining.runs)
     days = {"train": parts.train, "validation": parts.held, "gate": gate}
-    listing = {name: {"rows": len(rows), "days": np.unique(day_of(rows.time)).tolist()} for name, rows in days.items()}
-    write_atomically(folder / checkpoints.SPLIT, msgspec.json.encode(listing))
+    listing: dict[str, object] = {
+        name: {"rows": len(rows), "days": np.unique(day_of(rows.time)).tolist()} for name, rows in days.items()
+    }
+    write_atomically(folder / checkpoints.SPLIT, msgspec.json.encode(listing | {"copies": parts.copies}))
     seen = join([parts.train, parts.held, gate])
     checkpoints.save_configuration(project, folder)
-    trained = fit_parts(project, parts, folder, seen.digest(), devices(project.training))
+    trained = fit_parts(project, parts, folder, seen.digest(), devices(project.training), say=say)
     lineage = Lineage(
         run=folder.name,
         data_fingerprint=seen.digest(),
@@ -133,6 +159,7 @@ def _run(project: Project, job: RetrainJob, parts: Parts, gate: Rows, let_throug
         trained_until=float(seen.time[-1]),
         trained_rows=len(trained.cleaned.rows),
         let_through=let_through,
+        began_with=project.training.transfer.sha256(),
     )
     save(project, trained, evaluate_parts(project, trained), lineage, folder, _reference(project, parts, gate))
     return folder

@@ -14,30 +14,43 @@ import torch
 from staytrue.bundle import Lineage
 from staytrue.checkpoint import Checkpoint
 from training import checkpoint as checkpoints
+from training.augment.augmenter import augmentation
+from training.augment.preview import FOLDER as PREVIEW
+from training.augment.preview import preview
+from training.balance import balanced
 from training.batches import Batch
 from training.curve import draw
 from training.data.clean import steps
+from training.data.encode import tokenizers
 from training.data.encode.encoder import learn
 from training.data.split.partition import warnings_of
 from training.data.split.seal import LEDGER, open_test, openings
 from training.devices import devices
+from training.environment import environment
 from training.fit import fit
 from training.models.architectures import arguments_of
 from training.models.assembly import assemble
-from training.prepare import prepare
+from training.models.generator import Generator
+from training.prepare import STEPS, prepare
+from training.progress import LONG_SECONDS, watched
 from training.reference import profile, sample_pictures
 from training.resume import STATE
+from training.sheet import SHEET, sheet
 from training.signature import signature_of
 from training.tasks.tasks import learnt
+from training.transfer.report import tell
+from training.transfer.transferred import transferred
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from staytrue.bundle import Metric
+    from staytrue.environment import Environment
     from staytrue.project import Project
     from training.data.rows import Rows, TrainingRows
+    from training.data.split.copies import Copies
     from training.devices import Devices
     from training.history import History
     from training.models.model import Model
@@ -57,6 +70,8 @@ class Parts:
     weights: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
     classes: tuple[str, ...] = ()
     """All that a classifier may answer."""
+    copies: Sequence[Copies] = ()
+    """Of a retraining: what served rows shared with others."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +83,7 @@ class Trained:
     model: Model
     history: History
     cleaned: steps.Cleaned
+    environment: Environment
 
 
 def train(
@@ -85,7 +101,8 @@ def train(
     machine = devices(project.training)
     if not machine.main:
         return _beside(project, machine, resume)
-    prepared = prepare(project)
+    with watched(len(STEPS), say, least_seconds=LONG_SECONDS) as watch:
+        prepared = prepare(project, watch=watch)
     for warning in warnings_of(prepared.parted):
         say(f"split: {warning}")
     given, project = project.data.features, steps.dense(project, prepared.training)
@@ -93,7 +110,7 @@ def train(
         say(f"cleaning: {name} is sparse and left out of the model")
     folder = resume or checkpoints.new_run(project.retraining.runs)
     checkpoints.begin(project, prepared, folder)
-    trained = fit_parts(project, _parts(project, prepared), folder, prepared.fingerprint.sha256, machine)
+    trained = fit_parts(project, _parts(project, prepared), folder, prepared.fingerprint.sha256, machine, say=say)
     evaluation = evaluate_parts(project, trained)
     test = _opened(project, prepared, folder.name, opening, say)
     if test is not None:
@@ -106,6 +123,7 @@ def train(
         trained_rows=len(trained.cleaned.rows),
         test_openings=len(openings(project.retraining.runs / LEDGER, prepared.split.seal)),
         let_through=prepared.split.let_through,
+        began_with=project.training.transfer.sha256(),
     )
     save(project, trained, evaluation, lineage, folder)
     return folder
@@ -141,25 +159,44 @@ def _opened(
     return None
 
 
-def fit_parts(project: Project, parts: Parts, folder: Path, data: str, machine: Devices) -> Trained:
+def fit_parts(
+    project: Project,
+    parts: Parts,
+    folder: Path,
+    data: str,
+    machine: Devices,
+    *,
+    say: Callable[[str], None] = lambda _: None,
+) -> Trained:
     """Learn the encoder and the weights; curve and metrics.jsonl go to the run's folder. ``data``: the rows' digest."""
     settings = project.training
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
+    surroundings = environment(project.folder, settings.seed)
     weights = parts.weights or (np.ones(len(parts.train)), np.ones(len(parts.held)))
-    cleaned = steps.apply(parts.train, project.data.features, project.cleaning)
+    with watched(1, say, least_seconds=LONG_SECONDS) as watch, watch("repair"):
+        cleaned = steps.apply(parts.train, project.data.features, project.cleaning, watch)
+    for warning in cleaned.report.warnings:
+        say(f"cleaning: {warning}")
     checkpoints.save_cleaning(cleaned.report, folder)
     train, weight = cleaned.rows, weights[0][cleaned.kept]
     if len(train) < len(parts.train):
         weight = weight / weight.mean()
+    weight = balanced(train, settings.class_weights, weight)
     states = cleaned.instruct(learn(train, project.data.features))
     task = learnt(project, train, weight, parts.classes)
     model = assemble(states, project.model.architecture, arguments_of(project), task)
+    tell(transferred(model.head, settings.transfer), folder, say)
     batches = Batch.of(model, task, train, weight), Batch.of(model, task, parts.held, weights[1])
     identity = {"settings": project.fingerprint(), "data": data}
-    history = fit(model, task, batches, settings, machine, folder, identity)
+    augmenter = augmentation(settings, project.data.features, len(train))
+    if augmenter is not None:
+        preview(augmenter, train, project.data.features, folder / PREVIEW)
+    history = fit(model, task, batches, project, machine, augmenter, folder, identity, say)
     draw(history, project.data.target, folder / checkpoints.CURVE)
-    return Trained(parts, task, model, history, cleaned)
+    if isinstance(model, Generator):
+        sheet(model, parts.held, settings.seed, folder / SHEET)
+    return Trained(parts, task, model, history, cleaned, surroundings)
 
 
 def evaluate_parts(project: Project, trained: Trained) -> dict[str, dict[str, Metric]]:
@@ -183,6 +220,7 @@ def save(
     """
     described = checkpoints.describe(trained.model, arguments_of(project), trained.task, trained.cleaned.state)
     arguments, preprocessing = described
+    tokenizers.save(trained.model.encoder.states, folder)
     checkpoint = Checkpoint(
         run=folder.name,
         name=project.name,
@@ -198,8 +236,10 @@ def save(
         epochs=len(trained.history.epochs),
         best_epoch=trained.history.best_epoch,
         weights_sha256=checkpoints.save_weights(trained.model, folder),
+        environment=trained.environment,
     )
     parts = reference or trained.parts
     rows = profile(trained.model, trained.task, parts.train, parts.held, project.data.features, parts.weights)
-    checkpoints.save_pictures(sample_pictures(parts.train, parts.held, project.data.features), folder)
+    proofs = trained.model.proofs() or sample_pictures(parts.train, parts.held, project.data.features)
+    checkpoints.save_pictures(proofs, folder)
     checkpoints.finish(checkpoint, rows, folder)

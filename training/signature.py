@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from staytrue.signature import Signature
-from training.data.encode.encoder import input_specs
 
 if TYPE_CHECKING:
     from training.models.model import Model
@@ -13,5 +12,5 @@ if TYPE_CHECKING:
 
 
 def signature_of(model: Model, task: Task) -> Signature:
-    """One input a feature; out comes what the task answers."""
-    return Signature(inputs=input_specs(model.encoder.states), outputs=task.specs())
+    """In goes what the model takes, which is mostly one input a feature; out comes what the task answers."""
+    return Signature(inputs=model.inputs(), outputs=task.specs())

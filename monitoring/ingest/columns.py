@@ -25,9 +25,9 @@ _MISSING = (None, MISSING_TEXT, MISSING_INTEGER)
 
 
 def wanted(signature: Signature) -> list[str]:
-    """Columns of the lake that a look reads: of pictures their numbers alone."""
+    """Columns of the lake that a look reads: of pictures their numbers alone, of texts with a tokenizer nothing."""
     names = ["time", "status", "version"]
-    for spec in signature.inputs:
+    for spec in _looked_at(signature):
         name = f"input_{spec.name}"
         names += [f"{name}.{said}" for said in SUMMARIES] if is_picture(spec) else [name]
     names.append(f"output_{signature.outputs[0].name}")
@@ -44,7 +44,7 @@ def empty(signature: Signature) -> WindowRows:
     """No rows, with the columns that the signature has."""
     nothing, nobody = np.empty(0), np.empty(0, dtype=object)
     columns: dict[str, NDArray[Any]] = {}
-    for spec in signature.inputs:
+    for spec in _looked_at(signature):
         if is_picture(spec):
             columns |= {f"{spec.name}.{name}": nothing for name in SUMMARIES}
         else:
@@ -60,10 +60,15 @@ def is_picture(spec: TensorSpec) -> bool:
     return len(spec.shape) == 4 and spec.datatype in ("UINT8", "FP32")
 
 
+def _looked_at(signature: Signature) -> list[TensorSpec]:
+    """Inputs whose values are compared with others: a text that becomes tokens is no single value."""
+    return [spec for spec in signature.inputs if not spec.tokenizer]
+
+
 def _answered(table: Any, signature: Signature, failures: int) -> WindowRows:
     there = set(table.column_names)
     columns: dict[str, NDArray[Any]] = {}
-    for spec in signature.inputs:
+    for spec in _looked_at(signature):
         for name in [f"{spec.name}.{said}" for said in SUMMARIES] if is_picture(spec) else [spec.name]:
             found = table.column(f"input_{name}") if f"input_{name}" in there else None
             if found is not None and not pa.types.is_nested(found.type):

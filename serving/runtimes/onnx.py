@@ -14,6 +14,7 @@ from serving.runtimes import bfloats
 from serving.runtimes.base import RunError
 from serving.runtimes.bindings import Bindings, bindings
 from serving.runtimes.providers import arguments, check, demand, describe, first_line
+from serving.runtimes.tokens import front
 from staytrue.errors import CorruptData, InvalidConfig, Unavailable
 
 if TYPE_CHECKING:
@@ -39,8 +40,10 @@ class OnnxRuntime:
     """One session.
 
     Raises:
-        CorruptData: ONNX Runtime cannot load the file, or its inputs and outputs are not the signature's.
-        InvalidConfig: the provider is not in this ONNX Runtime, or it does not find its device.
+        CorruptData: ONNX Runtime cannot load the file, or its inputs and outputs are not the signature's; or a
+            tokenizer beside it, which the signature names, cannot be read.
+        InvalidConfig: the provider is not in this ONNX Runtime, or it does not find its device; or there is a tokenizer
+            and the library for it is not here.
     """
 
     def __init__(
@@ -75,14 +78,18 @@ class OnnxRuntime:
         )
         self._match("output", self._outputs, [o.name for o in self._session.get_outputs()], path)
         self._bindings = self._bound(provider, device_id)
+        self._front = front(signature, path.parent)
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Run the graph; see :class:`serving.runtimes.base.Runtime`.
 
         Raises:
             RunError: the graph failed in this run: an index out of range, sizes that do not fit, memory that ran out.
+            InvalidInput: a text that cannot be made tokens.
             Unavailable: after ``close``.
         """
+        if self._front is not None:
+            inputs = self._front(inputs)
         thread, how = threading.get_ident(), self._how
         self._running.add(thread)
         try:

@@ -152,6 +152,7 @@ def given_for(trained: Path, name: str, **changes: Any) -> dict[str, Any]:
     project = yaml.safe_load((trained / "staytrue.yaml").read_text(encoding="utf-8"))
     project["data"]["source"] = str((trained / project["data"]["source"]).resolve())
     project["training"] = {**project.get("training", {}), "epochs": 2}
+    project["export"] = {"formats": ["onnx"]}
     project["monitoring"] = {"evidently": False}
     project.pop("store", None)
     return values(name, project=project, **changes)

@@ -8,10 +8,9 @@ import math
 import random
 import re
 import shlex
-import subprocess
 from pathlib import Path
 
-from examples.bikeshare.demo.processes import staytrue
+from tests.command import run
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -44,6 +43,5 @@ def make(folder: Path) -> Path:
     """Write the file, learn from it and publish the model; the project."""
     write_rentals(folder / "rentals.csv")
     for command in ("init", "train", "export"):
-        done = subprocess.run(staytrue(*printed(command)), cwd=folder, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{command}: {done.stderr[-2000:]}"
+        run(folder, *printed(command))
     return folder / "staytrue.yaml"

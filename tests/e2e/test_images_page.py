@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from examples.bikeshare.demo.processes import staytrue
+from tests import command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,25 +23,25 @@ pytestmark = pytest.mark.e2e
 PAGE = (Path(__file__).parents[2] / "docs/images.md").read_text(encoding="utf-8")
 
 
-def run(folder: Path, *command: str) -> str:
-    """What a command says."""
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{command}: {done.stderr[-2000:]}"
+def run(folder: Path, *line: str) -> str:
+    """What a program says."""
+    done = subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{line}: {done.stderr[-2000:]}"
     return done.stdout
 
 
 def test_pictures_of_ones_own_are_named_as_the_page_says(tmp_path: Path, start: Starter) -> None:
     for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
-        name = re.match(r"# (\w+\.py):", block)
-        assert name, block[:80]
-        (tmp_path / name[1]).write_text(block, encoding="utf-8")
+        found = re.match(r"# (\w+\.py):", block)
+        assert found, block[:80]
+        (tmp_path / found[1]).write_text(block, encoding="utf-8")
     settings = re.search(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     assert settings
     (tmp_path / "staytrue.yaml").write_text(settings[1], encoding="utf-8")
     run(tmp_path, sys.executable, "draw.py")
     assert run(tmp_path, sys.executable, "collect.py") == "240 pictures\n"
-    for command in ("train", "export"):
-        run(tmp_path, *staytrue(command))
+    for name in ("train", "export"):
+        command.run(tmp_path, name)
     server = start("serve", tmp_path / "staytrue.yaml", "--port", "0", "--grpc-port", "0")
     ask = tmp_path / "ask.py"
     ask.write_text(ask.read_text().replace("http://127.0.0.1:8080", server.address), encoding="utf-8")

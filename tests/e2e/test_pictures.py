@@ -12,6 +12,7 @@ import pytest
 
 from examples.gallery.alter import ALTERATIONS, clean
 from examples.gallery.stream import phases
+from staytrue.store import Store
 
 pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[2]
@@ -35,6 +36,9 @@ def test_altered_digits_alarm_and_clean_ones_do_not(tmp_path: Path) -> None:
             assert re.fullmatch(r"2025-\d\d-\d\dT\d\d:\d\d", alarm)
             assert feature.startswith("image.")
     assert "clean    pictures are called" in done.stdout
+    bundle = Store(tmp_path / "out" / "store").load("digits", "1")
+    assert bundle.classes == [str(digit) for digit in range(10)]
+    assert bundle.evaluation["validation"]["accuracy"].value > 0.95
 
 
 def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:

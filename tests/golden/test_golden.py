@@ -14,6 +14,7 @@ import yaml
 from staytrue import alerts
 from staytrue.bundle import Bundle, FileDigest, Lineage, Metric, Parity
 from staytrue.checkpoint import Checkpoint
+from staytrue.environment import Environment
 from staytrue.events import Event, Heartbeat, Label, Tensor, decode, encode
 from staytrue.places import Places, Position
 from staytrue.profile import ReferenceColumn, ReferenceProfile
@@ -34,10 +35,23 @@ SIGNATURE = Signature(
 )
 METRIC = {"validation": {"mae": Metric(value=17.5, low=12.5, high=23.5)}}
 LINEAGE = Lineage(run="r1", data_fingerprint="d", project_fingerprint="p", trained_until=1304208000.0, trained_rows=9)
+ENVIRONMENT = Environment(
+    seed=7,
+    threads=2,
+    processor="x86_64 AVX2",
+    platform="Linux-6.1-x86_64",
+    versions={"python": "3.11.2", "torch": "2.13.0"},
+    commit="ab" * 20,
+    changed=True,
+)
 ALERT = alerts.fire({"alertname": "StaytrueDrift", "model": "bikes"}, {"summary": "drift in temp"}, 1304208000.0)
 
 RECORDS: dict[str, Record] = {
     "signature": SIGNATURE,
+    "signature_of_text": Signature(
+        inputs=[TensorSpec(name="note", datatype="BYTES", shape=[-1, 1], tokenizer="tokenizer-0.json", tokens=32)],
+        outputs=SIGNATURE.outputs,
+    ),
     "checkpoint": Checkpoint(
         run="r1",
         name="bikes",
@@ -52,6 +66,7 @@ RECORDS: dict[str, Record] = {
         epochs=80,
         best_epoch=40,
         weights_sha256="ab" * 32,
+        environment=ENVIRONMENT,
     ),
     "bundle": Bundle(
         name="bikes",

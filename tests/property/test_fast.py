@@ -144,7 +144,7 @@ def requests(draw: st.DrawFn, *, odd: bool = False) -> bytes:
 
 @pytest.mark.parametrize("small", [True, False], ids=["small", "large"])
 @given(body=requests(odd=True))
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 def test_both_readers_read_the_same(small: bool, body: bytes) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fast, "SMALL_BYTES", 10**6 if small else 0)
@@ -153,7 +153,7 @@ def test_both_readers_read_the_same(small: bool, body: bytes) -> None:
 
 @pytest.mark.parametrize("small", [True, False], ids=["small", "large"])
 @given(body=requests(), data=st.data())
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 def test_both_read_the_same_of_a_body_that_was_cut_or_changed(small: bool, body: bytes, data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 3))):
         begin = data.draw(st.integers(0, len(body)))
@@ -180,7 +180,7 @@ def test_the_quick_reader_reads_what_it_is_for(datatype: str, rows: int, columns
 
 
 @given(shape=st.lists(st.integers(1, 20), min_size=2, max_size=3), data=st.data())
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 def test_lists_that_do_not_nest_as_the_shape_says_are_never_read(shape: list[int], data: st.DataObject) -> None:
     """One bracket or comma of a good body stands somewhere else."""
     nested = np.arange(math.prod(shape)).reshape(shape).tolist()

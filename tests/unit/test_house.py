@@ -26,6 +26,7 @@ LONG_FILES = {"serving/proto/open_inference_grpc_pb2_grpc.py": "generated"}
 LONG_FUNCTIONS: dict[str, str] = {
     "serving/proto/open_inference_grpc_pb2_grpc.py:__init__": "generated",
     "serving/proto/open_inference_grpc_pb2_grpc.py:add_GRPCInferenceServiceServicer_to_server": "generated",
+    "training/fit.py:fit": "a training reads from top to bottom in one place",
 }
 """``file:function`` that may exceed 40 lines without its docstring, each with its reason."""
 

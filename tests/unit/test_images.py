@@ -23,7 +23,7 @@ PARTS = {
 }
 """Image → its extra, and what its commands import."""
 ABSENT = {
-    "serving": {"torch", "evidently", "pandas", "pyarrow", "duckdb", "scipy", "matplotlib", "torchserve"},
+    "serving": {"tokenizers", "torch", "evidently", "pandas", "pyarrow", "duckdb", "scipy", "matplotlib", "torchserve"},
     "monitoring": {"torch", "onnx", "onnxruntime", "torchserve", "matplotlib", "tritonclient"},
     "training": {"evidently", "torchserve", "tritonclient"},
 }

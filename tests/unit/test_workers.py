@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 
-from tests.workers import FIRST, TOGETHER, TRAINED, Turns, group_of
+from tests.workers import FIRST, LAST, TOGETHER, TRAINED, Turns, group_of
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_what_is_named_is_there() -> None:
-    files = {f"tests/e2e/test_{name}.py" for name in TRAINED} | {name for name in FIRST if name.endswith(".py")}
+    files = {f"tests/e2e/test_{name}.py" for name in TRAINED} | {name for name in FIRST + LAST if name.endswith(".py")}
     assert [name for name in files | TOGETHER.keys() if not (ROOT / name).exists()] == []
     assert {name for name in FIRST if not name.endswith(".py")} <= {"trained", *TOGETHER.values()}
 
@@ -23,6 +23,14 @@ def test_tests_of_the_trained_model_are_one_group() -> None:
     asks = re.compile(r"^def \w+\([^)]*\b(?:project|trained): Path", re.MULTILINE)
     found = {path for path in (ROOT / "tests/e2e").glob("test_*.py") if asks.search(path.read_text(encoding="utf-8"))}
     assert {group_of(path.relative_to(ROOT).as_posix() + "::test_it") for path in found} == {"trained"}
+
+
+def test_who_runs_alone_comes_last() -> None:
+    marks = "pytest.mark." + "alone"
+    files = (
+        path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py") if marks in path.read_text()
+    )
+    assert set(files) == set(LAST)
 
 
 def test_a_file_is_one_group_and_some_folders_are() -> None:

@@ -71,5 +71,6 @@ def check_names(project: Project) -> None:
         if name in taken:
             hint = "rename the column in data.query"
             raise InvalidConfig("data.features", f'"{name}" is the name of what is watched of the model', hint=hint)
-    if named and project.model.output == "positive":
-        raise InvalidConfig("model.output", expected="linear for classification", got="positive", hint="leave it out")
+    task = project.model.task
+    if task != "regression" and project.model.output == "positive":
+        raise InvalidConfig("model.output", expected=f"linear for {task}", got="positive", hint="leave it out")

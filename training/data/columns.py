@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from staytrue.records import utc
 from training.data.chapters import Bars, Chapter, Picture, Table
 from training.data.clean.cleaning import is_missing
 from training.data.rows import evenly, learnable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
-    from staytrue.preparation import Feature
+    from staytrue.feature import Feature
     from training.data.chapters import Cell
     from training.data.rows import TrainingRows
 
@@ -29,40 +30,60 @@ MOST_BARS = 40
 MOST_PICTURES = 16
 _QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _FIGURES = ["mean", "deviation", "minimum", "1st quartile", "median", "3rd quartile", "maximum"]
+_MOMENTS = ["earliest", "1st quartile", "median", "3rd quartile", "latest"]
+_LENGTHS = ["shortest", "mean", "median", "longest", "as long as may be"]
+_PARTS = {"text": "bytes", "sequence": "steps"}
+"""What the length of a kind of feature is counted in."""
 
 
 def chapter(rows: TrainingRows, features: Mapping[str, Feature], target: str) -> Chapter:
-    """The columns of the training rows and their target."""
+    """The columns of the training rows, after the repairs, and their target."""
     learnable(rows)
     columns = {**rows.columns, target: rows.target}
-    flat = {name: column for name, column in columns.items() if column.ndim == 1}
-    named = {name for name, feature in features.items() if feature.kind == "category"}
-    categories = {name: column for name, column in flat.items() if column.dtype == object or name in named}
-    numbers = {name: column for name, column in flat.items() if name not in categories}
-    tables = [_numbers(numbers)] if numbers else []
-    tables += [_categories(categories)] if categories else []
-    shown = [name for name, feature in features.items() if feature.kind == "image"]
-    pictures = [picture for name in shown for picture in _shown(name, columns[name], rows)]
+    kinds = {name: feature.kind for name, feature in features.items()}
+    by_kind = _sorted(columns, kinds)
+    lengths = {name: _lengths(column) for name, column in by_kind.pop("lengths").items()}
+    told = {"numbers": _numbers, "dates": _dates, "categories": _categories}
+    tables = [table(by_kind[kind]) for kind, table in told.items() if by_kind[kind]]
+    tables += [_long(lengths, columns, kinds)] if lengths else []
+    pictures = [picture for name, kind in kinds.items() if kind == "image" for picture in _shown(name, rows)]
     empty = [name for name, column in columns.items() if is_missing(column).all()]
-    still = [name for name, column in flat.items() if name not in empty and len(_present(column)) and _constant(column)]
+    bars = [_bars(name, column, name in by_kind["dates"]) for some in by_kind.values() for name, column in some.items()]
+    bars += [_bars(f"{_PARTS[kinds[name]]} of {name}", found) for name, found in lengths.items()]
     return Chapter(
         title="Columns",
-        summary=f"{len(columns) - 1} features and the target {target} of the {len(rows)} training rows.",
+        summary=f"{len(columns) - 1} features and the target {target} of the {len(rows)} training rows as the model "
+        "learns from them: after the repairs that the chapter on cleaning tells of.",
         tables=tables,
-        bars=[_bars(name, column) for name, column in flat.items() if len(_present(column))],
+        bars=[shown for shown in bars if shown.counts],
         pictures=pictures,
         warnings=[f"{name} has no value at all" for name in empty]
-        + [f"{name} is the same in every row: it tells a model nothing" for name in still],
+        + [f"{name} is the same in every row: it tells a model nothing" for name in constant(rows, target)],
     )
+
+
+def constant(rows: TrainingRows, target: str) -> list[str]:
+    """Columns of single values that are the same wherever they are there, the target included."""
+    columns = {**learnable(rows).columns, target: rows.target}
+    present = {name: _present(column) for name, column in columns.items() if column.ndim == 1}
+    return [name for name, values in present.items() if len(values) and (values == values[0]).all()]
+
+
+def _sorted(columns: Mapping[str, NDArray[Any]], kinds: Mapping[str, str]) -> dict[str, dict[str, NDArray[Any]]]:
+    """The columns by what is told of them; of pictures nothing is but how they look."""
+    found: dict[str, dict[str, NDArray[Any]]] = {"numbers": {}, "dates": {}, "categories": {}, "lengths": {}}
+    for name, column in columns.items():
+        kind = kinds.get(name)
+        if kind in _PARTS:
+            found["lengths"][name] = column
+        elif column.ndim == 1:
+            named = column.dtype == object or kind == "category"
+            found["categories" if named else "dates" if kind == "date" else "numbers"][name] = column
+    return found
 
 
 def _present(column: NDArray[Any]) -> NDArray[Any]:
     return column[~is_missing(column)]
-
-
-def _constant(column: NDArray[Any]) -> bool:
-    present = _present(column)
-    return bool((present == present[0]).all())
 
 
 def _numbers(columns: dict[str, NDArray[Any]]) -> Table:
@@ -75,6 +96,40 @@ def _numbers(columns: dict[str, NDArray[Any]]) -> Table:
             figures = [float(values.mean()), float(values.std()), *map(float, np.quantile(values, _QUANTILES))]
         rows.append([name, missing, len(np.unique(values)), *figures])
     return Table(title="Numbers", columns=["column", "missing", "different", *_FIGURES], rows=rows)
+
+
+def _dates(columns: dict[str, NDArray[Any]]) -> Table:
+    rows: list[list[Cell]] = []
+    for name, column in columns.items():
+        values = np.sort(_present(column))
+        places = (np.array(_QUANTILES) * (len(values) - 1)).astype(np.int64)
+        moments: list[Cell] = [utc(float(value)) for value in values[places]] if len(values) else [None] * len(_MOMENTS)
+        rows.append([name, len(column) - len(values), len(np.unique(values)), *moments])
+    return Table(title="Dates", columns=["column", "missing", "different", *_MOMENTS], rows=rows, note="In UTC.")
+
+
+def _lengths(column: NDArray[Any]) -> NDArray[np.int64]:
+    """Bytes of each text, or steps of each sequence, that are there. Shapes: [N], [N,L] or [N,T,C] → [N]."""
+    if column.ndim == 1:  # texts as they are written, for a tokenizer
+        return np.array([len(str(text).encode()) for text in column], dtype=np.int64)
+    there = column != 0 if column.ndim == 2 else ~np.isnan(column).all(axis=2)
+    return np.asarray(there.sum(axis=1), dtype=np.int64)
+
+
+def _long(
+    lengths: Mapping[str, NDArray[np.int64]], columns: Mapping[str, NDArray[Any]], kinds: Mapping[str, str]
+) -> Table:
+    rows: list[list[Cell]] = []
+    for name, found in lengths.items():
+        present, size = found[found > 0], columns[name].shape[1:]
+        figures: list[Cell] = [None] * len(_LENGTHS)
+        if len(present):
+            middle = [float(present.mean()), float(np.median(present))]
+            figures = [int(present.min()), *middle, int(present.max()), int((found == size[0]).sum()) if size else None]
+        most = f", at most {size[0]}" if size else ""
+        rows.append([name, int((found == 0).sum()), f"{_PARTS[kinds[name]]}{most}", *figures])
+    note = "A text that is as long as may be was perhaps cut; a sequence never is."
+    return Table(title="Texts and sequences", columns=["column", "missing", "of", *_LENGTHS], rows=rows, note=note)
 
 
 def _categories(columns: dict[str, NDArray[Any]]) -> Table:
@@ -90,24 +145,27 @@ def _categories(columns: dict[str, NDArray[Any]]) -> Table:
     return Table(title="Categories", columns=["column", "missing", "different", "most common", "rarest"], rows=rows)
 
 
-def _bars(name: str, column: NDArray[Any]) -> Bars:
+def _bars(name: str, column: NDArray[Any], date: bool = False) -> Bars:
     """Counts of values where there are few, else of equal spans; of categories the most frequent ones."""
+    said: Callable[[Any], str] = (lambda second: utc(float(second))) if date else "{:.4g}".format
     present = _present(column)
     values, counts = np.unique(present, return_counts=True)
     if column.dtype != object and len(values) > MOST_BARS:
         counts, edges = np.histogram(present.astype(np.float64), bins=SPANS)
-        labels = [f"{low:.4g} to {high:.4g}" for low, high in itertools.pairwise(edges)]
+        labels = [f"{said(low)} to {said(high)}" for low, high in itertools.pairwise(edges)]
         return Bars(title=name, labels=labels, counts=counts.tolist())
     order = np.argsort(-counts, kind="stable")
     shown = np.sort(order[:MOST_BARS]) if column.dtype != object else order[:MOST_BARS]
-    labels, heights = [str(values[place])[:60] for place in shown], [int(counts[place]) for place in shown]
+    named: Callable[[Any], str] = said if date else str
+    labels, heights = [named(values[place])[:60] for place in shown], [int(counts[place]) for place in shown]
     if len(values) > MOST_BARS:
         labels, heights = [*labels, "others"], [*heights, int(counts[order[MOST_BARS:]].sum())]
     return Bars(title=name, labels=labels, counts=heights)
 
 
-def _shown(name: str, column: NDArray[Any], rows: TrainingRows) -> list[Picture]:
+def _shown(name: str, rows: TrainingRows) -> list[Picture]:
     """Pictures from all over the rows, each with its truth."""
+    column = rows.columns[name]
     places = evenly(len(column), MOST_PICTURES)
     return [Picture(caption=f"{name}: {rows.target[place]}", source=_address(column[place])) for place in places]
 

@@ -23,7 +23,7 @@ def whole_seconds(values: NDArray[Any], where: str) -> NDArray[np.int64]:
     Shapes: [N] → [N], missing ones as :data:`staytrue.signature.MISSING_INTEGER`.
 
     Raises:
-        InvalidInput: a value that is none of these; names the first.
+        InvalidInput: a value that is none of these; names the first with its row, counted from 1.
     """
     missing, plain = np.ma.getmaskarray(values), np.ma.getdata(values)
     if plain.dtype.kind == "M":
@@ -34,15 +34,17 @@ def whole_seconds(values: NDArray[Any], where: str) -> NDArray[np.int64]:
     if plain.dtype.kind == "f":
         gone = missing | np.isnan(plain)
         filled = np.where(gone, 0.0, plain)
-        if not (np.abs(filled) < 2.0**53).all():
-            raise InvalidInput(where, expected="Unix seconds", got=str(filled[np.abs(filled) >= 2.0**53][0]))
+        fits = np.abs(filled) < 2.0**53
+        if not fits.all():
+            first = int(np.argmin(fits))
+            raise InvalidInput(f"{where}, row {first + 1}", expected="Unix seconds", got=str(filled[first]))
         return np.where(gone, MISSING_INTEGER, np.floor(filled).astype(np.int64))
     known: dict[object, int] = {}
     seconds = np.full(len(plain), MISSING_INTEGER, dtype=np.int64)
     for place in np.flatnonzero(~missing):
         value = plain[place]
         if value not in known:
-            known[value] = _second(value, where)
+            known[value] = _second(value, f"{where}, row {place + 1}")
         seconds[place] = known[value]
     return seconds
 

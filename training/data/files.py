@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def write(rows: Rows, data: DataSection, path: Path, parts: NDArray[Any] | None = None) -> None:
-    """Write time, features and target under their names, missing values as null, a picture as a list of its values.
+    """Write time, features, target and marks under their names, missing values as null, a picture as a list of values.
 
     Shapes: ``parts`` [N], the part of each row; a column of that name is written where it is given.
     """
@@ -28,6 +28,7 @@ def write(rows: Rows, data: DataSection, path: Path, parts: NDArray[Any] | None 
     columns: dict[str, Any] = {data.time: pa.array(microseconds, pa.timestamp("us", "UTC"))}
     columns |= {name: arrow(column) for name, column in rows.columns.items()}
     columns[data.target] = arrow(rows.target)
+    columns |= {name: arrow(mark) for name, mark in rows.marks.items() if name not in columns}
     if parts is not None:
         columns["part"] = pa.array(parts)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -76,7 +76,7 @@ def labelled(project: Project, *, since: float, until: float) -> Labelled:
     table = {name: fetched[f"input_{name}"] for name in project.data.features} | {project.data.target: truth}
     fits = np.ones(len(time), dtype=np.bool_)
     for name, feature in project.data.features.items():
-        if feature.shape:
+        if feature.shape and not feature.tokenizer:
             fits &= fitting(feature, table[name])
     table = {name: column[fits] for name, column in table.items()}
     rows = from_table(table, project.data, time[fits], "lake", project.model.task)

@@ -1,4 +1,4 @@
-"""Padded: texts as bytes and sequences as steps, each filled up to one size."""
+"""Padded: texts as bytes and sequences as steps, each filled up to one size; texts with a tokenizer as they are."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from staytrue.errors import InvalidInput
+from staytrue.signature import MISSING_TEXT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,24 +18,45 @@ if TYPE_CHECKING:
 def padded(feature: Feature, values: NDArray[Any], where: str) -> NDArray[Any]:
     """A fetched column of texts or sequences as callers send them, shorter ones filled up with what is missing.
 
-    A text is cut after as many bytes as its feature has; a sequence that is too long is refused.
+    A text is cut after as many bytes as its feature has; a sequence that is too long is refused. A text with a
+    tokenizer stays what it is.
 
-    Shapes: texts, or lists of bytes [N] → [N,L]; lists of steps, each a list of C numbers or a number → [N,T,C].
+    Shapes: texts, or lists of bytes [N] → [N,L], with a tokenizer [N]; lists of steps, each a list of C numbers or a
+    number → [N,T,C].
 
     Raises:
         InvalidInput: what is no text or sequence, or a sequence of more steps or other channels; names the first.
     """
     missing, plain = np.ma.getmaskarray(values), np.ma.getdata(values)
     text = feature.kind == "text"
+    if feature.tokenizer:
+        return _texts(plain, missing, where)
     made = np.zeros((len(plain), *feature.shape), np.uint8) if text else np.full((len(plain), *feature.shape), np.nan)
     for place in np.flatnonzero(~missing):
         value = plain[place]
         if value is None:
             continue
-        row = f"{where}, row {place}"
+        row = f"{where}, row {place + 1}"
         content = _bytes(value, row) if text else _steps(value, feature.shape, row)
         made[place, : len(content)] = content[: feature.shape[0]]
     return made if text else made.astype(np.float32)
+
+
+def _texts(plain: NDArray[Any], missing: NDArray[np.bool_], where: str) -> NDArray[Any]:
+    """Texts as ``str``, a missing one as the empty one. Shapes: [N] → [N]."""
+    made = np.full(len(plain), MISSING_TEXT, dtype=object)
+    for place in np.flatnonzero(~missing):
+        value = plain[place]
+        if value is None:
+            continue
+        row = f"{where}, row {place}"
+        written = _bytes(value, row).tobytes()
+        try:
+            made[place] = written.rstrip(b"\0").decode()
+        except UnicodeDecodeError as error:
+            got = f"byte {written[error.start]:#04x} at place {error.start}"
+            raise InvalidInput(row, expected="a text in UTF-8", got=got) from None
+    return made
 
 
 def utf8(text: str, length: int) -> NDArray[np.uint8]:

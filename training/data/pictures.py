@@ -12,7 +12,7 @@ from staytrue.errors import InvalidInput
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from staytrue.preparation import Feature
+    from staytrue.feature import Feature
 
 _LARGEST_BYTE = 255
 
@@ -28,7 +28,7 @@ def stacked(name: str, feature: Feature, values: NDArray[Any], where: str) -> ND
         first = int(np.argmin(fits))
         got = _told(np.ma.getmaskarray(values)[first], np.ma.getdata(values)[first])
         hint = "cast it in data.query if it is text, or leave such rows out there"
-        raise InvalidInput(f'{where}, column "{name}", row {first}', expected=_wanted(feature), got=got, hint=hint)
+        raise InvalidInput(f'{where}, column "{name}", row {first + 1}', expected=_wanted(feature), got=got, hint=hint)
     return _stack(feature, np.ma.getdata(values))
 
 

@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from staytrue.preparation import DataSection, Feature
+    from staytrue.feature import Feature
+    from staytrue.preparation import DataSection
 
-Task = Literal["regression", "classification"]
+Task = Literal["regression", "classification", "generation"]
+_OTHERWISE = "say kind: category if it names kinds, or cast it in data.query (try_cast makes the others missing ones)"
+"""What to do with a column of numbers that are none."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,14 +113,21 @@ def evenly(rows: int, count: int) -> NDArray[np.int64]:
 
 
 def join(parts: Sequence[Rows]) -> Rows:
-    """Several parts as one, in time order; rows of one time keep the order of their parts."""
+    """Several parts as one, in time order; rows of one time keep the order of their parts.
+
+    Served rows have no marks: theirs are missing ones.
+    """
     time = np.concatenate([part.time for part in parts])
     names = list(parts[0].columns)
     columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in names}
-    shared = [name for name in parts[0].marks if all(name in part.marks for part in parts)]  # served rows have none
-    marks = {name: np.concatenate([part.marks[name] for part in parts]) for name in shared}
+    named = dict.fromkeys(name for part in parts for name in part.marks)
+    marks = {name: np.concatenate([part.marks.get(name, _nameless(part)) for part in parts]) for name in named}
     whole = Rows(time, columns, np.concatenate([part.target for part in parts]), marks)
     return _in_order(whole)
+
+
+def _nameless(rows: Rows) -> NDArray[Any]:
+    return np.full(len(rows), MISSING_TEXT, dtype=object)
 
 
 def typed(name: str, feature: Feature, values: NDArray[Any], where: str) -> NDArray[Any]:
@@ -137,15 +147,17 @@ def typed(name: str, feature: Feature, values: NDArray[Any], where: str) -> NDAr
         return texts(values)
     if feature.sent_as == "INT64" and plain.dtype.kind in "iu":  # as they are: floats would round the large ones
         return np.where(missing, MISSING_INTEGER, plain.astype(np.int64))
-    numbers = floats(plain, missing, f'{where}, column "{name}"')
+    numbers = floats(plain, missing, f'{where}, column "{name}"', _OTHERWISE)
     if feature.sent_as == "FP32":
         return numbers.astype(np.float32)
     gone = np.isnan(numbers)
     filled = np.where(gone, 0.0, numbers)
     whole = np.isfinite(filled) & (filled == np.round(filled)) & (np.abs(filled) < 2.0**53)
     if not whole.all():
-        got = str(filled[~whole][0])
-        raise InvalidInput(f'{where}, column "{name}"', expected="whole numbers (INT64)", got=got)
+        first = int(np.argmin(whole))
+        place = f'{where}, column "{name}", row {first + 1}'
+        hint = "leave out datatype: INT64, or round it in data.query"
+        raise InvalidInput(place, expected="whole numbers (INT64)", got=str(filled[first]), hint=hint)
     return np.where(gone, MISSING_INTEGER, filled.astype(np.int64))
 
 
@@ -169,11 +181,11 @@ def text_of(value: object) -> str:
     return str(value)
 
 
-def floats(values: NDArray[Any], missing: NDArray[np.bool_], where: str) -> NDArray[np.float64]:
+def floats(values: NDArray[Any], missing: NDArray[np.bool_], where: str, hint: str = "") -> NDArray[np.float64]:
     """Numbers as float64, missing ones as NaN.
 
     Raises:
-        InvalidInput: a value that is no number; names the first.
+        InvalidInput: a value that is no number; names the first with its row, counted from 1.
     """
     if values.dtype.kind in "fiub":
         return np.where(missing, np.nan, values.astype(np.float64))
@@ -184,7 +196,8 @@ def floats(values: NDArray[Any], missing: NDArray[np.bool_], where: str) -> NDAr
         try:
             numbers[index] = float(value)
         except (TypeError, ValueError) as error:
-            raise InvalidInput(where, expected="numbers", got=repr(value)[:80]) from error
+            place = f"{where}, row {index + 1}"
+            raise InvalidInput(place, expected="numbers", got=repr(value)[:80], hint=hint) from error
     return numbers
 
 
@@ -199,9 +212,12 @@ def from_table(
     """Rows in time order from fetched columns; the target is a number, or text for classification."""
     columns = {name: typed(name, feature, table[name], where) for name, feature in data.features.items()}
     truth, marked = table[data.target], {name: texts(table[name]) for name in marks}
+    if task == "generation":  # nothing is learnt of the target
+        return _in_order(Rows(time, columns, np.zeros(len(time)), marked))
     if task == "classification":
         return _in_order(Rows(time, columns, texts(truth), marked))
-    target = floats(np.ma.getdata(truth), np.ma.getmaskarray(truth), f'{where}, target "{data.target}"')
+    hint = "say model.task: classification if it names classes, or cast it in data.query"
+    target = floats(np.ma.getdata(truth), np.ma.getmaskarray(truth), f'{where}, target "{data.target}"', hint)
     return _in_order(Rows(time, columns, target, marked))
 
 

@@ -7,9 +7,14 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from staytrue.errors import InvalidConfig, NotFound
+from training.models.gan import DCGAN, WassersteinGAN
+from training.models.generative import Generative
 from training.models.inception import Inception
 from training.models.mlp import MLP
+from training.models.recurrent import GRU, LSTM, RNN
 from training.models.resnet import ResNet
+from training.models.transformer import Transformer
+from training.models.vae import VAE, ConvolutionalVAE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +25,19 @@ if TYPE_CHECKING:
     from staytrue.project import Project
     from training.models.layout import Layout
 
-ARCHITECTURES: dict[str, type[nn.Module]] = {"mlp": MLP, "resnet": ResNet, "inception": Inception}
+ARCHITECTURES: dict[str, type[nn.Module]] = {
+    "mlp": MLP,
+    "resnet": ResNet,
+    "inception": Inception,
+    "rnn": RNN,
+    "lstm": LSTM,
+    "gru": GRU,
+    "transformer": Transformer,
+    "vae": VAE,
+    "vae_conv": ConvolutionalVAE,
+    "dcgan": DCGAN,
+    "wgan_gp": WassersteinGAN,
+}
 """Name → module, called with layout and number of outputs; its keyword arguments are the settings that it takes.
 
 ``KINDS`` of a module names the kinds of features of which it takes one and nothing beside it; without, it takes any.
@@ -50,10 +67,25 @@ def arguments_of(project: Project) -> dict[str, Any]:
     made = _made_by(model.architecture)
     if model.architecture not in ARCHITECTURES:
         return dict(model.options)
+    if getattr(made, "GENERATES", False) != (model.task == "generation"):
+        named = [name for name, body in ARCHITECTURES.items() if getattr(body, "GENERATES", False)]
+        expected = f"{', '.join(named)} for task generation, and for no other"
+        raise InvalidConfig("model.architecture", expected=expected, got=f"{model.architecture} for {model.task}")
+    if getattr(made, "TURNS", False) and project.training.processes > 1:
+        hint = "set it to 1, or take vae or vae_conv"
+        raise InvalidConfig(
+            "training.processes", expected=f"1 for {model.architecture}, which has turns", got="more", hint=hint
+        )
     _check_features(project, getattr(made, "KINDS", ()))
     given = {name for name in type(model).model_fields if name not in NO_ARGUMENTS and getattr(model, name) is not None}
     _check_settings(model, given, made)
     return {name: getattr(model, name) for name in type(model).model_fields if name in given}
+
+
+def measure_of(name: str) -> str:
+    """What an epoch of a generator of that architecture is judged by."""
+    measure: str = getattr(_made_by(name), "MEASURE", Generative.MEASURE)
+    return measure
 
 
 def _made_by(name: str) -> Callable[..., nn.Module]:

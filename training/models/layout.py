@@ -87,5 +87,5 @@ def _piece(state: ColumnState, begin: int, width: int) -> Piece:
     if isinstance(state, SequenceState):
         return Piece(kind="sequence", shape=list(state.shape), **placed)
     if isinstance(state, TextState):
-        return Piece(kind="text", shape=[state.length], vocabulary=BYTES, **placed)
+        return Piece(kind="text", shape=[state.length], vocabulary=state.vocabulary or BYTES, **placed)
     return Piece(kind="category" if isinstance(state, CategoryState) else "numbers", shape=[width], **placed)

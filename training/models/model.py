@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from training.data.encode.encoder import tensors
+from training.data.encode.encoder import input_specs, tensors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from staytrue.signature import TensorSpec
     from training.data.encode.encoder import Encoder
 
 
@@ -35,3 +36,11 @@ class Model(nn.Module):
                 made = self(*tensors(some, self.encoder.states))
                 parts.append([out.numpy() for out in (made if isinstance(made, tuple) else (made,))])
         return [np.concatenate(same) for same in zip(*parts, strict=True)]
+
+    def inputs(self) -> list[TensorSpec]:
+        """What callers send: one tensor a feature."""
+        return input_specs(self.encoder.states)
+
+    def proofs(self) -> dict[str, NDArray[Any]]:
+        """Rows to prove an artefact on where those of the data are not what callers send: none."""
+        return {}

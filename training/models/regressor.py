@@ -8,11 +8,14 @@ import msgspec
 import numpy as np
 from torch import nn
 
+from training.data.rows import learnable
 from training.models.model import Model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
+
+    from training.data.rows import TrainingRows
 
 
 class Scale(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,8 +26,9 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     spread: float
 
     @classmethod
-    def of(cls, target: NDArray[np.float64], weight: NDArray[np.float64], link: Literal["linear", "positive"]) -> Scale:
-        """Learn it from training rows: linear by mean and deviation, positive by the mean alone."""
+    def of(cls, rows: TrainingRows, weight: NDArray[np.float64], link: Literal["linear", "positive"]) -> Scale:
+        """Learn it from the target of training rows: linear by mean and deviation, positive by the mean alone."""
+        target = learnable(rows).target
         mean = float(np.average(target, weights=weight))
         if link == "positive":
             return cls(link=link, location=0.0, spread=abs(mean) or 1.0)

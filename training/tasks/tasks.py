@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from training.data.rows import learnable
+from staytrue.signature import TensorSpec
+from training.models.architectures import measure_of
 from training.models.regressor import Scale
 from training.tasks.classification import Classification
+from training.tasks.generation import Generation, picture_of
 from training.tasks.regression import Regression
 
 if TYPE_CHECKING:
@@ -28,7 +30,10 @@ def learnt(project: Project, train: TrainingRows, weight: NDArray[np.float64], c
     target = project.data.target
     if project.model.task == "classification":
         return Classification(target, tuple(classes))
-    return Regression(target, Scale.of(learnable(train).target, weight, project.model.output))
+    if project.model.task == "generation":
+        (name, feature), *_ = project.data.features.items()
+        return Generation(target, picture_of(name, feature), measure_of(project.model.architecture))
+    return Regression(target, Scale.of(train, weight, project.model.output))
 
 
 def restored(checkpoint: Checkpoint) -> Task:
@@ -39,4 +44,7 @@ def restored(checkpoint: Checkpoint) -> Task:
     """
     if checkpoint.task == "classification":
         return Classification(checkpoint.target, tuple(checkpoint.classes))
+    if checkpoint.task == "generation":
+        picture = msgspec.convert(checkpoint.model["picture"], TensorSpec)
+        return Generation(checkpoint.target, picture, checkpoint.model["measure"])
     return Regression(checkpoint.target, msgspec.convert(checkpoint.model["scale"], Scale))

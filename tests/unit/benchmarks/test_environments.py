@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,8 @@ def test_a_list_and_a_place_of_ones_own_are_taken_paragraph_by_paragraph(
     (tmp_path / "own.txt").write_text("# below\na==1\nb==2\n\n# over them\nc==3\n")
     program = environments.python("own", lists=tmp_path, place=tmp_path / "made")
     assert program == str(tmp_path / "made" / "own" / "bin" / "python")
-    assert [call[len(environments.INSTALL) + 1 :] for call in calls[1:]] == [("a==1", "b==2"), ("c==3",)]
+    into = (sys.executable, "-m", "pip", "--python", program, *environments.INSTALL)
+    assert calls[1:] == [(*into, "a==1", "b==2"), (*into, "c==3")]
 
 
 ALONE = {name: environments.LISTS / f"{name}.txt" for name, peer in PEERS.items() if peer.alone}

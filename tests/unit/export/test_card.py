@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from export.card import card
+from staytrue.environment import Environment
 
 if TYPE_CHECKING:
     from staytrue.store import Store
@@ -45,8 +46,21 @@ def test_it_tells_what_the_parts_of_the_data_share(published: Store) -> None:
     assert "Let through" not in edited(published, let_through=[])
 
 
+def test_it_tells_which_weights_the_training_began_with(published: Store) -> None:
+    assert "It began with weights of SHA-256 `ab12`." in edited(published, began_with="ab12")
+    assert "It began with" not in edited(published, began_with="")
+
+
 def test_it_claims_no_test_figures_where_another_run_has_opened_the_split(published: Store) -> None:
     assert "stayed shut for this version; another run had opened it" in edited(published, test_openings=1)
+
+
+def test_it_tells_what_it_was_trained_on_where_that_is_known(published: Store) -> None:
+    bundle = published.load("houses", "1")
+    made = Environment(seed=3, threads=1, processor="x86_64 AVX2", platform="Linux-6", versions={"torch": "2.13.0"})
+    sentence = "\nTrained with seed 3 by torch 2.13.0, 1 thread of x86_64 AVX2, Linux-6.\n"
+    assert sentence in card(bundle, made)
+    assert "Trained with seed" not in card(bundle)
 
 
 def test_it_tells_the_parent_and_the_newest_row(published: Store) -> None:

@@ -160,7 +160,7 @@ def test_the_server_does_not_start_without_the_device_it_was_told_to_use(store: 
         [*command, "--port", "0", "--grpc-port", "0"], capture_output=True, text=True, timeout=60, check=False
     )
     assert ended.returncode == 2
-    assert "staytrue serve: serving.provider cuda: " in ended.stderr
+    assert "staytrue.yaml:4 serving.provider cuda: " in ended.stderr
     assert "expected CUDAExecutionProvider, got" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert "listening" not in ended.stdout

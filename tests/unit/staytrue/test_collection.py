@@ -147,6 +147,18 @@ def test_what_is_trained_depends_on_the_sources_not_on_where_they_lie(tmp_path: 
     assert project("  sources: {a: b.csv}", tmp_path).fingerprint() != several
 
 
+def test_a_schema_decides_what_is_trained_only_where_rows_may_be_set_aside(tmp_path: Path) -> None:
+    """Else it lets all rows pass or none; and then it counts by its name, as sources do."""
+    plain = project("  source: a.csv", tmp_path).fingerprint()
+    assert project("  source: a.csv\n  schema_file: s.yaml", tmp_path).fingerprint() == plain
+    some = "  source: a.csv\n  max_bad_rows: 0.1"
+    loose = project(some, tmp_path).fingerprint()
+    strict = project(f"{some}\n  schema_file: s.yaml", tmp_path).fingerprint()
+    assert strict != loose
+    assert project(f"{some}\n  schema_file: b/s.yaml", tmp_path).fingerprint() == strict
+    assert project(f"{some}\n  schema_file: t.yaml", tmp_path).fingerprint() not in {strict, loose}
+
+
 def test_a_run_keeps_its_sources(tmp_path: Path) -> None:
     """The file that goes with a run says the same as the project's."""
     made = project("  sources: {a: a.csv, b: 'memory://b.csv'}\n  join: [{left: a, right: b, key: [k]}]", tmp_path)

@@ -8,14 +8,19 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from staytrue import __version__, command, document
-from staytrue.errors import InvalidConfig
+from staytrue import project as projects
+from staytrue.errors import InvalidConfig, InvalidInput
 from staytrue.listening import address, ended_by, listen
 from staytrue.store import Store
 from tests.unit.serving.conftest import publish
+
+if TYPE_CHECKING:
+    import argparse
 
 
 @pytest.mark.parametrize("name", command.COMMANDS)
@@ -60,6 +65,26 @@ def test_a_package_missing_while_it_runs_says_what_to_install(
     monkeypatch.setattr(command, "_find", lambda _: Train())
     assert command.main(["train"]) == 2
     assert "needs the package 'torch'; pip install -e '.[training]'" in capsys.readouterr().err
+
+
+def test_what_fails_for_a_setting_of_the_project_is_told_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Train:
+        """Finds fault with a setting."""
+
+        def configure(self, parser: argparse.ArgumentParser) -> None:
+            """As every command that reads a project."""
+            projects.add_flag(parser)
+
+        def run(self, _: object) -> int:
+            raise InvalidInput("data.join.0.key", "is wrong")
+
+    monkeypatch.setattr(command, "_find", lambda _: Train())
+    path = tmp_path / "staytrue.yaml"
+    path.write_text("data:\n  join:\n    - {left: a, right: b, key: [k]}\n")
+    assert command.main(["train", "--project", str(path)]) == 1
+    assert capsys.readouterr().err == f"staytrue train: {path}:3 data.join.0.key: is wrong\n"
 
 
 def test_control_c_ends_it_quietly(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

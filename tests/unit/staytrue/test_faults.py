@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 from staytrue import project as projects
 from staytrue.errors import InvalidConfig
 from staytrue.faults import annotation_at, first_fault, known_keys
-from staytrue.preparation import Feature
+from staytrue.feature import Feature
 from staytrue.project import Project
 from staytrue.section import Section
 from staytrue.sections import GateSection, MonitoringSection, RetrainingSection
@@ -32,7 +32,14 @@ data:
 HOOK = "monitoring:\n  webhooks:\n    - url: http://x\n      secret: whsec_c2VjcmV0\n"
 
 FAULTS = {
-    "key of a feature": (GOOD + "    b: {knid: numeric}\n", r"yaml:8 data\.features\.b\.kind: is missing"),
+    "key of a feature": (
+        GOOD + "    b: {knid: numeric}\n",
+        r"yaml:8 data\.features\.b\.knid: unknown key; did you mean 'kind'\?",
+    ),
+    "missing key beside an unknown one": (
+        GOOD + "    b: {colour: red}\n",
+        r"yaml:8 data\.features\.b\.kind: is missing",
+    ),
     "misspelt key of a feature": (
         GOOD.replace("{kind: numeric}", "{kind: numeric, untit: m}"),
         r":7 data\.features\.a\.untit: unknown key; did you mean 'unit'\?",
@@ -40,7 +47,7 @@ FAULTS = {
     "unknown key with nothing near": (GOOD + "zzz: 1\n", r":8 zzz: unknown key; remove it"),
     "key of a list's section": (
         GOOD + HOOK + "    - url: http://y\n      sekret: x\n",
-        r":12 monitoring\.webhooks\.1\.secret: is missing, expected Standard Webhooks secret",
+        r":13 monitoring\.webhooks\.1\.sekret: unknown key; did you mean 'secret'\?",
     ),
     "two fields that do not fit": (
         GOOD.replace("{kind: numeric}", "{kind: numeric, datatype: BYTES}"),

@@ -95,7 +95,7 @@ def test_the_source_is_found_from_the_file_written_elsewhere(
     (tmp_path / "project").mkdir()
     path = write(tmp_path / "data" / "a.csv", {"t": hour, **X})
     monkeypatch.chdir(tmp_path)
-    assert main(["init", "data/a.csv", "--out", "project/staytrue.yaml"]) == 0
+    assert main(["init", "data/a.csv", "--output", "project/staytrue.yaml"]) == 0
     source = projects.load(tmp_path / "project" / "staytrue.yaml").data.source
     assert source is not None
     assert source.resolve() == path

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from staytrue import project as projects
-from staytrue.errors import InvalidConfig
+from staytrue.errors import InvalidConfig, InvalidInput, NotFound
 from staytrue.sections import MonitoringSection
 from staytrue.server import ServingSection
 from staytrue.settings import resolve, warn_of_strays
@@ -39,6 +39,23 @@ def test_paths_mean_the_files_own_folder(tmp_path: Path) -> None:
     assert project.monitoring.data == tmp_path / ".staytrue/monitoring"
     assert project.retraining.runs == tmp_path / "runs"
     assert load(tmp_path, GOOD + "store: /srv/store\n").store == Path("/srv/store")
+
+
+def test_an_error_on_a_setting_of_the_file_is_told_with_its_line(tmp_path: Path) -> None:
+    """One on a setting that the file lacks, or on something else, stays as it is."""
+    load(tmp_path, GOOD + "cleaning:\n  missing:\n    columns:\n      b c: {method: mean}\n")
+    path = tmp_path / "staytrue.yaml"
+    told = projects.located(NotFound("cleaning.missing.columns.x", "p", expected="e", got="g", hint="h"), path)
+    assert (type(told), str(told)) == (
+        NotFound,
+        f"{path}:10 cleaning.missing.columns.x: p, expected e, got g; h",
+    )
+    assert projects.located(InvalidInput('data.features, column "a"'), path).where.startswith(
+        f"{path}:6 data.features,"
+    )
+    for error in (InvalidInput("split: x"), InvalidInput("model x"), InvalidInput("/data.csv"), InvalidInput("data")):
+        here = path if error.where != "data" else tmp_path / "none.yaml"
+        assert projects.located(error, here) is error
 
 
 WRONG = {

@@ -144,10 +144,19 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         starter(tmp_path / "nowhere.csv", None, None)
 
 
+def test_an_infinite_number_among_others_is_told(tmp_path: Path) -> None:
+    rows = [f"2024-01-{1 + n // 4:02d},{n / 7:.3f},{n}" for n in range(60)]
+    rows[9] = "2024-01-03,inf,9"
+    path = tmp_path / "a.csv"
+    path.write_text("at,x,y\n" + "\n".join(rows) + "\n")
+    text = starter(path, "y", None)
+    assert "x: {kind: numeric} # guessed: 0 to 8.429, 1 infinite, which count as missing" in text
+
+
 def test_init_never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, out = write(tmp_path / "a.csv", COLUMNS), tmp_path / "staytrue.yaml"
     assert main(["init", str(path), "--out", str(out)]) == 0
     before = out.read_text()
     assert main(["init", str(path), "--out", str(out)]) == 1
     assert out.read_text() == before
-    assert "is there already; give another name with --out" in capsys.readouterr().err
+    assert "is there already; give another name with --output" in capsys.readouterr().err

@@ -58,7 +58,8 @@ def test_unix_times_come_in_seconds_and_milliseconds() -> None:
         (["1,234,567", "2"], True, False, []),
         (["1.5", "2"], False, False, [1.5, 2.0]),
         (["a,b", "1,5"], False, False, []),
-        (["inf", "1"], False, False, []),
+        (["inf", "1"], False, False, [1.0]),
+        (["inf", "warm"], False, False, []),
     ],
 )
 def test_a_comma_is_decimal_only_where_it_can_be_nothing_else(
@@ -117,3 +118,11 @@ def test_only_the_head_of_a_long_file_is_read(tmp_path: Path, monkeypatch: pytes
     path = tmp_path / "a.csv"
     path.write_text("a\n" + "x\n" * 100 + "1,2\n")
     assert len(read_head(path)[0].cells) == 70
+
+
+def test_one_infinite_number_makes_no_texts_of_the_others() -> None:
+    """Rows are cleaned of it, as of a missing one; a time it cannot be."""
+    column = Column("x", ["1.5", "-Infinity", "2.5", "inf"])
+    assert (column.numbers, column.infinite, column.distinct) == ([1.5, 2.5], 2, 2)
+    assert Column("x", ["inf", "Infinity"]).numbers == []
+    assert Column("t", ["1704067200", "inf"]).epoch == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,7 +30,7 @@ data:
 split: {block_days: 2}
 model: {width: 16, depth: 1}
 training: {loss: mse, learning_rate: 0.02, epochs: 30, patience: 10, batch_size: 64, averaging: 0.9}
-export: {max_batch: 8}
+export: {formats: [onnx], max_batch: 8}
 retraining: {recency_half_life_days: 10, gate: {minimum_rows: 12, minimum_days: 3}}
 """
 START = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
@@ -65,26 +66,27 @@ def project(tmp_path: Path) -> Project:
 
 @pytest.fixture
 def serve(project: Project) -> Callable[[int, float], float]:
+    """Serve and label some days of the test's own project."""
+    return partial(serve_days, project)
+
+
+def serve_days(project: Project, days: int, shift: float) -> float:
     """Serve and label some days after the project's own, y shifted; gives the event time at their end."""
-
-    def served(days: int, shift: float) -> float:
-        lake = project.monitoring.data / "lake"
-        x, hour, sky, y = table(days, seed=2, shift=shift)
-        for day in range(days):
-            start = START + datetime.timedelta(days=DAYS + day)
-            which = range(24 * day, 24 * (day + 1))
-            times = [start.timestamp() + 3600.0 * i for i in range(24)]
-            events = {"event_id": [f"e{i}" for i in which], "row": [0] * 24, "time": times, "status": ["ok"] * 24}
-            inputs = {"input_x": x[which], "input_hour": hour[which], "input_sky": sky[which]}
-            known = [time + 60 for time in times]
-            labels = {"event_id": events["event_id"], "row": [0] * 24, "truth": y[which], "truth_text": [""] * 24}
-            for kind, columns in (
-                ("events/model=toy", events | inputs | {"role": ["champion"] * 24}),
-                ("labels", labels | {"known": known, "received": known}),
-            ):
-                folder = lake / kind / f"day={start:%Y-%m-%d}"
-                folder.mkdir(parents=True, exist_ok=True)
-                pq.write_table(pa.table(columns), folder / "part.parquet")
-        return (START + datetime.timedelta(days=DAYS + days)).timestamp()
-
-    return served
+    lake = project.monitoring.data / "lake"
+    x, hour, sky, y = table(days, seed=2, shift=shift)
+    for day in range(days):
+        start = START + datetime.timedelta(days=DAYS + day)
+        which = range(24 * day, 24 * (day + 1))
+        times = [start.timestamp() + 3600.0 * i for i in range(24)]
+        events = {"event_id": [f"e{i}" for i in which], "row": [0] * 24, "time": times, "status": ["ok"] * 24}
+        inputs = {"input_x": x[which], "input_hour": hour[which], "input_sky": sky[which]}
+        known = [time + 60 for time in times]
+        labels = {"event_id": events["event_id"], "row": [0] * 24, "truth": y[which], "truth_text": [""] * 24}
+        for kind, columns in (
+            ("events/model=toy", events | inputs | {"role": ["champion"] * 24}),
+            ("labels", labels | {"known": known, "received": known}),
+        ):
+            folder = lake / kind / f"day={start:%Y-%m-%d}"
+            folder.mkdir(parents=True, exist_ok=True)
+            pq.write_table(pa.table(columns), folder / "part.parquet")
+    return (START + datetime.timedelta(days=DAYS + days)).timestamp()

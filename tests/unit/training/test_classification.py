@@ -20,8 +20,8 @@ from staytrue.project import load
 from staytrue.store import Store
 from staytrue.verdicts import RetrainJob
 from training import checkpoint as checkpoints
+from training.checkpoint import METRICS
 from training.data.labelled import labelled
-from training.journal import METRICS
 from training.models.classifier import Classifier
 from training.prepare import prepare
 from training.retrain import gather, publish_run, retrain

@@ -8,7 +8,8 @@ import duckdb
 import pytest
 
 from staytrue.errors import InvalidConfig, InvalidInput, NotFound, StaytrueError, Unsupported
-from staytrue.preparation import DataSection, Feature
+from staytrue.feature import Feature
+from staytrue.preparation import DataSection
 from training.data.collect.source import collect
 
 if TYPE_CHECKING:
@@ -108,5 +109,5 @@ def test_pictures_and_names_come_from_lists_and_texts(tmp_path: Path) -> None:
         assert rows.columns["p"].tolist() == [[[[1, 2], [3, 4]]], [[[5, 6], [7, 8]]]]
         assert rows.target.tolist() == ["", "3"]
     small = section(tmp_path / "d.parquet", features={"p": {"kind": "image", "shape": [1, 1, 2]}})
-    with pytest.raises(InvalidInput, match=r'd\.parquet, column "p", row 0: expected a list of 2 whole numbers'):
+    with pytest.raises(InvalidInput, match=r'd\.parquet, column "p", row 1: expected a list of 2 whole numbers'):
         collect(small, "classification")

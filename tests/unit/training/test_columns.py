@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from staytrue.preparation import Feature
+from staytrue.feature import Feature
 from training.data.columns import MOST_BARS, MOST_PICTURES, chapter
 from training.data.rows import Rows, TrainingRows
 
@@ -67,6 +67,42 @@ def test_bars_count_every_value_that_is_there(different: int) -> None:
     counted = {bars.title: sum(bars.counts) for bars in made.bars}
     assert counted == {"n": 550, "t": 550, "y": 600}
     assert all(len(bars.counts) == len(bars.labels) <= MOST_BARS + 1 for bars in made.bars)
+
+
+def test_dates_are_told_as_moments() -> None:
+    days = np.datetime64("2024-01-01") + np.arange(9) * np.timedelta64(1, "D")
+    seconds = np.append(days.astype("datetime64[s]").astype(np.int64), np.iinfo(np.int64).min)
+    made = chapter(rows(np.arange(10.0), due=seconds), {"due": Feature(kind="date")}, "y")
+    midnight = "T00:00:00.000Z"
+    assert cells(made, "Dates", "due") == {
+        "column": "due",
+        "missing": 1,
+        "different": 9,
+        "earliest": f"2024-01-01{midnight}",
+        "1st quartile": f"2024-01-03{midnight}",
+        "median": f"2024-01-05{midnight}",
+        "3rd quartile": f"2024-01-07{midnight}",
+        "latest": f"2024-01-09{midnight}",
+    }
+    assert [row[0] for table in made.tables if table.title == "Numbers" for row in table.rows] == ["y"]
+    assert made.bars[1].labels[0] == f"2024-01-01{midnight}"
+
+
+def test_texts_and_sequences_are_told_by_their_lengths() -> None:
+    """A text of all zeros and a sequence without a step are missing; one as long as may be was perhaps cut."""
+    note = np.zeros((4, 6), np.uint8)
+    for place, length in enumerate([2, 6, 0, 3]):
+        note[place, :length] = 97
+    walk = np.full((4, 5, 2), np.nan, np.float32)
+    for place, steps in enumerate([1, 2, 4, 0]):
+        walk[place, :steps, 0] = 1.0  # the other channel is missing: the step is there
+    features = {"note": Feature(kind="text", shape=[6]), "walk": Feature(kind="sequence", shape=[5, 2])}
+    made = chapter(rows(np.arange(4.0), note=note, walk=walk), features, "y")
+    names = ["missing", "of", "shortest", "mean", "median", "longest", "as long as may be"]
+    told = {name: [cells(made, "Texts and sequences", name)[key] for key in names] for name in features}
+    assert told["note"] == [1, "bytes, at most 6", 2, pytest.approx(11 / 3), 3.0, 6, 1]
+    assert told["walk"] == [1, "steps, at most 5", 1, pytest.approx(7 / 3), 2.0, 4, 0]
+    assert {bars.title: sum(bars.counts) for bars in made.bars} == {"y": 4, "bytes of note": 4, "steps of walk": 4}
 
 
 def test_what_tells_nothing_is_warned_of() -> None:

@@ -14,8 +14,8 @@ import torch
 
 from staytrue.errors import InvalidConfig
 from staytrue.sections import TrainingSection
+from training.checkpoint import METRICS
 from training.devices import Accelerated, Processor, devices
-from training.journal import METRICS
 from training.run import train
 
 if TYPE_CHECKING:

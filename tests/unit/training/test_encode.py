@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from staytrue.errors import InvalidInput
-from staytrue.preparation import Feature
+from staytrue.feature import Feature
 from staytrue.signature import MISSING_INTEGER
 from training.data.encode.categories import CategoryState
 from training.data.encode.encoder import CHUNK, Encoder, input_specs, learn, tensors

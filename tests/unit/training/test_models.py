@@ -14,6 +14,7 @@ from staytrue import modelling
 from staytrue.errors import InvalidConfig, InvalidInput, NotFound
 from staytrue.project import Project
 from staytrue.sections import TrainingSection
+from training.data.rows import TrainingRows
 from training.models.architectures import ARCHITECTURES, arguments_of, build
 from training.models.classifier import Classifier
 from training.models.layout import Layout, Piece
@@ -38,16 +39,21 @@ def test_an_unknown_architecture_says_which_there_are() -> None:
         build("cnn", Layout.numbers(5), {})
 
 
+def of_targets(target: np.ndarray) -> TrainingRows:
+    """Rows that train, of a target alone."""
+    return TrainingRows(np.arange(float(len(target))), {}, target)
+
+
 def test_a_linear_scale_is_mean_and_deviation_by_weight() -> None:
     """Closed form: of 0 and 4 with weights 3 and 1, mean 1 and variance 3."""
-    scale = Scale.of(np.array([0.0, 4]), np.array([3.0, 1]), "linear")
+    scale = Scale.of(of_targets(np.array([0.0, 4])), np.array([3.0, 1]), "linear")
     assert [scale.location, scale.spread] == pytest.approx([1, np.sqrt(3)])
 
 
 def test_a_scale_of_a_target_that_is_always_zero_is_one() -> None:
     """Nothing is divided by zero."""
-    zero = np.zeros(3)
-    assert Scale.of(zero, zero + 1, "positive").spread == Scale.of(zero, zero + 1, "linear").spread == 1
+    zero, weight = of_targets(np.zeros(3)), np.ones(3)
+    assert Scale.of(zero, weight, "positive").spread == Scale.of(zero, weight, "linear").spread == 1
 
 
 def test_a_positive_head_never_predicts_below_zero() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from staytrue.errors import InvalidInput
-from staytrue.preparation import Feature
+from staytrue.feature import Feature
 from training.data.pictures import fitting, stacked
 
 BYTES = Feature(kind="image", shape=[2, 1, 2])
@@ -58,7 +58,7 @@ def test_what_is_no_picture_is_named_with_its_row(value: Any, got: str) -> None:
     column = lists(np.zeros(4), value)
     with pytest.raises(InvalidInput) as caught:
         stacked("p", BYTES, column, "f")
-    expected = 'f, column "p", row 1: expected a list of 4 whole numbers from 0 to 255, got '
+    expected = 'f, column "p", row 2: expected a list of 4 whole numbers from 0 to 255, got '
     assert str(caught.value).startswith(expected + got)
     assert fitting(BYTES, column).tolist() == [True, False]
 

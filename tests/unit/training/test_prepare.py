@@ -50,6 +50,37 @@ def test_a_report_and_the_rows_of_two_parts_are_written(tmp_path: Path, capsys: 
     assert not np.isin(prepared.rows.time[parts["test"]], times).any()
 
 
+def test_a_single_file_is_counted_and_a_column_of_one_value_told_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_project(tmp_path)
+    path, text = tmp_path / "staytrue.yaml", (tmp_path / "staytrue.yaml").read_text()
+    still = text.replace("source: toy.csv\n", "source: toy.csv\n  query: SELECT * REPLACE ('sun' AS sky) FROM source\n")
+    path.write_text(still.replace("AS sky) FROM source", "AS sky) FROM source WHERE hour > 0"))
+    told = said(capsys, "prepare", "--project", str(path), "--output", str(tmp_path / "out"))
+    assert [line for line in told if "sky" in line] == [
+        "look at columns: sky is the same in every row: it tells a model nothing"
+    ]
+    collect = msgspec.json.decode((tmp_path / "out" / FIGURES).read_bytes(), type=Report).chapters[0]
+    assert (collect.summary, collect.tables[0].rows) == (
+        "920 rows of 1 source; no bad row.",
+        [["source", "csv", "toy.csv", 960, 0]],
+    )
+
+
+def test_a_step_alone_keeps_the_column_that_the_split_goes_by(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_project(tmp_path)
+    path, text = tmp_path / "staytrue.yaml", (tmp_path / "staytrue.yaml").read_text()
+    query = "  query: SELECT *, 'day ' || day(\"at\") AS whose FROM source\n"
+    text = text.replace("{block_days: 2}", "{method: grouped, group: whose}")
+    path.write_text(text.replace("source: toy.csv\n", f"source: toy.csv\n{query}"))
+    said(capsys, "prepare", "--project", str(path), "--output", str(tmp_path / "out"), "--until", "clean")
+    whose = pq.read_table(tmp_path / "out" / ROWS).to_pydict()["whose"]
+    assert (len(whose), len(set(whose)), whose[0]) == (960, 31, "day 1")
+
+
 @pytest.mark.parametrize("step", ["collect", "clean"])
 def test_a_step_alone_leaves_its_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str], step: str) -> None:
     project = write_project(tmp_path)
@@ -69,7 +100,8 @@ def test_bad_data_leave_no_report(tmp_path: Path, capsys: pytest.CaptureFixture[
     (tmp_path / "toy.csv").unlink()
     where = ["--project", str(tmp_path / "staytrue.yaml"), "--output", str(tmp_path / "out")]
     assert main(["prepare", *where]) == 1
-    assert "toy.csv: is no file" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"staytrue.yaml:4 data.source: no file {tmp_path / 'toy.csv'}; paths are relative" in said
     assert not (tmp_path / "out").exists()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,10 +16,11 @@ import pytest
 from export.gate import judge
 from staytrue.command import main
 from staytrue.errors import Conflict, InvalidConfig
+from staytrue.project import load
 from staytrue.records import DAY_SECONDS, read, to_json, write_atomically
 from staytrue.store import Store
 from staytrue.verdicts import RetrainJob, Verdict
-from tests.unit.training.conftest import write_project
+from tests.unit.training.conftest import serve_days, write_project
 from training import checkpoint as checkpoints
 from training import retrain as retraining
 from training.prepare import prepare
@@ -27,7 +29,6 @@ from training.run import train
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from staytrue.project import Project
 
@@ -51,15 +52,24 @@ def store(project: Project, trained: Path) -> Store:
     return Store(project.store)
 
 
+@pytest.fixture(scope="module")
+def promoted(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Verdict]:
+    """The trained project after the world moved by 20 and a job that learnt it: to be read alone."""
+    folder = Path(shutil.copytree(trained, tmp_path_factory.mktemp("promoted") / "toy"))
+    made = load(folder / "staytrue.yaml")
+    return made, retrain(made, job(serve_days(made, 14, 20.0)))
+
+
 def job(until: float, **changes: str) -> RetrainJob:
     """A job against version 1."""
     made = RetrainJob(id="j1", model="toy", trigger="y drifted", champion="1", event_time=until, created=0)
     return msgspec.structs.replace(made, **changes)
 
 
-def test_a_better_challenger_is_promoted_with_its_figures(project: Project, store: Store, serve: Serve) -> None:
+def test_a_better_challenger_is_promoted_with_its_figures(promoted: tuple[Project, Verdict]) -> None:
     """The world moved by 20: the old model is 20 off, the new one is not."""
-    verdict = retrain(project, job(serve(14, 20.0)))
+    project, verdict = promoted
+    store = Store(project.store)
     assert verdict.promote
     assert verdict.champion_error == pytest.approx(20, abs=2)
     assert verdict.challenger_error < 12  # old rows still count for something
@@ -100,11 +110,11 @@ def test_the_next_gate_takes_only_rows_newer_than_those_that_chose_the_champion(
     assert gather(project, prepare(project), seen, until)[1].time.min() > seen
 
 
-def test_recent_rows_count_for_more_and_the_profile_says_so(project: Project, store: Store, serve: Serve) -> None:
+def test_recent_rows_count_for_more_and_the_profile_says_so(promoted: tuple[Project, Verdict]) -> None:
     """By the half-life of ten days, within each part."""
-    retrain(project, job(serve(14, 20.0)))
+    project, _ = promoted
     reference = checkpoints.load(max(project.retraining.runs.glob("*/checkpoint.json")).parent)[1]
-    assert store.versions("toy")[-1] == "2"
+    assert Store(project.store).versions("toy")[-1] == "2"
     trained = np.array([part == "train" for part in reference.split])
     weight, time = np.array(reference.weight)[trained], np.array(reference.time)[trained]
     assert weight.mean() == pytest.approx(1)
@@ -124,12 +134,12 @@ def test_data_that_changed_since_the_test_split_was_sealed_are_refused(
     assert store.versions("toy") == ["1"]
 
 
-def test_a_plain_export_never_takes_a_retraining(project: Project, store: Store, serve: Serve) -> None:
+def test_a_plain_export_never_takes_a_retraining(promoted: tuple[Project, Verdict]) -> None:
     """A challenger that the gate refused must not be published by a careless hand."""
-    retrain(project, job(serve(14, 20.0)))
+    project, _ = promoted
     newest = checkpoints.newest_run(project.retraining.runs, "toy")
     assert newest != max(project.retraining.runs.glob("*/checkpoint.json")).parent
-    assert store.versions("toy") == ["1", "2"]
+    assert Store(project.store).versions("toy") == ["1", "2"]
 
 
 def test_without_new_labels_there_is_no_challenger(project: Project, store: Store) -> None:

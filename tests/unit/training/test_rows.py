@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from staytrue.errors import InvalidInput
-from staytrue.preparation import Feature
+from staytrue.feature import Feature
 from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
 from training.data.rows import Rows, TrainingRows, join, typed
 
@@ -67,7 +67,7 @@ def test_a_value_that_does_not_fit_is_named(feature: Feature, values: np.ndarray
     """The message says where, what was expected and what was got."""
     with pytest.raises(InvalidInput) as caught:
         typed("x", feature, values, "d.csv")
-    assert str(caught.value) == f'd.csv, column "x": {said}'
+    assert str(caught.value).startswith(f'd.csv, column "x", row 2: {said}; ')
 
 
 def test_whole_numbers_of_the_lake_stay_as_they_were_sent() -> None:

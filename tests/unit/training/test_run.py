@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,8 +15,8 @@ import yaml
 
 from staytrue.checkpoint import CHECKPOINT, WEIGHTS
 from staytrue.errors import CorruptData, InvalidInput, NotFound
+from tests.unit.training.conftest import write_project
 from training import checkpoint as checkpoints
-from training import journal
 from training.models.regressor import Regressor
 from training.prepare import prepare
 from training.reference import sample
@@ -24,30 +26,52 @@ if TYPE_CHECKING:
     from staytrue.project import Project
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Path]:
+    """A project with a finished run: to be read alone."""
+    made = write_project(tmp_path_factory.mktemp("trained"))
+    return made, train(made)
+
+
+@pytest.fixture
+def run(trained: tuple[Project, Path], tmp_path: Path) -> Path:
+    """The same run, to be changed."""
+    return Path(shutil.copytree(trained[1], tmp_path / "run"))
+
+
+@pytest.fixture
+def brief(project: Project) -> Project:
+    """The project, trained for few epochs: what it learns is not looked at."""
+    return changed(project, "training", epochs=2)
+
+
 def changed(project: Project, section: str, **values: object) -> Project:
     """The project with settings of a section changed."""
     return project.model_copy(update={section: getattr(project, section).model_copy(update=values)})
 
 
-def test_a_run_learns_the_law_and_leaves_all_its_records(project: Project) -> None:
+def test_a_run_learns_the_law_and_leaves_all_its_records(trained: tuple[Project, Path]) -> None:
     """The noise has deviation 0.3; the held-out rows say that the model found what else there is."""
-    folder = train(project)
+    project, folder = trained
     checkpoint, reference, _ = checkpoints.load(folder)
     assert set(checkpoint.evaluation) == {"train", "validation", "test"}
     assert checkpoint.evaluation["test"]["r2"].value > 0.95
-    assert checkpoint.epochs == len((folder / journal.METRICS).read_text().splitlines())
+    assert checkpoint.epochs == len((folder / checkpoints.METRICS).read_text().splitlines())
     assert {path.name for path in folder.iterdir()} == {
-        *(CHECKPOINT, WEIGHTS, checkpoints.CONFIGURATION, journal.METRICS),
+        *(CHECKPOINT, WEIGHTS, checkpoints.CONFIGURATION, checkpoints.METRICS),
         *(checkpoints.CURVE, checkpoints.SPLIT, checkpoints.DATA, "profile.json"),
     }
     assert json.loads((folder / checkpoints.DATA).read_text())["fingerprint"]["rows"] == 960
     assert yaml.safe_load((folder / checkpoints.CONFIGURATION).read_text())["training"]["patience"] == 10
+    assert checkpoint.environment is not None
+    assert (checkpoint.environment.seed, checkpoint.environment.threads) == (0, 1)
     assert reference.rows == 960 - len(prepare(project).split.parts["test"])
 
 
-def test_the_module_built_again_predicts_the_same(project: Project) -> None:
+def test_the_module_built_again_predicts_the_same(trained: tuple[Project, Path]) -> None:
     """Its predictions are those of the profile, row by row."""
-    _, reference, model = checkpoints.load(train(project))
+    project, folder = trained
+    _, reference, model = checkpoints.load(folder)
     rows = sample(
         reference, checkpoints.load(checkpoints.newest_run(project.retraining.runs, "toy"))[0].signature, 10**6
     )
@@ -56,67 +80,67 @@ def test_the_module_built_again_predicts_the_same(project: Project) -> None:
     np.testing.assert_allclose(again, np.array(reference.prediction, dtype=np.float64), rtol=1e-6)
 
 
-def test_two_runs_of_one_seed_have_the_same_weights(project: Project) -> None:
+def test_two_runs_of_one_seed_have_the_same_weights(brief: Project) -> None:
     """To the bit; another seed has others."""
-    digests = [checkpoints.load(train(p))[0].weights_sha256 for p in (project, project)]
-    other = checkpoints.load(train(changed(project, "training", seed=1)))[0].weights_sha256
+    digests = [checkpoints.load(train(p))[0].weights_sha256 for p in (brief, brief)]
+    other = checkpoints.load(train(changed(brief, "training", seed=1)))[0].weights_sha256
     assert digests[0] == digests[1] != other
 
 
-def test_the_test_split_opens_for_the_first_run_alone(project: Project) -> None:
+def test_the_test_split_opens_for_the_first_run_alone(brief: Project) -> None:
     """Later runs are judged by validation, unless the opening is forced, which the record says."""
     said: list[str] = []
-    first, second = train(project), train(project, say=said.append)
-    forced = train(project, opening="force")
+    first, second = train(brief), train(brief, say=said.append)
+    forced = train(brief, opening="force")
     records = [checkpoints.load(folder)[0] for folder in (first, second, forced)]
     assert ["test" in record.evaluation for record in records] == [True, False, True]
     assert [record.lineage.test_openings for record in records] == [1, 1, 2]
     assert first.name in said[0]
 
 
-def test_a_skipped_test_split_stays_sealed(project: Project) -> None:
+def test_a_skipped_test_split_stays_sealed(brief: Project) -> None:
     """No metrics, no line in the ledger."""
-    record = checkpoints.load(train(project, opening="skip"))[0]
+    record = checkpoints.load(train(brief, opening="skip"))[0]
     assert ("test" in record.evaluation, record.lineage.test_openings) == (False, 0)
 
 
-def test_the_profile_holds_no_row_of_the_test_split(project: Project) -> None:
+def test_the_profile_holds_no_row_of_the_test_split(trained: tuple[Project, Path]) -> None:
     """Neither drift nor quality may lean on sealed rows."""
+    project, folder = trained
     prepared = prepare(project)
     sealed = set(prepared.rows.time[prepared.split.parts["test"]])
-    assert not sealed & set(checkpoints.load(train(project))[1].time)
+    assert sealed
+    assert not sealed & set(checkpoints.load(folder)[1].time)
 
 
-def test_a_run_without_its_record_is_not_finished(project: Project) -> None:
+def test_a_run_without_its_record_is_not_finished(brief: Project) -> None:
     """As one that was killed; the newest finished one is found instead."""
-    finished = train(project)
-    (train(project) / CHECKPOINT).unlink()
-    assert checkpoints.newest_run(project.retraining.runs, "toy") == finished
+    finished = train(brief)
+    (train(brief) / CHECKPOINT).unlink()
+    assert checkpoints.newest_run(brief.retraining.runs, "toy") == finished
     with pytest.raises(NotFound, match="no finished run"):
-        checkpoints.newest_run(project.retraining.runs, "other")
+        checkpoints.newest_run(brief.retraining.runs, "other")
     with pytest.raises(NotFound, match="no finished run"):
-        checkpoints.load(project.retraining.runs / "none")
+        checkpoints.load(brief.retraining.runs / "none")
 
 
-def test_changed_weights_do_not_load(project: Project) -> None:
+def test_changed_weights_do_not_load(run: Path) -> None:
     """One byte is enough."""
-    folder = train(project)
-    data = bytearray((folder / WEIGHTS).read_bytes())
+    data = bytearray((run / WEIGHTS).read_bytes())
     data[-1] ^= 1
-    (folder / WEIGHTS).write_bytes(data)
+    (run / WEIGHTS).write_bytes(data)
     with pytest.raises(CorruptData, match="expected SHA-256"):
-        checkpoints.load(folder)
+        checkpoints.load(run)
 
 
-def test_weights_that_do_not_fit_the_architecture_do_not_load(project: Project) -> None:
+def test_weights_that_do_not_fit_the_architecture_do_not_load(run: Path) -> None:
     """Not a RuntimeError of torch."""
-    folder = train(project)
-    record = msgspec.json.decode((folder / CHECKPOINT).read_bytes())
+    record = msgspec.json.decode((run / CHECKPOINT).read_bytes())
     record["model"]["body"]["width"] = 3
-    (folder / CHECKPOINT).write_bytes(msgspec.json.encode(record))
+    (run / CHECKPOINT).write_bytes(msgspec.json.encode(record))
     with pytest.raises(CorruptData, match="does not describe a module"):
-        checkpoints.load(folder)
-    assert hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest() == record["weights_sha256"]
+        checkpoints.load(run)
+    assert hashlib.sha256((run / WEIGHTS).read_bytes()).hexdigest() == record["weights_sha256"]
 
 
 def test_a_run_away_loss_says_so(project: Project) -> None:

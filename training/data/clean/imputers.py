@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
-import tqdm
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401 - lets the next line import it
 from sklearn.impute import IterativeImputer, KNNImputer
 
 from training.data.clean.cleaning import is_missing
 from training.data.rows import evenly, learnable
+from training.progress import unwatched
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from staytrue.repairs import MissingSection
     from training.data.rows import TrainingRows
+    from training.progress import Watch
 
     Numbers = NDArray[np.float64]
 
@@ -80,7 +80,9 @@ def fit_neighbours(rows: TrainingRows, columns: Sequence[str], settings: Missing
     )
 
 
-def by_neighbours(rows: TrainingRows, state: Neighbours, wanted: NDArray[np.bool_]) -> Numbers:
+def by_neighbours(
+    rows: TrainingRows, state: Neighbours, wanted: NDArray[np.bool_], watch: Watch = unwatched
+) -> Numbers:
     """The columns of some rows, gaps filled with the mean of the nearest rows'. Shapes: wanted [N], some → [n,columns].
 
     Source: Troyanskaya et al., Bioinformatics 17 (2001).
@@ -90,14 +92,18 @@ def by_neighbours(rows: TrainingRows, state: Neighbours, wanted: NDArray[np.bool
     donors = evenly(len(rows), state.donors)
     imputer = KNNImputer(n_neighbors=state.neighbours, keep_empty_features=True).fit(table[donors])
     places = np.flatnonzero(wanted)
-    hidden = not sys.stderr.isatty()
-    bar = tqdm.tqdm(range(0, len(places), CHUNK), desc="nearest neighbours", unit="chunk", delay=2, disable=hidden)
-    parts = [imputer.transform(table[places[begin : begin + CHUNK]]) for begin in bar]
-    filled: Numbers = np.concatenate(parts) * spread + centre
+    filled: Numbers = np.empty((len(places), len(centre)))
+    with watch("nearest neighbours", len(places)) as advance:
+        for begin in range(0, len(places), CHUNK):
+            some = places[begin : begin + CHUNK]
+            filled[begin : begin + CHUNK] = imputer.transform(table[some]) * spread + centre
+            advance(len(some))
     return filled
 
 
-def fit_regressions(rows: TrainingRows, columns: Sequence[str], settings: MissingSection) -> Regressions:
+def fit_regressions(
+    rows: TrainingRows, columns: Sequence[str], settings: MissingSection, watch: Watch = unwatched
+) -> Regressions:
     """Bayesian ridge regressions of each column with gaps on all others, as scikit-learn's IterativeImputer fits them.
 
     Source: van Buuren and Groothuis-Oudshoorn, Journal of Statistical Software 45 (2011), for the chained equations.
@@ -114,7 +120,7 @@ def fit_regressions(rows: TrainingRows, columns: Sequence[str], settings: Missin
         keep_empty_features=True,
     )
     settled = True
-    with warnings.catch_warnings(record=True) as said:
+    with watch("iterative imputing"), warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", ConvergenceWarning)
         imputer.fit(donors)
         settled = not any(issubclass(one.category, ConvergenceWarning) for one in said)

@@ -22,15 +22,18 @@ from training.data.clean.imputers import (
 from training.data.clean.noise import written
 from training.data.clean.report import Touch, touch
 from training.data.rows import learnable, text_of
+from training.progress import unwatched
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from staytrue.preparation import CleaningSection, Feature
+    from staytrue.feature import Feature
+    from staytrue.preparation import CleaningSection
     from staytrue.repairs import MissingSection
     from training.data.rows import TrainingRows
+    from training.progress import Watch
 
 SUITS: dict[str, set[str]] = {
     "numeric": {"keep", "drop_rows", "mean", "median", "mode", "constant", "knn", "iterative"},
@@ -98,7 +101,9 @@ def _suits(feature: Feature, fill: FillSection) -> bool:
     return fill.method in SUITS[feature.kind]
 
 
-def fit(rows: TrainingRows, features: Mapping[str, Feature], settings: MissingSection) -> MissingState | None:
+def fit(
+    rows: TrainingRows, features: Mapping[str, Feature], settings: MissingSection, watch: Watch = unwatched
+) -> MissingState | None:
     """Learn what fills the gaps; None where all are merely kept.
 
     Raises:
@@ -116,7 +121,7 @@ def fit(rows: TrainingRows, features: Mapping[str, Feature], settings: MissingSe
     return MissingState(
         fills=fills,
         neighbours=fit_neighbours(rows, numeric, settings) if "knn" in methods else None,
-        regressions=fit_regressions(rows, numeric, settings) if "iterative" in methods else None,
+        regressions=fit_regressions(rows, numeric, settings, watch) if "iterative" in methods else None,
     )
 
 
@@ -141,7 +146,7 @@ def _value(name: str, column: NDArray[Any], way: FillSection) -> float | str | N
 
 
 def apply(
-    rows: TrainingRows, state: MissingState, features: Mapping[str, Feature]
+    rows: TrainingRows, state: MissingState, features: Mapping[str, Feature], watch: Watch = unwatched
 ) -> tuple[TrainingRows, NDArray[np.bool_], list[Touch]]:
     """Rows without the gaps, which of those given stay, and what was touched.
 
@@ -160,7 +165,7 @@ def apply(
     for method, model in (("knn", state.neighbours), ("iterative", state.regressions)):
         names = [fill.name for fill in state.fills if fill.method == method]
         if model is not None:
-            changed, told_all = _imputed(rows, model, names, method)
+            changed, told_all = _imputed(rows, model, names, method, watch)
             columns |= changed
             touches += told_all
     return dataclasses.replace(rows, columns=columns), kept, [told for told in touches if told.count]
@@ -184,13 +189,16 @@ def _filled(rows: TrainingRows, fill: Fill, category: bool) -> tuple[NDArray[Any
 
 
 def _imputed(
-    rows: TrainingRows, model: Neighbours | Regressions, names: Sequence[str], method: str
+    rows: TrainingRows, model: Neighbours | Regressions, names: Sequence[str], method: str, watch: Watch
 ) -> tuple[dict[str, NDArray[Any]], list[Touch]]:
     gaps = {name: is_missing(rows.columns[name]) for name in names if name in model.columns}
     wanted = np.logical_or.reduce(list(gaps.values())) if gaps else np.zeros(len(rows), dtype=np.bool_)
     if not wanted.any():
         return {}, []
-    found = by_neighbours(rows, model, wanted) if isinstance(model, Neighbours) else by_regressions(rows, model, wanted)
+    if isinstance(model, Neighbours):
+        found = by_neighbours(rows, model, wanted, watch)
+    else:
+        found = by_regressions(rows, model, wanted)
     columns, touches = {}, []
     for name, gone in gaps.items():
         column = rows.columns[name].copy()

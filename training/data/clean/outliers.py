@@ -14,6 +14,7 @@ from staytrue.signature import MISSING_INTEGER
 from training.data.clean.cleaning import is_missing
 from training.data.clean.report import Touch, touch
 from training.data.rows import learnable
+from training.progress import unwatched
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from staytrue.repairs import OutlierSection
     from training.data.rows import Rows, TrainingRows
+    from training.progress import Watch
 
 MAD_TO_DEVIATION = 1.482602218505602
 """One over the upper quartile of a normal distribution: a median absolute deviation times it estimates a deviation."""
@@ -57,7 +59,9 @@ class OutlierState(msgspec.Struct, frozen=True, kw_only=True):
         return {one.name: one for one in self.bounds} if self.action == "clip" else {}
 
 
-def fit(rows: TrainingRows, columns: Sequence[str], settings: OutlierSection) -> OutlierState | None:
+def fit(
+    rows: TrainingRows, columns: Sequence[str], settings: OutlierSection, watch: Watch = unwatched
+) -> OutlierState | None:
     """Learn the bounds; None where outliers are let be. A column without any value gets none.
 
     Source: Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993), for robust_z, which takes the mean absolute
@@ -70,15 +74,17 @@ def fit(rows: TrainingRows, columns: Sequence[str], settings: OutlierSection) ->
     present = {name: column[~is_missing(column)] for name, column in values.items()}
     known = [name for name in columns if len(present[name])]
     if settings.method == "isolation_forest":
-        return _isolate(rows, known, settings)
-    threshold = settings.threshold or _DEFAULT[settings.method]
-    bounds = [_rounded(name, values[name], *_reach(present[name], settings.method, threshold)) for name in known]
+        with watch("isolation forest"):
+            return _isolate(rows, known, settings)
+    method, threshold = settings.method, settings.threshold
+    bounds = [_rounded(name, values[name], *reach(present[name], method, threshold)) for name in known]
     return OutlierState(method=settings.method, action=settings.action, bounds=bounds)
 
 
-def _reach(column: NDArray[Any], method: str, threshold: float) -> tuple[float, float]:
-    """Lowest and highest number that is none, before rounding."""
+def reach(column: NDArray[Any], method: str, threshold: float | None) -> tuple[float, float]:
+    """Lowest and highest number that is none, before rounding; without a threshold by the usual one."""
     numbers = column.astype(np.float64)
+    threshold = threshold or _DEFAULT[method]
     if method == "iqr":
         low, high = np.quantile(numbers, [0.25, 0.75])
         return float(low - threshold * (high - low)), float(high + threshold * (high - low))

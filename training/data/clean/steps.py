@@ -1,14 +1,14 @@
 """Steps: the repairs of the rows that train, in order, each learnt from them alone after the split.
 
 Sparse rows go first, then outliers, then noise, then what is missing: an outlier would smear into its window, and what
-is set missing may be filled. Held-out rows and callers' are not touched: what they need (fills, bounds) the encoder
-takes over into the exported graph.
+is set missing may be filled. Held-out rows and callers' are not touched: what they need (fills, bounds, filters of
+sequences) the encoder takes over into the exported graph, and what training rows alone go through is warned of.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
@@ -16,14 +16,18 @@ import numpy as np
 from staytrue.errors import InvalidConfig, InvalidInput
 from staytrue.feature import Feature
 from staytrue.records import utc
-from training.data.clean import missing, noise, outliers
+from training.data.clean import missing, noise, outliers, targets
+from training.data.clean.filters import Filter
 from training.data.clean.missing import MissingState
 from training.data.clean.noise import NoiseState
 from training.data.clean.outliers import OutlierState
 from training.data.clean.report import MOST_MARKED, StepsReport, Touch, touch
+from training.data.clean.targets import TargetState
 from training.data.encode.categories import CategoryState
 from training.data.encode.numbers import NumericState
+from training.data.encode.sequences import SequenceState
 from training.data.rows import learnable
+from training.progress import unwatched
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -36,8 +40,11 @@ if TYPE_CHECKING:
     from staytrue.section import Section
     from training.data.encode.encoder import ColumnState
     from training.data.rows import TrainingRows
+    from training.progress import Watch
 
 
+_CAN = {"outliers": ("numeric",), "noise": ("numeric", "sequence")}
+"""Kinds of features that a step takes."""
 _IN_GRAPH = {"mean", "median", "mode", "constant"}
 """Ways to fill that the exported graph takes over."""
 
@@ -46,6 +53,7 @@ class CleaningState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """All that the steps have learnt; it is stored with the checkpoint."""
 
     outliers: OutlierState | None = None
+    target: TargetState | None = None
     noise: NoiseState | None = None
     missing: MissingState | None = None
 
@@ -66,12 +74,15 @@ class Cleaned:
         clips = self.state.outliers.clips if self.state.outliers else {}
         made: list[ColumnState] = []
         for state in states:
-            changes: dict[str, float | str] = {}
+            changes: dict[str, float | str | Filter] = {}
             if isinstance(state, NumericState) and state.name in clips:
                 changes |= {"lowest": clips[state.name].low, "highest": clips[state.name].high}
             if isinstance(state, NumericState | CategoryState) and state.name in fills:
                 value = fills[state.name]
                 changes["fill"] = value if isinstance(state, NumericState) else _known(state, value)
+            if isinstance(state, SequenceState) and self.state.noise and state.name in self.state.noise.sequences:
+                told = self.state.noise
+                changes["smoothing"] = Filter(**{field: getattr(told, field) for field in Filter.__struct_fields__})
             made.append(msgspec.structs.replace(state, **changes))
         return made
 
@@ -93,9 +104,9 @@ def check(project: Project) -> None:
     for section, columns in named.items():
         for name in columns:
             kind = features[name].kind if name in features else "no feature"
-            if kind != "numeric":
-                place = f"cleaning.{section}.columns"
-                raise InvalidConfig(place, expected="numeric features", got=f'"{name}", {kind}')
+            if kind not in _CAN[section]:
+                place, expected = f"cleaning.{section}.columns", " or ".join(f"{one} features" for one in _CAN[section])
+                raise InvalidConfig(place, expected=expected, got=f'"{name}", {kind}')
     for name, way in settings.missing.columns.items():
         place = f"cleaning.missing.columns.{name}"
         if name not in features:
@@ -109,6 +120,33 @@ def check(project: Project) -> None:
         if feature.kind == "category" and feature.sent_as == "INT64" and way.value is not None and way.value % 1:
             raise InvalidConfig(f"{place}.value", expected="a whole number (INT64)", got=str(way.value))
     _refuse_two_fills(project)
+    _check_series(project)
+
+
+def _check_series(project: Project) -> None:
+    """Refuse filters and bounds that could do nothing, or nothing that makes sense.
+
+    Raises:
+        InvalidConfig: names setting and column.
+    """
+    settings, features = project.cleaning, project.data.features
+    if settings.target.method != "none" and project.model.task != "regression":
+        raise InvalidConfig(
+            "cleaning.target.method", expected="none, as classes have no outliers", got=settings.target.method
+        )
+    by, window = settings.noise.by, settings.noise.window
+    if by in features and features[by].kind not in {"category", "numeric"}:
+        raise InvalidConfig("cleaning.noise.by", expected="a column of names", got=f'"{by}", {features[by].kind}')
+    for name in settings.noise.columns:
+        if features[name].kind == "sequence" and window > features[name].shape[0]:
+            expected = f'at most {features[name].shape[0]}, the steps of "{name}"'
+            raise InvalidConfig("cleaning.noise.window", expected=expected, got=str(window))
+
+
+def marks(project: Project) -> list[str]:
+    """Columns that are read beside time, target and features: what the split goes by, and whose series a row is."""
+    by = project.cleaning.noise.by
+    return [*project.split.marks, *([by] if by is not None else [])]
 
 
 def _refuse_two_fills(project: Project) -> None:
@@ -153,13 +191,15 @@ def _without(settings: CleaningSection, gone: Collection[str]) -> CleaningSectio
         step: OutlierSection | NoiseSection = getattr(settings, section)
         left = [name for name in step.columns if name not in gone]
         if len(left) < len(step.columns):
-            changes[section] = step.model_copy(update={"columns": left} if left else {"columns": [], "method": "none"})
+            changes[section] = step.model_copy(update={"columns": left}) if left else type(step)()
     ways = {name: way for name, way in settings.missing.columns.items() if name not in gone}
     changes["missing"] = settings.missing.model_copy(update={"columns": ways})
     return settings.model_copy(update=changes)
 
 
-def apply(rows: TrainingRows, features: Mapping[str, Feature], settings: CleaningSection) -> Cleaned:
+def apply(
+    rows: TrainingRows, features: Mapping[str, Feature], settings: CleaningSection, watch: Watch = unwatched
+) -> Cleaned:
     """Learn each step from the rows that the one before it left, and take it.
 
     Raises:
@@ -167,40 +207,83 @@ def apply(rows: TrainingRows, features: Mapping[str, Feature], settings: Cleanin
         InvalidInput: too large a share of rows would be dropped, or there is nothing to learn from.
     """
     before = learnable(rows)
-    kept, touches, marked = np.arange(len(rows)), list[Touch](), np.zeros(0)
+    kept, touches = np.arange(len(rows)), list[Touch]()
     drop = missing.sparse_rows(rows, features, settings.max_missing_row)
     if drop.any():
         touches.append(touch("max_missing_row", "", "row dropped", "training rows", drop, rows.time))
         rows, kept = rows.take(~drop), kept[~drop]
-    numeric = [name for name, feature in features.items() if feature.kind == "numeric"]
-    far = outliers.fit(rows, settings.outliers.columns or numeric, settings.outliers)
-    if far is not None:
-        times = rows.time
-        rows, stay, found, told = outliers.apply(rows, far)
-        kept, touches, marked = kept[stay], touches + told, times[found] if far.action == "mark" else marked
-    filters = noise.fit(rows, settings.noise)
-    if filters is not None:
-        rows, told = noise.apply(rows, filters)
-        touches += told
-    gaps = missing.fit(rows, features, settings.missing)
-    if gaps is not None:
-        rows, stay, told = missing.apply(rows, gaps, features)
-        kept, touches = kept[stay], touches + told
+    with watch("outliers"):
+        rows, stay, times, told, far, goal = _bounded(rows, features, settings, watch)
+    kept, touches = kept[stay], touches + told
+    with watch("noise"):
+        filters = noise.fit(rows, settings.noise)
+        if filters is not None:
+            rows, told = noise.apply(rows, filters, watch)
+            touches += told
+    with watch("missing values"):
+        gaps = missing.fit(rows, features, settings.missing, watch)
+        if gaps is not None:
+            rows, stay, told = missing.apply(rows, gaps, features, watch)
+            kept, touches = kept[stay], touches + told
     _refuse_few(len(before), len(rows), touches, settings.max_dropped)
     report = StepsReport(
         rows_before=len(before),
         rows_after=len(rows),
         touches=touches,
-        marked=[utc(time) for time in marked[:MOST_MARKED]],
-        warnings=_warnings(gaps),
+        marked=[utc(time) for time in times[:MOST_MARKED]],
+        warnings=[*_unlike(touches), *_warnings(gaps)],
     )
-    return Cleaned(rows, kept, CleaningState(outliers=far, noise=filters, missing=gaps), report)
+    return Cleaned(rows, kept, CleaningState(outliers=far, target=goal, noise=filters, missing=gaps), report)
+
+
+class _Bounded(NamedTuple):
+    """Rows without outliers, which of those given stay, times of those marked, what was touched, what was learnt."""
+
+    rows: TrainingRows
+    stay: NDArray[np.bool_]
+    marked: NDArray[np.float64]
+    touches: list[Touch]
+    outliers: OutlierState | None
+    target: TargetState | None
+
+
+def _bounded(rows: TrainingRows, features: Mapping[str, Feature], settings: CleaningSection, watch: Watch) -> _Bounded:
+    """Outliers of the features first, then those of the target among the rows that stay."""
+    numeric = [name for name, feature in features.items() if feature.kind == "numeric"]
+    kept, touches, marked = np.ones(len(rows), dtype=np.bool_), list[Touch](), [np.zeros(0)]
+    far = outliers.fit(rows, settings.outliers.columns or numeric, settings.outliers, watch)
+    if far is not None:
+        times = rows.time
+        rows, kept, found, told = outliers.apply(rows, far)
+        touches += told
+        marked += [times[found]] if far.action == "mark" else []
+    goal = targets.fit(rows, settings.target)
+    if goal is not None:
+        times = rows.time
+        rows, stay, found, told = targets.apply(rows, goal)
+        touches += told
+        marked += [times[found]] if goal.action == "mark" else []
+        kept[kept] = stay
+    return _Bounded(rows, kept, np.sort(np.concatenate(marked)), touches, far, goal)
+
+
+def _unlike(touches: Sequence[Touch]) -> list[str]:
+    """What makes training rows differ from what callers send: none of it may go unsaid."""
+    return [
+        f"{told.step} ({told.action}) changed {told.count} values of {told.column} in training rows alone: those of "
+        "held-out rows and callers stay as they come"
+        for told in touches
+        if told.scope == "training rows" and told.action != "row dropped"
+    ]
 
 
 def _refuse_few(before: int, after: int, touches: Sequence[Touch], limit: float) -> None:
     dropped = before - after
     if dropped > limit * before or not after:
-        told = ", ".join(f"{t.count} by {t.step} {t.column}".strip() for t in touches if t.action == "row dropped")
+        drops = [touch for touch in touches if touch.action == "row dropped"]
+        told = ", ".join(f"{t.count} by {t.step} {t.column}".strip() for t in drops)
+        if sum(touch.count for touch in drops) > dropped:
+            told += ": a row that several of them name is dropped once"
         raise InvalidInput(
             "cleaning",
             expected=f"at most {limit:.0%} of {before} training rows dropped",

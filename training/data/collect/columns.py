@@ -53,4 +53,5 @@ def seconds(values: NDArray[Any], name: str, where: str) -> NDArray[np.float64]:
         return plain.astype("datetime64[us]").astype(np.int64) / 1e6
     if plain.dtype != object:
         raise InvalidInput(place, expected=_MOMENTS, got=str(plain.dtype))
-    return np.array([moment(value, place, _MOMENTS).timestamp() for value in plain], dtype=np.float64)
+    rows = enumerate(plain, 1)
+    return np.array([moment(v, f"{place}, row {n}", _MOMENTS).timestamp() for n, v in rows], dtype=np.float64)

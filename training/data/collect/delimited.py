@@ -7,8 +7,10 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import duckdb
+import pyarrow as pa
 
 from staytrue.errors import InvalidConfig, InvalidInput
+from training.data.collect.broken import escaped
 from training.data.collect.options import arguments, options_of, struct
 from training.data.collect.places import files_of, format_of, label, names
 from training.data.collect.reading import file_literal, first_line, literal, quoted
@@ -106,7 +108,7 @@ def load(
         for path, there in zip(files, found, strict=True):
             columns = struct((column, types[column]) for column in there.types)
             call = f"{file_literal(path)}{arguments(there.dialect)}, auto_detect = false, columns = {columns}"
-            _insert(name, call, label(path, files), reading)
+            _insert(name, call, label(path, files), reading, None if "encoding" in options else path)
     except duckdb.BinderException as error:
         raise InvalidConfig(f"data.sources.{name}", first_line(error), hint="see its options and columns") from error
     except duckdb.Error as error:
@@ -148,19 +150,33 @@ def _common(kinds: set[str]) -> str:
     return "TIMESTAMP" if kinds <= {"DATE", "TIMESTAMP"} else "VARCHAR"
 
 
-def _insert(name: str, call: str, file: str, reading: Reading) -> None:
-    """Add a file's good lines to the table, and set its bad ones aside."""
+def _insert(name: str, call: str, file: str, reading: Reading, plain: Path | None) -> None:
+    """Add a file's good lines to the table, and set its bad ones aside; one of UTF-8 is ``plain``."""
     call += ", store_rejects = true, rejects_table = '__rejects', rejects_scan = '__scans'"
     reading.connection.execute(f"INSERT INTO {quoted(name)} BY NAME SELECT * FROM read_csv({call})")  # noqa: S608
+    _show_bytes(reading, plain)
     reading.quarantine.add_from(
         # DuckDB tells of each column that a short line lacks: the first says it all.
         "SELECT $source, $file, line, column_name, error_type, split_part(error_message, chr(10), 1), "
-        "trim(csv_line, chr(10) || chr(13)) "
-        "FROM __rejects QUALIFY row_number() OVER (PARTITION BY line, error_type, "
+        "coalesce(shown, trim(csv_line, chr(10) || chr(13))) "
+        "FROM __rejects LEFT JOIN __shown USING (line_byte_position) "
+        "QUALIFY row_number() OVER (PARTITION BY line, error_type, "
         "CASE error_type WHEN 'MISSING COLUMNS' THEN 0 ELSE column_idx END ORDER BY column_idx) = 1",
         {"source": name, "file": file},
     )
-    reading.connection.execute("DROP TABLE __rejects; DROP TABLE __scans")
+    reading.connection.execute("DROP TABLE __rejects; DROP TABLE __scans; DROP TABLE __shown")
+
+
+def _show_bytes(reading: Reading, plain: Path | None) -> None:
+    """Make the table of what lines that are no UTF-8 hold, by their places in the file."""
+    asked = (
+        "SELECT DISTINCT line_byte_position, csv_line FROM __rejects WHERE error_type = 'INVALID ENCODING' ORDER BY 1"
+    )
+    places = reading.connection.execute(asked).fetchall() if plain else []
+    shown = escaped(plain, places) if plain and places else []
+    positions = pa.array([place for place, _ in places], type=pa.uint64())
+    table = pa.table({"line_byte_position": positions, "shown": pa.array(shown, type=pa.string())})
+    reading.connection.from_arrow(table).create("__shown")
 
 
 def _chosen(

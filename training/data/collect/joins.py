@@ -63,7 +63,7 @@ def join_all(joins: Sequence[JoinSection], reading: Reading, tables: Sequence[st
                 raise InvalidConfig(f"data.join.{place}", f'no source "{name}"' if name else "no left", hint=hint)
         made = f"__joined_{place}"
         try:
-            reports.append(_join(section, left, made, reading))
+            reports.append(_join(section, left, made, reading, f"data.join.{place}.key"))
         except duckdb.Error as error:
             raise InvalidConfig(f"data.join.{place}", first_line(error)) from error
         result = made
@@ -71,13 +71,13 @@ def join_all(joins: Sequence[JoinSection], reading: Reading, tables: Sequence[st
     return reports
 
 
-def _join(section: JoinSection, left: str, made: str, reading: Reading) -> JoinReport:
+def _join(section: JoinSection, left: str, made: str, reading: Reading, where: str) -> JoinReport:
     columns = {name: list(reading.columns(name)) for name in (left, section.right)}
     lacking = [(name, key) for name, found in columns.items() for key in section.key if key not in found]
     if lacking:
         name, key = lacking[0]
-        hint = f"there are {', '.join(columns[name])}"
-        raise InvalidConfig("data.join", f'no column "{key}" in {name}', hint=hint)
+        shown = "what the joins before gave" if name.startswith("__joined_") else name
+        raise InvalidConfig(where, f'no column "{key}" in {shown}', hint=f"there are {', '.join(columns[name])}")
     shared = [name for name in columns[left] if name in columns[section.right] and name not in section.key]
     query = _appended if section.how == "append" else _matched
     selected = query(section, left, columns[section.right], shared)

@@ -60,7 +60,7 @@ def _without_bad(name: str, path: Path, file: str, reading: Reading) -> Path:
         for line, content in enumerate(stream, 1):
             reason = _fault(content, decode) if content.strip() else ""
             if reason:
-                shown = content.decode(errors="replace").rstrip("\n")
+                shown = content.decode(errors="backslashreplace").rstrip("\n")
                 bad.append(BadRow(source=name, file=file, line=line, column="", reason=reason, text=shown))
             else:
                 written.write(content)

@@ -11,7 +11,7 @@ import msgspec
 from staytrue.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     import duckdb
@@ -47,12 +47,14 @@ class BadRows(msgspec.Struct, frozen=True, kw_only=True):
 
     rows: int
     share: float
-    """Of all rows that the sources hold."""
+    """Of the rows of one source: of the source that has the largest share of them."""
     reasons: dict[str, int]
     """By source and kind of fault."""
     examples: list[BadRow]
     file: str = ""
     """Where they are, if there are any."""
+    source: str = ""
+    """Which source has the largest share."""
 
 
 class Quarantine:
@@ -85,23 +87,33 @@ class Quarantine:
         """Rows of one source that are set aside."""
         return self._number("WHERE source = $source", {"source": source})
 
-    def judge(self, good: int, limit: float, file: Path) -> BadRows:
+    def judge(self, good: Mapping[str, int], limit: float, file: Path) -> BadRows:
         """Count them, write them down, and refuse too large a share; without any, the file of an earlier load goes.
 
+        ``good`` are the rows of each source that could be read. Each is judged by its own: a small table that is broken
+        must not hide behind a large one.
+
         Raises:
-            InvalidInput: more of them than ``limit``, or any where it is 0; names the first.
+            InvalidInput: more of a source's rows than ``limit`` are bad, or any where it is 0; names the first.
         """
-        bad = self._number()
-        share = bad / max(bad + good, 1)
+        bad = {source: self.of(source) for source in good}
+        shares = {source: count / max(count + good[source], 1) for source, count in bad.items()}
+        worst = max(shares, key=lambda source: shares[source])
+        some = sum(bad.values()) > 0
         found = BadRows(
-            rows=bad, share=share, reasons=self._reasons(), examples=self.examples(), file=str(file) if bad else ""
+            rows=sum(bad.values()),
+            share=shares[worst],
+            reasons=self._reasons(),
+            examples=self.examples(),
+            file=str(file) if some else "",
+            source=worst if some else "",
         )
-        if bad:
+        if some:
             self._write(file)
         else:
             _remove(file)
-        if share > limit:
-            raise self._refusal(found, limit, good + bad)
+        if found.share > limit:
+            raise self._refusal(found, limit, (bad[worst], bad[worst] + good[worst]), several=len(good) > 1)
         return found
 
     def _write(self, file: Path) -> None:
@@ -118,11 +130,12 @@ class Quarantine:
         finally:
             part.unlink(missing_ok=True)
 
-    def examples(self) -> list[BadRow]:
-        """The first ones."""
+    def examples(self, source: str = "") -> list[BadRow]:
+        """The first ones, or those of one source."""
         rows = self._connection.execute(
-            "SELECT source, file, line, col, reason, text FROM __quarantine ORDER BY source, file, line, col LIMIT ?",
-            [EXAMPLES],
+            "SELECT source, file, line, col, reason, text FROM __quarantine WHERE source = $source OR $source = '' "
+            "ORDER BY source, file, line, col LIMIT $most",
+            {"source": source, "most": EXAMPLES},
         ).fetchall()
         return [
             BadRow(source=source, file=file, line=line, column=column or "", reason=reason, text=(text or "")[:200])
@@ -138,20 +151,21 @@ class Quarantine:
         counted = "SELECT source || ': ' || lower(kind), count(*) FROM __quarantine GROUP BY 1 ORDER BY 2 DESC, 1"
         return dict(self._connection.execute(counted).fetchall())
 
-    def _refusal(self, found: BadRows, limit: float, rows: int) -> InvalidInput:
-        first = found.examples[0]
+    def _refusal(self, found: BadRows, limit: float, counts: tuple[int, int], *, several: bool) -> InvalidInput:
+        first = self.examples(found.source)[0]
         line = "" if first.line is None else f":{first.line}"
         column = f', column "{first.column}"' if first.column else ""
         allowed = f"at most {limit:.3%} bad rows" if limit else "no bad row"
         missing = _MISSING.search(first.reason)
         word = f'say options: {{nullstr: ["", {missing[1]}]}} if that means a missing value, ' if missing else ""
+        if "not utf-8" in first.reason:
+            word = "say options: {encoding: latin-1} of a source of data.sources if it was written in that, "
         return InvalidInput(
             f"{first.file}{line}{column}",
             first.reason,
             expected=allowed,
-            got=f"{found.rows} of {rows}",
-            hint=f"{word}mend them (all are in {found.file}), or set them aside by "
-            f"data.max_bad_rows: {_above(found.share):g} or more",
+            got=f"{counts[0]} of {counts[1]}" + (f" in {found.source}" if several else ""),
+            hint=f"{word}mend them (all are in {found.file})" + _aside(found, first),
         )
 
 
@@ -162,6 +176,16 @@ def _remove(file: Path) -> None:
             ours = stream.readline().strip() == _NAMES
         if ours:
             file.unlink()
+
+
+def _aside(found: BadRows, first: BadRow) -> str:
+    """What else to do: so many may be set aside, or are no slip."""
+    if found.share < 0.5:
+        return f", or set them aside by data.max_bad_rows: {_above(found.share):g} or more"
+    if "not utf-8" in first.reason or not first.column:
+        return "; so many are no slip"
+    other = "say kind: category in data.features if it names kinds, or cast it in data.query"
+    return f'; so many are no slip: column "{first.column}" is perhaps of another type: {other}'
 
 
 def _above(share: float) -> float:

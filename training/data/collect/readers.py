@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import msgspec
 
-from staytrue.errors import InvalidInput
+from staytrue.errors import InvalidConfig, InvalidInput
 from training.data.collect.casting import cast
 from training.data.collect.databases import read_postgresql, read_sqlite
 from training.data.collect.delimited import read_delimited
@@ -39,6 +39,12 @@ _LINES_BEFORE = {"excel": 1}
 """Lines of a file above its first row."""
 
 
+_ASKED = {"sqlite", "postgresql"}
+_TABLED = {*_ASKED, "excel"}
+_TAKEN: dict[str, set[str]] = {form: set() for form in (*_TABLED, "images")} | {"texts": {"encoding"}}
+"""Options of readers that are none of DuckDB's; it refuses those that it does not know."""
+
+
 class SourceReport(msgspec.Struct, frozen=True, kw_only=True):
     """What one source gave."""
 
@@ -46,7 +52,7 @@ class SourceReport(msgspec.Struct, frozen=True, kw_only=True):
     format: str
     place: str
     rows: int | None
-    """That could be read; None where nobody counted: a single file is read through its query."""
+    """That could be read; None where they cannot be counted: a value that no query asks for does not fit."""
     bad_rows: int
     """Set aside."""
 
@@ -58,6 +64,7 @@ def read(name: str, source: SourceSection, reading: Reading) -> SourceReport:
         StaytrueError: from the reader, which names the source.
     """
     form = "factory" if source.factory else format_of(name, source)
+    _refuse_unread(name, source, form)
     if form == "factory":
         place = read_factory(name, source, reading)
     elif form == "parquet":
@@ -71,6 +78,26 @@ def read(name: str, source: SourceSection, reading: Reading) -> SourceReport:
         read_pictures(name, source, reading)
     bad = reading.quarantine.of(name)
     return SourceReport(name=name, format=form, place=place, rows=reading.count(name), bad_rows=bad)
+
+
+def _refuse_unread(name: str, source: SourceSection, form: str) -> None:
+    """Refuse settings that the reader of a form does not look at.
+
+    Raises:
+        InvalidConfig: names the first.
+    """
+    forms = {"table": _TABLED, "query": _ASKED}
+    unread = [key for key, those in forms.items() if getattr(source, key) and form not in those]
+    local = source.path is not None  # nothing opens it but the reader
+    taken = _TAKEN.get(form)
+    for key in source.options:
+        ours = key.startswith("fs_") and form != "factory"
+        if (local and ours) or (not ours and taken is not None and key not in taken):
+            unread.append(f"options.{key}")
+    if unread:
+        what = f"a path of form {form}" if local else f"form {form}"
+        hint = "remove it, or say format: of what it is"
+        raise InvalidConfig(f"data.sources.{name}.{unread[0]}", f"has no effect with {what}", hint=hint)
 
 
 def _read_parquet(name: str, source: SourceSection, reading: Reading) -> str:

@@ -44,7 +44,8 @@ def chapter(report: CollectionReport) -> Chapter:
 def _warnings(report: CollectionReport) -> list[str]:
     said = []
     if report.bad.rows:
-        said.append(f"{report.bad.rows:,} rows ({report.bad.share:.3%}) could not be read: see {report.bad.file}")
+        most = f"{report.bad.share:.3%} of {report.bad.source}"
+        said.append(f"{report.bad.rows:,} rows (at most {most}) could not be read: see {report.bad.file}")
     for join in report.joins:
         between = f"{join.left} and {join.right}"
         if join.how == "left" and join.duplicated_right.count:
@@ -57,8 +58,8 @@ def _warnings(report: CollectionReport) -> list[str]:
 
 def _sources(sources: list[SourceReport]) -> Table:
     rows: list[list[Cell]] = [[s.name, s.format, s.place, s.rows, s.bad_rows] for s in sources]
-    note = "Rows that could be read; those of a single file are counted after its query alone."
-    return Table(title="Sources", columns=["name", "format", "place", "rows", "bad rows"], rows=rows, note=note)
+    columns = ["name", "format", "place", "rows", "bad rows"]
+    return Table(title="Sources", columns=columns, rows=rows, note="Rows that could be read, before any query.")
 
 
 def _joins(joins: list[JoinReport]) -> Table:

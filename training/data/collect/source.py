@@ -10,6 +10,7 @@ import msgspec
 
 from staytrue.addresses import masked
 from staytrue.errors import InvalidConfig, InvalidInput, NotFound, StaytrueError, Unsupported
+from staytrue.nearest import meant
 from training.data.collect.casting import cast
 from training.data.collect.columns import Columns, seconds
 from training.data.collect.delimited import load
@@ -97,7 +98,9 @@ def _collected(
     columns = Columns(going, _TABLE)
     rows = from_table(columns, data, seconds(columns[data.time], data.time, where), where, task, marks)
     if not len(rows):
-        raise InvalidInput(where, expected="at least one row", got="none")
+        read = sum(source.rows or 0 for source in sources)
+        hint = f"data.query leaves none of the {read} that were read" if read else "the file names columns alone"
+        raise InvalidInput(where, expected="at least one row", got="none", hint=hint)
     fingerprint = Fingerprint(source=where, columns=types, rows=len(rows), sha256=rows.digest())
     report = CollectionReport(sources=sources, joins=joins, rows=len(rows), bad=bad, schema=schema)
     return Collected(rows, fingerprint, report)
@@ -111,8 +114,11 @@ def _checked(data: DataSection, needed: list[str], going: Reading) -> SchemaRepo
 
 
 def _judged(data: DataSection, going: Reading, sources: list[SourceReport]) -> BadRows:
-    read = sum(source.rows or 0 for source in sources) - going.quarantine.of(RESULT)
-    return going.quarantine.judge(max(read, 0), data.max_bad_rows, data.quarantine)
+    """Faults that lie in the files by the rows of their source, those found after the query by the query's."""
+    good = {source.name: source.rows or 0 for source in sources}
+    if going.quarantine.of(RESULT):
+        good[RESULT] = going.count(_TABLE)
+    return going.quarantine.judge(good, data.max_bad_rows, data.quarantine)
 
 
 def _wanted(data: DataSection, task: Task) -> dict[str, str]:
@@ -154,9 +160,11 @@ def _single(data: DataSection, going: Reading) -> SourceReport:
     if reader is None:
         hint = "data.sources reads other forms"
         got = path.suffix or "no suffix"
-        raise Unsupported(masked(path), expected=" or ".join(_READERS), got=got, hint=hint)
+        raise Unsupported("data.source", expected=" or ".join(_READERS), got=got, hint=hint)
     if not path.is_file():
-        raise NotFound(masked(path), "is no file", hint="data.source is relative to staytrue.yaml")
+        raise NotFound("data.source", f"no file {masked(path)}", hint="paths are relative to staytrue.yaml")
+    if not path.stat().st_size:
+        raise InvalidInput("data.source", expected="a line of names and rows", got=f"an empty file, {masked(path)}")
     form = path.suffix.lower()[1:]
     if form == "csv" and data.max_bad_rows:
         load("source", [path], {}, {}, going)
@@ -165,8 +173,16 @@ def _single(data: DataSection, going: Reading) -> SourceReport:
     try:
         going.connection.execute(f"CREATE VIEW source AS SELECT * FROM {reader}({file_literal(path)})")  # noqa: S608
     except duckdb.Error as error:
-        raise InvalidInput(str(path), f"cannot be read: {first_line(error)}") from error
-    return SourceReport(name="source", format=form, place=path.name, rows=None, bad_rows=0)
+        raise InvalidInput("data.source", f"{masked(path)} cannot be read: {first_line(error)}") from error
+    return SourceReport(name="source", format=form, place=path.name, rows=_counted(going), bad_rows=0)
+
+
+def _counted(going: Reading) -> int | None:
+    """Rows of the view ``source``; None where a value stands in the way that the query perhaps never asks for."""
+    try:
+        return going.count("source")
+    except duckdb.Error:
+        return None
 
 
 def _result(data: DataSection, needed: list[str], going: Reading) -> dict[str, str]:
@@ -179,12 +195,20 @@ def _result(data: DataSection, needed: list[str], going: Reading) -> dict[str, s
     for name in needed:
         if name not in types:
             problem = f'no column "{name}" in the query\'s result'
-            raise InvalidConfig("data", problem, hint=f"there are {', '.join(types)}")
+            question = meant(name, types)
+            hint = f"{question} " if question else ""
+            raise InvalidConfig(_says(data, name), problem, hint=f"{hint}there are {', '.join(types)}")
     try:
         relation.project(", ".join(quoted(name) for name in needed)).create(_TABLE)
     except duckdb.Error as error:
         raise InvalidConfig("data.query", first_line(error)) from error
     return types
+
+
+def _says(data: DataSection, name: str) -> str:
+    """The setting that asks for a column."""
+    plain = {data.time: "data.time", data.target: "data.target"}
+    return plain.get(name) or (f"data.features.{name}" if name in data.features else "split")
 
 
 def _explain(data: DataSection, wanted: dict[str, str]) -> None:
@@ -202,4 +226,4 @@ def _explain(data: DataSection, wanted: dict[str, str]) -> None:
         except StaytrueError:
             return
         if going.quarantine.of("source"):
-            going.quarantine.judge(going.count("source"), 0, data.quarantine)
+            going.quarantine.judge({"source": going.count("source")}, 0, data.quarantine)

@@ -13,11 +13,13 @@ from training.data.encode.pictures import ImageState
 from training.data.encode.texts import TextState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from training.data.encode.encoder import ColumnState
 
 MOST_VALUES = 12
+MOST_CUT = 0.1
+"""A larger share of texts that are cut is worth a word."""
 _WORDS = {
     "robust": ("median", "distance of the quartiles"),
     "minmax": ("lowest", "span"),
@@ -26,8 +28,8 @@ _WORDS = {
 """What a scale subtracts and divides by, where that is not mean and deviation."""
 
 
-def chapter(states: Sequence[ColumnState]) -> Chapter:
-    """What an encoder learnt of the training rows, as tables."""
+def chapter(states: Sequence[ColumnState], warned: Collection[str] = ()) -> Chapter:
+    """What an encoder learnt of the training rows, as tables; of ``warned`` another chapter says already why."""
     rows: list[list[Cell]] = []
     for state in states:
         spec, encoding = state.spec(), _encoding(state)
@@ -37,12 +39,23 @@ def chapter(states: Sequence[ColumnState]) -> Chapter:
     columns = ["column", "kind", "sent as", "encoding", "learnt from the training rows", "width"]
     note = "width: numbers of a row that the model sees of it"
     few = [state.name for state in states if isinstance(state, CategoryState) and len(state.values) == 1]
+    few = [name for name in few if name not in warned]
     return Chapter(
         title="Preprocess",
         summary=f"{len(states)} columns become {width} numbers a row, inside the exported graph.",
         tables=[Table(title="Encoding", columns=columns, rows=rows, note=note)],
-        warnings=[f'column "{name}" has one value in all training rows: it tells a model nothing' for name in few],
+        warnings=[f'column "{name}" has one value that counts: it tells a model nothing' for name in few]
+        + _cut(states),
     )
+
+
+def _cut(states: Sequence[ColumnState]) -> list[str]:
+    """Texts many of which do not fit."""
+    return [
+        f'column "{state.name}": {state.cut_share:.0%} of the texts are cut after {state.length} tokens'
+        for state in states
+        if isinstance(state, TextState) and state.cut_share > MOST_CUT
+    ]
 
 
 def _encoding(state: ColumnState) -> str:
@@ -61,7 +74,8 @@ def _encoding(state: ColumnState) -> str:
         said += [f"{what} {high} x {wide}" for what, (high, wide) in _sizes(state)]
         return ", ".join(said)
     if isinstance(state, TextState):
-        return f"UTF-8 bytes, at most {state.length}, and a mask"
+        what = f"tokens of {state.vocabulary}" if state.tokenizer else "UTF-8 bytes"
+        return f"{what}, at most {state.length}, and a mask"
     return f"at most {state.shape[0]} steps of {state.shape[1]}, and a mask"
 
 
@@ -78,9 +92,12 @@ def _statistics(state: ColumnState) -> str:
         more = len(told) - MOST_VALUES
         return ", ".join(told[:MOST_VALUES]) + (f" and {more} more" if more > 0 else "")
     if isinstance(state, TextState):
-        return f"{state.mean_bytes:.6g} bytes in the mean"
+        tokens = (
+            f", {state.mean_tokens:.6g} tokens of which {state.unknown_share:.1%} unknown" if state.tokenizer else ""
+        )
+        return f"{state.mean_bytes:.6g} bytes in the mean{tokens}"
     if isinstance(state, DateState):
-        return f"year: mean {state.mean:.6g}, deviation {state.deviation:.6g}"
+        return f"year: mean {state.mean:.6g}, deviation {state.deviation:.6g}" if "year" in state.parts else "nothing"
     means, deviations = (", ".join(f"{value:.4g}" for value in part) for part in (state.mean, state.deviation))
     return f"mean {means}; deviation {deviations}"
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from staytrue.preparation import Feature
+    from staytrue.feature import Feature
     from staytrue.signature import TensorSpec
     from training.data.rows import TrainingRows
 

@@ -1,4 +1,4 @@
-"""Sequences: steps of unequal number, filled up with NaN, become scaled numbers and a mask."""
+"""Sequences: steps of unequal number, filled up with NaN, become scaled numbers, smoothed by setting, and a mask."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import torch
 from torch import nn
 
 from staytrue.signature import TensorSpec
+from training.data.clean.filters import Filter
 from training.data.encode.numbers import CLIP
+from training.data.encode.smoothing import Smoothing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,6 +30,8 @@ class SequenceState(msgspec.Struct, frozen=True, kw_only=True, tag="sequence", t
     shape: list[int]
     mean: list[float]
     deviation: list[float]
+    smoothing: Filter | None = None
+    """Along the steps, after scaling."""
 
     def spec(self) -> TensorSpec:
         """What callers send."""
@@ -65,6 +69,7 @@ class SequenceColumn(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.tensor(state.mean).reshape(1, 1, -1), persistent=False)
         self.register_buffer("deviation", torch.tensor(state.deviation).reshape(1, 1, -1), persistent=False)
+        self.smoothing = None if state.smoothing is None else Smoothing(state.smoothing, state.shape[0])
         self.width = math.prod(state.shape) + state.shape[0]
 
     def forward(self, sequences: Tensor) -> Tensor:
@@ -72,5 +77,7 @@ class SequenceColumn(nn.Module):
         gone = torch.isnan(sequences)
         scaled = torch.clamp((sequences - self.mean) / self.deviation, -CLIP, CLIP)
         numbers = torch.where(gone, torch.zeros_like(scaled), scaled)
+        if self.smoothing is not None:  # of cut numbers: an infinite one would spread over its window
+            numbers = self.smoothing(numbers, gone)
         there = 1.0 - gone.to(torch.float32).amin(dim=2)  # [N,T]: 0 where all channels are gone
         return torch.cat([numbers.flatten(1), there], dim=1)

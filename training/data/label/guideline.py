@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 from pydantic import Field, model_validator
 
 from staytrue import yamlfile
+from staytrue.nearest import meant
 from staytrue.section import Count, Section
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ class Guideline(Section):
         for annotator, names in self.rules.allowed.items():
             unknown = [name for name in names if name not in self.classes]
             if unknown:
-                raise ValueError(f'rules.allowed of "{annotator}" names "{unknown[0]}", which is no class')
+                question = meant(unknown[0], self.classes) or f"classes: {', '.join(self.classes)}"
+                raise ValueError(f'rules.allowed of "{annotator}" names "{unknown[0]}", which is no class; {question}')
         places: dict[str, str] = {}
         for name, kind in self.classes.items():
             for example in kind.examples:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from staytrue.errors import InvalidConfig, InvalidInput
+from staytrue.nearest import meant
 from training.data.chapters import Chapter, Table
 from training.data.collect.reading import literal, quoted
 
@@ -79,7 +80,9 @@ def chapter(report: SchemaReport) -> Chapter:
 def _refuse_other_columns(schema: Schema, path: Path, needed: list[str]) -> None:
     for name in needed:
         if name not in schema.columns:
-            raise InvalidConfig(str(path), f'no column "{name}", which the project reads', hint="add it, or infer anew")
+            near = meant(name, [other for other in schema.columns if other not in needed])
+            hint = f"the file has a column that the project does not read: {near}" if near else "add it, or infer anew"
+            raise InvalidConfig(str(path), f'no column "{name}", which the project reads', hint=hint)
     for name in schema.columns:
         if name not in needed:
             problem = f'column "{name}" is neither time, target nor feature of the project'
@@ -101,7 +104,7 @@ def _rules(column: ColumnSchema, name: str, kind: str) -> list[tuple[str, str]]:
             rules.append((f"are below {column.minimum:.15g}", f"NOT {gone} AND {number} < {column.minimum!r}"))
         if column.maximum is not None:
             rules.append((f"are above {column.maximum:.15g}", f"NOT {gone} AND {number} > {column.maximum!r}"))
-    if column.type == "time":
+    if column.type == "time" and kind in {"VARCHAR", "JSON"}:  # others are times, or Unix seconds
         rules.append(("are no times", f"NOT {gone} AND TRY_CAST({raw} AS TIMESTAMPTZ) IS NULL"))
     if column.categories is not None:
         listed = ", ".join(literal(value) for value in column.categories) or "NULL"

@@ -9,6 +9,8 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from staytrue.records import utc
+from training.data.clean.cleaning import is_missing
 from training.data.collect.reading import quoted
 from training.data.files import arrow
 from training.data.rows import learnable
@@ -17,14 +19,18 @@ from training.data.schema.schema import ColumnSchema, Schema
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from staytrue.feature import Feature
     from staytrue.preparation import DataSection
     from training.data.rows import TrainingRows
+    from training.data.schema.schema import Kind
 
 CATEGORIES = 50
 """A column with more different values than this gets no list of those allowed."""
 MARGIN = 0.5
 """Ranges reach beyond the values seen by this share of their span: other rows of the same kind go a little further."""
 _DIGITS = 6
+_WHOLE: dict[str, Kind] = {"image": "picture", "date": "time", "text": "text", "sequence": "sequence"}
+"""Kinds of features that have neither range nor categories, and what they are in a schema."""
 
 
 def infer(
@@ -44,8 +50,9 @@ def infer(
         for name, values in named.items():
             feature = data.features.get(name)
             unit = feature.unit if feature else ""
-            if values.ndim > 1:
-                columns[name] = ColumnSchema(type="picture", unit=unit)
+            if feature is not None and feature.kind in _WHOLE:
+                columns[name], told = _present(values, feature)
+                notes |= {name: told} if told else {}
                 continue
             listed = values.dtype == object or (feature is not None and feature.kind == "category")
             table = connection.from_arrow(pa.table({name: arrow(values)}))
@@ -54,6 +61,16 @@ def infer(
             # These rows are clean: what becomes of one without a target is a setting of cleaning's, no fault of a load.
             columns[name] = column.model_copy(update={"missing": True}) if name == data.target else column
     return Schema(columns=columns), notes
+
+
+def _present(values: NDArray[Any], feature: Feature) -> tuple[ColumnSchema, str]:
+    """Of what has neither range nor categories: whether it may be missing; of dates the span is told."""
+    gone = is_missing(values)
+    span = ""
+    if feature.kind == "date" and not gone.all():
+        span = f"{utc(float(values[~gone].min()))} to {utc(float(values[~gone].max()))} in the rows that train"
+    note = ", ".join(filter(None, [span, _told(float(gone.mean())).removeprefix(", ")]))
+    return ColumnSchema(type=_WHOLE[feature.kind], unit=feature.unit, missing=bool(gone.any())), note
 
 
 def _categories(table: Any, name: str, values: NDArray[Any], unit: str, limit: float) -> tuple[ColumnSchema, str]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-Kind = Literal["number", "whole number", "text", "time", "picture"]
+Kind = Literal["number", "whole number", "text", "time", "picture", "sequence"]
 _HINT = "`staytrue prepare` writes one"
 _HEAD = """\
 # What each column of the data must be. Inferred: look it over, correct it, and set data.schema_file in staytrue.yaml;
@@ -27,7 +27,7 @@ _HEAD = """\
 class ColumnSchema(Section):
     """What one column must be."""
 
-    type: Kind = Field(description="number, whole number, text, time or picture")
+    type: Kind = Field(description="number, whole number, text, time, picture or sequence")
     unit: str = Field(default="", description="of its values, for people")
     missing: bool = Field(default=False, description="whether values may be missing")
     minimum: float | None = Field(default=None, description="smallest value allowed")
@@ -40,7 +40,7 @@ class ColumnSchema(Section):
             raise ValueError(f"minimum {self.minimum:g} is above maximum {self.maximum:g}")
         if "number" not in self.type and (self.minimum is not None or self.maximum is not None):
             raise ValueError(f"a {self.type} has neither minimum nor maximum")
-        if self.type in {"time", "picture"} and self.categories is not None:
+        if self.type in {"time", "picture", "sequence"} and self.categories is not None:
             raise ValueError(f"a {self.type} has no categories")
         return self
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from staytrue.preparation import Feature
+    from staytrue.feature import Feature
     from training.data.rows import Rows
     from training.data.split.plan import Split
 
@@ -101,7 +101,7 @@ def _compared(
     name: str, part: Literal["validation", "test"], one: NDArray[Any], other: NDArray[Any]
 ) -> Comparison | None:
     if one.dtype.kind == "f":
-        if not len(one) or not len(other):
+        if len(one) * len(other) < len(one) + len(other):  # one row against any tells nothing
             return None
         result = stats.ks_2samp(one, other, method="asymp")
         statistic, p_value = float(result.statistic), float(result.pvalue)
@@ -122,6 +122,9 @@ def _columns(rows: Rows, features: Mapping[str, Feature]) -> Iterator[tuple[str,
         gone = is_missing(column)
         if column.ndim == 4:
             yield from ((f"{name}.{what}", values[np.isfinite(values)]) for what, values in summarise(column).items())
+        elif features[name].tokenizer:
+            yield name, np.array([len(text) for text in column[~gone]], dtype=np.float64)
+            yield f"{name} (missing)", gone
         elif features[name].kind == "category" or column.dtype == object:
             yield name, column
         else:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from staytrue.errors import InvalidConfig, InvalidInput
+from staytrue.records import utc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,8 +82,11 @@ def _given(rows: Rows, settings: SplitSection) -> NDArray[np.int64]:
         dealt[named == name] = number
     where = f'split.column, column "{column}"'
     if (dealt < 0).any():
-        got = f'"{named[np.argmin(dealt)]}" and the like in {int((dealt < 0).sum())} rows'
-        raise InvalidInput(where, expected="train, validation or test in every row", got=got[:200])
+        first, count = int(np.argmin(dealt)), int((dealt < 0).sum())
+        told = f", and the like in {count - 1} more" if count > 1 else ""
+        got = f'"{str(named[first])[:80]}" in row {first} of {utc(float(rows.time[first]))}{told}'
+        hint = "rows are counted from 0, after cleaning, in the order of time; mend them in the data or in data.query"
+        raise InvalidInput(where, expected="train, validation or test in every row", got=got, hint=hint)
     empty = [name for number, name in enumerate(NAMES) if not (dealt == number).any()]
     if empty:
         raise InvalidInput(where, expected="rows of each part", got=f"none of {', '.join(empty)}")

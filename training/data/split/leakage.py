@@ -15,16 +15,18 @@ from staytrue.splitting import Leakage
 from training.data.keys import keys_of
 from training.data.split.dealing import groups_of
 from training.data.split.nearness import Coordinates, nearness
+from training.progress import unwatched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from staytrue.preparation import Feature
+    from staytrue.feature import Feature
     from staytrue.splitting import SplitSection
     from training.data.rows import Rows
     from training.data.split.plan import Part, Split
+    from training.progress import Watch
 
 MOST_TRAIN, MOST_HELD = 50_000, 10_000
 """Rows of each part, drawn, among which near duplicates are looked for."""
@@ -70,22 +72,29 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         return told + chance + (f" ({self.example})" if self.example else "")
 
 
-class _Pair(NamedTuple):
+class Pair(NamedTuple):
     """Two parts by the rows' indices, the other one nearer to training."""
 
-    part: Part
-    other: Part
+    part: str
+    other: str
     held: NDArray[np.int64]
     others: NDArray[np.int64]
 
 
-def find(rows: Rows, plan: Split, settings: SplitSection, features: Mapping[str, Feature]) -> list[Finding]:
+def find(
+    rows: Rows, plan: Split, settings: SplitSection, features: Mapping[str, Feature], watch: Watch = unwatched
+) -> list[Finding]:
     """Look for all leakage that the method of the split can have, in each two parts."""
     order: tuple[Part, ...] = ("train", "validation", "test")
     index = {name: plan.index(name) for name in order}
-    pairs = [_Pair(part, other, index[part], index[other]) for other, part in itertools.combinations(order, 2)]
-    keys = keys_of(rows.columns)
-    found = [*_duplicates(rows, keys, pairs, index["train"]), *_near(rows, keys, plan, pairs, settings, features)]
+    pairs = [Pair(part, other, index[part], index[other]) for other, part in itertools.combinations(order, 2)]
+    with watch("duplicates"):
+        keys = keys_of(rows.columns)
+        found = list(duplicates(rows, keys, pairs, index["train"]))
+    with watch("near duplicates", len(pairs)) as advance:
+        for finding in _near(rows, keys, plan, pairs, settings, features):
+            found.append(finding)
+            advance(1)
     if settings.group is not None:
         found += _groups(rows, settings.group, pairs)
     if settings.method in {"time", "given"}:
@@ -116,8 +125,8 @@ def _let(finding: Finding, allow: Sequence[Leakage]) -> Finding:
     return msgspec.structs.replace(finding, verdict="let through") if allowed else finding
 
 
-def _duplicates(
-    rows: Rows, keys: NDArray[np.uint64], pairs: Sequence[_Pair], train: NDArray[np.int64]
+def duplicates(
+    rows: Rows, keys: NDArray[np.uint64], pairs: Sequence[Pair], train: NDArray[np.int64]
 ) -> Iterator[Finding]:
     """Rows whose features another part has too, target and time aside.
 
@@ -166,7 +175,7 @@ def _near(
     rows: Rows,
     keys: NDArray[np.uint64],
     plan: Split,
-    pairs: Sequence[_Pair],
+    pairs: Sequence[Pair],
     settings: SplitSection,
     features: Mapping[str, Feature],
 ) -> Iterator[Finding]:
@@ -174,10 +183,10 @@ def _near(
     draw = np.random.default_rng(settings.seed)
     most: dict[Part, int] = {"train": MOST_TRAIN, "validation": MOST_HELD, "test": MOST_HELD}
     places = {name: _drawn(plan.parts[name], count, draw) for name, count in most.items()}
-    index = {name: plan.index(name)[place] for name, place in places.items()}
+    index: dict[str, NDArray[np.int64]] = {name: plan.index(name)[place] for name, place in places.items()}
     train = plan.training(rows, places["train"])
     parts = (train, *(rows.take(index[name]) for name in ("validation", "test")))
-    points = dict(zip(most, Coordinates(train, features, settings.near_distance).of(*parts), strict=True))
+    points = dict(zip(index, Coordinates(train, features, settings.near_distance).of(*parts), strict=True))
     for pair in pairs:
         no_copies = ~np.isin(keys[index[pair.part]], keys[pair.others])
         drawn = pair._replace(held=index[pair.part][no_copies], others=index[pair.other])
@@ -188,7 +197,7 @@ def _near(
 
 def _nearly(
     rows: Rows,
-    pair: _Pair,
+    pair: Pair,
     points: NDArray[np.float64],
     others: NDArray[np.float64],
     draw: np.random.Generator,
@@ -209,7 +218,7 @@ def _nearly(
     )
 
 
-def _groups(rows: Rows, column: str, pairs: Sequence[_Pair]) -> Iterator[Finding]:
+def _groups(rows: Rows, column: str, pairs: Sequence[Pair]) -> Iterator[Finding]:
     groups = groups_of(rows, column)
     for pair in pairs:
         shared = np.isin(groups[pair.held], groups[pair.others])
@@ -220,7 +229,7 @@ def _groups(rows: Rows, column: str, pairs: Sequence[_Pair]) -> Iterator[Finding
         yield _finding("groups", pair, count, 0.0, leaks=count > 0, example=example if count else "")
 
 
-def _time(rows: Rows, pair: _Pair) -> Finding:
+def _time(rows: Rows, pair: Pair) -> Finding:
     """Rows of the later part that are not newer than all of the other's."""
     newest = pair.others[np.argmax(rows.time[pair.others])]
     overlaps = rows.time[pair.held] <= rows.time[newest]
@@ -229,7 +238,7 @@ def _time(rows: Rows, pair: _Pair) -> Finding:
     return _finding("time", pair, count, 0.0, leaks=count > 0, example=example)
 
 
-def _finding(kind: Leakage, pair: _Pair, count: int, expected: float, *, leaks: bool, example: str) -> Finding:
+def _finding(kind: Leakage, pair: Pair, count: int, expected: float, *, leaks: bool, example: str) -> Finding:
     verdict: Verdict = "leakage" if leaks else "by chance" if count else "none"
     return Finding(
         kind=kind,

@@ -10,14 +10,16 @@ from training.data.chapters import Cell, Chapter, Table
 from training.data.split.alikeness import RATE, Comparison, compare
 from training.data.split.leakage import Finding, find, refuse
 from training.data.split.plan import split
+from training.progress import unwatched
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from staytrue.preparation import Feature
+    from staytrue.feature import Feature
     from staytrue.splitting import SplitSection
     from training.data.rows import Rows
     from training.data.split.plan import Split
+    from training.progress import Watch
 
 _EAGER = (
     "Blocks of time keep neighbours together, and neighbours are alike: the rows count for fewer than they are, so "
@@ -42,21 +44,25 @@ class SplitReport(msgspec.Struct, frozen=True, kw_only=True):
         return [comparison for comparison in self.comparisons if comparison.differs]
 
 
-def partition(rows: Rows, settings: SplitSection, features: Mapping[str, Feature]) -> tuple[Split, SplitReport]:
+def partition(
+    rows: Rows, settings: SplitSection, features: Mapping[str, Feature], watch: Watch = unwatched
+) -> tuple[Split, SplitReport]:
     """Split the rows and look at the parts.
 
     Raises:
         InvalidInput: too few rows, or parts that share what no setting lets through.
     """
     plan = split(rows, settings)
-    leakage = find(rows, plan, settings, features)
+    leakage = find(rows, plan, settings, features, watch)
     plan = msgspec.structs.replace(plan, let_through=refuse(leakage))
+    with watch("likeness"):
+        comparisons = compare(rows, plan, features)
     return plan, SplitReport(
         method=plan.method,
         seed=plan.seed,
         rows={name: len(part) for name, part in plan.parts.items()},
         leakage=leakage,
-        comparisons=compare(rows, plan, features),
+        comparisons=comparisons,
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from staytrue.errors import InvalidInput
 from staytrue.records import DAY_SECONDS, utc
 from training.data.rows import TrainingRows
-from training.data.split.dealing import deal
+from training.data.split.dealing import NAMES, deal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,15 +58,21 @@ def split(rows: Rows, settings: SplitSection) -> Split:
     Raises:
         InvalidInput: too few blocks, groups or rows for each part to get one.
     """
-    blocks = blocks_of(rows.time, settings.block_days)
     by_blocks = settings.method == "blocks"
+    if by_blocks and len(rows) < len(NAMES):
+        raise InvalidInput("split", expected=f"at least {len(NAMES)} rows", got=str(len(rows)))
+    blocks = blocks_of(rows.time, settings.block_days)
     assigned = _dealt_blocks(blocks, settings) if by_blocks else deal(rows, settings)
     names: tuple[Part, ...] = ("train", "validation", "test")
     parts = {name: np.flatnonzero(assigned == index) for index, name in enumerate(names)}
     empty = [name for name, indices in parts.items() if not len(indices)]
     if empty:
-        got = f"{int(blocks[-1]) + 1} blocks of {settings.block_days} days leave none for {', '.join(empty)}"
-        raise InvalidInput("split", expected="a block for each part", got=got, hint="lower split.block_days")
+        count, days = int(blocks[-1]) + 1, settings.block_days
+        blocked = f"{count} blocks" if count > 1 else "1 block"
+        got = f"{blocked} of {days} day{'s' if days > 1 else ''} leave{'s' if count == 1 else ''} none for "
+        got += ", ".join(empty)
+        hint = "lower split.block_days, or take another split.method"
+        raise InvalidInput("split", expected="a block for each part", got=got, hint=hint)
     begun = blocks if by_blocks else np.zeros_like(blocks)
     starts = {name: _starts(rows.time[parts[name]], begun[parts[name]]) for name in names}
     return Split(

@@ -115,3 +115,19 @@ def test_an_empty_lake_has_the_columns_all_the_same(tmp_path: Path) -> None:
     assert set(rows.columns) == {*(f"image.{name}" for name in SUMMARIES), "confidence"}
     assert len(rows) == len(rows.labelled) == 0
     assert rows.prediction.dtype == object
+
+
+def test_texts_with_a_tokenizer_are_kept_and_not_looked_at(tmp_path: Path) -> None:
+    """However long they are; what else came with them is watched as ever."""
+    made, texts = Lake(tmp_path), np.array([["fire"], ["Zoë " * 9999]], dtype=object)
+    asked = event("e", 10.0, PICTURES[:2], ["cat", "dog"])
+    note = TensorSpec(name="note", datatype="BYTES", shape=[-1, 1], tokenizer="tokenizer-0.json", tokens=8)
+    signature = msgspec.structs.replace(SIGNATURE, inputs=[*SIGNATURE.inputs, note])
+    made.write_events("a", [msgspec.structs.replace(asked, inputs=[*asked.inputs, Tensor.of("note", "BYTES", texts)])])
+    [file] = (tmp_path / "events").rglob("*.parquet")
+    assert pq.read_table(file, partitioning=None)["input_note"].to_pylist() == texts.ravel().tolist()
+    assert wanted(signature) == wanted(SIGNATURE)
+    for until in (0.0, DAY):  # without rows, and with them
+        seen, before = (made.window("animals", one, 0.0, until) for one in (signature, SIGNATURE))
+        assert seen.columns.keys() == before.columns.keys()
+        assert len(seen) == len(before) == (2 if until else 0)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from staytrue.preparation import Feature
+from staytrue.feature import Feature
 from tests.packages import member
 from training.data.rows import TrainingRows
 

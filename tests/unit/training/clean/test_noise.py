@@ -132,7 +132,8 @@ def test_gaps_stay_gaps_and_a_column_of_gaps_too(method: str, centred: bool) -> 
     rows = training({"hum": np.full(20, NAN, np.float32)})
     assert np.isnan(filtered(rows, method, 5, centred=centred)).all()
     half = training({"hum": np.array([1, NAN, 2, 4, NAN, 5, 6, 7, 3, 1], np.float32)})
-    got = filtered(half, method, 3, centred=centred, order=1)
+    line: dict[str, Any] = {"order": 1} if method == "savitzky_golay" else {}
+    got = filtered(half, method, 3, centred=centred, **line)
     assert np.flatnonzero(np.isnan(got)).tolist() == [1, 4]
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import sklearn.datasets
 import torch
 from PIL import Image
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, load_sample_images
 
 from staytrue.errors import InvalidConfig, InvalidInput, NotFound
 from training.data.collect.source import collected
@@ -17,7 +20,6 @@ from training.data.rows import TrainingRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -157,3 +159,36 @@ def test_a_folder_without_pictures_and_pictures_without_a_size_are_refused(pictu
         collected(pictures(), "classification")
     with pytest.raises(InvalidConfig, match="pictures of no size"):
         collected(pictures(features={"class": {"kind": "category"}}, target="path"), "classification")
+
+
+def test_photographs_of_a_folder_come_as_pillow_reads_them(section: Make, tmp_path: Path) -> None:
+    """The two that come with scikit-learn, 427 by 640, in their own size: the means of their channels are known."""
+    photographs = dict(zip(("china", "flower"), load_sample_images().images, strict=True))
+    for name in photographs:
+        (tmp_path / "photographs" / name).mkdir(parents=True)
+        source = Path(sklearn.datasets.__file__).parent / "images" / f"{name}.jpg"
+        shutil.copy(source, tmp_path / "photographs" / name / "1.jpg")
+    features = {"image": {"kind": "image", "shape": [3, 427, 640]}}
+    values = {"query": "SELECT * FROM p ORDER BY path", "time": "modified", "target": "class", "features": features}
+    rows = collected(
+        section(sources={"p": {"path": tmp_path / "photographs", "format": "images"}}, **values), "classification"
+    ).rows
+    for picture, name in zip(rows.columns["image"], rows.target, strict=True):
+        assert picture.mean(axis=(1, 2)) == pytest.approx(photographs[name].mean(axis=(0, 1)))
+
+
+def test_real_texts_of_a_folder_come_whole(section: Make, tmp_path: Path) -> None:
+    """The fifteen descriptions of data that come with scikit-learn, of which six are of data that it holds itself."""
+    found = sorted((Path(sklearn.datasets.__file__).parent / "descr").glob("*.rst"))
+    held = {"breast_cancer", "diabetes", "digits", "iris", "linnerud", "wine_data"}
+    for path in found:
+        (tmp_path / "descr" / ("held" if path.stem in held else "fetched")).mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, tmp_path / "descr" / ("held" if path.stem in held else "fetched"))
+    features = {"text": {"kind": "text", "shape": [9000]}}
+    values = {"query": "FROM d", "time": "modified", "target": "class", "features": features}
+    rows = collected(
+        section(sources={"d": {"path": tmp_path / "descr", "format": "texts"}}, **values), "classification"
+    ).rows
+    assert sorted(rows.target) == ["fetched"] * (len(found) - 6) + ["held"] * 6
+    sizes = sorted(min(path.stat().st_size, 9000) for path in found)
+    assert sorted((rows.columns["text"] > 0).sum(axis=1)) == sizes

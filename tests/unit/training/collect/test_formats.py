@@ -8,15 +8,18 @@ import http.server
 import sqlite3
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import duckdb
 import fsspec
+import numpy as np
 import openpyxl
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.registry import _registry
 
 from staytrue.errors import InvalidConfig, InvalidInput, NotFound, StaytrueError, Unsupported
 from training.data.collect.source import collect, collected
@@ -127,20 +130,33 @@ def _file_address(frame: pd.DataFrame, folder: Path) -> dict[str, Any]:
     return {"url": (folder / "part*.csv").as_uri().replace("%2A", "*")}
 
 
-def _factory(frame: pd.DataFrame, folder: Path) -> dict[str, Any]:
+def _made(frame: pd.DataFrame, folder: Path, returned: str) -> dict[str, Any]:
+    """A function of somebody's own, and the file that it is given."""
     frame.to_csv(folder / "bikes.csv", index=False)
     (folder / "ours.py").write_text(
-        "import pandas as pd\n\n\n"
-        "def bikes(path):\n    return {n: c.to_numpy() for n, c in pd.read_csv(path).items()}\n"
+        "import pandas as pd\nimport pyarrow as pa\nfrom pyarrow import csv\n\n\n"
+        f"def bikes(path):\n    return {returned}\n"
     )
     return {"factory": "ours:bikes", "options": {"path": str(folder / "bikes.csv")}}
+
+
+def _factory(frame: pd.DataFrame, folder: Path) -> dict[str, Any]:
+    return _made(frame, folder, "{n: c.to_numpy() for n, c in pd.read_csv(path).items()}")
+
+
+def _factory_of_a_table(frame: pd.DataFrame, folder: Path) -> dict[str, Any]:
+    return _made(frame, folder, "pa.Table.from_pandas(pd.read_csv(path))")
+
+
+def _factory_of_batches(frame: pd.DataFrame, folder: Path) -> dict[str, Any]:
+    return _made(frame, folder, "csv.open_csv(path)")
 
 
 FORMS = {
     form.__name__.strip("_"): form
     for form in (
         *(_csv, _semicolons, _tsv, _packed, _zstandard, _parquet, _lines, _array, _excel, _sqlite),
-        *(_glob, _address, _file_address, _factory),
+        *(_glob, _address, _file_address, _factory, _factory_of_a_table, _factory_of_batches),
     )
 }
 
@@ -159,6 +175,56 @@ def test_each_form_gives_the_same_rows(
     assert found.fingerprint.sha256 == digest
     assert [(source.rows, source.bad_rows) for source in found.report.sources] == [(len(frame), 0)]
     assert not (tmp_path / "quarantine.csv").exists()
+
+
+def test_the_rows_are_those_that_pandas_reads(frame: pd.DataFrame, section: Make, bikes: Path) -> None:
+    """Which the digest stands for."""
+    data = section(source=bikes)
+    rows = collect(data)[0]
+    wanted = frame[frame.day <= 120]
+    hours = (wanted.day - 1) * 24 + wanted.hr
+    assert np.array_equal(rows.time, pd.Timestamp("2011-01-01", tz="UTC").timestamp() + 3600.0 * hours)
+    assert np.array_equal(rows.target, wanted.bikers)
+    for name, feature in data.features.items():
+        expected = wanted[name].astype("float32" if feature.kind == "numeric" else wanted[name].dtype)
+        assert np.array_equal(rows.columns[name], expected), name
+
+
+class _Bucket(MemoryFileSystem):  # type: ignore[misc]
+    """An object store that lets in whoever has its keys; ``memory://`` under another name."""
+
+    protocol = "s3"
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+    root_marker = ""
+    cachable = False
+
+    def __init__(self, key: str = "", secret: str = "", endpoint_url: str = "", **_: object) -> None:
+        super().__init__()
+        if (key, secret, endpoint_url) != ("us", "geheim", "https://minio"):
+            raise PermissionError("Forbidden")
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return "/" + path.removeprefix("s3://").strip("/")
+
+
+def test_objects_of_a_bucket_are_read_by_a_pattern_with_the_keys_of_the_options(
+    frame: pd.DataFrame, digest: str, section: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(_registry, "s3", _Bucket)
+    keys = {"key": "us", "secret": "geheim", "endpoint_url": "https://minio"}
+    for month, part in frame.groupby("mnth"):
+        with fsspec.open(f"s3://rentals/2011/{month}.csv", "wb", **keys) as stream:
+            stream.write(part.to_csv(index=False).encode())
+    given = {f"fs_{key}": value for key, value in keys.items()} | {"delim": ","}
+    query = f"{section().query} ORDER BY time"
+    found = collected(section(sources={"bikes": {"url": "s3://rentals/2011/*.csv", "options": given}}, query=query))
+    assert found.fingerprint.sha256 == digest
+    assert (found.report.sources[0].place, found.report.sources[0].rows) == ("April.csv and 11 more", 8645)
+    with pytest.raises(InvalidInput, match=r"s3://rentals/2011/\*\.csv cannot be read: Forbidden") as caught:
+        collected(section(sources={"bikes": {"url": "s3://rentals/2011/*.csv", "options": given | {"fs_key": "x"}}}))
+    assert "geheim" not in str(caught.value)
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
@@ -218,6 +284,14 @@ def test_a_database_stays_as_it_is(frame: pd.DataFrame, section: Make, tmp_path:
         ({"path": "it.xlsx"}, InvalidInput, "it.xlsx cannot be read"),
         ({"path": "it.parquet"}, InvalidInput, "it.parquet cannot be read"),
         ({"path": "it.json"}, InvalidInput, "it.json cannot be read"),
+        (
+            {"path": "it.csv", "table": "t"},
+            InvalidConfig,
+            "data.sources.s.table: has no effect with a path of form csv",
+        ),
+        ({"path": "it.xlsx", "query": "FROM t"}, InvalidConfig, "data.sources.s.query: has no effect"),
+        ({"path": "it.xlsx", "options": {"header": False}}, InvalidConfig, "s.options.header: has no effect"),
+        ({"path": "it.csv", "options": {"fs_anon": True}}, InvalidConfig, "s.options.fs_anon: has no effect"),
     ],
 )
 def test_what_is_wrong_with_a_source_is_said(

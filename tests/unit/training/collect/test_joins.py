@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -89,6 +90,24 @@ def test_an_inner_join_leaves_out_rows_and_says_so(section: Make) -> None:
     assert [table.title for table in told.tables] == ["Sources", "Joins", "Keys"]
 
 
+def test_the_bikes_year_is_appended_from_two_files_that_overlap(section: Make, bikes: Path, tmp_path: Path) -> None:
+    """The second begins a week before the first ends, and gives seven of its hours otherwise."""
+    frame = pd.read_csv(bikes)
+    first, second = frame[frame.day <= 187], frame[frame.day > 180].copy()
+    second["bikers"] += np.arange(len(second)) < 7
+    first.to_csv(tmp_path / "first.csv", index=False)
+    second.to_csv(tmp_path / "second.csv", index=False)
+    joins = [{"left": "first", "right": "second", "key": ["day", "hr"], "how": "append"}]
+    sources = {name: tmp_path / f"{name}.csv" for name in ("first", "second")}
+    query = section().query.partition("WHERE")[0]
+    (join,) = collected(section(sources=sources, join=joins, query=query)).report.joins
+    assert (join.rows_left, join.rows_right, join.rows) == (len(first), len(second), len(frame) + 7 * 24)
+    assert join.unmatched_left.count == (frame.day <= 180).sum()
+    assert join.unmatched_right.count == (frame.day > 187).sum()
+    assert {name: keys.count for name, keys in join.conflicting.items()} == {"bikers": 7}
+    assert join.conflicting["bikers"].examples[0] == "181, 0"
+
+
 @pytest.fixture
 def small(section: Make, tmp_path: Path) -> Callable[..., DataSection]:
     """A section over two tables whose keys disagree."""
@@ -147,7 +166,7 @@ def test_the_query_may_join_by_itself(small: Make) -> None:
     [
         ({"left": "a", "right": "d", "key": ["id"]}, 'no source "d"; there are a, b, c'),
         ({"right": "b", "key": ["id"]}, "data.join.0: no left"),
-        ({"left": "a", "right": "b", "key": ["y"]}, 'no column "y" in b; there are id, x, z'),
+        ({"left": "a", "right": "b", "key": ["y"]}, 'data.join.0.key: no column "y" in b; there are id, x, z'),
     ],
 )
 def test_what_is_wrong_with_a_join_is_said(join: dict[str, Any], said: str, small: Make) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import gzip
 import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import openpyxl
+import pandas as pd
 import pytest
 
 from staytrue.errors import InvalidInput
@@ -285,3 +288,93 @@ def test_the_chapter_says_what_was_set_aside(section_of: Make, tmp_path: Path) -
     assert told.tables[0].rows == [["s", "csv", "s.csv", 4999, 1]]
     assert told.tables[2].rows[0][:3] == ["s.csv", 9, "x"]
     assert len(told.warnings) == 1
+
+
+@pytest.mark.parametrize("form", ["csv", "csv.gz"])
+@pytest.mark.parametrize("ending", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
+def test_bytes_that_are_no_utf_8_are_shown_as_what_they_are(
+    form: str, ending: bytes, mark: bytes, section_of: Make, tmp_path: Path
+) -> None:
+    """Also of a quoted value of two lines, and of the last line."""
+    lines = [line(number).rstrip() for number in range(2, 60)]
+    lines[5], lines[-1] = b'2024-01-05,1.5,7,"Gr\xfc\xdfe,' + ending + b'caf\xe9"', b"2024-01-05,1.5,7,\xff"
+    content = mark + HEADER.rstrip() + ending + ending.join(lines) + ending
+    (tmp_path / f"s.{form}").write_bytes(gzip.compress(content) if form == "csv.gz" else content)
+    data = section_of(sources={"s": tmp_path / f"s.{form}"}, max_bad_rows=0.1)
+    assert len(collected(data).rows) == 56
+    shown = [row["text"] for row in set_aside(data)]
+    assert shown == [r'2024-01-05,1.5,7,"Gr\xfc\xdfe,' + ending.decode() + r'caf\xe9"', r"2024-01-05,1.5,7,\xff"]
+
+
+def test_each_source_is_judged_by_its_own_rows(section_of: Make, tmp_path: Path) -> None:
+    """Three bad rows of ten are too many, though beside five thousand good ones they are few."""
+    plant(tmp_path / "large.csv", {})
+    plant(tmp_path / "small.csv", dict.fromkeys((3, 5, 7), b"2024-01-05,warm,7,sun\n"), rows=10)
+    sources = {name: tmp_path / f"{name}.csv" for name in ("large", "small")}
+    shape = {"sources": sources, "join": [{"left": "large", "right": "small", "how": "append"}]}
+    with pytest.raises(InvalidInput, match=r"small\.csv:3, .* got 3 of 10 in small; .*data\.max_bad_rows: 0\.3 or"):
+        collected(section_of(**shape, max_bad_rows=0.01))
+    found = collected(section_of(**shape, max_bad_rows=0.3))
+    assert (len(found.rows), found.report.bad.rows) == (5007, 3)
+    assert found.report.bad.source == "small"
+    assert found.report.bad.share == pytest.approx(0.3)
+    assert chapter(found.report).warnings[0].startswith("3 rows (at most 30.000% of small) could not be read")
+
+
+def test_a_column_of_words_that_was_called_numeric_is_told_with_what_to_do(section_of: Make, tmp_path: Path) -> None:
+    """By line of the file, or by row where a query stands between them; not to set all rows aside."""
+    plant(tmp_path / "s.csv", {})
+    wrong = {"features": {"sky": {"kind": "numeric"}}, "source": tmp_path / "s.csv", "sources": {}}
+    with pytest.raises(InvalidInput, match=r's\.csv:2, column "sky".*"sun" to.*say kind: category') as caught:
+        collected(section_of(**wrong))
+    assert "max_bad_rows" not in str(caught.value)
+    query = "SELECT * REPLACE (CASE WHEN y > 6 THEN sky END AS sky) FROM source"
+    with pytest.raises(InvalidInput, match=r"column \"sky\", row 6: expected numbers, got 'sun'; say kind: category"):
+        collected(section_of(**wrong, query=query))
+    target = {"features": {"x": {"kind": "numeric"}}, "target": "sky", "query": query}
+    with pytest.raises(InvalidInput, match=r"target \"sky\", row 6: .*say model\.task: classification"):
+        collected(section_of(**(wrong | target)))
+
+
+def test_a_file_of_another_encoding_is_told_which_option_says_so(section_of: Make, tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_bytes(
+        HEADER + "".join(f"2024-01-05,1.5,{n},Grün\n" for n in range(30)).encode("latin-1")
+    )
+    with pytest.raises(InvalidInput, match=r"s\.csv:2, .*say options: \{encoding: latin-1\}"):
+        collected(section_of(source=tmp_path / "s.csv", sources={}))
+    source = {"path": tmp_path / "s.csv", "options": {"encoding": "latin-1"}}
+    assert set(collected(section_of(sources={"s": source})).rows.columns["sky"]) == {"Grün"}
+
+
+def test_faults_planted_in_the_bikes_year_are_counted_by_reason_and_the_rest_is_what_pandas_has(
+    section: Make, bikes: Path, tmp_path: Path
+) -> None:
+    """Four kinds at 45 of 8,645 lines; nothing else goes."""
+    lines = bikes.read_bytes().splitlines()
+    drawn = np.random.default_rng(0).choice(np.arange(1, len(lines)), 45, replace=False)
+    ragged, strange, words, days = np.split(drawn, [10, 15, 35])
+    for place in ragged:
+        lines[place] = lines[place].rpartition(b",")[0]
+    for place in strange:
+        lines[place] = lines[place].replace(b'"', b'"\xff', 1)
+    for place in words:
+        lines[place] = lines[place].rpartition(b",")[0] + b",many"
+    for place in days:
+        parts = lines[place].split(b",")
+        lines[place] = b",".join([*parts[:2], b"someday", *parts[3:]])
+    (tmp_path / "bikes.csv").write_bytes(b"\n".join(lines) + b"\n")
+    source = {"path": tmp_path / "bikes.csv", "columns": {"day": "BIGINT", "bikers": "DOUBLE"}}
+    query = section().query.partition("WHERE")[0]
+    data = section(sources={"bikes": source}, query=query, max_bad_rows=0.01)
+    found = collected(data)
+    assert found.report.bad.reasons == {
+        "bikes: cast": 30,
+        "bikes: missing columns": 10,
+        "bikes: invalid encoding": 5,
+    }
+    frame = pd.read_csv(bikes)
+    frame = frame[~np.isin(frame.index, drawn - 1)]
+    assert (len(frame), len(found.rows), found.report.bad.rows) == (8600, 8600, 45)
+    assert found.rows.target.sum() == frame.bikers.sum()
+    assert {int(row["line"]) - 1 for row in set_aside(data)} == set(drawn)

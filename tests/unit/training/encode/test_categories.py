@@ -79,4 +79,4 @@ def test_a_column_of_rare_values_alone_is_refused() -> None:
 
 def test_a_value_that_the_order_lacks_is_refused_by_name() -> None:
     with pytest.raises(InvalidInput, match="expected values of its order alone, got fog; add them"):
-        made(order=["sun", "rain"])
+        made(order=["sun", "rain"], encoding="ordinal")

@@ -56,5 +56,14 @@ def test_every_kind_is_told_with_its_statistics_and_width() -> None:
         ["path", "sequence", "FP32 [-1,2,1]", "at most 2 steps of 1, and a mask", "mean 1; deviation 1", 4],
     ]
     assert made.tables[0].rows == expected
-    assert made.warnings == ['column "town" has one value in all training rows: it tells a model nothing']
+    assert made.warnings == ['column "town" has one value that counts: it tells a model nothing']
     assert msgspec.json.decode(msgspec.json.encode(made), type=type(made)) == made
+
+
+def test_a_year_that_is_not_taken_has_no_statistics() -> None:
+    made = chapter(learnt({"at": COLUMNS["at"]}, {"at": Feature(kind="date", parts=["hour"])}).states)
+    assert made.tables[0].rows[0][3:5] == ["hour", "nothing"]
+
+
+def test_what_another_chapter_warns_of_is_not_told_twice() -> None:
+    assert chapter(learnt(COLUMNS, FEATURES).states, ["town"]).warnings == []

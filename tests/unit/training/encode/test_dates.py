@@ -116,5 +116,5 @@ def test_every_form_of_a_moment_becomes_the_same_second() -> None:
 
 @pytest.mark.parametrize("values", [np.array(["soon"], dtype=object), np.array([1e300])])
 def test_what_is_no_moment_is_refused(values: np.ndarray) -> None:
-    with pytest.raises(InvalidInput, match=r'data.csv, column "at": expected .*Unix seconds, got'):
+    with pytest.raises(InvalidInput, match=r'data.csv, column "at", row 1: expected .*Unix seconds, got'):
         whole_seconds(values, 'data.csv, column "at"')

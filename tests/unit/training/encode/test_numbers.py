@@ -151,7 +151,10 @@ def test_a_state_of_an_older_run_is_still_read() -> None:
         ({"kind": "numeric", "shape": [3]}, "kind numeric has no shape"),
         ({"kind": "text"}, r"a text needs shape: \[bytes\]"),
         ({"kind": "sequence", "shape": [3]}, r"a sequence needs shape: \[steps, channels\]"),
-        ({"kind": "category", "order": ["a"], "rare_below": 2}, "rare_below does not go with order"),
+        (
+            {"kind": "category", "encoding": "ordinal", "order": ["a"], "rare_below": 2},
+            "rare_below does not go with order",
+        ),
         ({"kind": "image", "shape": [1, 4, 4], "crop": [5, 4]}, r"crop \[5, 4\] is larger than the picture, \[4, 4\]"),
         ({"kind": "image", "shape": [4, 4, 3], "resize": [2]}, r"resize takes \[height, width\]"),
         ({"kind": "image", "shape": [1, 4, 4], "normalise": "given"}, "takes 1 numbers as mean"),

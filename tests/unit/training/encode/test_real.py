@@ -8,10 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
 from scipy import stats
+from sklearn.datasets import load_sample_image
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, OrdinalEncoder, QuantileTransformer, RobustScaler
+from sklearn.preprocessing import (
+    MinMaxScaler,
+    OneHotEncoder,
+    OrdinalEncoder,
+    QuantileTransformer,
+    RobustScaler,
+    StandardScaler,
+)
+from statsmodels.datasets import sunspots  # type: ignore[import-untyped]
 
 from examples.fashion import prepare as fashion
 from staytrue.feature import Feature
@@ -22,6 +34,7 @@ from tests.packages import member, npm_member
 from training.data.encode.encoder import Encoder, learn
 from training.data.encode.pictures import ImageState
 from training.data.padded import padded
+from training.models.embeddings import Embedding
 from training.prepare import prepare
 
 BIKES = Path(__file__).parents[4] / "examples" / "bikeshare" / "staytrue.yaml"
@@ -38,6 +51,7 @@ def bikes() -> Any:
 
 
 SCALERS = {
+    "standard": StandardScaler(),
     "minmax": MinMaxScaler(clip=True),
     "symmetric": MinMaxScaler((-1, 1), clip=True),
     "robust": RobustScaler(),
@@ -86,6 +100,86 @@ def test_the_hour_and_weekday_of_a_time_are_those_that_the_file_names(bikes: Any
     days = np.round(np.arctan2(sine_d, cosine_d) / (2 * np.pi) * 7) % 7
     np.testing.assert_array_equal(hours, rows.columns["hr"])
     np.testing.assert_array_equal((days + 1) % 7, rows.columns["weekday"])
+
+
+@pytest.mark.parametrize("part", ["month", "day"])
+def test_the_month_and_day_of_a_time_are_those_of_pandas(bikes: Any, part: Any) -> None:
+    times = bikes.rows.time.astype(np.int64)
+    sine, cosine = encoded(learnt({"at": times}, {"at": Feature(kind="date", parts=[part])}), {"at": times}).T
+    count = {"month": 12, "day": 31}[part]
+    places = np.round(np.arctan2(sine, cosine) / (2 * np.pi) * count) % count + 1
+    np.testing.assert_array_equal(places, getattr(pd.to_datetime(times, unit="s"), part))
+
+
+def test_the_years_of_sunspots_become_scikit_learns_standard_ones() -> None:
+    """1700 to 2008, as statsmodels has them."""
+    years = sunspots.load_pandas().data["YEAR"].to_numpy(dtype=np.int64)
+    times = (np.datetime64("0000", "Y") + years).astype("datetime64[s]").astype(np.int64)
+    got = encoded(learnt({"at": times}, {"at": Feature(kind="date", parts=["year"])}), {"at": times})
+    assert (len(years), years.min(), years.max()) == (309, 1700, 2008)
+    np.testing.assert_allclose(got, StandardScaler().fit_transform(years.reshape(-1, 1)), atol=1e-5)
+
+
+@pytest.mark.parametrize(("fill", "strategy"), [("mean", "mean"), ("median", "median"), ("mode", "most_frequent")])
+@pytest.mark.parametrize("column", ["temp", "hum"])
+def test_gaps_in_the_weather_are_filled_as_scikit_learn_fills_them(
+    bikes: Any, column: str, fill: str, strategy: str
+) -> None:
+    """One value in ten is taken away, of training and of held-out hours."""
+    draw, parts = np.random.default_rng(0), []
+    for part in (bikes.training, bikes.validation):
+        values = part.columns[column].copy()
+        values[draw.random(len(values)) < 0.1] = np.nan
+        parts.append(values)
+    feature = Feature.model_validate({"kind": "numeric", "fill": fill, "scale": "none"})
+    got = encoded(learnt({column: parts[0]}, {column: feature}), {column: parts[1]})
+    seen, held = (part.astype(np.float64).reshape(-1, 1) for part in parts)
+    np.testing.assert_allclose(got, SimpleImputer(strategy=strategy).fit(seen).transform(held), rtol=1e-6)
+
+
+def test_an_embedding_gives_each_weather_the_row_of_its_place(bikes: Any) -> None:
+    """By scikit-learn's order; a weather that training never had gets the row of the bucket, the first one."""
+    feature = Feature(kind="category", encoding="embedding", unknown="bucket", width=3)
+    (state,) = learn(bikes.training, {"weathersit": feature})
+    made = Embedding(state)  # type: ignore[arg-type]
+    held = np.append(bikes.validation.columns["weathersit"], "volcanic ash")
+    places = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+    places.fit(bikes.training.columns["weathersit"].reshape(-1, 1))
+    got = made(Encoder([state])(state.tensor(held))).detach().numpy()
+    rows = made.table.weight.detach().numpy()
+    np.testing.assert_array_equal(got, rows[1 + places.transform(held.reshape(-1, 1))[:, 0].astype(int)])
+
+
+def test_a_photograph_is_enlarged_as_pillow_enlarges_it_and_its_middle_cut_out() -> None:
+    """Of scikit-learn's flower: channels last, blue first as OpenCV reads, bytes to -1 to 1."""
+    photograph = load_sample_image("flower.jpg")[180:240, 300:380]
+    settings: dict[str, Any] = {"layout": "channels_last", "channel_order": "reversed", "normalise": "half"}
+    feature = Feature(kind="image", shape=[60, 80, 3], resize=[90, 120], crop=[70, 100], **settings)
+    sent = np.ascontiguousarray(photograph[None, :, :, ::-1])
+    got = encoded(learnt({"p": sent}, {"p": feature}), {"p": sent}).reshape(3, 70, 100)
+    channels = [Image.fromarray(channel.astype(np.float32)) for channel in np.moveaxis(photograph, 2, 0)]
+    large = np.array([np.asarray(one.resize((120, 90), Image.Resampling.BILINEAR)) for one in channels])
+    np.testing.assert_allclose(got, large[:, 10:80, 10:110] / 127.5 - 1, atol=1e-4)
+
+
+@pytest.mark.parametrize("normalise", ["channel", "picture", "given", "none"])
+def test_photographs_are_normalised_as_scikit_learn_scales_columns(normalise: Any) -> None:
+    """China and the flower; for the statistics each channel, or each picture, is a column of pixels."""
+    sent = np.stack([np.moveaxis(load_sample_image(name)[::8, ::8], 2, 0) for name in ("china.jpg", "flower.jpg")])
+    given: dict[str, Any] = {"mean": [0.485, 0.456, 0.406], "deviation": [0.229, 0.224, 0.225]}
+    settings = given if normalise == "given" else {}
+    feature = Feature(kind="image", shape=list(sent.shape[1:]), normalise=normalise, **settings)
+    got = encoded(learnt({"p": sent}, {"p": feature}), {"p": sent}).reshape(sent.shape)
+    shares = sent.astype(np.float64) / 255
+    expected = shares
+    if normalise == "channel":
+        pixels = StandardScaler().fit_transform(np.moveaxis(shares, 1, 3).reshape(-1, 3))
+        expected = np.moveaxis(pixels.reshape(2, *sent.shape[2:], 3), 3, 1)
+    if normalise == "picture":
+        expected = StandardScaler().fit_transform(shares.reshape(2, -1).T).T.reshape(sent.shape)
+    if normalise == "given":
+        expected = (shares - np.reshape(given["mean"], (3, 1, 1))) / np.reshape(given["deviation"], (3, 1, 1))
+    np.testing.assert_allclose(got, expected, atol=2e-5)
 
 
 def test_articles_of_fashion_have_the_mean_and_deviation_that_all_quote() -> None:

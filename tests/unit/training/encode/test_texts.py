@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +15,7 @@ from hypothesis import strategies as st
 
 from staytrue.errors import InvalidInput
 from staytrue.feature import Feature
+from staytrue.signature import MISSING_INTEGER
 from tests.encoders import encoded, learnt
 from training.data.clean.cleaning import is_missing
 from training.data.encode.encoder import CHUNK
@@ -49,7 +54,7 @@ def test_texts_come_from_a_source_as_text_and_from_the_lake_as_bytes() -> None:
 
 @pytest.mark.parametrize("value", [3.5, [[1, 2]], [300], ["a"]])
 def test_what_is_no_text_is_refused(value: Any) -> None:
-    with pytest.raises(InvalidInput, match=r'a\.csv, column "t", row 1: expected'):
+    with pytest.raises(InvalidInput, match=r'a\.csv, column "t", row 2: expected'):
         padded(TEXT, objects("a", value), 'a.csv, column "t"')
 
 
@@ -68,7 +73,7 @@ def test_sequences_are_filled_up_with_nan() -> None:
     ("value", "got"), [([[1, 2]] * 5, "10 numbers"), ([[1, 2, 3]], "3 numbers"), ([["a", "b"]], "expected numbers")]
 )
 def test_sequences_of_other_sizes_are_refused(value: Any, got: str) -> None:
-    with pytest.raises(InvalidInput, match=f"row 0: .*{got}"):
+    with pytest.raises(InvalidInput, match=f"row 1: .*{got}"):
         padded(STEPS, objects(value), "here")
 
 
@@ -124,3 +129,12 @@ def test_texts_and_sequences_are_predicted_in_parts_as_pictures_are() -> None:
     """A network keeps far more of a row than a table's."""
     rows = np.ones((CHUNK + 1, 6), dtype=np.uint8)
     assert [len(part["t"]) for part in learnt({"t": rows}, {"t": TEXT}).chunks({"t": rows})] == [CHUNK, 1]
+
+
+def test_the_request_of_the_page_sends_what_the_page_says() -> None:
+    """A date and a text, and neither."""
+    page = Path(__file__).parents[4] / "docs" / "preprocessing.md"
+    due, note = json.loads(re.findall(r"-d '(.*?)'\n", page.read_text(encoding="utf-8"), re.DOTALL)[0])["inputs"]
+    moment = datetime.datetime(2024, 3, 1, tzinfo=datetime.UTC).timestamp()
+    assert (due["shape"], due["data"]) == ([2, 1], [moment, MISSING_INTEGER])
+    assert (note["shape"], note["data"]) == ([2, 12], [utf8("née, asap", 12).tolist(), [0] * 12])

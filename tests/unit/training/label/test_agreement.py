@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy import stats
 from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.inter_rater import fleiss_kappa  # type: ignore[import-untyped]
 
@@ -138,6 +140,42 @@ def test_cohens_kappas_are_those_of_scikit_learn() -> None:
     assert found.mean.value == pytest.approx(np.mean(list(expected.values())))
     mine = [kappa for pair, kappa in expected.items() if "2" in pair]
     assert found.by_annotator["2"].value == pytest.approx(np.mean(mine))
+
+
+def test_the_raters_of_the_diagnoses_agree_in_pairs_as_scikit_learn_says(diagnoses: Annotations) -> None:
+    """All thirty patients, each two of six raters; a rater's own figure is the mean of its five."""
+    table = pd.read_csv(member("pyirr==0.84.1.2", "pyirr/data/diagnoses.csv"), index_col=0)
+    found = cohen(diagnoses, POINT)
+    expected = {(a, b): cohen_kappa_score(table[a], table[b]) for a, b in itertools.combinations(table.columns, 2)}
+    assert {(p.first, p.second): p.kappa.value for p in found.pairs} == pytest.approx(expected)
+    for rater, figure in found.by_annotator.items():
+        assert figure.value == pytest.approx(np.mean([kappa for pair, kappa in expected.items() if rater in pair]))
+
+
+def test_alpha_of_the_diagnoses_follows_from_fleiss_published_shares(diagnoses: Annotations) -> None:
+    """0.433: of 180 labels in the published shares two differ by chance as often as drawn without putting back."""
+    counts = np.array([26, 26, 30, 55, 43])
+    assert np.round(counts / 180, 3).tolist() == [0.144, 0.144, 0.167, 0.306, 0.239]  # Fleiss, 1971, table 1
+    apart = 1 - (counts * (counts - 1)).sum() / (180 * 179)
+    observed = 1 - 0.5556  # the mean share of pairs of raters that agree, there
+    found = alphas(diagnoses, "nominal", Resampling(times=300))["nominal"]
+    assert found.value == pytest.approx(1 - observed / apart, abs=2e-4)
+    assert found.low < found.value < found.high  # type: ignore[operator]
+
+
+def test_the_interval_of_the_diagnoses_is_scipys_percentiles(diagnoses: Annotations) -> None:
+    """Of Fleiss' kappa over patients drawn anew."""
+    counts = diagnoses.counts()
+    found = fleiss(counts, diagnoses.classes, Resampling(times=2000, seed=1)).kappa
+    plain = stats.bootstrap(
+        (np.arange(len(counts)),),
+        lambda drawn: fleiss_kappa(counts[drawn]),
+        n_resamples=2000,
+        vectorized=False,
+        method="percentile",
+        rng=np.random.default_rng(2),
+    ).confidence_interval
+    assert (found.low, found.high) == pytest.approx((plain.low, plain.high), abs=0.015)
 
 
 def test_intervals_are_percentiles_over_items_drawn_anew() -> None:

@@ -5,19 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from staytrue.errors import InvalidConfig
+from tests.packages import member
+from training.data.label.alpha import alphas
 from training.data.label.annotations import Annotations, annotated
 from training.data.label.breaches import Breach, breaches
 from training.data.label.consensus import majority
-from training.data.label.figures import Figure
+from training.data.label.figures import Figure, Resampling
 from training.data.label.guideline import Guideline, load
+from training.data.label.tables import Names, read_wide
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SURE = Figure(value=0.9)
+POINT = Resampling(times=0)
 CLASSES = "classes:\n  cat: {definition: it purrs}\n  dog: {definition: it barks}\n"
 
 
@@ -102,7 +107,13 @@ def test_too_little_agreement_is_found(tmp_path: Path, alpha: Figure, text: str)
         (CLASSES + "rule: {}\n", r"guideline\.yaml:4 rule: unknown key; did you mean 'rules'"),
         (CLASSES.replace("definition: it barks", ""), r":3 classes\.dog\.definition: is missing"),
         (CLASSES.replace("barks}", "barks, min_share: 0.5, max_share: 0.2}"), "min_share 0.5 is above max_share 0.2"),
-        (CLASSES + "rules: {allowed: {ann: [bird]}}\n", 'rules.allowed of "ann" names "bird", which is no class'),
+        ("clases:\n  a: {definition: x}\n", r"guideline\.yaml:1 clases: unknown key; did you mean 'classes'"),
+        (CLASSES.replace("definition: it barks", "defintion: it barks"), r":3 .*defintion: .*mean 'definition'"),
+        (
+            CLASSES + "rules: {allowed: {ann: [bird]}}\n",
+            'rules.allowed of "ann" names "bird", which is no class; classes: ',
+        ),
+        (CLASSES + "rules: {allowed: {ann: [dogs]}}\n", "which is no class; did you mean 'dog'"),
         (
             CLASSES.replace("purrs}", "purrs, examples: [x]}").replace("barks}", "barks, examples: [x]}"),
             'item "x" is an example of "cat" and of "dog"',
@@ -118,3 +129,23 @@ def test_a_guideline_that_is_wrong_says_where(tmp_path: Path, text: str, told: s
         load(written(tmp_path, text))
     with pytest.raises(InvalidConfig, match=r"cannot be read: No such file .*; docs/labels\.md shows one"):
         load(tmp_path / "none.yaml")
+
+
+def test_the_diagnoses_break_a_guideline_by_as_much_as_pandas_counts(tmp_path: Path) -> None:
+    """It knows of no "Other", wants a seventh rater and more agreement, and lets rater 1 say nothing but neurosis."""
+    path = member("pyirr==0.84.1.2", "pyirr/data/diagnoses.csv")
+    table = pd.read_csv(path, index_col=0)
+    names = ["1. Depression", "2. Personality Disorder", "3. Schizophrenia", "4. Neurosis"]
+    text = "classes:\n" + "".join(f"  {name}: {{definition: see the manual}}\n" for name in names)
+    text += "rules: {annotators_per_item: 7, min_agreement: 0.667, allowed: {rater1: [4. Neurosis]}}\n"
+    one = read_wide(path, Names(item=""))
+    broken = breaches(one, majority(one), load(written(tmp_path, text)), alphas(one, "nominal", POINT)["nominal"])
+    others, first = int((table == "5. Other").sum().sum()), table["rater1"].value_counts()
+    assert others == 43  # the share of 0.239 that Fleiss published, of 180
+    assert [(breach.kind, breach.count) for breach in broken] == [
+        ("unknown class", others),
+        *(("allowed classes", int(first[name])) for name in names[:3] if name in first),
+        ("annotators per item", len(table)),
+        ("agreement", 1),
+    ]
+    assert broken[-1].found == "alpha is 0.433, the guideline wants 0.667"

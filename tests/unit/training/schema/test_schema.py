@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -115,6 +116,9 @@ def test_what_was_written_is_read_as_it_was_and_says_what_was_seen(schema: Schem
         ("columns:\n  x: {type: time, categories: [a]}\n", "a time has no categories"),
         ("columns:\n  x: {type: text}\n  x: {type: text}\n", "schema.yaml:3: key 'x' stands there twice"),
         ("columns: {}\n", "columns"),
+        ("colums:\n  x: {type: text}\n", "schema.yaml:1 colums: unknown key; did you mean 'columns'?"),
+        ("columns:\n  x: {tpye: text}\n", "schema.yaml:2 columns.x.tpye: unknown key; did you mean 'type'?"),
+        ("columns:\n  x: {type: sequence, categories: [a]}\n", "a sequence has no categories"),
         ("columns: [\n", "is not YAML"),
         ("nothing", "expected a mapping of sections, got 'nothing'"),
     ],
@@ -209,9 +213,49 @@ def test_an_edited_schema_counts(schema: Schema, checked: Callable[..., DataSect
 def test_a_schema_of_other_columns_is_refused(
     schema: Schema, checked: Callable[..., DataSection], tmp_path: Path
 ) -> None:
+    section = checked()
     write(Schema(columns={"temp": schema.columns["temp"]}), tmp_path / "schema.yaml")
-    with pytest.raises(InvalidConfig, match='no column "time", which the project reads'):
-        collected(checked())
+    with pytest.raises(InvalidConfig, match='no column "time", which the project reads; add it'):
+        collected(section)
+    misspelt = {"tmp" if name == "temp" else name: column for name, column in schema.columns.items()}
+    write(Schema(columns=misspelt), tmp_path / "schema.yaml")
+    with pytest.raises(InvalidConfig, match=r'no column "temp", .* did you mean \'tmp\'\?'):
+        collected(section)
     write(Schema(columns=schema.columns | {"more": schema.columns["temp"]}), tmp_path / "schema.yaml")
     with pytest.raises(InvalidConfig, match='column "more" is neither time, target nor feature'):
-        collected(checked())
+        collected(section)
+
+
+@pytest.mark.parametrize("counted", [False, True])
+def test_dates_texts_and_sequences_keep_the_schema_that_was_made_of_them(counted: bool, tmp_path: Path) -> None:
+    """Dates may come as Unix seconds; some of each are missing."""
+    stamp = "TIMESTAMP '2024-03-01' + to_days(i::INT)"
+    due = f"epoch({stamp})::BIGINT" if counted else stamp
+    columns = [
+        "TIMESTAMP '2024-01-01' + to_hours(i::INT) AS at",
+        "i * 1.0 AS y",
+        f"CASE WHEN i % 9 > 0 THEN {due} END AS due",
+        "CASE WHEN i % 7 > 0 THEN 'row ' || i ELSE '' END AS note",
+        "CASE WHEN i % 5 > 0 THEN [i * 1.0, 2] END AS walk",
+    ]
+    duckdb.sql(f"SELECT {', '.join(columns)} FROM range(480) AS r(i)").write_parquet(str(tmp_path / "a.parquet"))  # noqa: S608
+    text = (
+        "name: toy\ndata:\n  source: a.parquet\n  time: at\n  target: y\n  features:\n    due: {kind: date}\n"
+        "    note: {kind: text, shape: [9]}\n    walk: {kind: sequence, shape: [3, 1]}\nsplit: {block_days: 1}\n"
+    )
+    (tmp_path / "staytrue.yaml").write_text(text)
+    project = load(tmp_path / "staytrue.yaml")
+    made, notes = infer(prepare(project).training, project.data)
+    write(made, tmp_path / "schema.yaml", notes)
+    kinds = {name: (column.type, column.missing) for name, column in made.columns.items()}
+    assert kinds == {
+        "at": ("time", False),
+        "y": ("number", True),
+        "due": ("time", True),
+        "note": ("text", True),
+        "walk": ("sequence", True),
+    }
+    assert notes["due"].startswith("2024-03-02T00:00:00.000Z to ")
+    report = collected(project.data.model_copy(update={"schema_file": tmp_path / "schema.yaml"})).report.schema
+    assert report is not None
+    assert (report.rows, report.violations) == (480, [])

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from staytrue.preparation import Feature
+from staytrue.feature import Feature
 from staytrue.splitting import SplitSection
 from training.data.rows import Rows
 from training.data.split.alikeness import adjusted, chi_square, compare

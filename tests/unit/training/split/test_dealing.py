@@ -140,8 +140,8 @@ def test_given_parts_are_taken_as_they_are() -> None:
 @pytest.mark.parametrize(
     ("parts", "said"),
     [
-        (["train", "dev", "test"], '"dev" and the like in 1 rows'),
-        (["train", "", "test"], '"" and the like in 1 rows'),
+        (["train", "dev", "test"], r'"dev" in row 1 of 1970-01-01T00:00:01.000Z; rows are counted from 0'),
+        (["train", "", "dev"], r'"" in row 1 of 1970-01-01T00:00:01.000Z, and the like in 1 more;'),
         (["train", "train", "test"], "none of validation"),
     ],
 )

@@ -12,7 +12,7 @@ import pytest
 
 from examples.fashion.prepare import FOLDER, NAMES, PACKAGE, read
 from staytrue.errors import InvalidInput
-from staytrue.preparation import Feature
+from staytrue.feature import Feature
 from staytrue.project import load
 from staytrue.records import DAY_SECONDS
 from staytrue.splitting import SplitSection

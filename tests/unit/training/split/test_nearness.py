@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from staytrue.preparation import Feature
+from staytrue.feature import Feature
 from staytrue.splitting import SplitSection
 from training.data.padded import utf8
 from training.data.rows import Rows, TrainingRows

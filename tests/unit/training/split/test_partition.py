@@ -11,7 +11,7 @@ import pytest
 
 from export.card import card
 from staytrue.errors import InvalidConfig, InvalidInput
-from staytrue.preparation import Feature
+from staytrue.feature import Feature
 from staytrue.project import Project, load
 from staytrue.splitting import SplitSection
 from staytrue.store import Store

@@ -1,0 +1,160 @@
+"""What the loop of ``training/fit.py`` costs beside a bare PyTorch loop of the same model, batches and optimiser.
+
+Both run in turn, in one process on one thread, and are told by the processor time of a step. Run it by
+``python -m benchmarks.training.loop``.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from staytrue.project import Project
+from training.batches import Batch
+from training.data.encode.encoder import learn
+from training.data.rows import TrainingRows
+from training.devices import Processor
+from training.fit import fit
+from training.models.assembly import assemble
+from training.sampling import order
+from training.tasks.classification import Classification
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from training.models.model import Model
+
+ROUNDS = 5
+MOST = 1.05
+"""What the loop may cost, as a multiple of the bare one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A model and how much of it is trained a round."""
+
+    name: str
+    feature: dict[str, object]
+    model: dict[str, object]
+    rows: int
+    batch: int
+    epochs: int
+
+    def project(self) -> Project:
+        """As ``staytrue.yaml`` would tell it; without averaging, which a bare loop has not."""
+        features = {f"x{place}": self.feature for place in range(1 if "shape" in self.feature else 30)}
+        training = {
+            "epochs": self.epochs,
+            "patience": 99,
+            "batch_size": self.batch,
+            "averaging": 0,
+            "learning_rate": 1e-3,
+        }
+        return Project.model_validate(
+            {
+                "name": "loop",
+                "data": {"source": "none", "time": "t", "target": "y", "features": features},
+                "model": {"task": "classification", **self.model},
+                "training": training,
+            }
+        )
+
+    def drawn(self) -> TrainingRows:
+        """Rows by chance: nothing is to be learnt but the time it takes."""
+        draw, features = np.random.default_rng(0), self.project().data.features
+        columns = {
+            name: draw.integers(0, 256, (self.rows, *feature.shape)).astype(np.uint8)
+            if feature.kind == "image"
+            else draw.normal(size=self.rows).astype(np.float32)
+            for name, feature in features.items()
+        }
+        target = np.array(["a", "b"], dtype=object)[draw.integers(0, 2, self.rows)]
+        return TrainingRows(np.arange(float(self.rows)), columns, target)
+
+
+PICTURE: dict[str, object] = {"kind": "image", "shape": [1, 28, 28]}
+CASES = (
+    Case("resnet 28x28, batch 64", PICTURE, {"architecture": "resnet", "width": 16, "depth": 1}, 1280, 64, 1),
+    Case("mlp 30-128-128-2, batch 256", {"kind": "numeric"}, {"width": 128}, 25_600, 256, 4),
+    Case("mlp 30-512-512-2, batch 256", {"kind": "numeric"}, {"width": 512}, 25_600, 256, 2),
+)
+
+
+def bare(model: Model, train: Batch, held: Batch, case: Case) -> None:
+    """As a tutorial writes it."""
+    head, steps = model.head, -(-len(train) // case.batch)
+    settings = case.project().training
+    optimiser = torch.optim.AdamW(head.parameters(), lr=settings.rate, weight_decay=settings.decay)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=steps * case.epochs)
+    for epoch in range(case.epochs):
+        head.train()
+        total = 0.0
+        for which in torch.tensor_split(order(len(train), epoch, settings.seed), steps):
+            with torch.no_grad():
+                matrix = train.encode(*(source[which] for source in train.sources))
+            loss = nn.functional.cross_entropy(head(matrix), train.truth[which, 0])
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            schedule.step()
+            total += loss.item() * len(which)
+        head.eval()
+        with torch.no_grad():
+            for begin in range(0, len(held), held.chunk):
+                which = torch.arange(begin, min(begin + held.chunk, len(held)))
+                matrix = held.encode(*(source[which] for source in held.sources))
+                total += nn.functional.cross_entropy(head(matrix), held.truth[which, 0]).item()
+
+
+def measured(case: Case) -> tuple[float, float]:
+    """Processor seconds of a step, bare and by the loop: medians of some rounds, in turn."""
+    project, rows = case.project(), case.drawn()
+    task = Classification("y", ("a", "b"))
+    torch.manual_seed(0)
+    arguments = {key: value for key, value in case.model.items() if key != "architecture"}
+    model = assemble(learn(rows, project.data.features), project.model.architecture, arguments, task)
+    train = Batch.of(model, task, rows, np.ones(len(rows)))
+    held = Batch.of(model, task, rows.take(np.arange(64)), np.ones(64))
+    steps = -(-case.rows // case.batch) * case.epochs
+
+    def looped(fresh: Model) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            fit(fresh, task, (train, held), project, Processor(), None, Path(folder), {}, lambda _: None)
+
+    def took(run: Callable[[Model], None]) -> float:
+        fresh = copy.deepcopy(model)
+        began = time.process_time()
+        run(fresh)
+        return (time.process_time() - began) / steps
+
+    looped(copy.deepcopy(model))  # what is imported and allocated once counts for neither
+    both = [(took(lambda fresh: bare(fresh, train, held, case)), took(looped)) for _ in range(ROUNDS)]
+    return statistics.median(first for first, _ in both), statistics.median(second for _, second in both)
+
+
+def main() -> int:
+    """Print a line a case; 1 where the loop costs more than it may."""
+    torch.set_num_threads(1)
+    missed = 0
+    print(f"{'case':30} {'bare ms':>8} {'loop ms':>8} {'ratio':>6}")
+    for case in CASES:
+        plain, ours = measured(case)
+        ratio = ours / plain
+        missed += ratio > MOST
+        print(f"{case.name:30} {plain * 1e3:8.3f} {ours * 1e3:8.3f} {ratio:6.3f}{'  MISSED' if ratio > MOST else ''}")
+        sys.stdout.flush()
+    return int(missed > 0)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

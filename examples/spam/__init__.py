@@ -1,0 +1,1 @@
+"""SpamAssassin: wanted and unwanted e-mails as bytes; fetched, not kept here."""

@@ -1,0 +1,1 @@
+"""JapaneseVowels: who speaks, from a series of 12 numbers a moment; fetched, not kept here."""

@@ -1,0 +1,55 @@
+"""Settings that nothing reads with the others as they are: refused, since whoever wrote them expects an effect."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pydantic import ValidationError
+
+from staytrue.feature import Feature
+from staytrue.repairs import MissingSection, NoiseSection, OutlierSection
+from staytrue.splitting import SplitSection
+
+if TYPE_CHECKING:
+    from staytrue.section import Section
+
+CATEGORY = {"kind": "category"}
+MISSING = {"columns": {"x": {"method": "knn"}}}
+SMOOTH = {"method": "rolling_mean", "columns": ["x"]}
+UNREAD: list[tuple[type[Section], dict[str, Any], str]] = [
+    (Feature, CATEGORY | {"width": 4}, "width goes with encoding: embedding alone"),
+    (Feature, CATEGORY | {"order": ["a"]}, "order goes with encoding: ordinal alone"),
+    (Feature, CATEGORY | {"encoding": "ordinal", "width": 4}, "width goes with encoding: embedding alone"),
+    (Feature, {"kind": "numeric", "quantiles": 9}, "quantiles goes with scale: quantile alone"),
+    (SplitSection, {"method": "random", "bins": 4}, "bins goes with method: stratified alone"),
+    (OutlierSection, {"action": "clip"}, "action has no effect with method: none"),
+    (OutlierSection, {"method": "iqr", "trees": 9}, "trees has no effect with method: iqr"),
+    (NoiseSection, {"columns": ["x"]}, "columns has no effect with method: none"),
+    (NoiseSection, SMOOTH | {"threshold": 2}, "threshold has no effect with method: rolling_mean"),
+    (NoiseSection, SMOOTH | {"order": 3}, "order has no effect with method: rolling_mean"),
+    (MissingSection, {"method": "mean", "neighbours": 3}, "neighbours has no effect with method: mean"),
+    (MissingSection, MISSING | {"rounds": 3}, "rounds has no effect with method: keep"),
+]
+READ: list[tuple[type[Section], dict[str, Any]]] = [
+    (Feature, CATEGORY | {"encoding": "embedding", "width": 4}),
+    (Feature, CATEGORY | {"encoding": "ordinal", "order": ["a"]}),
+    (Feature, {"kind": "numeric", "scale": "quantile", "quantiles": 9}),
+    (SplitSection, {"method": "stratified", "bins": 4}),
+    (OutlierSection, {"method": "iqr", "action": "clip"}),
+    (NoiseSection, SMOOTH | {"method": "hampel", "threshold": 2}),
+    (MissingSection, MISSING | {"neighbours": 3, "donors": 50}),
+]
+
+
+@pytest.mark.parametrize(("section", "values", "said"), UNREAD)
+def test_a_setting_that_nothing_reads_is_refused(section: type[Section], values: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        section.model_validate(values)
+
+
+@pytest.mark.parametrize(("section", "values"), READ)
+def test_one_that_is_read_is_taken_and_so_are_all_defaults(section: type[Section], values: dict[str, Any]) -> None:
+    """A run's ``project.yaml`` holds every setting."""
+    made = section.model_validate(values)
+    assert section.model_validate(made.model_dump()) == made

@@ -1,0 +1,120 @@
+"""The contract of every architecture: it learns each kind of feature that it takes, is exported, proven, and served.
+
+An architecture comes in by standing in the registry.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+from export.onnx import to_onnx
+from export.parity import prove
+from export.torchscript import to_torchscript
+from serving.runtimes.onnx import OnnxRuntime
+from staytrue.feature import Feature
+from staytrue.sections import ExportSection, TrainingSection
+from training.data.encode.encoder import learn, tensors
+from training.data.rows import Rows, TrainingRows
+from training.models.architectures import ARCHITECTURES
+from training.models.assembly import assemble
+from training.signature import signature_of
+from training.tasks.classification import Classification
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from training.models.model import Model
+
+PREDICTING = [name for name, body in ARCHITECTURES.items() if not getattr(body, "GENERATES", False)]
+"""Those that make pictures have a contract of their own, in ``test_generation.py``."""
+ROWS = 24
+SMALL = {"width": 4, "depth": 1, "heads": 2, "patch": 4, "dropout": 0.0}
+FEATURES = {
+    "numeric": Feature(kind="numeric"),
+    "category": Feature(kind="category"),
+    "image": Feature(kind="image", shape=[1, 6, 5]),
+    "text": Feature(kind="text", shape=[10]),
+    "sequence": Feature(kind="sequence", shape=[4, 2]),
+}
+EXPORTED = {"gru": "text"}
+"""Kind that an architecture of one kind is exported with, where it is not the first it takes."""
+
+
+def column(kind: str, second: NDArray[Any], draw: np.random.Generator) -> Any:
+    """Values of a kind, which tell the classes apart; texts and sequences of any length, from none on."""
+    if kind == "numeric":
+        return (draw.normal(size=ROWS) + 2 * second).astype(np.float32)
+    if kind == "category":
+        return np.array(["a", "b", "c"], dtype=object)[draw.integers(0, 2, ROWS) + second]
+    shape = FEATURES[kind].shape
+    raised = second.reshape(-1, *[1] * len(shape))
+    if kind == "image":
+        return (draw.integers(0, 128, (ROWS, *shape)) + 100 * raised).astype(np.uint8)
+    there = np.arange(shape[0]) < draw.integers(0, shape[0] + 1, (ROWS, 1))
+    if kind == "text":
+        return ((draw.integers(97, 105, (ROWS, *shape)) + 10 * raised) * there).astype(np.uint8)
+    return np.where(there[:, :, None], draw.normal(size=(ROWS, *shape)) + 2 * raised, np.nan).astype(np.float32)
+
+
+def rows_of(kinds: tuple[str, ...]) -> TrainingRows:
+    """Rows of two classes in turn."""
+    draw, second = np.random.default_rng(0), np.arange(ROWS) % 2
+    target = np.array(["no", "yes"], dtype=object)[second]
+    columns = {kind: column(kind, second, draw) for kind in kinds}
+    return TrainingRows.of(Rows(np.arange(float(ROWS)), columns, target))
+
+
+def made(name: str, kinds: tuple[str, ...]) -> tuple[Model, Classification, TrainingRows]:
+    """A model of an architecture, as small as can be."""
+    torch.manual_seed(0)
+    rows = rows_of(kinds)
+    taken = inspect.signature(ARCHITECTURES[name]).parameters
+    task = Classification("kind", ("no", "yes"))
+    states = learn(rows, {kind: FEATURES[kind] for kind in kinds})
+    return assemble(states, name, {key: SMALL[key] for key in SMALL if key in taken}, task), task, rows
+
+
+def kinds_of(name: str) -> list[tuple[str, ...]]:
+    """Combinations of kinds to try: each alone, and all together unless the architecture takes one alone."""
+    only = getattr(ARCHITECTURES[name], "KINDS", ())
+    return [(kind,) for kind in only or FEATURES] + [tuple(FEATURES)] * (not only)
+
+
+@pytest.mark.parametrize(("name", "kinds"), [(name, kinds) for name in PREDICTING for kinds in kinds_of(name)])
+def test_it_learns_each_kind_that_it_takes(name: str, kinds: tuple[str, ...]) -> None:
+    model, task, rows = made(name, kinds)
+    matrix, truth = model.encoder(*tensors(rows.columns, model.encoder.states)), task.truth(rows)
+    adam, loss_of = torch.optim.Adam(model.head.parameters(), lr=0.01), task.loss(TrainingSection())
+    losses = []
+    for _ in range(4):
+        adam.zero_grad()
+        loss = loss_of(model.head.train()(matrix), truth).mean()
+        loss.backward()  # type: ignore[no-untyped-call]
+        adam.step()
+        losses.append(loss.item())
+    assert losses[3] < losses[0]
+    assert all(torch.isfinite(parameter).all() for parameter in model.head.parameters())
+
+
+@pytest.mark.parametrize("name", PREDICTING)
+def test_it_is_exported_proven_and_served(name: str, tmp_path: Path) -> None:
+    """At batches of 1, 2, 7 and the most, with rows of no step, no byte and missing values among them."""
+    every = kinds_of(name)
+    model, task, rows = made(name, (EXPORTED[name],) if name in EXPORTED else max(every, key=len))
+    model.eval()
+    signature, settings = signature_of(model, task), ExportSection(max_batch=9)
+    to_onnx(model, signature, tmp_path / "model.onnx", 9)
+    to_torchscript(model, signature, tmp_path / "model.pt")
+    proofs = prove("onnx", tmp_path / "model.onnx", model, signature, rows.inputs(), 1.0, settings)
+    proofs += prove("torchscript", tmp_path / "model.pt", model, signature, rows.inputs(), 1.0, settings)
+    assert [proof.batch for proof in proofs] == [1, 2, 7, 9] * 2
+    asked = rows.take(np.arange(5))
+    got = OnnxRuntime(tmp_path / "model.onnx", signature).run(asked.inputs())["probabilities"]
+    np.testing.assert_allclose(got, model.answers(asked.columns)[1], atol=1e-5)

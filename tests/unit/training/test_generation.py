@@ -1,0 +1,194 @@
+"""Generation: pictures out of noise, from the project to what is served."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import matplotlib.image
+import numpy as np
+import pytest
+import torch
+
+from examples.digits.prepare import prepare
+from monitoring.analysis.windows import Analysis
+from monitoring.ingest.columns import empty
+from serving.runtimes.onnx import OnnxRuntime
+from staytrue.checkpoint import WEIGHTS
+from staytrue.errors import InvalidConfig
+from staytrue.project import Project, load
+from staytrue.sections import MonitoringSection
+from staytrue.store import Store
+from staytrue.verdicts import RetrainJob
+from training import checkpoint as checkpoints
+from training.models.architectures import ARCHITECTURES, arguments_of, build
+from training.models.gan import energy_score, slopes
+from training.models.generator import NOISE, Generator
+from training.models.layout import Layout, Piece
+from training.models.vae import VAE, divergence_of
+from training.optim import Optimiser
+from training.resume import Keeper
+from training.retrain import publish_run, retrain
+from training.run import train
+from training.sheet import SHEET
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+YAML = """
+name: digits
+data: {source: digits.parquet, time: time, target: digit, features: {image: {kind: image, shape: [1, 8, 8]}}}
+split: {block_days: 1, validation: 0.3}
+model: {task: generation, architecture: vae, latent: 4, width: 16}
+training: {epochs: 3, batch_size: 64, averaging: 0.9, checkpoint_seconds: 0}
+export: {max_batch: 8}
+"""
+PICTURES = Layout([Piece(name="image", kind="image", begin=0, end=64, shape=[1, 8, 8])])
+NAMES = ("vae", "vae_conv", "dcgan", "wgan_gp")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the data and the project file."""
+    made = tmp_path_factory.mktemp("digits")
+    prepare(made)
+    (made / "staytrue.yaml").write_text(YAML, encoding="utf-8")
+    return made
+
+
+def of(folder: Path, **model: Any) -> Project:
+    """The project with other settings of the model."""
+    project = load(folder / "staytrue.yaml")
+    return project.model_copy(update={"model": project.model.model_copy(update=model)})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_generator_trains_is_proven_and_serves_bytes_of_noise(name: str, folder: Path) -> None:
+    """Pictures between 0 and 255 of the size sent; the profile watches nothing, and a look at nothing does not fail."""
+    project = of(folder, architecture=name)
+    run = train(project, opening="skip")
+    record, reference, model = checkpoints.load(run)
+    assert isinstance(model, Generator)
+    assert set(record.evaluation["validation"]) == {
+        f"{whose}{what}" for whose in ("", "shuffled_", "gaussian_") for what in ("discrepancy", "told_apart")
+    }
+    assert matplotlib.image.imread(run / SHEET).shape == (10 * 8 + 4, 16 * 8, 4)
+    bundle = publish_run(Store(folder / f"store-{name}"), run, project)
+    assert [spec.label() for spec in bundle.signature.inputs] == ["FP32 [-1,4]"]
+    runtime = OnnxRuntime(
+        Store(folder / f"store-{name}").path("digits", bundle.version) / "model.onnx", bundle.signature
+    )
+    noise = np.array([[0, 1, -1, 2], [np.nan, 1e30, -1e30, 0]], dtype=np.float32)
+    pictures = runtime.run({NOISE: noise})["image"]
+    runtime.close()
+    assert pictures.shape == (2, 1, 8, 8)
+    assert pictures.dtype == np.dtype(np.float32)
+    assert 0 <= pictures.min() <= pictures.max() <= 255
+    assert reference.columns == []
+    window = Analysis(bundle, reference, MonitoringSection(), 0.0).look(empty(bundle.signature), 0.0, 86400.0)
+    assert (window.rows, {item.sufficiency for item in window.drift}) == (0, {"insufficient"})
+
+
+class Killed(Exception):
+    """In place of a signal."""
+
+
+@pytest.mark.parametrize("name", ["vae", "wgan_gp"])
+def test_a_killed_run_goes_on_to_the_same_weights(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the middle of an epoch, between two turns of the critic."""
+    project = of(folder, architecture=name)
+    whole = train(project, opening="skip")
+    keep, times = Keeper.keep, iter(range(16))
+
+    def keep_and_die(self: Keeper, *given: Any) -> None:
+        keep(self, *given)
+        if next(times, None) is None:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Keeper, "keep", keep_and_die)
+        with pytest.raises(Killed):
+            train(project, opening="skip")
+    cut = checkpoints.unfinished(project.retraining.runs, "digits")
+    assert train(project, opening="skip", resume=cut) == cut
+    assert (cut / WEIGHTS).read_bytes() == (whole / WEIGHTS).read_bytes()
+
+
+@pytest.mark.parametrize(("name", "critic_steps"), [("dcgan", 1), ("wgan_gp", 3)])
+def test_only_whose_turn_it_is_moves(name: str, critic_steps: int, folder: Path) -> None:
+    """The critic so many times, then the generator once, with the loop's own optimiser and its decay."""
+    body = build(name, PICTURES, {"latent": 4, "width": 8, "critic_steps": critic_steps})
+    body.train()
+    optimiser = Optimiser(body, load(folder / "staytrue.yaml").training, 100)
+    moved = []
+    for _ in range(2 * (critic_steps + 1)):
+        before = {key: value.clone() for key, value in body.named_parameters()}
+        optimiser.step(body(torch.rand(6, 64))[:, :1].mean())
+        moved.append({key.split(".")[0] for key, value in body.named_parameters() if not value.equal(before[key])})
+    assert moved == ([{"critic"}] * critic_steps + [{"generator"}]) * 2
+
+
+def test_the_divergence_is_that_of_normals() -> None:
+    """Closed form, and torch's own."""
+    mean, log_variance = torch.tensor([[0.3, -2.0]]), torch.tensor([[0.5, -1.0]])
+    normal = torch.distributions.Normal(mean, torch.exp(log_variance / 2))
+    expected = torch.distributions.kl_divergence(normal, torch.distributions.Normal(0.0, 1.0)).sum()
+    assert divergence_of(mean, log_variance).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_the_bound_lies_below_the_likelihood() -> None:
+    """A decoder without weights gives each pixel N(0,1): the bound of its own encoder is no better."""
+    body = VAE(PICTURES, latent=4, width=8).eval()
+    with torch.no_grad():
+        for name, parameter in body.named_parameters():
+            if name.startswith("decoder"):
+                parameter.zero_()
+    matrix = torch.randn(50, 64)
+    bound = body(matrix)[:, 1]
+    truth = 0.5 * matrix.square().sum(dim=1) + 64 * (0.5 * math.log(2 * math.pi) - math.log(0.01))
+    assert (bound >= truth - 1e-3).all()
+    assert torch.equal(bound, body(matrix)[:, 1])  # judged by the same draws each time
+
+
+def test_the_slope_of_a_linear_critic_is_the_length_of_its_weights() -> None:
+    """Closed form: 5 of (3, 4)."""
+    linear = torch.nn.Linear(2, 1)
+    with torch.no_grad():
+        linear.weight.copy_(torch.tensor([[3.0, 4.0]]))
+    critic = torch.nn.Sequential(torch.nn.Flatten(), linear)
+    torch.testing.assert_close(slopes(critic, torch.rand(7, 1, 1, 2)), torch.full((7, 1), 5.0))
+
+
+def test_the_energy_score_is_least_for_the_right_law() -> None:
+    """Of normal points in one direction the mean is E|X - Y| / 2 = 1/√π."""
+    draw = torch.Generator().manual_seed(0)
+    real, made = torch.randn(4000, 1, generator=draw), torch.randn(2000, 1, generator=draw)
+    right = energy_score(real, made).mean().item()
+    assert right == pytest.approx(1 / math.sqrt(math.pi), abs=0.02)
+    assert energy_score(real, made + 1).mean().item() > right + 0.1
+    assert energy_score(real, made * 2).mean().item() > right + 0.05
+
+
+def test_what_does_not_go_together_is_refused(folder: Path) -> None:
+    """A generator for another task, another architecture for this one, settings of another."""
+    for model, said in (
+        ({"architecture": "resnet"}, "for task generation, and for no other, got resnet for generation"),
+        ({"task": "regression"}, "got vae for regression"),
+        ({"critic_steps": 2}, "model.critic_steps: is no setting of vae"),
+        ({"output": "positive"}, "linear for generation"),
+    ):
+        with pytest.raises(InvalidConfig, match=said):
+            train(of(folder, **model))
+    project = of(folder)
+    other = project.model_copy(update={"training": project.training.model_copy(update={"loss": "mse"})})
+    with pytest.raises(InvalidConfig, match="mse is not for generation"):
+        train(other)
+    shared = of(folder, architecture="dcgan")
+    shared = shared.model_copy(update={"training": shared.training.model_copy(update={"processes": 2})})
+    with pytest.raises(InvalidConfig, match="1 for dcgan, which has turns"):
+        arguments_of(shared)
+    job = RetrainJob(id="1", model="digits", champion="1", trigger="drift", event_time=0.0, created=0.0)
+    with pytest.raises(InvalidConfig, match="no labels that a challenger could be judged by"):
+        retrain(project, job)
+    assert {name for name, body in ARCHITECTURES.items() if hasattr(body, "GENERATES")} == set(NAMES)
+    assert arguments_of(of(folder)) == {"width": 16, "latent": 4}

@@ -1,0 +1,1 @@
+"""Augmentation: training rows varied anew in each epoch, the same way whenever the same run comes by."""

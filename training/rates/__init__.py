@@ -1,0 +1,1 @@
+"""Rates: a test of learning rates on a fresh model, which proposes one."""

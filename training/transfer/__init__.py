@@ -1,0 +1,1 @@
+"""Transfer: a training that begins with weights learnt elsewhere."""
