@@ -1,15 +1,23 @@
-"""``python -m benchmarks.training``: trains each case and prints the figure, the time, and what it must be."""
+"""``python -m benchmarks.training``: trains each case and prints the figure, the time, and what it must be.
+
+Below stands what it was measured on, and how long the processor worked, of all threads together: on a machine that does
+other things as well, half of that is what two idle cores would have taken.
+"""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import os
+import platform
 import shutil
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import torch
 
 from benchmarks.training.cases import CASES
 from staytrue.errors import NotFound
@@ -49,6 +57,8 @@ def main(given: Sequence[str] | None = None) -> int:
         verdict = "" if reached else "  MISSED"
         print(f"{name:24} {case.metric:>9} {got.value:7.4f} {interval:>15} {case.target:7.2f} {seconds:8.1f}{verdict}")
         sys.stdout.flush()
+    worked, machine = time.process_time(), platform.processor() or platform.machine()
+    print(f"{machine}, {os.cpu_count()} cores, torch {torch.__version__}; the processor worked {worked:.1f} seconds")
     return int(missed > 0)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from staytrue.errors import InvalidConfig, NotFound
 from training.models.gan import DCGAN, WassersteinGAN
 from training.models.generative import Generative
+from training.models.inception import Inception
 from training.models.mlp import MLP
 from training.models.recurrent import GRU, LSTM, RNN
 from training.models.resnet import ResNet
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 ARCHITECTURES: dict[str, type[nn.Module]] = {
     "mlp": MLP,
     "resnet": ResNet,
+    "inception": Inception,
     "rnn": RNN,
     "lstm": LSTM,
     "gru": GRU,

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from staytrue.errors import InvalidConfig
+from training.models.layers import ACTIVATIONS, one_of
 from training.models.pooling import Pooling, check_pooling, seen
 from training.models.tokens import Category, Numbers, Patches, Positions, Series
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from training.models.layout import Layout
-
-ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
 
 
 class Block(nn.Module):
@@ -86,6 +85,7 @@ class Transformer(nn.Module):
     ) -> None:
         super().__init__()
         check_pooling(pooling, "token", "mean", "max", "attention")
+        one_of("activation", activation, ACTIVATIONS)
         if width % heads:
             raise InvalidConfig("model.heads", expected=f"a divisor of width {width}", got=str(heads))
         numbers = [piece for piece in layout.pieces if piece.kind == "numbers"]

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from training.data.rows import Rows
+from training.models.architectures import ARCHITECTURES
 from training.suggest.facts import Facts, dependence, facts_of
-from training.suggest.proposals import Proposal, suggest
+from training.suggest.proposals import PREFERRED, Proposal, suggest
 
 SETTINGS = {"mlp": ["width", "depth", "dropout"], "resnet": ["width", "depth", "dropout"]}
 PLAIN = Facts(task="regression", rows=2_000, kinds=["numeric", "category"], architectures=SETTINGS)
@@ -59,6 +60,10 @@ def chosen(facts: Facts) -> dict[str, Any]:
 )
 def test_facts_speak_for_settings(facts: Facts, expected: dict[str, Any]) -> None:
     assert {name: chosen(facts).get(name) for name in expected} == expected
+
+
+def test_what_is_preferred_is_there() -> None:
+    assert {name for names in PREFERRED.values() for name in names} <= ARCHITECTURES.keys()
 
 
 @pytest.mark.parametrize("facts", [BIKES, DIGITS, VOWELS, SPAM, PLAIN, DRAWN])
