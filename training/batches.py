@@ -39,7 +39,8 @@ class Taken(NamedTuple):
 
     def total(self, judged: Callable[[Tensor], Tensor]) -> Tensor:
         """The weighted sum over the rows of what ``judged`` gives each for its truth, [n,1]. Shapes: a number."""
-        return torch.stack([(judged(truth) * weight).sum() for truth, weight in self.truths]).sum()
+        first, *others = [(judged(truth) * weight).sum() for truth, weight in self.truths]
+        return torch.stack([first, *others]).sum() if others else first
 
 
 @dataclasses.dataclass(frozen=True)

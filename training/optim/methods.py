@@ -1,4 +1,7 @@
-"""Methods: PyTorch's optimiser of each name, with what the settings give it."""
+"""Methods: PyTorch's optimiser of each name, with what the settings give it.
+
+Where PyTorch has one kernel for a whole step it is taken: without, a small network steps as long as it differentiates.
+"""
 
 from __future__ import annotations
 
@@ -29,17 +32,17 @@ def method(training: TrainingSection, groups: Groups) -> torch.optim.Optimizer:
 def _sgd(groups: Groups, rate: float, settings: OptimisationSection) -> torch.optim.Optimizer:
     """Robbins and Monro, 1951."""
     del settings
-    return torch.optim.SGD(groups, lr=rate)
+    return torch.optim.SGD(groups, lr=rate, fused=True)
 
 
 def _momentum(groups: Groups, rate: float, settings: OptimisationSection) -> torch.optim.Optimizer:
     """Polyak, 1964."""
-    return torch.optim.SGD(groups, lr=rate, momentum=settings.momentum or 0.9)
+    return torch.optim.SGD(groups, lr=rate, momentum=settings.momentum or 0.9, fused=True)
 
 
 def _nesterov(groups: Groups, rate: float, settings: OptimisationSection) -> torch.optim.Optimizer:
     """Nesterov, 1983, in the form of Sutskever et al., 2013."""
-    return torch.optim.SGD(groups, lr=rate, momentum=settings.momentum or 0.9, nesterov=True)
+    return torch.optim.SGD(groups, lr=rate, momentum=settings.momentum or 0.9, nesterov=True, fused=True)
 
 
 def _adagrad(groups: Groups, rate: float, settings: OptimisationSection) -> torch.optim.Optimizer:
@@ -62,12 +65,12 @@ def _rmsprop(groups: Groups, rate: float, settings: OptimisationSection) -> torc
 
 def _adam(groups: Groups, rate: float, settings: OptimisationSection) -> torch.optim.Optimizer:
     """Kingma and Ba, 2015."""
-    return torch.optim.Adam(groups, lr=rate, betas=_betas(settings), eps=settings.epsilon or 1e-8)
+    return torch.optim.Adam(groups, lr=rate, betas=_betas(settings), eps=settings.epsilon or 1e-8, fused=True)
 
 
 def _adamw(groups: Groups, rate: float, settings: OptimisationSection) -> torch.optim.Optimizer:
     """Loshchilov and Hutter, 2019."""
-    return torch.optim.AdamW(groups, lr=rate, betas=_betas(settings), eps=settings.epsilon or 1e-8)
+    return torch.optim.AdamW(groups, lr=rate, betas=_betas(settings), eps=settings.epsilon or 1e-8, fused=True)
 
 
 def _betas(settings: OptimisationSection) -> tuple[float, float]:

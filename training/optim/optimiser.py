@@ -119,7 +119,10 @@ class Optimiser:
             if part == "optimiser":
                 key, _, of = rest.partition(".")
                 weight = _fitting(weights, of, key, value)
-                self._method.state[weight][key] = value.clone() if key == "step" else value.to(weight.device, copy=True)
+                counts = key == "step" and not self._method.defaults.get(
+                    "fused"
+                )  # which PyTorch keeps on the processor
+                self._method.state[weight][key] = value.to("cpu" if counts else weight.device, copy=True)
         if self._average is not None:
             self._average.restore({full: value for full, value in tensors.items() if full.startswith("average.")})
         self._done = int(values["steps"])
