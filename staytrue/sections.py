@@ -61,8 +61,9 @@ class TrainingSection(Section):
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="auto: a GPU where torch finds one, else the processor"
     )
-    precision: Literal["full", "bf16"] = Field(
-        default="full", description="bf16: layers that bear it compute in 16 bits, weights stay in 32"
+    precision: Literal["full", "bf16", "fp16"] = Field(
+        default="full",
+        description="bf16, fp16: layers that bear it compute in 16 bits, weights stay in 32; fp16 needs a GPU",
     )
     processes: Count = Field(
         default=1, description="on this machine, that share each step; for several machines: docs/training.md"

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from staytrue.errors import InvalidConfig
+from training.scaling import Scaler
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,8 +39,17 @@ class Devices(Protocol):
     def backward(self, loss: Tensor) -> None:
         """Add the gradient of a loss; all processes get the mean of theirs."""
 
+    def ready(self, optimiser: torch.optim.Optimizer) -> bool:
+        """Whether gradients are to be stepped by; called once after each ``backward``, before they are looked at."""
+
     def total(self, number: Tensor) -> float:
         """The sum of a number over all processes."""
+
+    def state(self) -> dict[str, Any]:
+        """What the next steps depend on; JSON values."""
+
+    def restore(self, values: dict[str, Any]) -> None:
+        """Go on where ``state`` was asked."""
 
     def done(self, module: nn.Module) -> None:
         """Bring the module back to where it came from."""
@@ -70,9 +80,20 @@ class Processor:
         """Its gradient."""
         loss.backward()  # type: ignore[no-untyped-call]
 
+    def ready(self, optimiser: torch.optim.Optimizer) -> bool:  # noqa: ARG002 - they are as they are
+        """Always."""
+        return True
+
     def total(self, number: Tensor) -> float:
         """The number."""
         return number.item()
+
+    def state(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    def restore(self, values: dict[str, Any]) -> None:
+        """Nothing."""
 
     def done(self, module: nn.Module) -> None:
         """It never left."""
@@ -90,14 +111,18 @@ class Accelerated:
         from accelerate.state import AcceleratorState  # noqa: PLC0415
 
         AcceleratorState._reset_state()  # noqa: SLF001 - it is the process's, and a training before may have had another
-        mixed = {"full": "no", "bf16": "bf16"}[settings.precision]
+        mixed = {"full": "no", "bf16": "bf16", "fp16": "fp16"}[settings.precision]
         processor = settings.device == "cpu" or not torch.cuda.is_available()
+        if mixed == "fp16" and processor and settings.device != "cuda":
+            hint = "bf16 computes in 16 bits on any processor"
+            raise InvalidConfig("training.precision", expected="full or bf16 without a GPU", got=mixed, hint=hint)
         self._accelerator: Any = Accelerator(cpu=processor, mixed_precision=mixed)
         self.processes, self.main = self._accelerator.num_processes, self._accelerator.is_main_process
         self._at = self._accelerator.process_index
         if settings.device == "cuda" and self._accelerator.device.type != "cuda":
             expected = "a CUDA device that this torch can use"
             raise InvalidConfig("training.device", expected=expected, got=str(self._accelerator.device))
+        self._scaler = Scaler(self._accelerator.device) if mixed == "fp16" else None
         torch.manual_seed(settings.seed + self._at)  # dropout must not be the same in all processes
 
     def placed(self, module: nn.Module) -> nn.Module:
@@ -121,12 +146,28 @@ class Accelerated:
 
     def backward(self, loss: Tensor) -> None:
         """Its gradient; Accelerate divides by the number of processes, which the loss is not yet divided by."""
-        self._accelerator.backward(loss * self.processes)
+        if self._scaler is not None:  # in place of Accelerate's, which an optimiser must be wrapped for
+            self._scaler.backward(loss * self.processes)
+        else:
+            self._accelerator.backward(loss * self.processes)
+
+    def ready(self, optimiser: torch.optim.Optimizer) -> bool:
+        """Unless they overflowed in 16 bits, which they do in all processes, having their mean."""
+        return self._scaler is None or self._scaler.ready(optimiser)
 
     def total(self, number: Tensor) -> float:
         """Over all processes."""
         summed: Tensor = self._accelerator.reduce(number.detach().to(self._accelerator.device), "sum")
         return summed.item()
+
+    def state(self) -> dict[str, Any]:
+        """The factor of the loss, where there is one."""
+        return {} if self._scaler is None else self._scaler.state()
+
+    def restore(self, values: dict[str, Any]) -> None:
+        """Go on with that factor."""
+        if self._scaler is not None:
+            self._scaler.restore(values)
 
     def done(self, module: nn.Module) -> None:
         """To the processor, at full precision."""

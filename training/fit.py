@@ -57,7 +57,7 @@ def fit(
     steps = math.ceil(len(train) / settings.batch_size)
     optimiser = Optimiser(head, settings, steps * settings.epochs, groups=groups(head, settings.transfer))
     loss_of, history, guard = task.loss(settings), History(task.measure), Guard(settings)
-    keeper = Keeper(folder, settings.checkpoint_seconds, identity, head, optimiser, history, guard)
+    keeper = Keeper(folder, settings.checkpoint_seconds, identity, head, optimiser, history, guard, machine)
     at, called = keeper.restore(), machine.prepared(head)
     classes = train.truth if settings.sampling == "balanced" else None
     with watchers(project, folder, say=say, first=machine.main) as watch:
@@ -72,7 +72,7 @@ def fit(
                 value, step = machine.total(loss), at.epoch * steps + at.step + 1
                 scene = functools.partial(_scene, model, head, loss_of, rows, machine.share(which), optimiser)
                 guard.check(step, at.epoch + 1, value, scene)
-                optimiser.step(loss, machine.backward)
+                optimiser.step(loss, machine)
                 watch.stepped(step, value, optimiser.learning_rate)
                 at.took(value * len(which), rate)
                 keeper.keep(at)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from training.devices import Devices
     from training.guard import Guard
     from training.history import History
     from training.optim import Optimiser
@@ -63,9 +64,11 @@ class Keeper:
         optimiser: Optimiser,
         history: History,
         guard: Guard,
+        machine: Devices,
     ) -> None:
         self._path, self._seconds, self._identity = folder / STATE, seconds, dict(identity)
-        self._module, self._optimiser, self._history, self._guard = module, optimiser, history, guard
+        self._module, self._optimiser, self._history = module, optimiser, history
+        self._guard, self._machine = guard, machine
         self._last = time.monotonic()
 
     def keep(self, place: Place) -> None:
@@ -86,6 +89,7 @@ class Keeper:
             "optimiser": numbers,
             "history": epochs,
             "guard": self._guard.state(),
+            "machine": self._machine.state(),
         }
         written = safetensors.torch.save(tensors, metadata={_STANDING: json.dumps(standing)})
         write_atomically(self._path, written)
@@ -112,6 +116,7 @@ class Keeper:
             self._optimiser.restore(_part("optimiser", tensors), standing["optimiser"])
             self._history.restore(standing["history"], _part("best", tensors))
             self._guard.restore(standing["guard"])
+            self._machine.restore(standing.get("machine", {}))
             torch.set_rng_state(tensors[_RANDOM])
             return Place(**standing["place"])
         except (KeyError, TypeError, RuntimeError) as error:

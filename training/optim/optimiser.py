@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
-
-import torch
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from staytrue.errors import CorruptData
 from training.optim.average import Average
@@ -14,9 +12,10 @@ from training.optim.plateau import Plateau
 from training.optim.schedule import table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import numpy as np
+    import torch
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
@@ -26,6 +25,16 @@ if TYPE_CHECKING:
 
 MATRIX = 2
 """Biases, and the scales and shifts of norms, have fewer axes."""
+
+
+class Gradients(Protocol):
+    """Who computes them: in which precision, with how many processes."""
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradient of a loss."""
+
+    def ready(self, optimiser: torch.optim.Optimizer) -> bool:
+        """Whether it may be stepped by; asked once after each ``backward``."""
 
 
 class Optimiser:
@@ -51,7 +60,7 @@ class Optimiser:
         self._average = Average(module, settings.averaging) if settings.averaging else None
         self._decay = 0.0 if settings.optimiser == "adamw" else settings.decay
         self._kind = {"optimiser": settings.optimiser, "schedule": settings.schedule}
-        self._done = 0
+        self._done = self._taken = 0
         self._set_rate()
 
     @property
@@ -71,18 +80,29 @@ class Optimiser:
         """The module whose weights are judged and kept."""
         return self._average.module if self._average is not None else self._module
 
-    def step(self, loss: Tensor, backward: Callable[[Tensor], object] | None = None) -> None:
-        """Go one step down the gradient of a loss, which ``backward`` computes where it is given."""
+    def step(self, loss: Tensor, machine: Gradients | None = None) -> None:
+        """Go one step down the gradient of a loss, which a ``machine`` computes where it is given.
+
+        Where that says that it cannot be stepped by, the weights stay, and the schedule goes on.
+        """
         self._method.zero_grad(set_to_none=True)
-        (backward or torch.Tensor.backward)(loss)
+        if machine is None:
+            loss.backward()  # type: ignore[no-untyped-call]
+        else:
+            machine.backward(loss)
+        if machine is None or machine.ready(self._method):
+            self._take()
+        self._done += 1
+        self._set_rate()
+
+    def _take(self) -> None:
         regularise(self._method, self._settings.regularisation)
         if self._decay:
             decay(self._method, self._decay)
         self._method.step()
         if self._average is not None:
-            self._average.update(first=self._done == 0)
-        self._done += 1
-        self._set_rate()
+            self._average.update(first=self._taken == 0)
+        self._taken += 1
 
     def epoch_ended(self, measure: float) -> None:
         """Tell what the epoch was judged by, less being better: the schedule ``plateau`` waits for it."""
@@ -101,7 +121,7 @@ class Optimiser:
         if self._average is not None:
             tensors |= self._average.state()
         plateau = None if self._plateau is None else self._plateau.state()
-        return tensors, {**self._kind, "steps": self._done, "plateau": plateau}
+        return tensors, {**self._kind, "steps": self._done, "taken": self._taken, "plateau": plateau}
 
     def restore(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
         """Go on from a state; the module's own weights are restored by whoever holds them.
@@ -125,7 +145,7 @@ class Optimiser:
                 self._method.state[weight][key] = value.to("cpu" if counts else weight.device, copy=True)
         if self._average is not None:
             self._average.restore({full: value for full, value in tensors.items() if full.startswith("average.")})
-        self._done = int(values["steps"])
+        self._done, self._taken = int(values["steps"]), int(values["taken"])
         if self._plateau is not None:
             self._plateau.restore(values["plateau"])
         self._set_rate()

@@ -136,9 +136,27 @@ def test_somebody_else_may_compute_the_gradient() -> None:
     module = torch.nn.Linear(1, 1, bias=False)
     before = module.weight.item()
     training = TrainingSection(optimiser="sgd", learning_rate=0.5, schedule="fixed", averaging=0)
-    optimiser = Optimiser(module, training, 1)
-    optimiser.step(module(torch.ones(1, 1)).sum(), backward=lambda loss: torch.autograd.backward(2 * loss))
+    optimiser = Optimiser(module, training, 2)
+
+    class Twice:
+        """Twice the gradient, stepped by the first time alone."""
+
+        asked = 0
+
+        def backward(self, loss: torch.Tensor) -> None:
+            """Add it."""
+            torch.autograd.backward(2 * loss)
+
+        def ready(self, optimiser: torch.optim.Optimizer) -> bool:
+            """As is said above."""
+            self.asked += len(optimiser.param_groups)
+            return self.asked == 1
+
+    machine = Twice()
+    for _ in range(2):
+        optimiser.step(module(torch.ones(1, 1)).sum(), machine)
     assert module.weight.item() == pytest.approx(before - 1)
+    assert machine.asked == 2
 
 
 def test_the_average_is_pytorchs_to_the_bit() -> None:
