@@ -58,8 +58,8 @@ chart: setup ## write the chart's rules, dashboards, types of a project and tabl
 cover: setup ## branch coverage of the kernel
 	$(BIN)/python -m pytest --cov --cov-report=term-missing staytrue $(wildcard tests/unit/staytrue tests/golden tests/property)
 
-bench: setup ## what serving costs, beside bare ONNX Runtime and other servers; ARGS="--models T --peers fastapi"
-	$(BIN)/python -m benchmarks $(ARGS)
+bench: setup ## what serving costs beside other servers, ARGS="--models T"; OF=training, training.loop or collecting: of those
+	$(BIN)/python -m benchmarks$(if $(OF),.$(OF)) $(ARGS)
 
 clients: setup ## the clients of KServe, MLServer and TensorFlow Serving against a server; ARGS=kserve for one
 	$(BIN)/python -m tests.clients $(ARGS)
