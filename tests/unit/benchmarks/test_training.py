@@ -34,10 +34,10 @@ def test_a_figure_below_its_least_or_too_late_is_missed(
 ) -> None:
     case = Case("vowels", lambda folder: folder, {}, target=0.95, seconds=30.0)
     monkeypatch.setattr(command, "CASES", {"vowels-gru": case})
-    monkeypatch.setattr(command, "run", lambda *_: (Metric(value=value, low=0.9, high=0.97), seconds))
+    monkeypatch.setattr(command, "run", lambda *_: (Metric(value=value, low=0.9, high=0.97), seconds, 17.5))
     assert command.main([]) == status
     line = capsys.readouterr().out.splitlines()[1]
-    assert f"accuracy {value:7.4f}  0.900 to 0.970    0.95 {seconds:8.1f}" in line
+    assert f"accuracy {value:7.4f}  0.900 to 0.970    0.95 {seconds:8.1f}    17.5" in line
     assert line.endswith("MISSED") is bool(status)
 
 
