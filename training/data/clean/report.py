@@ -99,12 +99,21 @@ def chapter(report: StepsReport, before: CleaningReport | None = None) -> Chapte
         rows: list[list[Cell]] = [[time] for time in report.marked]
         note = f"the first {MOST_MARKED} of them" if len(report.marked) == MOST_MARKED else ""
         tables.append(Table(title="Marked rows", columns=["time"], rows=rows, note=note))
-    return Chapter(title="Cleaning", summary=summary, tables=tables, warnings=list(report.warnings))
+    return Chapter(title="Cleaning", summary=summary, tables=tables, warnings=[*report.warnings, *_beyond(before)])
+
+
+def _beyond(report: CleaningReport | None) -> list[str]:
+    """A warning of each column with numbers that the model cannot take."""
+    found = report.infinite if report else {}
+    why = "infinite, or beyond 3.4e38, which FP32 does not hold: they count as missing ones"
+    return [f"{name} has {count} values that are {why}" for name, count in found.items()]
 
 
 def _before(report: CleaningReport) -> Table:
     lacking: list[list[Cell]] = [[f"missing values of {name}, kept", count] for name, count in report.missing.items()]
-    infinite: list[list[Cell]] = [[f"infinite values of {name}, now missing", n] for name, n in report.infinite.items()]
+    infinite: list[list[Cell]] = [
+        [f"values of {name} that FP32 does not hold, now missing", n] for name, n in report.infinite.items()
+    ]
     rows: list[list[Cell]] = [
         ["rows read", report.rows_before],
         ["duplicates", report.duplicates],
