@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
+import select
 import sys
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -55,13 +57,39 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Name → module and summary. The module has an object of the command's name that is a :class:`Command`."""
 
+UNREAD = 128 + 13
+"""Exit code of a command that was ended since nobody read what it printed: as if by SIGPIPE."""
 _EXTRAS = ("training", "export", "serving", "monitoring")
 """Parts that need packages of their own, each an extra of that name where it has commands."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run ``staytrue``; the exit code is 0, 1 for a failure that was explained, or 2 for wrong usage."""
-    argv = list(sys.argv[1:] if arguments is None else arguments)
+    """Run ``staytrue``.
+
+    The exit code is 0, 1 for a failure that was explained, 2 for wrong usage, or, as of other tools whose reader has
+    gone (``| head``), 141.
+    """
+    try:
+        try:
+            return _run(list(sys.argv[1:] if arguments is None else arguments))
+        finally:
+            print(end="", flush=True)  # or what is left would fail at the end of the process, where nobody can catch it
+    except BrokenPipeError:
+        if not any(map(_unread, (1, 2))):
+            raise  # a connection of another kind
+        with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123 - a device
+            os.dup2(nowhere.fileno(), 1)
+        return UNREAD
+
+
+def _unread(descriptor: int) -> bool:
+    """Whether nobody reads any more what is written there."""
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+
+
+def _run(argv: list[str]) -> int:
     parser = _overview()
     known = parser.parse_args(argv[:1])
     if known.command is None:

@@ -137,7 +137,7 @@ class Canary:
         if arguments.end:
             aliases = store.clear_canary(name, version, reason=arguments.reason)
         elif version is None:
-            raise InvalidConfig("staytrue canary --share", expected="a version", got="none", hint=_known(store, name))
+            raise InvalidConfig("--share", expected="a version", got="none", hint=_known(store, name))
         else:
             aliases = store.set_canary(name, version, arguments.share, reason=arguments.reason)
         print(f"{name}: {_traffic(aliases)}")
@@ -160,7 +160,7 @@ class Shadow:
         store, name, version = _store(arguments), arguments.model, arguments.version
         if arguments.end == (version is not None):
             got = f"version {version} and --end" if arguments.end else "none"
-            raise InvalidConfig("staytrue shadow", expected="a version, or --end", got=got, hint=_known(store, name))
+            raise InvalidConfig(name, expected="a version, or --end", got=got, hint=_known(store, name))
         if arguments.end:
             aliases = store.clear_shadow(name, reason=arguments.reason)
         else:

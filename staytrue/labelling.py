@@ -18,8 +18,8 @@ class LabellingSection(Section):
     )
     layout: Literal["auto", "long", "wide", "label-studio"] = Field(
         default="auto",
-        description="long: a row for each label; wide: a column for each annotator; auto: long where the three columns "
-        "of a long table are there",
+        description="long: a row for each label; wide: a column for each annotator; auto: long where two of the "
+        "three columns of a long table are there, beside others, or where a setting names one of them",
     )
     item: str | None = Field(
         default=None, description="column of items (`item`), or the key of a task's data (by default the task's id)"

@@ -12,7 +12,7 @@ import numpy as np
 from training import balance
 from training.augment import chapter as augmenting
 from training.augment import check as augmentation
-from training.data import columns, files
+from training.data import columns, files, spacing
 from training.data.classes import check_names, classes_of
 from training.data.clean import report as repairs
 from training.data.clean import steps
@@ -123,6 +123,7 @@ def chapters(project: Project, prepared: Prepared, *, watch: Watch = unwatched) 
         *([check.chapter(schema)] if schema else []),
         *made,
         _without(given.keys() - features.keys(), repairs.chapter(cleaned.report, prepared.cleaning)),
+        spacing.chapter(prepared.rows.time),
         columns.chapter(cleaned.rows, features, project.data.targets),
         partition.chapter(prepared.parted),
         encoding.chapter(states, columns.constant(cleaned.rows, project.data.targets)),

@@ -13,10 +13,11 @@ from PIL import Image
 from staytrue.records import utc
 from training.data.chapters import Bars, Chapter, Picture, Table
 from training.data.clean.cleaning import is_missing
+from training.data.clean.outliers import MAD_TO_DEVIATION
 from training.data.rows import by_name, evenly, learnable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from training.data.rows import TrainingRows
 
 SPANS = 20
+FAR = 10.0
+"""Deviations, as the median absolute one estimates them, beyond which values are told of."""
+MOST_FAR = 0.05
+"""Share of a column's values up to which; more are no errors but how it is distributed."""
 MOST_BARS = 40
 """No more different values are counted one by one."""
 MOST_PICTURES = 16
@@ -58,7 +63,8 @@ def chapter(rows: TrainingRows, features: Mapping[str, Feature], targets: Sequen
         bars=[shown for shown in bars if shown.counts],
         pictures=pictures,
         warnings=[f"{name} has no value at all" for name in empty]
-        + [f"{name} is the same in every row: it tells a model nothing" for name in constant(rows, targets)],
+        + [f"{name} is the same in every row: it tells a model nothing" for name in constant(rows, targets)]
+        + list(_far(by_kind["numbers"], targets)),
     )
 
 
@@ -96,6 +102,25 @@ def _numbers(columns: dict[str, NDArray[Any]]) -> Table:
             figures = [float(values.mean()), float(values.std()), *map(float, np.quantile(values, _QUANTILES))]
         rows.append([name, missing, len(np.unique(values)), *figures])
     return Table(title="Numbers", columns=["column", "missing", "different", *_FIGURES], rows=rows)
+
+
+def _far(columns: Mapping[str, NDArray[Any]], targets: Sequence[str]) -> Iterator[str]:
+    """A warning of each column of numbers of which a few lie far from all others.
+
+    Of columns in which half of the values are the same nothing is said: any other number would be far.
+    """
+    for name, column in columns.items():
+        values = _present(column).astype(np.float64)
+        centre = float(np.median(values)) if len(values) else 0.0
+        spread = MAD_TO_DEVIATION * float(np.median(np.abs(values - centre))) if len(values) else 0.0
+        found = values[np.abs(values - centre) > FAR * spread]
+        if spread and 0 < len(found) <= MOST_FAR * len(values):
+            setting = "cleaning.target" if name in targets else "cleaning.outliers"
+            ends = f"{found.min():.4g} to {found.max():.4g}" if len(found) > 1 else f"{found[0]:.4g}"
+            yield (
+                f"{name} has {len(found)} values far from the others ({ends}, robust z beyond {FAR:g}): where they are "
+                f"errors, {setting} treats them"
+            )
 
 
 def _dates(columns: dict[str, NDArray[Any]]) -> Table:

@@ -39,7 +39,8 @@ def padded(feature: Feature, values: NDArray[Any], where: str) -> NDArray[Any]:
         row = f"{where}, row {place + 1}"
         content = _bytes(value, row) if text else _steps(value, feature.shape, row)
         made[place, : len(content)] = content[: feature.shape[0]]
-    return made if text else made.astype(np.float32)
+    with np.errstate(over="ignore"):  # what is too large is infinite, which cleaning counts
+        return made if text else made.astype(np.float32)
 
 
 def _texts(plain: NDArray[Any], missing: NDArray[np.bool_], where: str) -> NDArray[Any]:

@@ -150,7 +150,8 @@ def typed(name: str, feature: Feature, values: NDArray[Any], where: str) -> NDAr
         return np.where(missing, MISSING_INTEGER, plain.astype(np.int64))
     numbers = floats(plain, missing, f'{where}, column "{name}"', _OTHERWISE)
     if feature.sent_as == "FP32":
-        return numbers.astype(np.float32)
+        with np.errstate(over="ignore"):  # what is too large is infinite, which cleaning counts
+            return numbers.astype(np.float32)
     gone = np.isnan(numbers)
     filled = np.where(gone, 0.0, numbers)
     whole = np.isfinite(filled) & (filled == np.round(filled)) & (np.abs(filled) < 2.0**53)

@@ -35,7 +35,9 @@ class Rate:
         lowest, highest, steps = arguments.lowest, arguments.highest, arguments.steps
         if not 0 < lowest < highest < float("inf") or steps < FEWEST:
             expected = f"0 < --lowest < --highest and at least {FEWEST} --steps"
-            raise InvalidConfig("staytrue rate", expected=expected, got=f"{lowest:g}, {highest:g}, {steps}")
+            raise InvalidConfig(
+                "--lowest, --highest, --steps", expected=expected, got=f"{lowest:g}, {highest:g}, {steps}"
+            )
         from staytrue.settings import resolve
         from training.rates.report import chapter, write
         from training.rates.trial import try_rates

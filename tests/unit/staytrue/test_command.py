@@ -6,6 +6,7 @@ import os
 import runpy
 import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +40,48 @@ def test_as_a_module_it_is_the_same_command(
         runpy.run_module("staytrue", run_name="__main__")
     assert ended.value.code == 0
     assert capsys.readouterr().out == f"staytrue {__version__}\n"
+
+
+@pytest.mark.parametrize("argv", ["schema", "models --store ."])
+def test_a_command_whose_reader_has_gone_ends_quietly(argv: str, tmp_path: Path) -> None:
+    """A long text, and a short one that is written at the end."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        called = [sys.executable, "-m", "staytrue", *argv.split()]
+        ended = subprocess.run(called, stdout=writing, stderr=subprocess.PIPE, text=True, cwd=tmp_path, check=False)
+    finally:
+        os.close(writing)
+    assert (ended.returncode, ended.stderr) == (command.UNREAD, "")
+
+
+@pytest.mark.parametrize("read", [False, True])
+def test_a_broken_connection_is_no_reader_that_has_gone(read: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Train:
+        """Loses a connection, such as to a database."""
+
+        def configure(self, _: object) -> None:
+            """No arguments."""
+
+        def run(self, _: object) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(command, "_find", lambda _: Train())
+    reading, writing = os.pipe()
+    kept = os.dup(1)
+    os.dup2(writing, 1)
+    os.close(writing)
+    try:
+        if read:
+            with pytest.raises(BrokenPipeError):
+                command.main(["train"])
+            os.close(reading)
+        else:
+            os.close(reading)
+            assert command.main(["train"]) == command.UNREAD
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def test_a_module_of_ours_that_is_missing_is_no_matter_of_packages(monkeypatch: pytest.MonkeyPatch) -> None:

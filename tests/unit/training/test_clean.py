@@ -55,6 +55,11 @@ def test_an_infinite_feature_counts_as_missing_and_an_infinite_target_as_none() 
     assert (report.infinite, report.missing, report.missing_target) == ({"x": 1}, {"x": 1, "c": 0}, 1)
 
 
+def test_a_target_that_fp32_does_not_hold_is_none() -> None:
+    """The model would compute with infinity."""
+    assert clean(rows(y=[1e39, -1e39, 3e38]), CleaningSection())[1].missing_target == 2
+
+
 def test_rows_with_gaps_are_kept_for_the_graph_to_impute_or_dropped_by_setting() -> None:
     """The default leaves imputation to the exported graph."""
     gaps = rows(x=[NAN], c=[0, MISSING_INTEGER])

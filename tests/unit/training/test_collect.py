@@ -69,11 +69,28 @@ def test_texts_with_an_offset_mean_that_moment(tmp_path: Path) -> None:
         ({"target": "z"}, InvalidConfig, 'no column "z"'),
         ({"query": "SELEC"}, InvalidConfig, "data.query"),
         ({"time": "x"}, InvalidInput, 'time column "x": expected a timestamp'),
-        ({"query": "SELECT NULL::TIMESTAMP AS at, x, y FROM source"}, InvalidInput, "got 2 without"),
+        (
+            {"query": "SELECT NULL::TIMESTAMP AS at, x, y FROM source"},
+            InvalidInput,
+            "got 2 of 2 without: rows 1, 2, where the first has '2024-01-0",
+        ),
+        (
+            {"query": "SELECT NULL::TIMESTAMP AS at, x, y FROM source LIMIT 1"},
+            InvalidInput,
+            "got 1 of 1 without: row 1; correct them, or leave them out: data.query with WHERE",
+        ),
         ({"query": "SELECT 'soon' AS at, x, y FROM source"}, InvalidInput, "got 'soon'"),
         ({"query": "SELECT * FROM source WHERE false"}, InvalidInput, "expected at least one row"),
     ],
-    ids=["no such column", "broken query", "time is no time", "time missing", "time is a word", "no rows"],
+    ids=[
+        "no such column",
+        "broken query",
+        "time is no time",
+        "time missing",
+        "time of other rows missing",
+        "time is a word",
+        "no rows",
+    ],
 )
 def test_what_is_wrong_is_said(csv: Path, changes: dict[str, Any], kind: type[StaytrueError], said: str) -> None:
     """Each message names the place."""

@@ -56,6 +56,21 @@ def test_categories_are_told_by_their_shares_also_where_they_are_numbers() -> No
     assert cells(made, "Categories", "hour")["most common"] == "4 (75.0%)"
 
 
+def test_values_far_from_the_others_are_told_with_the_setting() -> None:
+    """By the robust z: of 0 to 99 the median absolute deviation is 25, so that beyond 10 means from 421 on."""
+    values = np.tile(np.arange(100.0), 5)
+    x, y, heavy = values.copy(), values.copy(), np.exp(values / 10)
+    x[:3], y[:2] = [419, 421, -400], [9999, 9999]
+    zeros = np.where(np.arange(500) % 3 == 0, 1e6, 0.0)
+    features = {"x": NUMBER, "heavy": NUMBER, "zeros": NUMBER}
+    made = chapter(rows(y, x=x, heavy=heavy, zeros=zeros), features, ["y"])
+    told = "robust z beyond 10): where they are errors, cleaning"
+    assert made.warnings == [
+        f"x has 2 values far from the others (-400 to 421, {told}.outliers treats them",
+        f"y has 2 values far from the others (9999 to 9999, {told}.target treats them",
+    ]
+
+
 @pytest.mark.parametrize("different", [1, MOST_BARS, MOST_BARS + 1, 500])
 def test_bars_count_every_value_that_is_there(different: int) -> None:
     draw = np.random.default_rng(different)

@@ -34,7 +34,7 @@ def test_a_report_and_the_rows_of_two_parts_are_written(tmp_path: Path, capsys: 
     assert [line.split(":")[0] for line in told[:6]] == [*STEPS, "report"]
     assert told[-1] == f"report: {tmp_path / 'out' / PAGE}"
     report = msgspec.json.decode((tmp_path / "out" / FIGURES).read_bytes(), type=Report)
-    titles = ["Collect", "Cleaning", "Columns", "Split", "Preprocess"]
+    titles = ["Collect", "Cleaning", "Time", "Columns", "Split", "Preprocess"]
     assert [chapter.title for chapter in report.chapters] == titles
     assert list(schemas.read(tmp_path / "out" / SCHEMA).columns) == ["at", "y", "x", "hour", "sky"]
     prepared = prepare(project)

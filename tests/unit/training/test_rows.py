@@ -49,6 +49,13 @@ def test_missing_values_have_one_form_for_each_datatype() -> None:
     assert typed("x", TEXT, gap, "f").tolist() == ["1", MISSING_TEXT]
 
 
+def test_numbers_that_fp32_does_not_hold_are_infinite_without_a_warning() -> None:
+    """Cleaning counts them; sequences alike."""
+    sequence = Feature(kind="sequence", shape=[2, 1])
+    assert typed("x", NUMERIC, np.array([1e39, -1e400, 1.0]), "f").tolist() == [np.inf, -np.inf, 1.0]
+    assert typed("x", sequence, np.array([[1e39, 1.0], None], dtype=object), "f")[0].tolist() == [[np.inf], [1.0]]
+
+
 def test_a_column_of_texts_may_hold_numbers() -> None:
     """A CSV column with one odd value is text throughout; its numbers are still numbers."""
     assert typed("x", NUMERIC, np.array(["1.5", None, "2"], dtype=object), "f")[[0, 2]].tolist() == [1.5, 2.0]

@@ -95,10 +95,10 @@ def is_missing(column: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def without_target(rows: Rows) -> NDArray[np.bool_]:
-    """Which rows have no truth: none that is a finite number, or no text, in any of its columns."""
+    """Which rows have no truth: none that is a number which FP32 holds, or no text, in any of its columns."""
     if rows.target.dtype == object:
         return is_missing(rows.target)
-    there: NDArray[np.bool_] = np.isfinite(rows.target.reshape(len(rows), -1)).all(axis=1)
+    there: NDArray[np.bool_] = (np.abs(rows.target.reshape(len(rows), -1)) <= np.finfo(np.float32).max).all(axis=1)
     return ~there
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from training.data.clean.cleaning import CleaningReport
 
 EXAMPLES = 5
+CHANGES = 3
+"""Values of one sequence that an example shows."""
 MOST_MARKED = 1000
 """Marked rows that the report names; the count is of all."""
 
@@ -73,6 +75,8 @@ def touch(
     first = np.flatnonzero(found)[:EXAMPLES]
     old = [None] * len(first) if before is None else _cells(before[first])
     new = _cells(after[first]) if isinstance(after, np.ndarray) else [after] * len(first)
+    if before is not None and isinstance(after, np.ndarray) and before.ndim == after.ndim == 3 and len(first):
+        old, new = map(list, zip(*map(_changes, before[first], after[first]), strict=True))
     count = int(found.sum())
     return Touch(
         step=step,
@@ -99,12 +103,21 @@ def chapter(report: StepsReport, before: CleaningReport | None = None) -> Chapte
         rows: list[list[Cell]] = [[time] for time in report.marked]
         note = f"the first {MOST_MARKED} of them" if len(report.marked) == MOST_MARKED else ""
         tables.append(Table(title="Marked rows", columns=["time"], rows=rows, note=note))
-    return Chapter(title="Cleaning", summary=summary, tables=tables, warnings=list(report.warnings))
+    return Chapter(title="Cleaning", summary=summary, tables=tables, warnings=[*report.warnings, *_beyond(before)])
+
+
+def _beyond(report: CleaningReport | None) -> list[str]:
+    """A warning of each column with numbers that the model cannot take."""
+    found = report.infinite if report else {}
+    why = "infinite, or beyond 3.4e38, which FP32 does not hold: they count as missing ones"
+    return [f"{name} has {count} values that are {why}" for name, count in found.items()]
 
 
 def _before(report: CleaningReport) -> Table:
     lacking: list[list[Cell]] = [[f"missing values of {name}, kept", count] for name, count in report.missing.items()]
-    infinite: list[list[Cell]] = [[f"infinite values of {name}, now missing", n] for name, n in report.infinite.items()]
+    infinite: list[list[Cell]] = [
+        [f"values of {name} that FP32 does not hold, now missing", n] for name, n in report.infinite.items()
+    ]
     rows: list[list[Cell]] = [
         ["rows read", report.rows_before],
         ["duplicates", report.duplicates],
@@ -131,6 +144,19 @@ def _examples(touches: Sequence[Touch]) -> Table:
         [t.step, t.column or "(whole rows)", e.time, e.before, e.after] for t in touches for e in t.examples
     ]
     return Table(title="Examples", columns=["step", "column", "time", "before", "after"], rows=rows)
+
+
+def _changes(before: NDArray[Any], after: NDArray[Any]) -> tuple[str, str]:
+    """The first values of a sequence that another one has otherwise, and what it has there. Shapes: [T,C] each.
+
+    >>> _changes(np.array([[1.0], [9.0]]), np.array([[1.0], [2.0]]))
+    ('step 2, channel 1: 9', '2')
+    """
+    places = np.argwhere((before != after) & ~(np.isnan(before) & np.isnan(after)))
+    more = f"; {len(places) - CHANGES} more" if len(places) > CHANGES else ""
+    shown = [(step, channel) for step, channel in places[:CHANGES].tolist()]
+    old = "; ".join(f"step {step + 1}, channel {channel + 1}: {before[step, channel]:.4g}" for step, channel in shown)
+    return f"{old}{more}", "; ".join(f"{after[place]:.4g}" for place in shown)
 
 
 def _cells(values: NDArray[Any]) -> list[float | str | None]:

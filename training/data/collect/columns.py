@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import numpy as np
 
 from staytrue.errors import InvalidInput
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from training.data.collect.reading import Reading
 
+_ROWS = 5
+"""Rows that a message names."""
 _MOMENTS = "a timestamp or an ISO 8601 text"
 
 
@@ -34,6 +37,17 @@ class Columns(Mapping[str, "NDArray[Any]"]):
         values: NDArray[Any] = self._connection.execute(selected).fetchnumpy()["found"]
         return values
 
+    def before(self, name: str, row: int) -> str:
+        """What the source has in a column and row of the result; empty where that cannot be told."""
+        made = f"SELECT CAST({quoted(name)} AS VARCHAR), (SELECT count(*) FROM source) FROM source LIMIT 1 OFFSET {row}"  # noqa: S608 - quoted
+        try:
+            found = self._connection.execute(made).fetchone()
+            rows = self._connection.execute(f"SELECT count(*) FROM {self._table}").fetchone()  # noqa: S608 - quoted
+        except duckdb.Error:
+            return ""
+        same = found is not None and rows is not None and found[1] == rows[0]  # else rows have other places there
+        return str(found[0] or "")[:80] if same and found else ""
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
 
@@ -41,13 +55,28 @@ class Columns(Mapping[str, "NDArray[Any]"]):
         return len(self._names)
 
 
+def times(columns: Columns, name: str, where: str) -> NDArray[np.float64]:
+    """Unix seconds of the column of times.
+
+    Raises:
+        InvalidInput: a row without one; says which, and what its source has there where a query made nothing of it.
+    """
+    values = columns[name]
+    gone = np.flatnonzero(np.ma.getmaskarray(values))
+    if len(gone):
+        said = ", ".join(map(str, gone[:_ROWS] + 1)) + (", …" if len(gone) > _ROWS else "")
+        text = columns.before(name, int(gone[0]))
+        got = f"{len(gone)} of {len(values)} without: row{'s' * (len(gone) > 1)} {said}"
+        read = f", where the first has {text!r}, of which data.query made nothing" if text else ""
+        hint = f"correct them, or leave them out: data.query with WHERE {quoted(name)} IS NOT NULL"
+        place = f'{where}, time column "{name}"'
+        raise InvalidInput(place, expected="a time in every row", got=f"{got}{read}", hint=hint)
+    return seconds(values, name, where)
+
+
 def seconds(values: NDArray[Any], name: str, where: str) -> NDArray[np.float64]:
     """Unix seconds of a column of timestamps or of ISO 8601 texts, UTC where they say nothing else."""
     place = f'{where}, time column "{name}"'
-    if np.ma.getmaskarray(values).any():
-        raise InvalidInput(
-            place, expected="a time in every row", got=f"{int(np.ma.getmaskarray(values).sum())} without"
-        )
     plain = np.ma.getdata(values)
     if plain.dtype.kind == "M":
         return plain.astype("datetime64[us]").astype(np.int64) / 1e6

@@ -12,7 +12,7 @@ from staytrue.addresses import masked
 from staytrue.errors import InvalidConfig, InvalidInput, NotFound, StaytrueError, Unsupported
 from staytrue.nearest import meant
 from training.data.collect.casting import cast
-from training.data.collect.columns import Columns, seconds
+from training.data.collect.columns import Columns, times
 from training.data.collect.delimited import load
 from training.data.collect.joins import join_all
 from training.data.collect.readers import SourceReport, read
@@ -96,7 +96,7 @@ def _collected(
     where = data.place
     going.settle()
     columns = Columns(going, _TABLE)
-    rows = from_table(columns, data, seconds(columns[data.time], data.time, where), where, task, marks)
+    rows = from_table(columns, data, times(columns, data.time, where), where, task, marks)
     if not len(rows):
         read = sum(source.rows or 0 for source in sources)
         hint = f"data.query leaves none of the {read} that were read" if read else "the file names columns alone"

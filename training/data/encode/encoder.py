@@ -56,7 +56,10 @@ def learn(rows: TrainingRows, features: dict[str, Feature]) -> list[ColumnState]
 def _learn_column(name: str, column: NDArray[Any], feature: Feature) -> ColumnState:
     present = column[~is_missing(column)]
     if not len(present):
-        raise InvalidInput(f'column "{name}"', expected="values among the training rows", got="only missing ones")
+        hint = "remove it from data.features, or correct how data.query or the source's options read it"
+        raise InvalidInput(
+            f"data.features.{name}", expected="values among the training rows", got="only missing ones", hint=hint
+        )
     return _LEARN[feature.kind](name, present, feature)
 
 

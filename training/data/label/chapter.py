@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from training.data.chapters import Cell
     from training.data.label.figures import Figure
-    from training.data.label.report import LabelReport
+    from training.data.label.report import LabelReport, Settled
 
 RELIABLE, TENTATIVE = 0.8, 0.667
 """Alpha from which conclusions may be drawn, and below which none should.
@@ -166,23 +166,35 @@ def _breaches(report: LabelReport) -> Iterator[Table]:
 
 
 def _warnings(report: LabelReport) -> Iterator[str]:
-    settled, alpha = report.consensus, report.agreement.alpha[report.agreement.scale]
+    alpha = report.agreement.alpha[report.agreement.scale]
     if alpha.value is None:
         yield f"agreement cannot be told: {alpha.note}"
     elif alpha.value < TENTATIVE:
         yield f"annotators hardly agree: alpha {alpha.value:.3f} is below {TENTATIVE}"
-    if settled.unlabelled:
-        yield f"{settled.unlabelled} items have no label"
-    if settled.tied:
-        yield f"{settled.tied} items are tied"
-    if not settled.converged:
-        yield f"Dawid-Skene did not settle within {settled.steps} steps"
+    yield from _unsettled(report.consensus)
     if report.unheard:
         yield f"the guideline names annotators who gave no label: {', '.join(report.unheard)}"
     if report.breaches:
         yield f"the labels break the guideline in {len(report.breaches)} ways"
     if report.suspicion is not None and report.suspicion.left_out:
         yield f"{report.suspicion.left_out} items have no features, so nothing is known of their labels"
+
+
+def _unsettled(settled: Settled) -> Iterator[str]:
+    """What the consensus could not tell."""
+    if settled.unlabelled:
+        yield f"{settled.unlabelled} items have no label"
+    if settled.tied:
+        yield f"{settled.tied} items are tied, as several classes were given as often: have them labelled once more"
+    if settled.alone and settled.method == "majority":
+        yield (
+            "no item has labels of two annotators, from which Dawid-Skene would learn how each of them errs: every "
+            "label was taken as it was given; have some items labelled twice"
+        )
+    elif settled.alone:
+        yield f"{settled.alone} items have the label of one annotator, which was taken as it was given"
+    if not settled.converged:
+        yield f"Dawid-Skene did not settle within {settled.steps} steps"
 
 
 def told(labels: dict[str, int]) -> str:

@@ -52,7 +52,7 @@ class Label:
         settings = resolve(_base(arguments.project), "labelling", flags)
         if settings.annotations is None:
             hint = "name it, or set labelling.annotations in the project"
-            raise InvalidConfig("staytrue label", expected="a file of annotations", got="none", hint=hint)
+            raise InvalidConfig("ANNOTATIONS", expected="a file of annotations", got="none", hint=hint)
         found = settle(settings.annotations, settings)
         _print(chapter(found.report))
         for path in write(found, arguments.output):

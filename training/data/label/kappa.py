@@ -119,6 +119,7 @@ def cohen(made: Annotations, resampling: Resampling) -> Cohen:
     )
     agreed = np.bincount(pair, weights=said_one == said_two, minlength=len(keys)) / shared
     figures = [figure(value, drawn[:, at], items=0, note=ONE_CLASS) for at, value in enumerate(point)]
+    compared = _compared(np.stack([item, one, two])[:, place[pair] >= 0], who)
     pairs = [
         Pair(
             first=made.annotators[keys[at] // who],
@@ -131,10 +132,20 @@ def cohen(made: Annotations, resampling: Resampling) -> Cohen:
     ]
     return Cohen(
         mean=msgspec.structs.replace(figures[len(kept)], items=features.shape[0]),
-        by_annotator=dict(zip(made.annotators, figures[len(kept) + 1 :], strict=True)),
+        by_annotator={
+            name: msgspec.structs.replace(mean, items=count)
+            for name, mean, count in zip(made.annotators, figures[len(kept) + 1 :], compared, strict=True)
+        },
         pairs=pairs,
         left_out=len(keys) - len(kept),
     )
+
+
+def _compared(pairs: NDArray[np.int64], annotators: int) -> list[int]:
+    """Items of each annotator that another one labelled too. Shapes: item and both annotators of each pair [3,P]."""
+    item, one, two = pairs
+    both = np.unique(np.concatenate([item * annotators + one, item * annotators + two]))
+    return [int(count) for count in np.bincount(both % annotators, minlength=annotators)]
 
 
 def _tables(

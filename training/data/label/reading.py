@@ -8,6 +8,7 @@ import duckdb
 import numpy as np
 
 from staytrue.errors import InvalidConfig, InvalidInput, NotFound, Unsupported
+from staytrue.labelling import LabellingSection
 from training.data.label.annotations import in_order, number_of
 from training.data.label.labelstudio import read_labelstudio
 from training.data.label.tables import Names, columns_of, read_long, read_wide
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from staytrue.labelling import LabellingSection
     from training.data.label.annotations import Annotations
     from training.data.label.guideline import Guideline
 
@@ -62,9 +62,13 @@ def _layout(path: Path, settings: LabellingSection, names: Names) -> str:
         return settings.layout
     if path.suffix.lower() == ".json":
         return "label-studio"
-    long = {names.item, names.annotator, names.label}
-    known = set(columns_of(path))
-    return "long" if long <= known and not settings.annotators else "wide"
+    known = columns_of(path)
+    if settings.annotators:
+        return "wide"
+    # A name that was given, or two of the three columns, are meant of a long table, which then says what it lacks.
+    lacking = [name for name in (names.item, names.annotator, names.label) if name not in known]
+    named = settings.annotator != LabellingSection.model_fields["annotator"].default or settings.label is not None
+    return "long" if named or (len(lacking) <= 1 and len(known) > 2) else "wide"
 
 
 def read_features(path: Path, item: str, wanted: tuple[str, ...]) -> tuple[dict[str, NDArray[Any]], NDArray[np.int64]]:

@@ -25,10 +25,14 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     """One label for each item."""
 
     method: str
+    """What was done: the majority also where Dawid and Skene's method had nothing to learn from."""
     items: dict[str, int]
     """Class → items that are taken for it."""
     unlabelled: int
     tied: int
+    """Items of which several classes were given as often, or are as likely."""
+    alone: int = 0
+    """Items with the label of one annotator, which Dawid and Skene's method leaves as it is."""
     unsure: int
     """Items with a label whose posterior is below ``sure``."""
     sure: float

@@ -67,7 +67,9 @@ def _reason(given: dict[str, int], tied: bool, posterior: float, sure: float, at
     if not total:
         return "nobody labelled it"
     said = [f"{total} of {at_least} labels"] if total < at_least else []
-    said += ["several classes are as likely"] if tied else []
+    even = list(given.values()).count(max(given.values())) > 1
+    said += ["several classes were given as often"] if even else []
+    said += ["several classes are as likely"] if tied and not even else []
     said += [f"posterior below {sure:g}"] if posterior < sure and not tied else []
     said += ["annotators disagree"] if len(given) > 1 else []
     return ", ".join(said)

@@ -78,7 +78,8 @@ def _settled(made: Annotations, agreed: Consensus, settings: LabellingSection) -
     model, labelled = agreed.model, agreed.label >= 0
     items = np.bincount(agreed.label[labelled], minlength=len(made.classes))
     return Settled(
-        method=settings.consensus,
+        method=settings.consensus if model else "majority",
+        alone=agreed.alone,
         items=dict(zip(made.classes, items.tolist(), strict=True)),
         unlabelled=int((~labelled).sum()),
         tied=int(agreed.tied.sum()),

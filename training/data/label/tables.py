@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from training.data.label.annotations import Annotations
 
+_NAMED = "name the right one: --item, --annotator, --label, or --annotators of a wide table"
 DELIMITERS = {".csv": ",;\t|", ".tsv": "\t", ".txt": "\t,;|"}
 
 
@@ -129,7 +130,7 @@ def _read(path: Path, wanted: list[str]) -> pa.Table:
     known, delimiter = _header(path, wanted)
     for name in wanted:
         if name not in known:
-            hint = meant(name, known) or f"there are {', '.join(map(repr, known))[:300]}"
+            hint = meant(name, known) or f"there are {', '.join(map(repr, known))[:300]}; {_NAMED}"
             raise InvalidConfig(str(path), f'no column "{name}"', hint=hint)
     if path.suffix.lower() == ".parquet":
         try:

@@ -101,7 +101,8 @@ def _compared(
     name: str, part: Literal["validation", "test"], one: NDArray[Any], other: NDArray[Any]
 ) -> Comparison | None:
     if one.dtype.kind == "f":
-        if len(one) * len(other) < len(one) + len(other):  # one row against any tells nothing
+        if min(len(one), len(other)) < 1 or len(one) * len(other) < len(one) + len(other):
+            # Nothing, or one row against any, tells nothing.
             return None
         result = stats.ks_2samp(one, other, method="asymp")
         statistic, p_value = float(result.statistic), float(result.pvalue)

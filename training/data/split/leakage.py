@@ -12,6 +12,7 @@ from scipy import stats
 from staytrue.errors import InvalidInput
 from staytrue.records import utc
 from staytrue.splitting import Leakage
+from training.data.clean.cleaning import is_missing
 from training.data.keys import keys_of
 from training.data.split.dealing import groups_of
 from training.data.split.nearness import Coordinates, nearness
@@ -146,13 +147,21 @@ def duplicates(
         example = ""
         if count:
             row = pair.held[np.argmax(shared)]
-            example = _example(rows, row, pair.others[np.argmax(keys[pair.others] == keys[row])])
+            other = pair.others[np.argmax(keys[pair.others] == keys[row])]
+            example = _example(rows, row, other) + _void(rows, keys, pair, shared)
         expected = repeats / base * size
         leaks = chance < CHANCE and count - expected > MATERIAL * size
         if naming:
             copied = bool(np.isin(whole[pair.held], whole[pair.others]).any())
             leaks = copied or count > (0 if naming > 1 else FEW)
         yield _finding("duplicates", pair, count, expected, leaks=leaks, example=example)
+
+
+def _void(rows: Rows, keys: NDArray[np.uint64], pair: Pair, shared: NDArray[np.bool_]) -> str:
+    """Which columns all rows of the other part lack that have copies: gaps alone may make them alike."""
+    twins = pair.others[np.isin(keys[pair.others], keys[pair.held][shared])]
+    void = [name for name, column in rows.columns.items() if is_missing(column[twins]).all()]
+    return f"; all of them lack {', '.join(void)}" if void else ""
 
 
 def _naming(some: Rows) -> int:

@@ -25,6 +25,8 @@ _EAGER = (
     "Blocks of time keep neighbours together, and neighbours are alike: the rows count for fewer than they are, so "
     "that the tests are too eager, and a column that differs may merely have had another week."
 )
+NONE = 0.5
+"""Chance explains no row where fewer are expected."""
 _BY_AGE = "The parts follow each other in time: what differs between them has changed, which is what is to be known."
 
 
@@ -94,14 +96,20 @@ def chapter(report: SplitReport) -> Chapter:
 
 def _leakage(findings: list[Finding]) -> Table:
     rows: list[list[Cell]] = [
-        [f.kind, f.part, f.other, f.rows, f.of, round(f.expected, 3), f.verdict, f.example] for f in findings
+        [f.kind, f.part, f.other, f.rows, f.of, round(f.expected, 3), _verdict(f), f.example] for f in findings
     ]
     return Table(
         title="What parts share",
-        columns=["looked for", "in", "shared with", "rows", "of", "by chance", "verdict", "example"],
+        columns=["looked for", "in", "shared with", "rows", "of", "explained by chance", "verdict", "example"],
         rows=rows,
-        note="Rows are counted from 0, after cleaning, in the order of time.",
+        note="Rows are counted from 0, after cleaning, in the order of time. Too few: chance explains none of them, "
+        "and yet they are too few to be sure that they are copies.",
     )
+
+
+def _verdict(finding: Finding) -> str:
+    """What people read: where chance explains no row, none is told to be by chance."""
+    return "too few" if finding.verdict == "by chance" and finding.expected < NONE else finding.verdict
 
 
 def _alikeness(report: SplitReport) -> Table:

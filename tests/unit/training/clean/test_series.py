@@ -20,6 +20,7 @@ from staytrue.repairs import NoiseSection
 from tests.unit.training.clean.conftest import training
 from tests.unit.training.encode.test_real import CHANNELS, LONGEST, vowels
 from training.data.clean import noise, steps
+from training.data.clean.report import touch
 from training.data.encode.encoder import learn
 from training.data.encode.numbers import CLIP
 from training.data.encode.sequences import SequenceState
@@ -200,6 +201,19 @@ def test_the_graph_filters_sequences_for_training_rows_and_callers_alike(spoken:
         ("v", changed, "training rows and the exported graph")
     ]
     assert cleaned.report.warnings == []
+
+
+def test_examples_of_sequences_show_the_values_that_changed() -> None:
+    """A spike of one channel, and missing numbers that are none; many changes are counted."""
+    calm, wild = np.zeros((9, 2), dtype=np.float32), np.zeros((9, 2), dtype=np.float32)
+    calm[4, 1], calm[6, 0] = 50, NAN
+    wild[0::2] = 7
+    before, after = np.stack([calm, wild]), np.stack([np.where(calm == 50, 0.25, calm), np.where(wild == 7, 1, wild)])
+    made = touch("noise", "v", "hampel", "report", np.array([True, True]), np.zeros(2), before, after)
+    assert [(one.before, one.after) for one in made.examples] == [
+        ("step 5, channel 2: 50", "0.25"),
+        ("step 1, channel 1: 7; step 1, channel 2: 7; step 3, channel 1: 7; 7 more", "1; 1; 1"),
+    ]
 
 
 def with_cleaning(features: dict[str, Feature], cleaning: dict[str, Any], task: str = "regression") -> Project:

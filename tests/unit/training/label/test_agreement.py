@@ -140,6 +140,8 @@ def test_cohens_kappas_are_those_of_scikit_learn() -> None:
     assert found.mean.value == pytest.approx(np.mean(list(expected.values())))
     mine = [kappa for pair, kappa in expected.items() if "2" in pair]
     assert found.by_annotator["2"].value == pytest.approx(np.mean(mine))
+    others = (np.delete(said, 2, axis=1) >= 0).any(axis=1)
+    assert found.by_annotator["2"].items == (others & (said[:, 2] >= 0)).sum()
 
 
 def test_the_raters_of_the_diagnoses_agree_in_pairs_as_scikit_learn_says(diagnoses: Annotations) -> None:

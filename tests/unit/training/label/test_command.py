@@ -166,7 +166,7 @@ def test_a_silent_annotator_one_class_and_a_name_of_the_guideline_alone_are_told
     (tmp_path / "guideline.yaml").write_text(classes + "rules: {allowed: {an: [a]}}\n")
     settings = LabellingSection(guideline=tmp_path / "guideline.yaml")
     report = settle(tmp_path / "labels.csv", settings).report
-    assert report.consensus.confusion["bob"].accuracy is None
+    assert (report.consensus.method, report.consensus.confusion) == ("majority", {})
     assert report.agreement.by_annotator["bob"].labels == 0
     told = chapter(msgspec.json.decode(msgspec.json.encode(report), type=LabelReport))
     assert "the guideline names annotators who gave no label: an" in told.warnings
@@ -192,8 +192,26 @@ def test_labels_of_one_annotator_are_settled_and_told_to_have_no_agreement(tmp_p
     path = tmp_path / "labels.csv"
     path.write_text("item,annotator,label\nx,ann,a\ny,ann,b\n")
     report = settle(path, LabellingSection()).report
-    assert chapter(report).warnings == ["agreement cannot be told: no item has labels of two annotators"]
+    disagreement, taken = chapter(report).warnings
+    assert disagreement == "agreement cannot be told: no item has labels of two annotators"
+    assert taken.startswith("no item has labels of two annotators, from which Dawid-Skene would learn")
+    assert "consensus by majority" in chapter(report).summary
     assert report.consensus.items == {"a": 1, "b": 1}
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (["label"], "staytrue label: ANNOTATIONS: expected a file of annotations, got none; name it"),
+        (["rate", "--steps", "1"], "staytrue rate: --lowest, --highest, --steps: expected 0 < --lowest"),
+    ],
+)
+def test_a_complaint_says_the_command_once(
+    command: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(command) == 2
+    assert capsys.readouterr().err.startswith(told)
 
 
 def test_a_projects_section_counts_where_no_flag_says_otherwise(

@@ -7,7 +7,7 @@ import pytest
 
 from tests.packages import member
 from training.data.label.annotations import Annotations, annotated
-from training.data.label.consensus import by_dawid_skene, consensus, majority
+from training.data.label.consensus import Method, by_dawid_skene, consensus, majority
 from training.data.label.dawid_skene import dawid_skene
 from training.data.label.returns import returns
 from training.data.label.tables import Names, read_wide
@@ -121,11 +121,32 @@ def test_nothing_is_said_of_an_annotator_without_labels() -> None:
     assert np.isnan(found.accuracy()).tolist() == [False, False, True]
 
 
-def test_one_annotator_is_believed() -> None:
-    for method in ("majority", "dawid-skene"):
-        found = consensus(made(["a", "b", "b", "c"]), method, smoothing=0.0)
-        assert found.label.tolist() == [0, 1, 1, 2]
-        assert found.sure() == pytest.approx(1.0)
+@pytest.mark.parametrize("smoothing", [0.0, 1.0])
+@pytest.mark.parametrize("method", ["majority", "dawid-skene"])
+def test_one_annotator_is_believed(method: Method, smoothing: float) -> None:
+    """Also where a class is so frequent that all labels could be of it."""
+    found = consensus(made(list("a" * 16 + "b" * 18 + "c" * 22)), method, smoothing=smoothing)
+    assert np.bincount(found.label).tolist() == [16, 18, 22]
+    assert found.sure() == pytest.approx(1.0)
+    assert (found.model, found.alone) == (None, 0 if method == "majority" else 56)
+
+
+def test_labels_that_nobody_compared_stay_and_teach_nothing() -> None:
+    """One annotator labelled most items alone: the others' estimate is that of the items which two of them labelled."""
+    both, alone = ["aa.", "ab.", "bb.", "aa.", "bb.", "a.a"], ["a..", "b..", "..c", "..b"] * 10
+    found, compared = by_dawid_skene(made(both + alone)), by_dawid_skene(made([*both, "..c"]))
+    assert [found.label[6 + place] for place in range(40)] == [0, 1, 2, 1] * 10
+    assert found.posterior[:6] == pytest.approx(compared.posterior[:6])
+    assert (found.alone, compared.alone) == (40, 1)
+
+
+def test_one_against_one_is_a_tie_however_sure_the_model_is() -> None:
+    one = made(["aa"] * 20 + ["bb"] * 5 + ["ab", "ba"])
+    found = by_dawid_skene(one)
+    assert found.sure()[-1] > 0.5 + 1e-6
+    assert found.tied.tolist() == [False] * 25 + [True, True]
+    reasons = {back.item: back.reason for back in returns(one, found, sure=0.0)}
+    assert reasons == dict.fromkeys(["i25", "i26"], "several classes were given as often, annotators disagree")
 
 
 def test_the_majority_of_the_diagnoses_is_what_pandas_counts() -> None:
@@ -148,7 +169,7 @@ def test_items_go_back_in_the_order_of_doubt_with_the_reason() -> None:
     assert [back.item for back in found] == ["i3", "i2", "i1", "i4"]
     assert [back.reason for back in found] == [
         "nobody labelled it",
-        "several classes are as likely, annotators disagree",
+        "several classes were given as often, annotators disagree",
         "posterior below 0.9, annotators disagree",
         "1 of 2 labels",
     ]

@@ -167,6 +167,13 @@ def test_a_column_without_any_value_in_a_part_is_compared_by_its_gaps_alone(
     assert found == [("x", "validation"), ("x (missing)", "test")]
 
 
+def test_a_column_without_any_value_at_all_is_not_compared() -> None:
+    """Nor does SciPy warn of a sample of nothing."""
+    rows = made(5)
+    rows.columns["z"][:] = np.nan
+    assert not [c for c in compare(rows, split(rows, RANDOM), FEATURES) if c.column.startswith("z")]
+
+
 def test_pictures_are_compared_by_what_they_look_like() -> None:
     """Darker ones in validation are told as darker."""
     draw = np.random.default_rng(1)

@@ -21,6 +21,7 @@ from tests.packages import member
 from training.data.collect.source import collect
 from training.data.rows import Rows
 from training.data.split.leakage import Finding, find, refuse
+from training.data.split.partition import SplitReport, chapter
 from training.data.split.plan import split
 
 if TYPE_CHECKING:
@@ -48,6 +49,23 @@ def fashion() -> Rows:
     images, labels = (read(FOLDER / f"t10k-{what}-ubyte.gz") for what in ("images-idx3", "labels-idx1"))
     time = np.arange(6000) * DAY_SECONDS / 600
     return Rows(time, {"image": images[:6000, None].copy()}, np.array(NAMES, dtype=object)[labels[:6000]])
+
+
+def test_rows_that_lack_all_they_could_differ_in_are_told_to() -> None:
+    """Two test rows and one training row without a text: chance explains none, and yet they are no copies."""
+    draw = np.random.default_rng(0)
+    rows = Rows(np.arange(300.0), {"text": np.array([f"t{i}" for i in range(300)], object)}, draw.normal(size=300))
+    settings = SplitSection(method="random")
+    plan = split(rows, settings)
+    rows.columns["text"][[*plan.parts["train"][:1], *plan.parts["test"][:2]]] = ""
+    features = {"text": Feature(kind="category")}
+    every = find(rows, plan, settings, features)
+    (found,) = [one for one in every if (one.kind, one.part, one.other) == ("duplicates", "test", "train")]
+    assert (found.rows, found.verdict, found.expected) == (2, "by chance", 0)
+    assert found.example.endswith("; all of them lack text")
+    report = SplitReport(method="random", seed=0, rows={"train": 300}, leakage=every, comparisons=[])
+    cells = [row for row in chapter(report).tables[0].rows if row[:3] == ["duplicates", "test", "train"]]
+    assert [(row[3], row[5], row[6]) for row in cells] == [(2, 0.0, "too few")]
 
 
 def copied(rows: Rows, plan: Split, count: int, noise: float = 0.0, part: Part = "test") -> Rows:
