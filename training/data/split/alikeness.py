@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
-from scipy import stats
 
 from staytrue.pictures import summarise
 from training.data.clean.cleaning import is_missing
@@ -82,6 +81,8 @@ def chi_square(one: NDArray[Any], other: NDArray[Any]) -> tuple[float, float] | 
     Categories of which fewer than :data:`LEAST_EXPECTED` rows are expected in either part are counted together, and
     with the rarest other where they still are too few.
     """
+    from scipy import stats  # noqa: PLC0415 - it takes seconds to import
+
     values, codes = np.unique(np.concatenate([one, other]), return_inverse=True)
     ends = np.split(codes, [len(one)])
     table = np.stack([np.bincount(part, minlength=len(values)) for part in ends])
@@ -103,6 +104,8 @@ def _compared(
     if one.dtype.kind == "f":
         if len(one) * len(other) < len(one) + len(other):  # one row against any tells nothing
             return None
+        from scipy import stats  # noqa: PLC0415 - as above
+
         result = stats.ks_2samp(one, other, method="asymp")
         statistic, p_value = float(result.statistic), float(result.pvalue)
     else:

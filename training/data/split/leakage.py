@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 import numpy as np
-from scipy import stats
 
 from staytrue.errors import InvalidInput
 from staytrue.records import utc
@@ -135,6 +134,8 @@ def duplicates(
     Other rows may be: then there must be more than the other part's repeats of itself predict, by Fisher's exact test
     (one-sided), and more by a share that matters.
     """
+    from scipy import stats  # noqa: PLC0415 - it takes seconds to import
+
     naming = _naming(rows.take(train[:: -(-len(train) // MOST_TRAIN)]))
     whole = keys_of({**rows.columns, "": rows.target}) if naming else keys
     for pair in pairs:
@@ -206,6 +207,8 @@ def _nearly(
     close = np.flatnonzero(found.place >= 0)
     if not len(close):
         return _finding("near_duplicates", pair, 0, 0.0, leaks=False, example="")
+    from scipy import stats  # noqa: PLC0415 - as above
+
     # Of twice the pairs, since the shells tell no more than roughly.
     likelihood = float(stats.poisson.sf(found.pairs - 1, 2 * found.expected_pairs))
     return _finding(

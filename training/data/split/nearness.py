@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from scipy.spatial import KDTree
 
 from training.data.clean.cleaning import is_missing
 from training.data.keys import keys_of
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
+    from scipy.spatial import KDTree
 
     from staytrue.feature import Feature
     from training.data.rows import Rows, TrainingRows
@@ -175,6 +175,8 @@ def _counts(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray
 
 
 def _tree(points: NDArray[np.float64]) -> KDTree:
+    from scipy.spatial import KDTree  # noqa: PLC0415 - it takes long to import
+
     return KDTree(points, balanced_tree=False, compact_nodes=False)  # medians of many equal values take very long
 
 
