@@ -10,6 +10,7 @@ import numpy as np
 
 from staytrue.pictures import summarise
 from training.data.clean.cleaning import is_missing
+from training.data.distinct import distinct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -83,7 +84,7 @@ def chi_square(one: NDArray[Any], other: NDArray[Any]) -> tuple[float, float] | 
     """
     from scipy import stats  # noqa: PLC0415 - it takes seconds to import
 
-    values, codes = np.unique(np.concatenate([one, other]), return_inverse=True)
+    values, codes = distinct(np.concatenate([one, other]))
     ends = np.split(codes, [len(one)])
     table = np.stack([np.bincount(part, minlength=len(values)) for part in ends])
     table = table[:, np.argsort(table.sum(axis=0), kind="stable")]

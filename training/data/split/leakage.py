@@ -11,6 +11,7 @@ import numpy as np
 from staytrue.errors import InvalidInput
 from staytrue.records import utc
 from staytrue.splitting import Leakage
+from training.data.distinct import distinct
 from training.data.keys import keys_of
 from training.data.split.dealing import groups_of
 from training.data.split.nearness import Coordinates, nearness
@@ -166,10 +167,10 @@ def _naming(some: Rows) -> int:
     if any(column.ndim > 1 for column in some.columns.values()):
         return len(some.columns) + 1  # past doubt
     unlike = len(np.unique(keys_of({**some.columns, "": some.target})))  # no column of a source has no name
-    distinct = len(np.unique(keys_of(some.columns)))
-    names = sum(len(np.unique(column)) >= TELLING * distinct for column in some.columns.values())
-    contradicted = distinct < unlike
-    return 0 if contradicted and (names < 2 or distinct < TELLING * unlike) else names
+    different = len(np.unique(keys_of(some.columns)))
+    names = sum(len(distinct(column)[0]) >= TELLING * different for column in some.columns.values())
+    contradicted = different < unlike
+    return 0 if contradicted and (names < 2 or different < TELLING * unlike) else names
 
 
 def _near(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from training.data.clean.cleaning import is_missing
+from training.data.distinct import distinct
 from training.data.keys import keys_of
 from training.data.rows import learnable
 from training.data.split.shingles import MOST_CHARACTERS, clusters, words_of
@@ -75,7 +76,7 @@ class Coordinates:
 
     def _axes(self, name: str, columns: list[NDArray[Any]], scale: NDArray[np.float64]) -> list[NDArray[np.float64]]:
         if self.features[name].kind == "category" or _is_written(columns[0]):
-            values, codes = np.unique(np.concatenate([_read(column) for column in columns]), return_inverse=True)
+            values, codes = distinct(np.concatenate([_read(column) for column in columns]))
             said = [str(value) for value in values.tolist()]
             alike = clusters(said) if name in self.texts else np.unique(list(map(_plain, said)), return_inverse=True)[1]
             ends = np.cumsum([len(column) for column in columns])[:-1]
@@ -164,12 +165,17 @@ def expected_within(
 
 
 def _counts(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Pairs within each radius."""
+    """Pairs within each radius; of each axis only those are looked at that are within the largest so far."""
     counts = np.zeros(len(_RADII), dtype=np.int64)
+    first, *rest = np.ascontiguousarray(others.T)
     for point in points:
-        distance = np.zeros(len(others))
-        for axis, value in zip(others.T, point, strict=True):
-            np.maximum(distance, np.abs(axis - value), out=distance)
+        distance = np.abs(first - point[0])
+        left = np.flatnonzero(distance <= _RADII[-1])
+        distance = distance[left]
+        for axis, value in zip(rest, point[1:], strict=True):
+            distance = np.maximum(distance, np.abs(axis[left] - value))
+            within = distance <= _RADII[-1]
+            left, distance = left[within], distance[within]
         counts += [int((distance <= radius).sum()) for radius in _RADII]
     return counts
 
