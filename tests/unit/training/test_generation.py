@@ -22,6 +22,7 @@ from staytrue.project import Project, load
 from staytrue.sections import MonitoringSection
 from staytrue.store import Store
 from staytrue.verdicts import RetrainJob
+from tests.killing import cut
 from training import checkpoint as checkpoints
 from training.models.architectures import ARCHITECTURES, arguments_of, build
 from training.models.gan import energy_score, slopes
@@ -29,7 +30,6 @@ from training.models.generator import NOISE, Generator
 from training.models.layout import Layout, Piece
 from training.models.vae import VAE, divergence_of
 from training.optim import Optimiser
-from training.resume import Keeper
 from training.retrain import publish_run, retrain
 from training.run import train
 from training.sheet import SHEET
@@ -101,30 +101,13 @@ def test_every_generator_trains_is_proven_and_serves_bytes_of_noise(name: str, f
     assert (window.rows, {item.sufficiency for item in window.drift}) == (0, {"insufficient"})
 
 
-class Killed(Exception):
-    """In place of a signal."""
-
-
 @pytest.mark.parametrize("name", ["vae", "wgan_gp"])
-def test_a_killed_run_goes_on_to_the_same_weights(
-    name: str, folder: Path, trained: Trainer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_run_goes_on_to_the_same_weights(name: str, folder: Path, trained: Trainer) -> None:
     """In the middle of the second epoch, between two turns of the critic."""
     project, whole = of(folder, architecture=name), trained(name)
-    keep, times = Keeper.keep, iter(range(8))
-
-    def keep_and_die(self: Keeper, *given: Any) -> None:
-        keep(self, *given)
-        if next(times, None) is None:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Keeper, "keep", keep_and_die)
-        with pytest.raises(Killed):
-            train(project, opening="skip")
-    cut = checkpoints.unfinished(project.retraining.runs, "digits")
-    assert train(project, opening="skip", resume=cut) == cut
-    assert (cut / WEIGHTS).read_bytes() == (whole / WEIGHTS).read_bytes()
+    run = cut(project, 8)
+    assert train(project, opening="skip", resume=run) == run
+    assert (run / WEIGHTS).read_bytes() == (whole / WEIGHTS).read_bytes()
 
 
 @pytest.mark.parametrize(("name", "critic_steps"), [("dcgan", 1), ("wgan_gp", 3)])

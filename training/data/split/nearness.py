@@ -165,17 +165,17 @@ def expected_within(
 
 
 def _counts(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Pairs within each radius; of each axis only those are looked at that are within the largest so far."""
+    """Pairs within each radius. Those beyond the largest along the axis that varies most are not looked at."""
     counts = np.zeros(len(_RADII), dtype=np.int64)
-    first, *rest = np.ascontiguousarray(others.T)
+    widest = int(np.argmax(others.std(axis=0)))
+    order = np.argsort(others[:, widest])
+    axes = np.ascontiguousarray(others[order].T)
+    reach = _RADII[-1] + 1.0
     for point in points:
-        distance = np.abs(first - point[0])
-        left = np.flatnonzero(distance <= _RADII[-1])
-        distance = distance[left]
-        for axis, value in zip(rest, point[1:], strict=True):
-            distance = np.maximum(distance, np.abs(axis[left] - value))
-            within = distance <= _RADII[-1]
-            left, distance = left[within], distance[within]
+        begin, end = np.searchsorted(axes[widest], [point[widest] - reach, point[widest] + reach])
+        distance = np.zeros(end - begin)
+        for axis, value in zip(axes[:, begin:end], point, strict=True):
+            np.maximum(distance, np.abs(axis - value), out=distance)
         counts += [int((distance <= radius).sum()) for radius in _RADII]
     return counts
 
