@@ -6,8 +6,6 @@ import io
 import math
 from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
-
 from staytrue.records import write_atomically
 
 if TYPE_CHECKING:
@@ -15,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from training.watch.facts import Course
 
@@ -46,6 +45,8 @@ def figure_of(course: Course, target: str) -> Figure:
 
     Below them the other measures and the learning rate.
     """
+    from matplotlib.figure import Figure  # noqa: PLC0415 - it takes long to import
+
     lines = course.epochs
     others = [name for name in (lines[-1] if lines else {}) if name not in {*APART, course.measure}][:MOST_MEASURES]
     below = [*others, "learning_rate"]

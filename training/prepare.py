@@ -23,7 +23,6 @@ from training.data.encode import chapter as encoding
 from training.data.encode import tokens
 from training.data.encode.encoder import learn
 from training.data.label import chapter as labelling
-from training.data.label.settling import settle
 from training.data.schema import check
 from training.data.schema import schema as schemas
 from training.data.schema.infer import infer
@@ -117,7 +116,11 @@ def chapters(project: Project, prepared: Prepared, *, watch: Watch = unwatched) 
     with watch("encode"):
         states = cleaned.instruct(learn(cleaned.rows, features))
     schema, labels = prepared.collection.schema, project.labelling
-    made = [] if labels.annotations is None else [labelling.chapter(settle(labels.annotations, labels).report)]
+    made = []
+    if labels.annotations is not None:
+        from training.data.label.settling import settle  # noqa: PLC0415 - it takes seconds, and few have any
+
+        made = [labelling.chapter(settle(labels.annotations, labels).report)]
     return [
         collection.chapter(prepared.collection),
         *([check.chapter(schema)] if schema else []),

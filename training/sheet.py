@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import matplotlib.image
 import numpy as np
 
 from training.data.rows import evenly
@@ -26,13 +25,15 @@ GAP = 4
 
 def sheet(model: Generator, held: Rows, seed: int, path: Path) -> None:
     """Write it; black is the least and white the most of real pixels."""
+    from matplotlib.image import imsave  # noqa: PLC0415 - it takes long to import
+
     few = held.take(evenly(len(held), ACROSS * REAL))
     real = model.undone(model.encoded(few.columns))
     low, high = float(real.min()), float(real.max())
     parts = [_tiled(real), _tiled(model.undone(model.drawn(ACROSS * MADE, seed)))]
     lines = [np.full((GAP, *parts[0].shape[1:]), high), parts[1]]
     scaled = (np.concatenate([parts[0], *lines]) - low) / (high - low or 1.0)
-    matplotlib.image.imsave(path, np.clip(scaled, 0, 1))
+    imsave(path, np.clip(scaled, 0, 1))
 
 
 def _tiled(pictures: NDArray[Any]) -> NDArray[np.float64]:

@@ -6,8 +6,6 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPClassifier
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,6 +52,9 @@ def told_apart(first: Points, second: Points, *, seed: int) -> tuple[float, int]
     A small network learns on every second point and is judged by the others; 0.5 is a guess. Shapes: [N,D] both.
     Source: Lopez-Paz and Oquab, 2017, "Revisiting classifier two-sample tests".
     """
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415 - it takes seconds to import
+    from sklearn.neural_network import MLPClassifier  # noqa: PLC0415
+
     points = np.concatenate([first, second])
     kind = np.repeat([0, 1], [len(first), len(second)])
     learns = np.concatenate([np.arange(len(first)), np.arange(len(second))]) % 2 == 0

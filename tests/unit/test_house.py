@@ -35,6 +35,9 @@ HEAVY = {
     "serving.app": {"torch", "onnx", "pandas", "pyarrow", "duckdb", "evidently", "training", "export", "monitoring"},
     "monitoring.app": {"torch", "onnx", "onnxruntime", "evidently", "training", "export", "serving"},
     "training.commands": {"torch", "onnxruntime", "duckdb", "matplotlib", "serving", "monitoring"},
+    # Most trainings need none of these, or late: together they take as long to import as PyTorch.
+    "training.run": {"scipy", "sklearn", "pandas", "matplotlib", "openpyxl", "psycopg", "cleanlab", "kornia", "mlflow"}
+    | {"accelerate", "tensorboard", "prometheus_client", "tokenizers", "onnx", "onnxscript", "onnxruntime"},
 }
 """What importing a module must not bring in: images hold only their own extra, and ``--help`` must be quick."""
 

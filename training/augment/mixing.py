@@ -9,7 +9,6 @@ import dataclasses
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import scipy.special
 import torch
 
 if TYPE_CHECKING:
@@ -35,9 +34,11 @@ class Mixing:
         The distribution is symmetric, so that a pair is mixed as likely as by the paper; but each row is seen in every
         epoch, and as what it is in the main.
         """
+        from scipy.special import betaincinv  # noqa: PLC0415 - it takes long to import
+
         numbers = self.draws.rows(places, epoch, 2)
         partner = np.floor(numbers[:, 0] * self.rows).astype(np.int64)
-        share = scipy.special.betaincinv(self.alpha, self.alpha, numbers[:, 1:])
+        share = betaincinv(self.alpha, self.alpha, numbers[:, 1:])
         return torch.from_numpy(partner), torch.from_numpy(np.maximum(share, 1 - share).astype(np.float32))
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 
 from staytrue.records import write_atomically
 from training.augment import comparison
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
     from staytrue.feature import Feature
@@ -65,6 +65,8 @@ def preview(
 
 def sheet(feature: Feature, columns: Sequence[NDArray[Any]], names: Sequence[str], heads: Sequence[str]) -> Figure:
     """A row for each of N rows, a column for each of K variants. Shapes: columns K of [N,…], names N, heads K."""
+    from matplotlib.figure import Figure  # noqa: PLC0415 - it takes long to import
+
     figure = Figure(figsize=(_INCHES * (len(heads) + 0.5), _INCHES * (len(names) + 0.3)), layout="constrained")
     grid = figure.subplots(len(names), len(heads), squeeze=False)
     for head, values, axes in zip(heads, columns, grid.T, strict=True):

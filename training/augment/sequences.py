@@ -10,7 +10,6 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.special
 import torch
 
 if TYPE_CHECKING:
@@ -45,8 +44,10 @@ class Sequences:
         return torch.from_numpy(np.where(chosen & there, made, given).astype(given.dtype)).to(sequences.device)
 
     def _normal(self, places: NDArray[np.int64], epoch: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
+        from scipy.special import ndtri  # noqa: PLC0415 - it takes long to import
+
         drawn = self.draws.rows(places, epoch, 4 + shape[1] * shape[2])[:, 4:]
-        found: NDArray[np.float64] = scipy.special.ndtri(drawn).reshape(shape)
+        found: NDArray[np.float64] = ndtri(drawn).reshape(shape)
         return found
 
     def _masked(self, numbers: NDArray[np.float64], steps: NDArray[np.int64], most: int) -> NDArray[np.bool_]:

@@ -14,6 +14,7 @@ from staytrue.records import utc
 from training.data.chapters import Bars, Chapter, Picture, Table
 from training.data.clean.cleaning import is_missing
 from training.data.clean.outliers import MAD_TO_DEVIATION
+from training.data.distinct import counted
 from training.data.rows import by_name, evenly, learnable
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def _long(
 def _categories(columns: dict[str, NDArray[Any]]) -> Table:
     rows: list[list[Cell]] = []
     for name, column in columns.items():
-        values, counts = np.unique(_present(column), return_counts=True)
+        values, counts = counted(_present(column))
         order = np.argsort(-counts, kind="stable")
         ends = [order[0], order[-1]] if len(order) else []
         shown: list[Cell] = [f"{str(values[end])[:60]} ({counts[end] / counts.sum():.1%})" for end in ends] or [
@@ -174,7 +175,7 @@ def _bars(name: str, column: NDArray[Any], date: bool = False) -> Bars:
     """Counts of values where there are few, else of equal spans; of categories the most frequent ones."""
     said: Callable[[Any], str] = (lambda second: utc(float(second))) if date else "{:.4g}".format
     present = _present(column)
-    values, counts = np.unique(present, return_counts=True)
+    values, counts = counted(present)
     if column.dtype != object and len(values) > MOST_BARS:
         counts, edges = np.histogram(present.astype(np.float64), bins=SPANS)
         labels = [f"{said(low)} to {said(high)}" for low, high in itertools.pairwise(edges)]

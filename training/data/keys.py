@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from training.data.distinct import distinct
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -31,7 +33,7 @@ def keys_of(columns: Mapping[str, NDArray[Any]]) -> NDArray[np.uint64]:
         flat = column.reshape(len(column), -1)
         weights = draw.integers(0, 2**63, flat.shape[1], dtype=np.uint64) * np.uint64(2) + np.uint64(1)
         step = max(1, _AT_ONCE // flat.shape[1])
-        coded = np.unique(flat, return_inverse=True)[1].reshape(flat.shape) if flat.dtype == object else flat
+        coded = distinct(flat.ravel())[1].reshape(flat.shape) if flat.dtype == object else flat
         for begin in range(0, len(flat), step):
             total[begin : begin + step] += (mixed(_bits(coded[begin : begin + step])) * weights).sum(axis=1)
     return total

@@ -166,7 +166,10 @@ def typed(name: str, feature: Feature, values: NDArray[Any], where: str) -> NDAr
 def texts(values: NDArray[Any]) -> NDArray[Any]:
     """Values as text, missing ones as the empty one."""
     missing, plain = np.ma.getmaskarray(values), np.ma.getdata(values)
-    written = [MISSING_TEXT if gone or v is None else text_of(v) for v, gone in zip(plain, missing, strict=True)]
+    written = [
+        MISSING_TEXT if gone or v is None else v if type(v) is str else text_of(v)
+        for v, gone in zip(plain, missing, strict=True)
+    ]
     return np.array(written, dtype=object)
 
 

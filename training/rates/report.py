@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from training.data.chapters import Chapter, Table
 
@@ -57,6 +56,8 @@ def write(found: Sweep, folder: Path) -> list[Path]:
 
 def draw(found: Sweep, path: Path) -> None:
     """Loss by rate, and the rates that were read from it."""
+    from matplotlib.figure import Figure  # noqa: PLC0415 - it takes long to import
+
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     axes.plot(found.rates, found.losses, color="tab:blue", alpha=0.3, label="loss of a step")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
 from training.optim import Optimiser
 from training.transfer.layers import groups
@@ -84,6 +83,8 @@ def sweep(
 
 def judged(rates: NDArray[np.float64], losses: NDArray[np.float64], steps: int, optimiser: str) -> Sweep:
     """What the losses speak for. What blows up is cut off first, or it would be smoothed into the steps before."""
+    from scipy.ndimage import gaussian_filter1d  # noqa: PLC0415 - it takes long to import
+
     level, noise = _level(losses, steps)
     finite = np.where(np.isfinite(losses), losses, np.inf)
     ceiling = level + (level - min(finite.min(), level)) + NOISES * noise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import subprocess
@@ -19,7 +20,9 @@ from export.archive import to_archive
 from export.parity import prove
 from export.publish import publish
 from export.torchscript import to_torchscript
+from serving.runtimes.torchserve.runtime import TorchServeMaker
 from staytrue.errors import CorruptData, InvalidConfig
+from staytrue.server import TorchServeSection
 from staytrue.signature import Signature, TensorSpec
 from staytrue.store import Store
 from tests.needs import needs
@@ -91,6 +94,20 @@ def archived(publishing: Publishing, folder: Path) -> Bundle:
     return bundle
 
 
+@pytest.fixture(scope="module")
+def running() -> Iterator[TorchServeMaker]:
+    """One TorchServe for all proofs but the first: each start takes seconds."""
+    needs("java")
+    with TorchServeMaker(TorchServeSection()) as made:
+        yield made
+
+
+@pytest.fixture
+def _proven_by_one(running: TorchServeMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many proofs as there are models: it is neither started nor ended for them."""
+    monkeypatch.setattr("export.parity.TorchServeMaker", lambda _: contextlib.nullcontext(running))
+
+
 @pytest.fixture
 def served(archived: Bundle, folder: Path) -> Iterator[Service]:
     """Our server with TorchServe behind it."""
@@ -133,13 +150,14 @@ def test_the_proof_was_run_by_torchserve_at_every_batch_size(archived: Bundle, f
     assert "model.ts" not in inside  # only in the archive
 
 
+@pytest.mark.usefixtures("_proven_by_one")
 def test_an_archive_of_onnx_is_proven_the_same_way(publishing: Publishing) -> None:
-    needs("java")
     bundle = publishing(Small(), "onnx")
     assert all(proof.runtime.startswith("TorchServe 0.12.0 onnxruntime ") for proof in bundle.parity)
     assert {proof.batch for proof in bundle.parity} == {1, 2, 7, 32}
 
 
+@pytest.mark.usefixtures("_proven_by_one")
 def test_an_archive_that_answers_otherwise_than_the_model_is_not_published(
     archived: Bundle, publishing: Publishing, folder: Path
 ) -> None:
@@ -197,10 +215,10 @@ class Kinds(nn.Module):
         return both.argmax(dim=1, keepdim=True) + 1, both
 
 
+@pytest.mark.usefixtures("_proven_by_one")
 def test_an_archive_that_gives_classes_is_proven_by_their_names(
     rows: dict[str, NDArray[Any]], tmp_path: Path, settings: ExportSection
 ) -> None:
-    needs("java")
     signature = Signature(
         inputs=[TensorSpec(name="size", datatype="FP32", shape=[-1, 1])],
         outputs=[

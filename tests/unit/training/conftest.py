@@ -14,7 +14,7 @@ import pytest
 from staytrue.project import Project, load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 YAML = """
@@ -56,6 +56,14 @@ def write_project(folder: Path) -> Project:
     (folder / "toy.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (folder / "staytrue.yaml").write_text(YAML, encoding="utf-8")
     return load(folder / "staytrue.yaml")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _undrawn() -> Iterator[None]:
+    """No learning curve: to draw it takes longer than most trainings here; ``test_run.py`` looks at one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.run.draw", lambda *_: None)
+        yield
 
 
 @pytest.fixture

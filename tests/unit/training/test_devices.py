@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from staytrue.command import main
 from staytrue.errors import InvalidConfig
 from staytrue.sections import TrainingSection
 from training.checkpoint import METRICS
@@ -36,17 +35,20 @@ def brief(project: Project) -> Project:
     return project.model_copy(update={"training": training})
 
 
-def test_two_processes_give_the_loss_of_one_at_the_same_batch(brief: Project) -> None:
+def test_two_processes_give_the_loss_of_one_at_the_same_batch(
+    brief: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     """The same command, started twice by itself; only one of the two writes a run."""
     train(brief, opening="skip")
     alone = losses(brief.retraining.runs)
     file = brief.retraining.runs.parent / "staytrue.yaml"
     text = file.read_text(encoding="utf-8").replace("epochs: 30", "epochs: 3, processes: 2")
     file.write_text(text.replace("averaging: 0.9", "averaging: 0"), encoding="utf-8")
-    command = [sys.executable, "-m", "training", "train", "--project", str(file), "--test", "skip"]
-    made = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3])
-    assert made.returncode == 0, made.stderr
-    assert made.stdout.count("trained toy") == 1
+    monkeypatch.chdir(Path(__file__).parents[3])  # where Python finds the package
+    code = main(["train", "--project", str(file), "--test", "skip"])
+    said = capfd.readouterr()
+    assert code == 0, said.err
+    assert said.out.count("trained toy") == 1
     assert len(list(brief.retraining.runs.iterdir())) == 2
     np.testing.assert_allclose(losses(brief.retraining.runs), alone, rtol=1e-4)
 

@@ -57,11 +57,11 @@ def test_fashion_is_learnt_from_a_small_part_already(tmp_path: Path) -> None:
     """Names of articles as the data set's authors give them; the whole example does better, in half a minute."""
     if not fashion.FOLDER.is_dir():
         missing(f"Fashion-MNIST is not installed: apt-get install {fashion.PACKAGE}")
-    fashion.prepare(tmp_path, pictures=5000, later=300)
+    fashion.prepare(tmp_path, pictures=4700, later=300)
     made = project("fashion", tmp_path)
     made = made.model_copy(
         update={
-            "training": made.training.model_copy(update={"epochs": 6, "averaging": 0.9}),
+            "training": made.training.model_copy(update={"epochs": 5, "averaging": 0.9}),
             "model": made.model.model_copy(update={"width": 8, "depth": 1}),
             "export": made.export.model_copy(update={"formats": ["onnx"], "max_batch": 300}),
         }

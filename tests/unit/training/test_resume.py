@@ -15,21 +15,18 @@ import safetensors.torch
 
 from staytrue.checkpoint import WEIGHTS
 from staytrue.errors import Conflict, CorruptData, NotFound
+from tests.killing import Killed, cut
 from training import checkpoint as checkpoints
 from training.checkpoint import METRICS
 from training.data.split.seal import LEDGER, openings
 from training.prepare import prepare
-from training.resume import STATE, Keeper
+from training.resume import STATE
 from training.run import train
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from staytrue.project import Project
-
-
-class Killed(Exception):
-    """In place of a signal, where the process goes on to the next case."""
 
 
 def brief(project: Project, **training: Any) -> Project:
@@ -43,28 +40,12 @@ def brief(project: Project, **training: Any) -> Project:
     )
 
 
-def cut(project: Project, monkeypatch: pytest.MonkeyPatch, kept: int) -> Path:
-    """A run that ends after the state was kept so many times; its folder."""
-    keep, times = Keeper.keep, iter(range(kept))
-
-    def keep_and_die(self: Keeper, *given: Any) -> None:
-        keep(self, *given)
-        if next(times, None) is None:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Keeper, "keep", keep_and_die)
-        with pytest.raises(Killed):
-            train(project, opening="skip")
-    return checkpoints.unfinished(project.retraining.runs, project.name)
-
-
-def test_a_run_cut_at_any_step_goes_on_to_the_same_weights(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_cut_at_any_step_goes_on_to_the_same_weights(project: Project) -> None:
     """Within an epoch, at its end, behind it, at the very end: to the bit, and to the same lines."""
     project = brief(project)
     whole = train(project, opening="skip")
     for kept in (4, 11, 34):
-        folder = cut(project, monkeypatch, kept)
+        folder = cut(project, kept)
         assert (folder / STATE).is_file()
         assert train(project, opening="skip", resume=folder) == folder
         assert (folder / WEIGHTS).read_bytes() == (whole / WEIGHTS).read_bytes()
@@ -115,20 +96,20 @@ def test_a_process_killed_with_kill_9_leaves_a_run_that_goes_on(project: Project
     assert (folder / WEIGHTS).read_bytes() == (train(long, opening="skip") / WEIGHTS).read_bytes()
 
 
-def test_a_run_of_other_data_does_not_go_on(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_of_other_data_does_not_go_on(project: Project) -> None:
     """Says what is another."""
     project = brief(project)
-    folder = cut(project, monkeypatch, 3)
+    folder = cut(project, 3)
     source = project.retraining.runs.parent / "toy.csv"
     source.write_text(source.read_text(encoding="utf-8").replace("sun", "moon"), encoding="utf-8")
     with pytest.raises(Conflict, match="was made with other data; put them back as they were, or start a new run"):
         train(project, resume=folder)
 
 
-def test_a_state_with_a_changed_byte_does_not_go_on_silently(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_state_with_a_changed_byte_does_not_go_on_silently(project: Project) -> None:
     """Cut short, it cannot be read."""
     project = brief(project)
-    folder = cut(project, monkeypatch, 3)
+    folder = cut(project, 3)
     (folder / STATE).write_bytes((folder / STATE).read_bytes()[:-1])
     with pytest.raises(CorruptData, match=r"cannot be read.*start a new run"):
         train(project, resume=folder)

@@ -17,6 +17,7 @@ from staytrue.checkpoint import CHECKPOINT, WEIGHTS
 from staytrue.errors import CorruptData, InvalidInput, NotFound
 from tests.unit.training.conftest import write_project
 from training import checkpoint as checkpoints
+from training import curve
 from training.models.regressor import Regressor
 from training.prepare import prepare
 from training.reference import sample
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Path]:
     """A project with a finished run: to be read alone."""
     made = write_project(tmp_path_factory.mktemp("trained"))
-    return made, train(made)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.run.draw", curve.draw)  # as it is outside of tests
+        return made, train(made)
 
 
 @pytest.fixture

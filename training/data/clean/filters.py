@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 import numpy as np
-from scipy.signal import savgol_coeffs, savgol_filter
 
 from training.data.clean.outliers import MAD_TO_DEVIATION
 
@@ -47,12 +46,20 @@ def filtered(numbers: Numbers, begins: NDArray[np.bool_], how: Filter) -> Number
     return smooth
 
 
+def polynomial_weights(window: int, order: int, place: int) -> Numbers:
+    """Of a Savitzky-Golay filter, by which its value at a place of the window is a weighted sum. Shapes: [window]."""
+    from scipy.signal import savgol_coeffs  # noqa: PLC0415 - it takes long to import, and few filter so
+
+    weights: Numbers = savgol_coeffs(window, order, pos=place, use="dot")
+    return weights
+
+
 def _by_window(series: Numbers, how: Filter) -> Numbers:
     windows = _windows(series, how)
     out = series.copy()
     present = np.flatnonzero(~np.isnan(series))
     polynomial = how.method == "savitzky_golay"
-    weights = savgol_coeffs(how.window, how.order, pos=how.window - 1, use="dot") if polynomial else np.zeros(0)
+    weights = polynomial_weights(how.window, how.order, how.window - 1) if polynomial else np.zeros(0)
     for begin in range(0, len(present), CHUNK):
         places = present[begin : begin + CHUNK]
         seen = windows[places]
@@ -82,6 +89,8 @@ def _windows(series: Numbers, how: Filter) -> Numbers:
 
 def _polynomial(series: Numbers, how: Filter) -> Numbers:
     """Centred Savitzky-Golay of one series, gaps interpolated for the filter's sake alone."""
+    from scipy.signal import savgol_filter  # noqa: PLC0415 - as above
+
     if len(series) < how.window:
         return series
     gone = np.isnan(series)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.experimental import enable_iterative_imputer  # noqa: F401 - lets the next line import it
-from sklearn.impute import IterativeImputer, KNNImputer
 
 from training.data.clean.cleaning import is_missing
 from training.data.rows import evenly, learnable
@@ -87,6 +84,8 @@ def by_neighbours(
 
     Source: Troyanskaya et al., Bioinformatics 17 (2001).
     """
+    from sklearn.impute import KNNImputer  # noqa: PLC0415 - it takes seconds to import, and few trainings impute so
+
     centre, spread = np.array(state.centre), np.array(state.spread)
     table = (_table(rows, state.columns) - centre) / spread
     donors = evenly(len(rows), state.donors)
@@ -109,21 +108,9 @@ def fit_regressions(
     Source: van Buuren and Groothuis-Oudshoorn, Journal of Statistical Software 45 (2011), for the chained equations.
     """
     table, centre, spread = _scaled(rows, columns)
-    donors = table[evenly(len(rows), settings.donors)]
     low, high = np.nanmin(table, axis=0), np.nanmax(table, axis=0)
-    still = high <= low  # it refuses such a span
-    imputer = IterativeImputer(
-        max_iter=settings.rounds,
-        min_value=np.where(still, -np.inf, low),
-        max_value=np.where(still, np.inf, high),
-        random_state=0,
-        keep_empty_features=True,
-    )
-    settled = True
-    with watch("iterative imputing"), warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always", ConvergenceWarning)
-        imputer.fit(donors)
-        settled = not any(issubclass(one.category, ConvergenceWarning) for one in said)
+    with watch("iterative imputing"):
+        imputer, settled = _chained(table[evenly(len(rows), settings.donors)], low, high, settings.rounds)
     chain = [
         Regression(
             column=int(step.feat_idx),
@@ -144,6 +131,26 @@ def fit_regressions(
         rounds=chain,
         settled=settled,
     )
+
+
+def _chained(donors: Numbers, low: Numbers, high: Numbers, rounds: int) -> tuple[Any, bool]:
+    """scikit-learn's imputer, and whether it settled. Shapes: [N,columns], [columns] the span of each."""
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415 - as above
+    from sklearn.experimental import enable_iterative_imputer  # noqa: F401, PLC0415 - lets the next line import it
+    from sklearn.impute import IterativeImputer  # noqa: PLC0415
+
+    still = high <= low  # it refuses such a span
+    imputer = IterativeImputer(
+        max_iter=rounds,
+        min_value=np.where(still, -np.inf, low),
+        max_value=np.where(still, np.inf, high),
+        random_state=0,
+        keep_empty_features=True,
+    )
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", ConvergenceWarning)
+        imputer.fit(donors)
+    return imputer, not any(issubclass(one.category, ConvergenceWarning) for one in said)
 
 
 def by_regressions(rows: TrainingRows, state: Regressions, wanted: NDArray[np.bool_]) -> Numbers:

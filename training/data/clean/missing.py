@@ -21,6 +21,7 @@ from training.data.clean.imputers import (
 )
 from training.data.clean.noise import written
 from training.data.clean.report import Touch, touch
+from training.data.distinct import counted
 from training.data.rows import learnable, text_of
 from training.progress import unwatched
 
@@ -137,7 +138,7 @@ def _value(name: str, column: NDArray[Any], way: FillSection) -> float | str | N
         place = f'cleaning.missing, column "{name}"'
         raise InvalidInput(place, expected="values among the training rows", got="only missing ones", hint=hint)
     if way.method == "mode":
-        values, counts = np.unique(present, return_counts=True)
+        values, counts = counted(present)
         most = values[np.argmax(counts)]  # of a tie the first in order
         return str(most) if text else float(most)
     if way.method in {"mean", "median"}:

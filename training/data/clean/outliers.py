@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
-from sklearn.ensemble import IsolationForest
 
 from staytrue.signature import MISSING_INTEGER
 from training.data.clean.cleaning import is_missing
@@ -108,6 +107,8 @@ def _rounded(name: str, column: NDArray[Any], low: float, high: float) -> Bounds
 
 
 def _isolate(rows: TrainingRows, columns: Sequence[str], settings: OutlierSection) -> OutlierState:
+    from sklearn.ensemble import IsolationForest  # noqa: PLC0415 - it takes seconds to import, and few ask for it
+
     flagged, score = np.zeros(len(rows), dtype=np.bool_), 0.0
     if columns:
         table = np.column_stack([_filled(rows.columns[name]) for name in columns])

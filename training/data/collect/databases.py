@@ -6,7 +6,6 @@ import contextlib
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 import pyarrow as pa
 
 from staytrue.addresses import masked_in
@@ -74,6 +73,8 @@ def read_postgresql(name: str, source: SourceSection, reading: Reading) -> str:
     Raises:
         InvalidInput: no server answers, or the query fails.
     """
+    import psycopg  # noqa: PLC0415 - few projects ask a server
+
     where = f"data.sources.{name}"
     try:
         with psycopg.connect(str(source.url)) as database:

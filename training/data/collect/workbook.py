@@ -5,9 +5,6 @@ from __future__ import annotations
 import zipfile
 from typing import TYPE_CHECKING, Any
 
-import openpyxl
-from openpyxl.utils.exceptions import InvalidFileException
-
 from staytrue.errors import InvalidInput, NotFound
 from training.data.collect.batches import arrow_type, create
 from training.data.collect.places import file_of
@@ -31,6 +28,9 @@ def read_excel(name: str, source: SourceSection, reading: Reading) -> str:
         InvalidInput: it is no workbook, or the sheet is empty.
         NotFound: it has no such sheet.
     """
+    import openpyxl  # noqa: PLC0415 - few projects read workbooks
+    from openpyxl.utils.exceptions import InvalidFileException  # noqa: PLC0415
+
     path = file_of(name, source, reading.scratch)
     where = f"data.sources.{name}"
     try:

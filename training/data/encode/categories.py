@@ -11,6 +11,7 @@ from torch import nn
 
 from staytrue.errors import InvalidInput
 from staytrue.signature import MISSING_INTEGER, MISSING_TEXT, TensorSpec
+from training.data.distinct import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,7 +65,7 @@ def learn_categories(name: str, present: NDArray[Any], feature: Feature) -> Cate
     Raises:
         InvalidInput: a value that the given order lacks, or none that is not rare.
     """
-    found, amounts = np.unique(present, return_counts=True)
+    found, amounts = counted(present)
     counts = {str(value): int(amount) for value, amount in zip(found, amounts, strict=True)}
     if feature.order:
         strange = sorted(counts.keys() - set(feature.order))

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from scipy.signal import savgol_coeffs
 from torch import nn
 
+from training.data.clean.filters import polynomial_weights
 from training.data.clean.outliers import MAD_TO_DEVIATION
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Smoothing(nn.Module):
         places = torch.arange(steps)[:, None] + torch.arange(how.window) - (how.window - 1 - after)  # [T,W]
         weights = np.zeros(how.window)
         if how.method == "savitzky_golay":
-            weights = savgol_coeffs(how.window, how.order, pos=how.window - 1 - after, use="dot")
+            weights = polynomial_weights(how.window, how.order, how.window - 1 - after)
         self.register_buffer("index", places.clamp(0, steps - 1).flatten(), persistent=False)
         beyond = (places < 0) | (places >= steps)
         self.register_buffer("beyond", beyond.reshape(1, steps, how.window, 1), persistent=False)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
-from scipy import stats
 
 from staytrue.pictures import summarise
 from training.data.clean.cleaning import is_missing
+from training.data.distinct import distinct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -82,7 +82,9 @@ def chi_square(one: NDArray[Any], other: NDArray[Any]) -> tuple[float, float] | 
     Categories of which fewer than :data:`LEAST_EXPECTED` rows are expected in either part are counted together, and
     with the rarest other where they still are too few.
     """
-    values, codes = np.unique(np.concatenate([one, other]), return_inverse=True)
+    from scipy import stats  # noqa: PLC0415 - it takes seconds to import
+
+    values, codes = distinct(np.concatenate([one, other]))
     ends = np.split(codes, [len(one)])
     table = np.stack([np.bincount(part, minlength=len(values)) for part in ends])
     table = table[:, np.argsort(table.sum(axis=0), kind="stable")]
@@ -104,6 +106,8 @@ def _compared(
         if min(len(one), len(other)) < 1 or len(one) * len(other) < len(one) + len(other):
             # Nothing, or one row against any, tells nothing.
             return None
+        from scipy import stats  # noqa: PLC0415 - as above
+
         result = stats.ks_2samp(one, other, method="asymp")
         statistic, p_value = float(result.statistic), float(result.pvalue)
     else:

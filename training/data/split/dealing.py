@@ -8,6 +8,7 @@ import numpy as np
 
 from staytrue.errors import InvalidConfig, InvalidInput
 from staytrue.records import utc
+from training.data.distinct import distinct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +51,7 @@ def strata_of(target: NDArray[Any], bins: int) -> NDArray[np.int64]:
     Of several columns [N,K] it is the number of their combination.
     """
     if target.dtype == object:
-        return np.unique(target, return_inverse=True)[1].astype(np.int64)
+        return distinct(target)[1]
     if target.ndim > 1:
         columns = np.stack([_few(column, bins) for column in target.T], axis=1)
         return np.unique(columns, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
@@ -77,7 +78,7 @@ def groups_of(rows: Rows, column: str) -> NDArray[np.int64]:
         raise InvalidInput(
             f'split.group, column "{column}"', expected="a group in every row", got=f"{nobody} without", hint=hint
         )
-    return np.unique(named, return_inverse=True)[1].astype(np.int64)
+    return distinct(named)[1]
 
 
 def _mark(rows: Rows, column: str) -> NDArray[Any]:

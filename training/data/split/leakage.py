@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 import numpy as np
-from scipy import stats
 
 from staytrue.errors import InvalidInput
 from staytrue.records import utc
 from staytrue.splitting import Leakage
 from training.data.clean.cleaning import is_missing
+from training.data.distinct import distinct
 from training.data.keys import keys_of
 from training.data.split.dealing import groups_of
 from training.data.split.nearness import Coordinates, nearness
@@ -136,6 +136,8 @@ def duplicates(
     Other rows may be: then there must be more than the other part's repeats of itself predict, by Fisher's exact test
     (one-sided), and more by a share that matters.
     """
+    from scipy import stats  # noqa: PLC0415 - it takes seconds to import
+
     naming = _naming(rows.take(train[:: -(-len(train) // MOST_TRAIN)]))
     whole = keys_of({**rows.columns, "": rows.target}) if naming else keys
     for pair in pairs:
@@ -174,10 +176,10 @@ def _naming(some: Rows) -> int:
     if any(column.ndim > 1 for column in some.columns.values()):
         return len(some.columns) + 1  # past doubt
     unlike = len(np.unique(keys_of({**some.columns, "": some.target})))  # no column of a source has no name
-    distinct = len(np.unique(keys_of(some.columns)))
-    names = sum(len(np.unique(column)) >= TELLING * distinct for column in some.columns.values())
-    contradicted = distinct < unlike
-    return 0 if contradicted and (names < 2 or distinct < TELLING * unlike) else names
+    different = len(np.unique(keys_of(some.columns)))
+    names = sum(len(distinct(column)[0]) >= TELLING * different for column in some.columns.values())
+    contradicted = different < unlike
+    return 0 if contradicted and (names < 2 or different < TELLING * unlike) else names
 
 
 def _near(
@@ -215,6 +217,8 @@ def _nearly(
     close = np.flatnonzero(found.place >= 0)
     if not len(close):
         return _finding("near_duplicates", pair, 0, 0.0, leaks=False, example="")
+    from scipy import stats  # noqa: PLC0415 - as above
+
     # Of twice the pairs, since the shells tell no more than roughly.
     likelihood = float(stats.poisson.sf(found.pairs - 1, 2 * found.expected_pairs))
     return _finding(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from scipy.spatial import KDTree
 
 from training.data.clean.cleaning import is_missing
+from training.data.distinct import distinct
 from training.data.keys import keys_of
 from training.data.rows import learnable
 from training.data.split.shingles import MOST_CHARACTERS, clusters, words_of
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
+    from scipy.spatial import KDTree
 
     from staytrue.feature import Feature
     from training.data.rows import Rows, TrainingRows
@@ -75,7 +76,7 @@ class Coordinates:
 
     def _axes(self, name: str, columns: list[NDArray[Any]], scale: NDArray[np.float64]) -> list[NDArray[np.float64]]:
         if self.features[name].kind == "category" or _is_written(columns[0]):
-            values, codes = np.unique(np.concatenate([_read(column) for column in columns]), return_inverse=True)
+            values, codes = distinct(np.concatenate([_read(column) for column in columns]))
             said = [str(value) for value in values.tolist()]
             alike = clusters(said) if name in self.texts else np.unique(list(map(_plain, said)), return_inverse=True)[1]
             ends = np.cumsum([len(column) for column in columns])[:-1]
@@ -164,17 +165,24 @@ def expected_within(
 
 
 def _counts(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Pairs within each radius."""
+    """Pairs within each radius. Those beyond the largest along the axis that varies most are not looked at."""
     counts = np.zeros(len(_RADII), dtype=np.int64)
+    widest = int(np.argmax(others.std(axis=0)))
+    order = np.argsort(others[:, widest])
+    axes = np.ascontiguousarray(others[order].T)
+    reach = _RADII[-1] + 1.0
     for point in points:
-        distance = np.zeros(len(others))
-        for axis, value in zip(others.T, point, strict=True):
+        begin, end = np.searchsorted(axes[widest], [point[widest] - reach, point[widest] + reach])
+        distance = np.zeros(end - begin)
+        for axis, value in zip(axes[:, begin:end], point, strict=True):
             np.maximum(distance, np.abs(axis - value), out=distance)
         counts += [int((distance <= radius).sum()) for radius in _RADII]
     return counts
 
 
 def _tree(points: NDArray[np.float64]) -> KDTree:
+    from scipy.spatial import KDTree  # noqa: PLC0415 - it takes long to import
+
     return KDTree(points, balanced_tree=False, compact_nodes=False)  # medians of many equal values take very long
 
 

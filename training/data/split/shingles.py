@@ -8,8 +8,6 @@ import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from training.data.keys import mixed
 
@@ -39,6 +37,9 @@ def clusters(texts: Sequence[str]) -> NDArray[np.int64]:
     >>> clusters(["One two three four.", "one two, three four", "something else"]).tolist()
     [0, 0, 1]
     """
+    from scipy.sparse import coo_array  # noqa: PLC0415 - it takes long to import, and only texts need it
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
+
     signatures = np.concatenate([_signatures(texts[at : at + _AT_ONCE]) for at in range(0, len(texts), _AT_ONCE)])
     edges = [np.empty((2, 0), dtype=np.int64)]
     for band in np.split(signatures, _BANDS, axis=1):

@@ -107,18 +107,22 @@ def test_each_column_gap_and_the_target_is_compared_with_both_parts() -> None:
     assert names == ["x", "y", "y (missing)", "z", "sky", "target"]
 
 
-def test_p_values_of_parts_that_are_alike_are_uniform() -> None:
-    """Over 120 draws of rows; the ten tests of a draw share their training rows, so two of them are looked at."""
+@pytest.fixture(scope="module")
+def drawn() -> list[list[Comparison]]:
+    """What 120 draws of rows that are alike say."""
+    return [compared(made(seed)) for seed in range(120)]
+
+
+def test_p_values_of_parts_that_are_alike_are_uniform(drawn: list[list[Comparison]]) -> None:
+    """The ten tests of a draw share their training rows, so two of them are looked at."""
     for column, part in (("x", "validation"), ("sky", "test")):
-        drawn = [
-            next(c.p_value for c in compared(made(seed)) if (c.column, c.part) == (column, part)) for seed in range(120)
-        ]
-        assert stats.kstest(drawn, "uniform").pvalue > 0.01
+        found = [next(c.p_value for c in every if (c.column, c.part) == (column, part)) for every in drawn]
+        assert stats.kstest(found, "uniform").pvalue > 0.01
 
 
-def test_alike_parts_are_told_apart_as_seldom_as_the_rate_says() -> None:
+def test_alike_parts_are_told_apart_as_seldom_as_the_rate_says(drawn: list[list[Comparison]]) -> None:
     """Of 120 draws at most 5% name any column, give or take: the binomial's 99.9% point is 13."""
-    assert sum(any(c.differs for c in compared(made(seed))) for seed in range(120)) <= 13
+    assert sum(any(c.differs for c in every) for every in drawn) <= 13
 
 
 @pytest.mark.parametrize("part", ["validation", "test"])

@@ -185,10 +185,11 @@ def test_pictures_share_nothing_as_they_come(fashion: Rows) -> None:
 
 @pytest.mark.parametrize(("noise", "kind"), [(0.0, "duplicates"), (0.01, "near_duplicates")])
 def test_copied_pictures_are_found(fashion: Rows, noise: float, kind: str) -> None:
-    """Exact, or with noise of two or three grey levels in every pixel."""
-    plan = split(fashion, DAYS)
+    """Exact, or with noise of two or three grey levels in every pixel; of every third picture, 200 a day."""
+    some = fashion.take(np.arange(0, len(fashion), 3))
+    plan = split(some, DAYS)
     for count in (4, 30):
-        every = found(copied(fashion, plan, count, noise), plan, DAYS, IMAGE)
+        every = found(copied(some, plan, count, noise), plan, DAYS, IMAGE)
         assert verdicts(every) == {(kind, "test")}
         assert 0.9 * count <= every[kind, "test"].rows <= count
 

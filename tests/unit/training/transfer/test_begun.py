@@ -13,17 +13,13 @@ from staytrue.bundle import digest
 from staytrue.checkpoint import WEIGHTS
 from staytrue.errors import Conflict, CorruptData
 from staytrue.transferring import TransferSection
+from tests.killing import cut
 from training import checkpoint as checkpoints
-from training.resume import Keeper
 from training.run import train
 from training.transfer.reading import read
 
 if TYPE_CHECKING:
     from staytrue.project import Project
-
-
-class Killed(Exception):
-    """In place of a signal."""
 
 
 def beginning(project: Project, **given: Any) -> Project:
@@ -32,9 +28,7 @@ def beginning(project: Project, **given: Any) -> Project:
     return project.model_copy(update={"training": project.training.model_copy(update=settings)})
 
 
-def test_a_killed_run_goes_on_from_a_runs_weights_to_the_same_ones(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_run_goes_on_from_a_runs_weights_to_the_same_ones(project: Project) -> None:
     """To the bit; the frozen layer is the first run's, and with other weights it is not gone on with."""
     first = train(beginning(project), opening="skip")
     names = list(safetensors.torch.load_file(first / WEIGHTS))
@@ -43,18 +37,7 @@ def test_a_killed_run_goes_on_from_a_runs_weights_to_the_same_ones(
     said: list[str] = []
     whole = train(begun, opening="skip", say=said.append)
     assert any(line.startswith("transfer: 100.0% of") for line in said)
-    keep, times = Keeper.keep, iter(range(5))
-
-    def keep_and_die(self: Keeper, *given: Any) -> None:
-        keep(self, *given)
-        if next(times, None) is None:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Keeper, "keep", keep_and_die)
-        with pytest.raises(Killed):
-            train(begun, opening="skip")
-    folder = checkpoints.unfinished(project.retraining.runs, project.name)
+    folder = cut(begun, 5)
     with pytest.raises(Conflict, match="was made with other settings"):
         train(beginning(project, weights=whole, freeze=frozen, layer_decay=0.5), opening="skip", resume=folder)
     train(begun, opening="skip", resume=folder)
