@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 CHUNK = 1024
 """Pictures predicted at once: what a network keeps between its layers is far larger than the picture."""
+ROWS = 65_536
+"""Rows of a table encoded or predicted at once: a column of quantiles compares each number with all of them."""
 
 ColumnState = NumericState | CategoryState | DateState | ImageState | TextState | SequenceState
 
@@ -89,9 +91,9 @@ class Encoder(nn.Module):
         return any(isinstance(state, ImageState | TextState | SequenceState) for state in self.states)
 
     def chunks(self, columns: dict[str, NDArray[Any]]) -> Iterator[dict[str, NDArray[Any]]]:
-        """Raw columns in parts to predict at once: all rows of a table, :data:`CHUNK` pictures."""
+        """Raw columns in parts to predict at once: :data:`ROWS` of a table, :data:`CHUNK` pictures."""
         rows = len(next(iter(columns.values())))
-        size = CHUNK if self.pictures else max(rows, 1)
+        size = CHUNK if self.pictures else ROWS
         for begin in range(0, max(rows, 1), size):
             yield {name: column[begin : begin + size] for name, column in columns.items()}
 
