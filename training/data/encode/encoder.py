@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from staytrue.errors import InvalidInput
+from training.data import mapped
 from training.data.clean.cleaning import is_missing
 from training.data.encode.categories import CategoryState, learn_categories
 from training.data.encode.dates import DateState, learn_dates
@@ -51,12 +52,13 @@ def learn(rows: TrainingRows, features: dict[str, Feature]) -> list[ColumnState]
     Raises:
         InvalidInput: a column without any value.
     """
-    columns = learnable(rows).columns
-    return [_learn_column(name, columns[name], feature) for name, feature in features.items()]
+    learnable(rows)
+    return [_learn_column(name, rows, feature) for name, feature in features.items()]
 
 
-def _learn_column(name: str, column: NDArray[Any], feature: Feature) -> ColumnState:
-    present = column[~is_missing(column)]
+def _learn_column(name: str, rows: TrainingRows, feature: Feature) -> ColumnState:
+    column = rows.columns[name]
+    present = mapped.taken(column, ~is_missing(column), rows.share)
     if not len(present):
         raise InvalidInput(f'column "{name}"', expected="values among the training rows", got="only missing ones")
     return _LEARN[feature.kind](name, present, feature)
