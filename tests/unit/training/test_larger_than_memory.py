@@ -17,6 +17,7 @@ from staytrue.project import load
 from training import checkpoint as checkpoints
 from training.batches import Batch
 from training.data import mapped
+from training.data.collect import columns as fetched
 from training.data.collect.source import collect
 from training.prepare import chapters, prepare, write_parts
 from training.run import train
@@ -101,6 +102,7 @@ def in_file(address: int) -> bool:
 def test_a_training_on_mapped_rows_is_one_in_memory(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Digest, split, report, weights, metrics and reference profile are equal."""
     monkeypatch.setattr(mapped, "PART_BYTES", 1000)
+    monkeypatch.setattr(fetched, "_VECTOR", 7)
     project = written(kind, tmp_path)
     in_memory = made_of(project)
     given, encoded = list[bool](), list[bool]()
@@ -124,6 +126,7 @@ def test_a_picture_that_is_none_is_named_by_its_row_in_the_whole_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mapped, "PART_BYTES", 320)
+    monkeypatch.setattr(fetched, "_VECTOR", 20)
     monkeypatch.setattr(mapped, "most_bytes", lambda _: 1)
     project = written("pictures", tmp_path)
     table = pq.read_table(tmp_path / "rows.parquet").to_pydict()
