@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 SHAPE = (3, 32, 32)
 GRID = 8
 """Patches along each side of a picture, each of a shade of its own, so that no two pictures are alike."""
-MEGABYTES = 200
+MEGABYTES = 120
 LIMIT, ALL = "64MB", "1TB"
 """``data.memory``: less than the pictures, and more than any."""
 MOST = 0.5

@@ -6,6 +6,7 @@ in the folder for temporary files, which ``TMPDIR`` sets. What passes over a who
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
 import re
@@ -60,6 +61,13 @@ def empty(shape: Sequence[int], dtype: DTypeLike, most: int) -> NDArray[Any]:
             got, hint = f"{error.strerror} for {size:,} bytes", "set TMPDIR to a larger disk, or raise data.memory"
             raise Unavailable(tempfile.gettempdir(), expected="room for an array", got=got, hint=hint) from error
         return np.frombuffer(mmap.mmap(file.fileno(), size), dtype=dtype).reshape(shape)
+
+
+def give_back() -> None:
+    """Give memory that was freed to the system: glibc keeps it where something small was allocated behind it."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 def is_mapped(array: NDArray[Any]) -> bool:

@@ -98,6 +98,8 @@ class Encoder(nn.Module):
         size = CHUNK if self.pictures else ROWS
         for begin in range(0, max(rows, 1), size):
             yield {name: column[begin : begin + size] for name, column in columns.items()}
+            if begin + size < rows:
+                mapped.give_back()
 
     def forward(self, *tensors: Tensor) -> Tensor:
         """Raw tensors, in the order of the features, to one matrix."""
