@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 SUMMARIES = ("brightness", "contrast", "sharpness", "grain", "tilt")
 """Each picture's columns in the profile: ``NAME.brightness`` and so on."""
 _SMALL = 1e-6
-BATCH = 4096
-"""Pictures that are in memory as floats at once."""
+BATCH = 1 << 20
+"""Values of pictures that are in memory as floats at once."""
 
 
 def summarise(pictures: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
@@ -38,7 +38,8 @@ def summarise(pictures: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
     >>> {name: float(values[0]) for name, values in summarise(flat).items()}
     {'brightness': 0.0, 'contrast': 0.0, 'sharpness': 0.0, 'grain': 0.0, 'tilt': 0.0}
     """
-    parts = [_summarise(pictures[at : at + BATCH]) for at in range(0, len(pictures), BATCH)]
+    step = max(1, BATCH // max(1, int(np.prod(pictures.shape[1:]))))
+    parts = [_summarise(pictures[at : at + step]) for at in range(0, len(pictures), step)]
     return {name: np.concatenate([part[name] for part in parts]) if parts else np.empty(0) for name in SUMMARIES}
 
 

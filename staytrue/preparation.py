@@ -33,7 +33,9 @@ class DataSection(Section):
         default=None, description="file of what the columns must be (docs/collect.md), checked on every load"
     )
     memory: str = Field(
-        default="1GiB", pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$", description="what DuckDB may hold; more goes to disk"
+        default="1GiB",
+        pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$",
+        description="what DuckDB may hold; more goes to disk, and so do the columns beyond a quarter of it",
     )
 
     @model_validator(mode="after")

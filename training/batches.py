@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from training.augment.augmenter import seen
-from training.data.encode.encoder import CHUNK, tensors
+from training.data import mapped
+from training.data.encode.encoder import CHUNK, ROWS, tensors
 from training.loading import ahead
 
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from training.data.rows import Rows
     from training.models.model import Model
     from training.tasks.task import Task
-
-ENCODED = 65_536
-"""Rows of a table encoded at once: a column of quantiles compares each number with all of them."""
 
 
 class Taken(NamedTuple):
@@ -65,9 +63,11 @@ class Batch:
         marks = task.truth(rows), torch.from_numpy(weight.astype(np.float32)).unsqueeze(1)
         if encoder.pictures:
             return cls(raw, *marks, encode=encoder, chunk=CHUNK)
+        made = mapped.empty((len(rows), encoder.width), np.float32, rows.most_bytes)
         with torch.no_grad():
-            parts = [encoder(*some) for some in zip(*(torch.split(source, ENCODED) for source in raw), strict=True)]
-            return cls([torch.cat(parts)], *marks, encode=_as_it_is, chunk=len(rows))
+            for some in mapped.parts(made, most=ROWS):
+                made[some] = encoder(*(source[some] for source in raw)).numpy()
+        return cls([torch.from_numpy(made)], *marks, encode=_as_it_is, chunk=max(1, min(ROWS, len(rows))))
 
     def __len__(self) -> int:
         return len(self.truth)

@@ -92,10 +92,9 @@ def sample_pictures(train: Rows, held: Rows, features: Mapping[str, Feature]) ->
     names = [name for name, feature in features.items() if feature.kind not in _WATCHED]
     if not names:
         return {}
-    rows = join([train, held])
-    size = sum(_bytes(rows.columns[name]) for name in names)
-    which = evenly(len(rows), max(1, min(SAMPLE_ROWS, SAMPLE_BYTES // max(size, 1))))
-    sent = rows.take(which).inputs()
+    size = sum(max(_bytes(part.columns[name]) for part in (train, held)) for name in names)
+    which = evenly(len(train) + len(held), max(1, min(SAMPLE_ROWS, SAMPLE_BYTES // max(size, 1))))
+    sent = join([train, held], which).inputs()
     return {name: np.ascontiguousarray(sent[name]) for name in names}
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from staytrue.records import utc
+from training.data import mapped
 from training.data.chapters import Bars, Chapter, Picture, Table
 from training.data.clean.cleaning import is_missing
 from training.data.clean.outliers import MAD_TO_DEVIATION
@@ -138,6 +139,10 @@ def lengths(column: NDArray[Any]) -> NDArray[np.int64]:
     """Bytes of each text, or steps of each sequence, that are there. Shapes: [N], [N,L] or [N,T,C] → [N]."""
     if column.ndim == 1:  # texts as they are written, for a tokenizer
         return np.array([len(str(text).encode()) for text in column], dtype=np.int64)
+    return mapped.by_parts(_there, column)
+
+
+def _there(column: NDArray[Any]) -> NDArray[np.int64]:
     there = column != 0 if column.ndim == 2 else ~np.isnan(column).all(axis=2)
     return np.asarray(there.sum(axis=1), dtype=np.int64)
 

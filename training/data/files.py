@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from staytrue.preparation import DataSection
     from training.data.rows import Rows
 
+_GROUP_ROWS, _GROUP_BYTES = 1 << 20, 64 << 20
+"""Of a group of rows, which the writer holds in memory: as many as it does by itself, fewer of wide ones."""
+
 
 def write(rows: Rows, data: DataSection, path: Path, parts: NDArray[Any] | None = None) -> None:
     """Write time, features, target and marks under their names, missing values as null, a picture as a list of values.
@@ -33,7 +37,8 @@ def write(rows: Rows, data: DataSection, path: Path, parts: NDArray[Any] | None 
     if parts is not None:
         columns["part"] = pa.array(parts)
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table(columns), path)
+    wide = max((column.dtype.itemsize * math.prod(column.shape[1:]) for column in rows.columns.values()), default=1)
+    pq.write_table(pa.table(columns), path, row_group_size=max(1, min(_GROUP_ROWS, _GROUP_BYTES // wide)))
 
 
 def arrow(column: NDArray[Any]) -> Any:

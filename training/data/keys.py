@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_AT_ONCE = 1 << 22
+_AT_ONCE = 1 << 20
 """Values of pictures in memory as 64 bits."""
 
 

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from staytrue.feature import Feature
 
 
-def padded(feature: Feature, values: NDArray[Any], where: str) -> NDArray[Any]:
+def padded(feature: Feature, values: NDArray[Any], where: str, begin: int = 0) -> NDArray[Any]:
     """A fetched column of texts or sequences as callers send them, shorter ones filled up with what is missing.
 
     A text is cut after as many bytes as its feature has; a sequence that is too long is refused. A text with a
-    tokenizer stays what it is.
+    tokenizer stays what it is. The first value is that of row ``begin``, counted from 0.
 
     Shapes: texts, or lists of bytes [N] → [N,L], with a tokenizer [N]; lists of steps, each a list of C numbers or a
     number → [N,T,C].
@@ -36,7 +36,7 @@ def padded(feature: Feature, values: NDArray[Any], where: str) -> NDArray[Any]:
         value = plain[place]
         if value is None:
             continue
-        row = f"{where}, row {place + 1}"
+        row = f"{where}, row {begin + place + 1}"
         content = _bytes(value, row) if text else _steps(value, feature.shape, row)
         made[place, : len(content)] = content[: feature.shape[0]]
     with np.errstate(over="ignore"):  # what is too large is infinite, which cleaning counts

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 _LARGEST_BYTE = 255
 
 
-def stacked(name: str, feature: Feature, values: NDArray[Any], where: str) -> NDArray[Any]:
-    """A fetched column of pictures in the datatype of its feature. Shapes: N lists → [N,C,H,W].
+def stacked(name: str, feature: Feature, values: NDArray[Any], where: str, begin: int = 0) -> NDArray[Any]:
+    """A fetched column of pictures in the datatype of its feature, or its rows from ``begin`` on.
+
+    Shapes: N lists → [N,C,H,W].
 
     Raises:
         InvalidInput: a row without a picture, or with one of other size or values; names the first.
@@ -28,7 +30,8 @@ def stacked(name: str, feature: Feature, values: NDArray[Any], where: str) -> ND
         first = int(np.argmin(fits))
         got = _told(np.ma.getmaskarray(values)[first], np.ma.getdata(values)[first])
         hint = "cast it in data.query if it is text, or leave such rows out there"
-        raise InvalidInput(f'{where}, column "{name}", row {first + 1}', expected=_wanted(feature), got=got, hint=hint)
+        place = f'{where}, column "{name}", row {begin + first + 1}'
+        raise InvalidInput(place, expected=_wanted(feature), got=got, hint=hint)
     return _stack(feature, np.ma.getdata(values))
 
 

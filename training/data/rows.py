@@ -1,15 +1,19 @@
-"""Rows in memory: raw features as callers send them, with time and truth."""
+"""Rows: raw features as callers send them, with time and truth; in memory, and mapped what is too large for it."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
+import sys
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from staytrue.errors import InvalidInput
 from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
+from training.data import mapped
+from training.data.collect.columns import Columns
 from training.data.dates import whole_seconds
 from training.data.padded import padded
 from training.data.pictures import stacked
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
     from staytrue.feature import Feature
     from staytrue.preparation import DataSection
 
+_BYTES = {"UINT8": 1, "FP32": 4}
+"""Of a value of what is wider than a number; texts for a tokenizer are objects."""
 _OTHERWISE = "say kind: category if it names kinds, or cast it in data.query (try_cast makes the others missing ones)"
 """What to do with a column of numbers that are none."""
 
@@ -43,15 +49,22 @@ class Rows:
     columns: dict[str, NDArray[Any]]
     target: NDArray[Any]
     marks: dict[str, NDArray[Any]] = dataclasses.field(default_factory=dict)
+    most_bytes: int = sys.maxsize
+    """That the columns may take in memory together: one beyond its even share is mapped."""
 
     def __len__(self) -> int:
         return len(self.time)
 
     def take(self, which: NDArray[Any]) -> Rows:
         """The rows of an index or a mask."""
-        columns = {name: column[which] for name, column in self.columns.items()}
+        columns = {name: mapped.taken(column, which, self.share) for name, column in self.columns.items()}
         marks = {name: mark[which] for name, mark in self.marks.items()}
-        return Rows(self.time[which], columns, self.target[which], marks)
+        return Rows(self.time[which], columns, self.target[which], marks, self.most_bytes)
+
+    @property
+    def share(self) -> int:
+        """Bytes that each column may take in memory."""
+        return share_of(self.most_bytes, len(self.columns))
 
     def only(self, names: Iterable[str]) -> Self:
         """The rows with some of their columns."""
@@ -66,7 +79,11 @@ class Rows:
         hasher = hashlib.sha256()
         for name, column in {"time": self.time, **self.columns, "target": self.target}.items():
             hasher.update(f"{name}:{column.dtype}:{len(column)};".encode())
-            hasher.update("\x1f".join(column).encode() if column.dtype == object else column.tobytes())
+            if column.dtype == object:
+                hasher.update("\x1f".join(column).encode())
+            else:
+                for some in mapped.parts(column):
+                    hasher.update(column[some].tobytes())
         return hasher.hexdigest()
 
 
@@ -82,7 +99,7 @@ class TrainingRows(Rows):
     @classmethod
     def of(cls, rows: Rows) -> TrainingRows:
         """Rows that a split has dealt to training."""
-        return cls(rows.time, rows.columns, rows.target, rows.marks)
+        return cls(rows.time, rows.columns, rows.target, rows.marks, rows.most_bytes)
 
     def take(self, which: NDArray[Any]) -> TrainingRows:
         """The rows of an index or a mask; they train as the others do."""
@@ -113,26 +130,38 @@ def evenly(rows: int, count: int) -> NDArray[np.int64]:
     return np.unique(np.linspace(0, rows - 1, min(count, rows)).astype(np.int64))
 
 
-def join(parts: Sequence[Rows]) -> Rows:
-    """Several parts as one, in time order; rows of one time keep the order of their parts.
+def share_of(most_bytes: int, columns: int) -> int:
+    """Bytes that each of some columns may take in memory."""
+    return most_bytes // max(columns, 1)
+
+
+def join(parts: Sequence[Rows], some: NDArray[np.int64] | None = None) -> Rows:
+    """Several parts as one, in time order, or some of its rows; rows of one time keep the order of their parts.
 
     Served rows have no marks: theirs are missing ones.
     """
-    time = np.concatenate([part.time for part in parts])
+    order = np.argsort(np.concatenate([part.time for part in parts]), kind="stable")
+    return one_after_other(parts, order if some is None else order[some])
+
+
+def one_after_other(parts: Sequence[Rows], places: NDArray[np.int64]) -> Rows:
+    """Rows by their places in several parts one after the other, whatever their times."""
+    least = min(part.most_bytes for part in parts)
     names = list(parts[0].columns)
-    columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in names}
+    share = share_of(least, len(names))
+    columns = {name: mapped.joined([part.columns[name] for part in parts], places, share) for name in names}
     named = dict.fromkeys(name for part in parts for name in part.marks)
-    marks = {name: np.concatenate([part.marks.get(name, _nameless(part)) for part in parts]) for name in named}
-    whole = Rows(time, columns, np.concatenate([part.target for part in parts]), marks)
-    return _in_order(whole)
+    marks = {name: np.concatenate([part.marks.get(name, _nameless(part)) for part in parts])[places] for name in named}
+    time, target = (np.concatenate(some)[places] for some in ([p.time for p in parts], [p.target for p in parts]))
+    return Rows(time, columns, target, marks, least)
 
 
 def _nameless(rows: Rows) -> NDArray[Any]:
     return np.full(len(rows), MISSING_TEXT, dtype=object)
 
 
-def typed(name: str, feature: Feature, values: NDArray[Any], where: str) -> NDArray[Any]:
-    """A fetched column in the datatype of its feature.
+def typed(name: str, feature: Feature, values: NDArray[Any], where: str, begin: int = 0) -> NDArray[Any]:
+    """A fetched column in the datatype of its feature, or its rows from ``begin`` on.
 
     Raises:
         InvalidInput: values that are no numbers, no whole ones, or no pictures; names the first.
@@ -140,10 +169,10 @@ def typed(name: str, feature: Feature, values: NDArray[Any], where: str) -> NDAr
     missing = np.ma.getmaskarray(values)
     plain = np.ma.getdata(values)
     if feature.kind == "image":
-        return stacked(name, feature, values, where)
+        return stacked(name, feature, values, where, begin)
     if feature.kind in ("date", "text", "sequence"):
         place = f'{where}, column "{name}"'
-        return whole_seconds(values, place) if feature.kind == "date" else padded(feature, values, place)
+        return whole_seconds(values, place) if feature.kind == "date" else padded(feature, values, place, begin)
     if feature.sent_as == "BYTES":
         return texts(values)
     if feature.sent_as == "INT64" and plain.dtype.kind in "iu":  # as they are: floats would round the large ones
@@ -215,14 +244,36 @@ def from_table(
     marks: Sequence[str] = (),
 ) -> Rows:
     """Rows in time order from fetched columns; the target is a number, or text for classification."""
-    columns = {name: typed(name, feature, table[name], where) for name, feature in data.features.items()}
+    most = mapped.most_bytes(data.memory)
+    columns = {
+        name: _column(name, feature, table, where, (len(time), share_of(most, len(data.features))))
+        for name, feature in data.features.items()
+    }
     marked = {name: texts(table[name]) for name in marks}
     if task == "generation":  # nothing is learnt of the target
-        return _in_order(Rows(time, columns, np.zeros(len(time)), marked))
+        return _in_order(Rows(time, columns, np.zeros(len(time)), marked, most))
     if task == "classification":
-        return _in_order(Rows(time, columns, texts(table[data.goal]), marked))
+        return _in_order(Rows(time, columns, texts(table[data.goal]), marked, most))
     targets = [_number(table[name], f'{where}, target "{name}"', task) for name in data.targets]
-    return _in_order(Rows(time, columns, targets[0] if len(targets) == 1 else np.stack(targets, axis=1), marked))
+    target = targets[0] if len(targets) == 1 else np.stack(targets, axis=1)
+    return _in_order(Rows(time, columns, target, marked, most))
+
+
+def _column(
+    name: str, feature: Feature, table: Mapping[str, NDArray[Any]], where: str, room: tuple[int, int]
+) -> NDArray[Any]:
+    """A column in its datatype; a large one is fetched and mapped part by part. ``room``: its rows, bytes in memory."""
+    rows, most = room
+    bytes_each = math.prod(feature.shape) * _BYTES.get(feature.sent_as, 0) if feature.shape else 0
+    if rows * bytes_each <= most or not isinstance(table, Columns):
+        return mapped.kept(typed(name, feature, table[name], where), most)
+    made, begin = np.empty(0), 0
+    for values in table.parts(name, max(1, mapped.PART_BYTES // bytes_each)):
+        some = typed(name, feature, values, where, begin)
+        made = made if begin else mapped.empty((rows, *some.shape[1:]), some.dtype, most)
+        made[begin : begin + len(some)] = some
+        begin += len(some)
+    return made
 
 
 def by_name(target: NDArray[Any], names: Sequence[str]) -> dict[str, NDArray[Any]]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from staytrue.errors import InvalidInput
 from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
+from training.data import mapped
 from training.data.keys import keys_of
 
 if TYPE_CHECKING:
@@ -81,6 +82,10 @@ def clean_served(rows: Rows, settings: CleaningSection) -> tuple[Rows, dict[str,
 
 def is_missing(column: NDArray[Any]) -> NDArray[np.bool_]:
     """Which values of a raw column are missing; of pictures, those that lack a part; of texts and sequences, empty."""
+    return mapped.by_parts(_missing, column) if column.ndim > 1 else _missing(column)
+
+
+def _missing(column: NDArray[Any]) -> NDArray[np.bool_]:
     if column.ndim == 2:
         return ~np.asarray(column.any(axis=1), dtype=np.bool_)
     if column.ndim == 3:
@@ -110,9 +115,17 @@ def duplicates(rows: Rows) -> NDArray[np.bool_]:
     earlier = firsts[groups]
     repeated = np.flatnonzero(earlier != np.arange(len(rows)))
     # Keys find them, values tell: two rows may have one key by chance.
-    same = np.logical_and.reduce([_alike(column[repeated], column[earlier[repeated]]) for column in columns])
+    same = np.logical_and.reduce([_same(column, repeated, earlier[repeated]) for column in columns])
     found = np.zeros(len(rows), dtype=np.bool_)
     found[repeated[same]] = True
+    return found
+
+
+def _same(column: NDArray[Any], some: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which rows of a column are equal to others of it. Shapes: [N,…], [M], [M] → [M]."""
+    found = np.ones(len(some), dtype=np.bool_)
+    for part in mapped.parts(column, len(some)):
+        found[part] = _alike(column[some[part]], column[others[part]])
     return found
 
 
@@ -127,10 +140,15 @@ def _alike(some: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
 def _without_infinities(rows: Rows) -> tuple[Rows, dict[str, int]]:
     columns, counts = dict(rows.columns), {}
     for name, column in rows.columns.items():
-        if column.dtype.kind == "f" and np.isinf(column).any():
-            counts[name] = int(np.isinf(column).sum())
-            columns[name] = np.where(np.isinf(column), np.float32(np.nan), column)
+        count = 0 if column.dtype.kind != "f" else sum(int(np.isinf(column[p]).sum()) for p in mapped.parts(column))
+        if count:
+            counts[name] = count
+            columns[name] = mapped.changed(_finite, column, rows.share)
     return dataclasses.replace(rows, columns=columns), counts
+
+
+def _finite(column: NDArray[Any]) -> NDArray[Any]:
+    return np.where(np.isinf(column), np.float32(np.nan), column)
 
 
 def _apply(rows: Rows, found: NDArray[np.bool_], policy: str, step: str) -> tuple[Rows, int]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from staytrue.errors import InvalidInput
 from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
+from training.data import mapped
 from training.data.clean.cleaning import is_missing
 from training.data.clean.filters import Filter, filtered
 from training.data.clean.report import Touch, touch
@@ -147,8 +148,9 @@ def apply(rows: TrainingRows, state: NoiseState, watch: Watch = unwatched) -> tu
     for name in state.sequences:
         raw = rows.columns[name]
         with watch(f"{state.method} of {name}"):
-            after = smoothed(raw, state)
-        changed = ((raw != after) & ~np.isnan(raw)).any(axis=(1, 2))
+            after = mapped.changed(lambda some: smoothed(some, state), raw, rows.share)
+        parts = [((raw[p] != after[p]) & ~np.isnan(raw[p])).any(axis=(1, 2)) for p in mapped.parts(raw)]
+        changed = np.concatenate(parts)
         scope = "training rows and the exported graph"
         if changed.any():
             touches.append(touch(STEP, name, state.method, scope, changed, rows.time, raw, after))  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from staytrue.errors import InvalidInput
+from training.data import mapped
 from training.data.clean.cleaning import is_missing
 from training.data.encode.categories import CategoryState, learn_categories
 from training.data.encode.dates import DateState, learn_dates
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 CHUNK = 1024
 """Pictures predicted at once: what a network keeps between its layers is far larger than the picture."""
+ROWS = 65_536
+"""Rows of a table encoded or predicted at once: a column of quantiles compares each number with all of them."""
 
 ColumnState = NumericState | CategoryState | DateState | ImageState | TextState | SequenceState
 
@@ -49,12 +52,13 @@ def learn(rows: TrainingRows, features: dict[str, Feature]) -> list[ColumnState]
     Raises:
         InvalidInput: a column without any value.
     """
-    columns = learnable(rows).columns
-    return [_learn_column(name, columns[name], feature) for name, feature in features.items()]
+    learnable(rows)
+    return [_learn_column(name, rows, feature) for name, feature in features.items()]
 
 
-def _learn_column(name: str, column: NDArray[Any], feature: Feature) -> ColumnState:
-    present = column[~is_missing(column)]
+def _learn_column(name: str, rows: TrainingRows, feature: Feature) -> ColumnState:
+    column = rows.columns[name]
+    present = mapped.taken(column, ~is_missing(column), rows.share)
     if not len(present):
         hint = "remove it from data.features, or correct how data.query or the source's options read it"
         raise InvalidInput(
@@ -92,11 +96,13 @@ class Encoder(nn.Module):
         return any(isinstance(state, ImageState | TextState | SequenceState) for state in self.states)
 
     def chunks(self, columns: dict[str, NDArray[Any]]) -> Iterator[dict[str, NDArray[Any]]]:
-        """Raw columns in parts to predict at once: all rows of a table, :data:`CHUNK` pictures."""
+        """Raw columns in parts to predict at once: :data:`ROWS` of a table, :data:`CHUNK` pictures."""
         rows = len(next(iter(columns.values())))
-        size = CHUNK if self.pictures else max(rows, 1)
+        size = CHUNK if self.pictures else ROWS
         for begin in range(0, max(rows, 1), size):
             yield {name: column[begin : begin + size] for name, column in columns.items()}
+            if begin + size < rows:
+                mapped.give_back()
 
     def forward(self, *tensors: Tensor) -> Tensor:
         """Raw tensors, in the order of the features, to one matrix."""

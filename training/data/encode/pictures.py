@@ -11,6 +11,8 @@ import torch
 from torch import nn
 
 from staytrue.signature import TensorSpec
+from training.data import mapped
+from training.data.encode.moments import moments
 from training.data.encode.numbers import CLIP
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
     from staytrue.feature import Feature
 
+_COUNTED = 1 << 20
+"""Bytes counted at once: each becomes one of 64 bits for it."""
 _LEAST_SHARE = 0.01
 """Of the deviation in training: a picture that varies less is of one colour, whose rounding is not to be blown up."""
 
@@ -96,12 +100,14 @@ def learn_pictures(name: str, present: NDArray[Any], feature: Feature) -> ImageS
 def _channel(values: NDArray[Any]) -> tuple[float, float]:
     """Mean and deviation of one channel; bytes are counted, so that no copy of them all as floats is made."""
     if values.dtype == np.uint8:
-        counts = np.bincount(values.ravel(), minlength=256)
+        counts = np.zeros(256, dtype=np.int64)
+        for some in mapped.parts(values, most=max(1, _COUNTED // max(1, math.prod(values.shape[1:])))):
+            counts += np.bincount(values[some].ravel(), minlength=256)
         scale = np.arange(256) / 255.0
         mean = float(np.average(scale, weights=counts))
         deviation = float(np.sqrt(np.average((scale - mean) ** 2, weights=counts)))
     else:
-        mean, deviation = float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
+        mean, deviation = moments(values)
     return mean, deviation or 1.0
 
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from staytrue.signature import TensorSpec
 from training.data.clean.filters import Filter
+from training.data.encode.moments import moments
 from training.data.encode.numbers import CLIP
 from training.data.encode.smoothing import Smoothing
 
@@ -50,9 +51,9 @@ def learn_sequences(name: str, present: NDArray[Any], feature: Feature) -> Seque
     """The state of a column of sequences from those that have a step; a channel without any value scales nothing."""
     means, deviations = [], []
     for channel in np.moveaxis(present, 2, 0):
-        values = channel[~np.isnan(channel)].astype(np.float64)
-        means.append(float(values.mean()) if len(values) else 0.0)
-        deviations.append((float(values.std()) if len(values) else 0.0) or 1.0)
+        mean, deviation = moments(channel, lambda values: values[~np.isnan(values)].astype(np.float64))
+        means.append(mean)
+        deviations.append(deviation or 1.0)
     return SequenceState(name=name, unit=feature.unit, shape=list(feature.shape), mean=means, deviation=deviations)
 
 

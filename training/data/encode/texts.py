@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from staytrue.signature import TensorSpec
+from training.data import mapped
 from training.data.encode.tokens import learn_tokenizer, tokenizer_of
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def learn_texts(name: str, present: NDArray[Any], feature: Feature) -> TextState
     """The state of a column of texts: nothing in it is learnt but how long they are, and maybe a tokenizer."""
     length = feature.shape[0]
     if not feature.tokenizer:
-        mean = float((present != 0).sum(axis=1).mean())
+        mean = float(mapped.by_parts(lambda some: (some != 0).sum(axis=1), present).mean())
         return TextState(name=name, unit=feature.unit, length=length, mean_bytes=mean)
     made = learn_tokenizer(name, present, feature)
     return TextState(

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from staytrue.pictures import summarise
+from training.data import mapped
 from training.data.clean.cleaning import is_missing
 from training.data.distinct import distinct
 
@@ -121,6 +122,13 @@ def _compared(
     )
 
 
+def _means(column: NDArray[Any]) -> NDArray[np.float64]:
+    """Of each row; of a sequence over the steps that it has. Shapes: [N,…] → [N]."""
+    whole = column.reshape(len(column), math.prod(column.shape[1:])).astype(np.float64)
+    found: NDArray[np.float64] = np.nanmean(whole, axis=1)
+    return found
+
+
 def _columns(rows: Rows, features: Mapping[str, Feature]) -> Iterator[tuple[str, NDArray[Any]]]:
     """What is compared: numbers as floats without gaps, categories as they are, gaps as booleans."""
     for name, column in rows.columns.items():
@@ -133,8 +141,7 @@ def _columns(rows: Rows, features: Mapping[str, Feature]) -> Iterator[tuple[str,
         elif features[name].kind == "category" or column.dtype == object:
             yield name, column
         else:
-            whole = column[~gone].reshape(int((~gone).sum()), math.prod(column.shape[1:])).astype(np.float64)
-            yield name, np.nanmean(whole, axis=1)  # of a sequence over the steps that it has
+            yield name, mapped.by_parts(_means, mapped.taken(column, ~gone, rows.share))
             yield f"{name} (missing)", gone
     for place, column in enumerate(np.atleast_2d(rows.target.T)):
         yield "target" if rows.target.ndim == 1 else f"target {place + 1}", column

@@ -10,7 +10,7 @@ import numpy as np
 
 from staytrue.records import utc
 from training.data.keys import keys_of
-from training.data.rows import Rows
+from training.data.rows import one_after_other
 from training.data.split.leakage import Finding, Pair, duplicates
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from staytrue.splitting import Leakage
     from training.data.divide import Division
-    from training.data.rows import TrainingRows
+    from training.data.rows import Rows, TrainingRows
 
 LOOKED_FOR = (
     ("gate", ("train", "validation"), "gate"),
@@ -63,7 +63,7 @@ def without_copies(
     parts = dict(zip(("train", "validation", "test"), own, strict=True)) | served
     ends = np.cumsum([0, *(len(part) for part in parts.values())])
     index = {name: np.arange(begin, end) for name, begin, end in zip(parts, ends, ends[1:], strict=False)}
-    whole = _beside(list(parts.values()))
+    whole = one_after_other(list(parts.values()), np.arange(ends[-1]))
     keys = keys_of(whole.columns)
     pairs = [
         (Pair(part, " or ".join(others), index[part], np.concatenate([index[other] for other in others])), of)
@@ -94,9 +94,3 @@ def _told(finding: Finding, pair: Pair, rows: Rows, keys: np.ndarray, allow: Seq
     example = f"one of {utc(float(rows.time[one]))} and one of {utc(float(rows.time[other]))}"
     allowed = finding.verdict == "leakage" and "duplicates" in allow
     return msgspec.structs.replace(finding, example=example, verdict="let through" if allowed else finding.verdict)
-
-
-def _beside(parts: Sequence[Rows]) -> Rows:
-    """Rows one part after the other, whatever their times."""
-    columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns}
-    return Rows(np.concatenate([p.time for p in parts]), columns, np.concatenate([p.target for p in parts]))

@@ -138,7 +138,8 @@ def duplicates(
     """
     from scipy import stats  # noqa: PLC0415 - it takes seconds to import
 
-    naming = _naming(rows.take(train[:: -(-len(train) // MOST_TRAIN)]))
+    wide = any(column.ndim > 1 for column in rows.columns.values())  # such as pictures: past doubt
+    naming = len(rows.columns) + 1 if wide else _naming(rows.take(train[:: -(-len(train) // MOST_TRAIN)]))
     whole = keys_of({**rows.columns, "": rows.target}) if naming else keys
     for pair in pairs:
         shared = np.isin(keys[pair.held], keys[pair.others])
@@ -167,14 +168,12 @@ def _void(rows: Rows, keys: NDArray[np.uint64], pair: Pair, shared: NDArray[np.b
 
 
 def _naming(some: Rows) -> int:
-    """How many columns are as good as names of their row: pictures, or values that repeat with the whole row alone.
+    """How many columns are as good as names of their row, as their values repeat with the whole row alone.
 
     Such rows are copies where they are alike, however often the data hold each of them. Where the same features came
     with different truths one such column may have met itself by chance, two have not: then they are copies as well, of
     which somebody took the truth down differently, as long as those are few.
     """
-    if any(column.ndim > 1 for column in some.columns.values()):
-        return len(some.columns) + 1  # past doubt
     unlike = len(np.unique(keys_of({**some.columns, "": some.target})))  # no column of a source has no name
     different = len(np.unique(keys_of(some.columns)))
     names = sum(len(distinct(column)[0]) >= TELLING * different for column in some.columns.values())

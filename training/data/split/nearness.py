@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from training.data import mapped
 from training.data.clean.cleaning import is_missing
 from training.data.distinct import distinct
 from training.data.keys import keys_of
@@ -195,10 +196,17 @@ def _scale(column: NDArray[Any], kind: str) -> NDArray[np.float64]:
         return 255 * one
     if column.ndim == 3:
         return _deviations(_segments(column))
-    present = column[np.isfinite(column)] if column.ndim > 1 else column[~is_missing(column)].astype(np.float64)
-    if not len(present):
-        return one
-    return one * (float(np.ptp(present) if column.ndim == 4 else present.std(dtype=np.float64)) or 1.0)
+    if column.ndim == 4:
+        return one * (_range(column) or 1.0)
+    present = column[~is_missing(column)].astype(np.float64)
+    return one * (float(present.std()) or 1.0) if len(present) else one
+
+
+def _range(pictures: NDArray[np.float32]) -> float:
+    """Between the least and the largest value that is finite; 0 where none is."""
+    finite = (some[np.isfinite(some)] for some in (pictures[part] for part in mapped.parts(pictures)))
+    ends = [(some.min(), some.max()) for some in finite if len(some)]
+    return float(max(high for _, high in ends) - min(low for low, _ in ends)) if ends else 0.0
 
 
 def _deviations(points: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -218,8 +226,8 @@ def _patches(pictures: NDArray[Any]) -> NDArray[np.float64]:
     """Means of patches. Shapes: [N,C,H,W] → [N,C*min(H,8)*min(W,8)]."""
     rows, columns = (np.linspace(0, n, min(n, SIDE) + 1).astype(np.int64) for n in pictures.shape[2:])
     made = []
-    for begin in range(0, len(pictures), 1024):
-        values = pictures[begin : begin + 1024].astype(np.float64)
+    for some in mapped.parts(pictures, most=1024):
+        values = pictures[some].astype(np.float64)
         sums = np.add.reduceat(np.add.reduceat(values, rows[:-1], axis=2), columns[:-1], axis=3)
         made.append((sums / (np.diff(rows)[:, None] * np.diff(columns))).reshape(len(values), -1))
     return np.concatenate(made)
@@ -230,8 +238,8 @@ def _segments(sequences: NDArray[Any]) -> NDArray[np.float64]:
     steps = sequences.shape[1]
     starts = np.linspace(0, steps, min(steps, SEGMENTS) + 1).astype(np.int64)[:-1]
     made = []
-    for begin in range(0, len(sequences), 1024):
-        values = sequences[begin : begin + 1024].astype(np.float64)
+    for some in mapped.parts(sequences, most=1024):
+        values = sequences[some].astype(np.float64)
         there = ~np.isnan(values)
         sums = np.add.reduceat(np.where(there, values, 0.0), starts, axis=1)
         counts = np.add.reduceat(there.astype(np.int64), starts, axis=1)
