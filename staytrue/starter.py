@@ -130,6 +130,9 @@ def _guess(column: Column) -> Guess:
     """What a feature is, by what its values have in common."""
     if why := _useless(column):
         return Guess(column, "left out", why=why)
+    if column.coded and column.distinct <= _most_texts(column):
+        why = f"{column.distinct} different codes, with their leading zeros{_gaps(column)}"
+        return Guess(column, "category", why=why)
     if column.whole and column.distinct <= min(FEW_INTEGERS, len(column.cells) / 5) and not column.missing:
         return Guess(column, "category", "INT64", f"{column.distinct} different whole numbers")
     if column.numbers:

@@ -91,6 +91,11 @@ class Column:
         return bool(self.present) and all(map(_INTEGER.fullmatch, self.present))
 
     @functools.cached_property
+    def coded(self) -> bool:
+        """Whether whole numbers begin with zeros, which only names need: postcodes, codes of shops."""
+        return self.whole and any(re.fullmatch(r"0\d+", cell) for cell in self.present)
+
+    @functools.cached_property
     def counts_up(self) -> bool:
         """Whether it numbers the rows: whole numbers, each larger than the one before."""
         pairs = zip(self.numbers, self.numbers[1:], strict=False)

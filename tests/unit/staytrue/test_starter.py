@@ -160,3 +160,9 @@ def test_init_never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert main(["init", str(path), "--out", str(out)]) == 1
     assert out.read_text() == before
     assert "is there already; give another name with --output" in capsys.readouterr().err
+
+
+def test_codes_with_leading_zeros_are_texts_not_numbers(tmp_path: Path) -> None:
+    columns = {"filiale": lambda row: f"{row % 12:02}", **COLUMNS}
+    text = starter(write(tmp_path / "codes.csv", columns), None, None)
+    assert "filiale: {kind: category} # guessed: 12 different codes, with their leading zeros" in text

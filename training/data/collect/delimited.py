@@ -14,6 +14,7 @@ from training.data.collect.broken import escaped
 from training.data.collect.options import arguments, options_of, struct
 from training.data.collect.places import files_of, format_of, label, names
 from training.data.collect.reading import file_literal, first_line, literal, quoted
+from training.data.collect.spelling import respelt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -102,7 +103,7 @@ def load(
         types = _merged([there.types for there in found])
         if not types:
             raise InvalidInput(f"data.sources.{name}", expected="a line of names", got=f"nothing in {names(files)}")
-        types |= _chosen(name, types, declared, reading.types)
+        types |= dict.fromkeys(respelt(types, reading.names), "VARCHAR") | _chosen(name, types, declared, reading.types)
         columns = ", ".join(f"{quoted(column)} {kind}" for column, kind in types.items())
         reading.connection.execute(f"CREATE TABLE {quoted(name)} ({columns})")
         for path, there in zip(files, found, strict=True):

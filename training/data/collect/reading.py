@@ -15,7 +15,7 @@ import duckdb
 from training.data.collect.quarantine import Quarantine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from staytrue.feature import Feature
 
@@ -34,6 +34,10 @@ class Reading:
     """Column → DuckDB type that the features demand, where no query stands between them and the source."""
     picture: Feature | None = None
     """The feature that says how pictures are sent, if one is a picture."""
+    names: Collection[str] = frozenset()
+    """Columns whose values are names: files of text are read as they write them."""
+    notes: list[str] = dataclasses.field(default_factory=list)
+    """What somebody should look at, found on the way."""
 
     def columns(self, table: str) -> dict[str, str]:
         """Names and DuckDB types of a table's columns, in their order."""
@@ -52,7 +56,9 @@ class Reading:
 
 
 @contextlib.contextmanager
-def reading(memory: str, types: Mapping[str, str], picture: Feature | None = None) -> Iterator[Reading]:
+def reading(
+    memory: str, types: Mapping[str, str], picture: Feature | None = None, names: Collection[str] = frozenset()
+) -> Iterator[Reading]:
     """Open one: DuckDB in memory that spills into the scratch folder, which is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="staytrue-") as scratch, duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'; SET threads = 1")  # one thread: rows keep the order they stand in
@@ -61,7 +67,7 @@ def reading(memory: str, types: Mapping[str, str], picture: Feature | None = Non
             connection.execute("SET enable_progress_bar = true")
         # DuckDB 2.0 reads a CSV column as what a query casts it to, by which try_cast fails like a cast.
         connection.execute("SET disabled_optimizers = 'type_pushdown'")
-        yield Reading(connection, Path(scratch), Quarantine(connection), types, picture)
+        yield Reading(connection, Path(scratch), Quarantine(connection), types, picture, names)
 
 
 def quoted(name: str) -> str:

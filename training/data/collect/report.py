@@ -27,6 +27,8 @@ class CollectionReport(msgspec.Struct, frozen=True, kw_only=True):
     bad: BadRows
     schema: SchemaReport | None = None
     """Of the check, where there is a schema: :func:`training.data.schema.check.chapter` tells of it."""
+    notes: list[str] = []
+    """What somebody should look at."""
 
 
 def chapter(report: CollectionReport) -> Chapter:
@@ -42,7 +44,7 @@ def chapter(report: CollectionReport) -> Chapter:
 
 
 def _warnings(report: CollectionReport) -> list[str]:
-    said = []
+    said = list(report.notes)
     if report.bad.rows:
         most = f"{report.bad.share:.3%} of {report.bad.source}"
         said.append(f"{report.bad.rows:,} rows (at most {most}) could not be read: see {report.bad.file}")

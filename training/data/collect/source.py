@@ -15,9 +15,11 @@ from training.data.collect.casting import cast
 from training.data.collect.columns import Columns, times
 from training.data.collect.delimited import load
 from training.data.collect.joins import join_all
+from training.data.collect.options import struct
 from training.data.collect.readers import SourceReport, read
 from training.data.collect.reading import file_literal, first_line, quoted, reading
 from training.data.collect.report import CollectionReport
+from training.data.collect.spelling import respelt, respelt_still, spelt
 from training.data.rows import Rows, from_table
 from training.data.schema.check import check
 from training.data.schema.schema import read as read_schema
@@ -75,7 +77,7 @@ def collected(data: DataSection, task: TaskName = "regression", marks: Sequence[
         InvalidInput: a value that does not fit its column's kind, or too many rows that cannot be read.
     """
     wanted = _wanted(data, task)
-    with reading(data.memory, wanted if data.query == _PLAIN else {}, _picture(data)) as going:
+    with reading(data.memory, wanted if data.query == _PLAIN else {}, _picture(data), spelt(data, task)) as going:
         try:
             return _collected(data, task, marks, going, wanted)
         except StaytrueError:
@@ -93,6 +95,8 @@ def _collected(
         cast(going, _TABLE, _uncertain(data, wanted, types), RESULT, RESULT, where="data.features")
     schema = _checked(data, needed, going)
     bad = _judged(data, going, sources)
+    files = {column: kind for source in sources for column, kind in going.columns(source.name).items()}
+    going.notes.extend(respelt_still(data, task, types, files))
     where = data.place
     going.settle()
     columns = Columns(going, _TABLE)
@@ -102,7 +106,7 @@ def _collected(
         hint = f"data.query leaves none of the {read} that were read" if read else "the file names columns alone"
         raise InvalidInput(where, expected="at least one row", got="none", hint=hint)
     fingerprint = Fingerprint(source=where, columns=types, rows=len(rows), sha256=rows.digest())
-    report = CollectionReport(sources=sources, joins=joins, rows=len(rows), bad=bad, schema=schema)
+    report = CollectionReport(sources=sources, joins=joins, rows=len(rows), bad=bad, schema=schema, notes=going.notes)
     return Collected(rows, fingerprint, report)
 
 
@@ -171,8 +175,11 @@ def _single(data: DataSection, going: Reading) -> SourceReport:
         load("source", [path], {}, {}, going)
         bad = going.quarantine.of("source")
         return SourceReport(name="source", format=form, place=path.name, rows=going.count("source"), bad_rows=bad)
+    call = f"CREATE OR REPLACE VIEW source AS SELECT * FROM {reader}({file_literal(path)}"  # noqa: S608
     try:
-        going.connection.execute(f"CREATE VIEW source AS SELECT * FROM {reader}({file_literal(path)})")  # noqa: S608
+        going.connection.execute(f"{call})")
+        if form == "csv" and (names := respelt(going.columns("source"), going.names)):
+            going.connection.execute(f"{call}, types = {struct((name, 'VARCHAR') for name in names)})")
     except duckdb.Error as error:
         raise InvalidInput("data.source", f"{masked(path)} cannot be read: {first_line(error)}") from error
     return SourceReport(name="source", format=form, place=path.name, rows=_counted(going), bad_rows=0)
