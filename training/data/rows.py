@@ -77,7 +77,8 @@ class Rows:
     def digest(self) -> str:
         """SHA-256 of the content: equal rows in equal order give equal digests."""
         hasher = hashlib.sha256()
-        for name, column in {"time": self.time, **self.columns, "target": self.target}.items():
+        marks = {f"mark {name}": mark for name, mark in self.marks.items()}
+        for name, column in {"time": self.time, **self.columns, "target": self.target, **marks}.items():
             hasher.update(f"{name}:{column.dtype}:{len(column)};".encode())
             if column.dtype == object:
                 hasher.update("\x1f".join(column).encode())
@@ -193,8 +194,9 @@ def typed(name: str, feature: Feature, values: NDArray[Any], where: str, begin: 
 
 
 def texts(values: NDArray[Any]) -> NDArray[Any]:
-    """Values as text, missing ones as the empty one."""
-    missing, plain = np.ma.getmaskarray(values), np.ma.getdata(values)
+    """Values as text; missing ones, NaN and NaT among them, as the empty one."""
+    plain = np.ma.getdata(values)
+    missing = np.ma.getmaskarray(values) | (np.isnan(plain) if plain.dtype.kind in "fM" else False)
     written = [
         MISSING_TEXT if gone or v is None else v if type(v) is str else text_of(v)
         for v, gone in zip(plain, missing, strict=True)

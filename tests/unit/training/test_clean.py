@@ -12,7 +12,7 @@ from staytrue.errors import InvalidInput
 from staytrue.preparation import CleaningSection
 from staytrue.signature import MISSING_INTEGER
 from training.data.clean import cleaning
-from training.data.clean.cleaning import clean, clean_served, is_missing
+from training.data.clean.cleaning import clean, clean_served, duplicates, is_missing
 from training.data.rows import Rows
 
 NAN = float("nan")
@@ -139,6 +139,13 @@ def test_a_picture_of_floats_that_lacks_a_pixel_has_a_gap() -> None:
 def test_rows_that_share_a_key_by_chance_are_no_duplicates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cleaning, "keys_of", lambda columns: np.zeros(len(columns["0"]), dtype=np.uint64))
     assert clean(rows(), CleaningSection())[1].duplicates == 0
+
+
+def test_rows_of_other_marks_are_no_duplicates() -> None:
+    """Two patients may be measured alike; and a copy that a file gives to another part is leakage, to be told of."""
+    some = np.zeros(3)
+    marks = {"part": np.array(["train", "test", "test"], dtype=object)}
+    assert duplicates(Rows(some, {"x": some}, some, marks)).tolist() == [False, False, True]
 
 
 def test_duplicates_are_those_that_pandas_finds() -> None:

@@ -49,6 +49,22 @@ def test_missing_values_have_one_form_for_each_datatype() -> None:
     assert typed("x", TEXT, gap, "f").tolist() == ["1", MISSING_TEXT]
 
 
+def test_what_is_no_number_and_no_date_is_no_name_either() -> None:
+    """Else "nan" were a class, that nobody gave and callers would be answered with."""
+    assert typed("x", TEXT, np.array([1.0, np.nan]), "f").tolist() == ["1", MISSING_TEXT]
+    moments = np.array(["2024-01-31", "NaT"], dtype="datetime64[s]")
+    assert typed("x", TEXT, moments, "f").tolist()[1] == MISSING_TEXT
+
+
+def test_the_digest_tells_whose_the_rows_are() -> None:
+    """Another group column divides them otherwise."""
+    some = rows([1, 2])
+    one, other = (
+        Rows(some.time, some.columns, some.target, {"who": np.array(list(who), dtype=object)}) for who in ("aa", "ab")
+    )
+    assert len({some.digest(), one.digest(), other.digest()}) == 3
+
+
 def test_numbers_that_fp32_does_not_hold_are_infinite_without_a_warning() -> None:
     """Cleaning counts them; sequences alike."""
     sequence = Feature(kind="sequence", shape=[2, 1])

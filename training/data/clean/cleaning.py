@@ -108,8 +108,11 @@ def without_target(rows: Rows) -> NDArray[np.bool_]:
 
 
 def duplicates(rows: Rows) -> NDArray[np.bool_]:
-    """Which rows repeat an earlier one in every column, time and target included. Missing values are alike."""
-    columns = [rows.time, *rows.columns.values(), rows.target]
+    """Which rows repeat an earlier one in every column: features, time, target, and marks that a split goes by.
+
+    Missing values are alike.
+    """
+    columns = [rows.time, *rows.columns.values(), rows.target, *rows.marks.values()]
     keys = keys_of({str(place): column for place, column in enumerate(columns)})
     _, firsts, groups = np.unique(keys, return_index=True, return_inverse=True)
     earlier = firsts[groups]

@@ -87,11 +87,13 @@ def learn_numbers(name: str, present: NDArray[Any], feature: Feature) -> Numeric
 
 def _location(numbers: NDArray[np.float64], feature: Feature) -> tuple[float, float]:
     """What is subtracted and divided by; a constant column carries nothing, and must not divide by zero."""
+    low, high = float(numbers.min()), float(numbers.max())
+    if low == high:  # whose computed deviation may be the rounding of its mean, and would make the next value enormous
+        return low, 1.0
     if feature.scale in ("minmax", "symmetric"):
-        low, high = float(numbers.min()), float(numbers.max())
         if feature.scale == "minmax":
-            return low, (high - low) or 1.0
-        return (low + high) / 2, (high - low) / 2 or 1.0
+            return low, high - low
+        return (low + high) / 2, (high - low) / 2
     if feature.scale == "robust":
         lower, middle, upper = np.quantile(numbers, [0.25, 0.5, 0.75])
         return float(middle), float(upper - lower) or 1.0

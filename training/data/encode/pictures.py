@@ -105,10 +105,11 @@ def _channel(values: NDArray[Any]) -> tuple[float, float]:
             counts += np.bincount(values[some].ravel(), minlength=256)
         scale = np.arange(256) / 255.0
         mean = float(np.average(scale, weights=counts))
-        deviation = float(np.sqrt(np.average((scale - mean) ** 2, weights=counts)))
+        deviation, constant = float(np.sqrt(np.average((scale - mean) ** 2, weights=counts))), (counts > 0).sum() == 1
     else:
         mean, deviation = moments(values)
-    return mean, deviation or 1.0
+        constant = values.min() == values.max()
+    return mean, 1.0 if constant else deviation  # that of a constant is the rounding of its mean
 
 
 class ImageColumn(nn.Module):

@@ -106,6 +106,16 @@ def test_a_constant_column_encodes_to_a_finite_number(scale: Any) -> None:
     assert got.ravel().tolist() == ([3.0, 3.0] if scale == "none" else [0.0, 0.0])
 
 
+@pytest.mark.parametrize("scale", sorted({*SCIKIT} - {"quantile"}))
+def test_what_a_constant_column_rounds_to_is_no_deviation(scale: Any) -> None:
+    """The mean of many 0.1 is not 0.1 to the last bit; by the difference the next value would be enormous."""
+    still = np.full(1000, 0.1, dtype=np.float32)
+    encoder = learnt({"x": still}, {"x": Feature(kind="numeric", scale=scale)})
+    [state] = encoder.states
+    assert isinstance(state, NumericState)
+    assert state.deviation == 1.0
+
+
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=50))
 def test_the_logarithm_is_exact_also_near_zero(numbers: list[float]) -> None:
     """Within 4 units in the last place of float32, where a plain logarithm of 1 + x would lose all digits."""

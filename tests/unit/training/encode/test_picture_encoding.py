@@ -139,3 +139,11 @@ def test_a_residual_network_sees_the_size_that_is_left(project: Project) -> None
     network = assemble(states, "resnet", arguments, task)
     assert isinstance(network, Classifier)
     assert network.probabilities({"p": views}).shape == (5, 2)
+
+
+@pytest.mark.parametrize("still", [np.full((1, 1, 3, 3), 29, np.uint8), np.full((9, 1, 3, 3), 0.1, np.float32)])
+def test_pictures_of_one_value_divide_by_nothing_small(still: Any) -> None:
+    """The mean of nine 29s as shares of 255 is not theirs to the last bit: the next grey level would be enormous."""
+    values = {"kind": "image", "shape": [1, 3, 3], "datatype": "UINT8" if still.dtype == np.uint8 else "FP32"}
+    encoder = learnt({"p": still}, {"p": Feature.model_validate(values)})
+    assert np.abs(encoded(encoder, {"p": still + still.dtype.type(1)})).max() <= 1.0
