@@ -114,13 +114,15 @@ def test_a_dense_mlp_sees_the_input_and_all_layers_in_each() -> None:
 
 def test_excitation_multiplies_each_channel_by_one_number_of_the_means() -> None:
     """By hand: with weights of zero the logistic function of the shift, else read off all means."""
-    excitation, maps = Excitation(3), torch.randn(2, 3, 4, 5)
+    excitation, maps = Excitation(3), torch.rand(2, 3, 4, 5) + torch.tensor([0.1, 1.1]).reshape(2, 1, 1, 1)
+    torch.nn.init.ones_(excitation.squeeze.weight)  # by chance no unit might be above zero, and tell nothing
+    torch.nn.init.zeros_(excitation.squeeze.bias)
     torch.nn.init.zeros_(excitation.excite.weight)
     with torch.no_grad():
         excitation.excite.bias.copy_(torch.tensor([0.0, math.log(3), -math.log(3)]))
     expected = maps * torch.tensor([0.5, 0.75, 0.25]).reshape(1, 3, 1, 1)
     torch.testing.assert_close(excitation(maps), expected)
-    torch.nn.init.ones_(excitation.excite.weight)
+    torch.nn.init.constant_(excitation.excite.weight, 0.1)
     scales = Excitation.forward(excitation, maps) / maps  # [2,3,4,5]
     assert torch.allclose(scales, scales[:, :, :1, :1], atol=1e-4)
     assert not torch.allclose(scales[0], scales[1])
