@@ -121,7 +121,7 @@ def test_empty_texts_and_sequences_without_a_step_count_as_missing() -> None:
 
 
 def test_a_column_of_empty_texts_alone_is_refused() -> None:
-    with pytest.raises(InvalidInput, match='column "t": expected values among the training rows'):
+    with pytest.raises(InvalidInput, match=r"data\.features\.t: expected values among the training rows"):
         learnt({"t": np.zeros((3, 6), dtype=np.uint8)}, {"t": TEXT})
 
 
