@@ -10,6 +10,7 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
+from serving.http.closing import unread_bytes
 from serving.http.exchange import JSON, Fault
 from serving.http.known import Memory
 from serving.http.prefixes import CLOSE
@@ -196,9 +197,9 @@ class Connection(asyncio.Protocol):
             transport.write(_CONTINUE)
 
     def end_if_idle(self, before: float) -> None:
-        """Close it where nothing is asked, nor has been since then."""
+        """Close it where nothing is asked, nor has been since then, nor has come unread."""
         idle = self.current is None and self._reader.stage == IDLE and not self.lingers
-        if idle and self.since <= before and self.transport is not None:
+        if idle and self.since <= before and self.transport is not None and not unread_bytes(self.transport):
             self._close(self.transport)
 
     # What goes on between

@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from serving.http.closing import let_nobody_in
 from serving.http.connection import Connection
 from serving.http.exchange import JSON, Fault
 from serving.http.known import Heads
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 SWEEP_SECONDS = 0.25
 LEAVING_SECONDS = 0.25
 """From the signal to the end of listening: who connects in this time is answered still."""
+SETTLING_SECONDS = 0.1
+"""From the last newcomer to the end of listening: a handshake that has begun takes so long to come to its end."""
 _BACKLOG = 2048
 _LOOK_SECONDS = 0.02
 _TURNS = 10
@@ -113,10 +116,14 @@ class Server:
         await asyncio.sleep(min(LEAVING_SECONDS, seconds))
         async with self._turn:
             listening, self._listening = self._listening, []
-            await asyncio.gather(*map(self._listen_no_more, listening), return_exceptions=True)
+            settling = min(SETTLING_SECONDS, seconds)
+            await asyncio.gather(*(self._listen_no_more(one, settling) for one in listening), return_exceptions=True)
         while self._open() and now() < until:
+            before = (
+                self.clock - LEAVING_SECONDS - 2 * SWEEP_SECONDS
+            )  # by this clock they may have come so much earlier
             for connection in self._open():
-                connection.end_if_idle(now() - LEAVING_SECONDS - SWEEP_SECONDS)
+                connection.end_if_idle(before)
             await asyncio.sleep(_LOOK_SECONDS)
         for connection in self._open():
             if connection.transport is not None:
@@ -160,11 +167,13 @@ class Server:
         problem = f"holds {self.inflight.total()} bytes of requests, {self.inflight.most} at most"
         return Fault(429, "server", problem, hint="try again")
 
-    async def _listen_no_more(self, listening: _Listening) -> None:
+    async def _listen_no_more(self, listening: _Listening, settling_seconds: float) -> None:
         """Close a port; who has connected by then, and would meet a reset connection, is taken still."""
         loop, context = asyncio.get_running_loop(), listening.context
         bound = listening.bound.dup()  # uvloop closes its own in a later turn
         bound.settimeout(0)
+        if let_nobody_in(bound):
+            await asyncio.sleep(settling_seconds)
         await _close(listening)
         taken = []
         with bound:

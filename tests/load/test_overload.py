@@ -31,7 +31,7 @@ CONCURRENCY, BATCH_ROWS = 64, 8
 INFLIGHT_BYTES, QUEUE_BYTES = 8_000_000, 6_000_000
 HELD_TWICE_BYTES = 2 * INFLIGHT_BYTES
 """All protocols together may hold the limit's worth of bodies, and of each a copy: for a batch, or an event."""
-MARGIN_BYTES = 32_000_000
+MARGIN_BYTES = 64_000_000
 """For buffers of sockets and of gRPC, and for what the allocator keeps."""
 GROWTH = 1.05
 """In the second half of a minute. Seconds are too few to say so: the highest of a few looks differ by what is held."""

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import os
+import socket
+import sys
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from serving.http.closing import let_nobody_in
 from serving.http.server import LEAVING_SECONDS, SWEEP_SECONDS
 from tests.http_wire import GET, HOST, LOOPS, Handler, answers, ended, listening, post, settled
 
@@ -154,6 +159,45 @@ def test_a_server_without_callers_ends_at_once(loop: str) -> None:
             assert_nothing_is_left(server)
 
     LOOPS[loop](tried())
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_an_idle_connection_whose_request_has_just_come_is_not_closed(loop: str) -> None:
+    async def tried() -> None:
+        async with listening(Handler()) as (server, port), asyncio.timeout(5):
+            reader, writer = await asyncio.open_connection(HOST, port)
+            await settled(server, 1)
+            (connection,) = server._connections
+            os.write(writer.get_extra_info("socket").fileno(), GET)
+            connection.end_if_idle(math.inf)  # the loop has had no turn to read it
+            assert b" 200 " in await reader.readuntil(b"/a ")
+            connection.end_if_idle(math.inf)
+            assert await reader.read() == b""
+            await ended(writer)
+
+    LOOPS[loop](tried())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of Linux alone")
+def test_nobody_comes_in_while_those_who_wait_are_let_in() -> None:
+    with socket.socket() as bound, socket.socket() as late, socket.socket() as early:
+        bound.bind((HOST, 0))
+        bound.listen()
+        early.connect(bound.getsockname())
+        assert let_nobody_in(bound)
+        late.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            late.connect(bound.getsockname())
+        taken, _ = bound.accept()
+        bound.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            bound.accept()
+        bound.close()
+        with taken:
+            early.sendall(b"question")
+            assert taken.recv(100) == b"question"
+            taken.sendall(b"answer")
+            assert early.recv(100) == b"answer"
 
 
 @pytest.mark.parametrize("loop", LOOPS)
