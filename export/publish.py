@@ -12,10 +12,12 @@ from export.archive import to_archive
 from export.card import card
 from export.onnx import to_onnx
 from export.parity import prove
+from export.settings import write_settings
 from export.tokenizers import copy_tokenizers
 from export.torchscript import to_torchscript
-from staytrue.bundle import CARD, MANIFEST, PROFILE, Bundle, digest, load_profile, seal
+from staytrue.bundle import CARD, MANIFEST, PROFILE, SETTINGS, Bundle, digest, load_profile, seal
 from staytrue.bundle import load as load_bundle
+from staytrue.checkpoint import CONFIGURATION
 from staytrue.records import to_json, utc
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ def publish(
 
     Args:
         rows: real rows as callers send them, by input name, to prove the artefacts on.
-        run: folder that holds the tokenizers which the signature names; nothing where it names none.
+        run: folder of the run: its settings, and the tokenizers which the signature names; nothing where there is none.
 
     Raises:
         CorruptData: an artefact does not give the model's outputs, or the profile holds what is no number; nothing is
@@ -60,6 +62,7 @@ def publish(
         parity: list[Parity] = []
         if run is not None:
             copy_tokenizers(checkpoint.signature, run, folder)
+            write_settings(run / CONFIGURATION, folder / SETTINGS)
         for kind in sorted(settings.formats, key=list(FILES).index):  # an archive takes what is there by then
             path = folder / FILES[kind]
             _export(kind, path, model, checkpoint, version, settings)

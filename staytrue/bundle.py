@@ -23,6 +23,8 @@ MANIFEST = "bundle.json"
 SEAL = "bundle.sha256"
 PROFILE = "profile.json"
 CARD = "MODEL_CARD.md"
+SETTINGS = "settings.yaml"
+"""What the version was made by; not in those from before there was any."""
 
 Format = Literal["onnx", "torchscript", "mar"]
 REQUIRED_BATCHES = (1, 2, 7)
@@ -173,19 +175,19 @@ def _sealed(folder: Path) -> Bundle:
     """The manifest, if it is the one that was sealed."""
     manifest = folder / MANIFEST
     try:
-        sealed = (folder / SEAL).read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
+        sealed = (folder / SEAL).read_bytes()
+    except OSError as error:
         raise CorruptData(str(folder / SEAL), "the bundle's seal cannot be read; publish it again") from error
     try:
         data = manifest.read_bytes()
     except OSError as error:
         raise CorruptData(str(manifest), f"cannot be read: {error.strerror}") from error
     found = hashlib.sha256(data).hexdigest()
-    if found != sealed:
+    if sealed != f"{found}\n".encode():
         raise CorruptData(
             str(manifest),
             f"is not what its seal {SEAL} says: one of the two was changed",
-            expected=f"SHA-256 {sealed[:16]}…",
+            expected=f"SHA-256 {sealed[:16].decode('ascii', 'backslashreplace')}…",
             got=f"{found[:16]}…",
             hint="export the version again",
         )

@@ -1,0 +1,110 @@
+"""Commands that look after the versions of a store: ``show``, ``verify``, ``gc``, ``fetch``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from staytrue import showing
+from staytrue.aliases import Aliases
+from staytrue.clearing import clear
+from staytrue.commands import add_project, role_of, store_of
+from staytrue.errors import StaytrueError
+from staytrue.fetching import fetch as fetch_store
+from staytrue.nearest import no_model
+from staytrue.records import to_json
+from staytrue.store import Store
+
+if TYPE_CHECKING:
+    import argparse
+
+
+class Show:
+    """``staytrue show``."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's arguments."""
+        parser.add_argument("model", help="name of the model")
+        parser.add_argument("version", nargs="?", help="default: the champion, or the newest where there is none")
+        parser.add_argument("--json", action="store_true", help="the record itself, bundle.json")
+        add_project(parser)
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Tell what a version is, after checking its every byte."""
+        store, name = store_of(arguments), arguments.model
+        aliases = store.aliases(name) if name in store.models() else Aliases()
+        newest = next(reversed(store.versions(name)), "")
+        bundle = store.load(name, arguments.version or aliases.champion or newest)
+        if arguments.json:
+            print(to_json(bundle).decode(), end="")
+        else:
+            print(showing.described(bundle, role_of(aliases, bundle.version)))
+        return 0
+
+
+class Gc:
+    """``staytrue gc``."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's arguments."""
+        parser.add_argument("model", help="name of the model")
+        parser.add_argument("--keep", type=int, default=5, help="so many of the newest stay (default: %(default)s)")
+        parser.add_argument("--dry-run", action="store_true", help="say what would go, and delete nothing")
+        add_project(parser)
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Delete versions that nobody answers with or goes back to."""
+        found = clear(store_of(arguments), arguments.model, keep=arguments.keep, dry=arguments.dry_run)
+        for version, why in found.kept.items():
+            print(f"{arguments.model} {version}: stays, {why}")
+        for version, size in found.removed.items():
+            print(f"{arguments.model} {version}: {'would go' if arguments.dry_run else 'gone'}, {size / 1e6:,.1f} MB")
+        if not found.removed:
+            print("nothing to delete")
+        return 0
+
+
+class Verify:
+    """``staytrue verify``."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's arguments."""
+        parser.add_argument("model", help="name of the model")
+        parser.add_argument("version", nargs="?", help="default: all versions")
+        add_project(parser)
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Check every byte and every proof; 1 if a version would not load."""
+        store, failed = store_of(arguments), 0
+        versions = [arguments.version] if arguments.version else store.versions(arguments.model)
+        if not versions:
+            raise no_model(arguments.model, store.models(), store.root)
+        for version in versions:
+            try:
+                bundle = store.load(arguments.model, version)
+            except StaytrueError as error:
+                failed += 1
+                print(f"{arguments.model} {version}: {error}")
+            else:
+                print(f"{arguments.model} {version}: {len(bundle.files)} files, {len(bundle.parity)} proofs, all hold")
+        return 1 if failed else 0
+
+
+class Fetch:
+    """``staytrue fetch``."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's arguments."""
+        parser.add_argument("source", help="store to copy from: a folder, or an address that fsspec reads (s3://…)")
+        parser.add_argument("--store", type=Path, required=True, help="folder of the store to fill")
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Copy models whose every byte and proof is right."""
+        for name, versions in fetch_store(arguments.source, arguments.store).items():
+            new = f"new versions {', '.join(versions)}" if versions else "nothing new"
+            print(f"{name}: {new}; champion {Store(arguments.store).aliases(name).champion}")
+        return 0
+
+
+show, gc = Show(), Gc()
+verify, fetch = Verify(), Fetch()
