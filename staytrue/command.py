@@ -62,8 +62,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 UNREAD = 128 + 13
 """Exit code of a command that was ended since nobody read what it printed: as if by SIGPIPE."""
-_EXTRAS = ("training", "export", "serving", "monitoring")
-"""Parts that need packages of their own, each an extra of that name where it has commands."""
+_EXTRAS = {"training": "training", "export": "training", "serving": "serving", "monitoring": "monitoring"}
+"""Parts that need packages of their own, and the extra that installs them."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -136,7 +136,8 @@ def _needs(name: str, error: ModuleNotFoundError) -> InvalidConfig:
     part = COMMANDS[name][0].split(".")[0]
     if part not in _EXTRAS or (error.name or "").split(".")[0] in {"staytrue", *_EXTRAS}:
         raise error  # ours is missing: no package would help
-    return InvalidConfig(f"command {name}", f"needs the package {error.name!r}", hint=f"pip install -e '.[{part}]'")
+    hint = f"pip install -e '.[{_EXTRAS[part]}]'"
+    return InvalidConfig(f"command {name}", f"needs the package {error.name!r}", hint=hint)
 
 
 def _located(error: StaytrueError, project: Path | None) -> StaytrueError:
