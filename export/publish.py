@@ -19,6 +19,7 @@ from staytrue.bundle import CARD, MANIFEST, PROFILE, SETTINGS, Bundle, digest, l
 from staytrue.bundle import load as load_bundle
 from staytrue.checkpoint import CONFIGURATION
 from staytrue.records import to_json, utc
+from staytrue.signing import private_key, sign
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,8 +55,11 @@ def publish(
     Raises:
         CorruptData: an artefact does not give the model's outputs, or the profile holds what is no number; nothing is
             published.
+        InvalidConfig: the key to sign with cannot be used.
         InvalidInput: the model's outputs are not those of its signature; nothing is published.
     """
+    if settings.signing_key is not None:
+        private_key(settings.signing_key)  # what is wrong with it is told before anything is made
     model.eval()
     scale = _unit(checkpoint, profile)
     with store.new_version(checkpoint.name) as (version, folder):
@@ -70,6 +74,8 @@ def publish(
         (folder / PROFILE).write_bytes(msgspec.json.encode(profile))
         bundle = _manifest(checkpoint, version, parity, settings)
         _finish(bundle, folder, checkpoint)
+        if settings.signing_key is not None:
+            sign(folder, digest(folder / MANIFEST).sha256, settings.signing_key)
         checked = load_bundle(folder)  # what server and sidecar will check, checked before it can be seen
         load_profile(folder)
     return checked

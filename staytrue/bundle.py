@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from staytrue import signing
 from staytrue.errors import CorruptData
 from staytrue.profile import ReferenceProfile
 from staytrue.records import Record, from_json, read
@@ -121,13 +122,17 @@ def seal(folder: Path) -> None:
     (folder / SEAL).write_text(digest(folder / MANIFEST).sha256 + "\n", encoding="ascii")
 
 
-def load(folder: Path) -> Bundle:
-    """Read a bundle after checking every byte and every proof of it.
+def load(folder: Path, trusted_keys: Path | None = None) -> Bundle:
+    """Read a bundle after checking every byte and every proof of it, and who signed it where keys are given.
 
     Raises:
-        CorruptData: a file is missing, changed or outside, or an artefact stands without its proof; names the file.
+        CorruptData: a file is missing, changed or outside, an artefact stands without its proof, or the signature is of
+            none of the keys; names the file.
+        InvalidConfig: the file of trusted keys cannot be used.
     """
     bundle, manifest = _sealed(folder), str(folder / MANIFEST)
+    if trusted_keys is not None:
+        signing.check(folder, digest(folder / MANIFEST).sha256, trusted_keys)
     if bundle.max_batch < 1:
         raise CorruptData(manifest, "max_batch", expected="at least 1", got=str(bundle.max_batch))
     if not bundle.artefacts:

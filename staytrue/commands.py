@@ -25,7 +25,10 @@ def add_project(parser: argparse.ArgumentParser) -> None:
 
 def store_of(arguments: argparse.Namespace) -> Store:
     """The store that the flags name."""
-    return Store(arguments.store or projects.load(arguments.project).store)
+    if arguments.store:
+        return Store(arguments.store)
+    project = projects.load(arguments.project)
+    return Store(project.store, project.serving.trusted_keys)
 
 
 def _known(store: Store, name: str) -> str:

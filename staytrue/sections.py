@@ -113,6 +113,7 @@ class ExportSection(Section):
     max_batch: Count = Field(default=1024, description="rows of the largest request served")
     absolute_tolerance: Positive = Field(default=1e-4, description="in units of the target's standard deviation")
     relative_tolerance: Positive = Field(default=1e-4)
+    signing_key: Path | None = Field(default=None, description="PEM file of a private key that signs each new version")
 
 
 class WebhookTarget(Section):

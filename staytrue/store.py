@@ -38,10 +38,10 @@ _VERSION = re.compile(r"[1-9][0-9]{0,17}")
 
 
 class Store:
-    """All versions of all models under one folder."""
+    """All versions of all models under one folder; with ``trusted_keys`` only those load that one of them signed."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, trusted_keys: Path | None = None) -> None:
+        self.root, self._trusted = root, trusted_keys
 
     def models(self) -> list[str]:
         """Names of the models that have an alias file."""
@@ -80,7 +80,7 @@ class Store:
             CorruptData: a byte changed, or a proof is missing.
         """
         folder = self.path(name, version)
-        bundle = bundles.load(folder)
+        bundle = bundles.load(folder, self._trusted)
         if (bundle.name, bundle.version) != (name, version):
             raise CorruptData(str(folder), expected=f"{name}/{version}", got=f"{bundle.name}/{bundle.version}")
         return bundle

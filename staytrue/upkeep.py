@@ -1,4 +1,4 @@
-"""Commands that look after the versions of a store: ``show``, ``verify``, ``gc``, ``fetch``."""
+"""Commands that look after the versions of a store: ``show``, ``gc``, ``sign``, ``verify``, ``fetch``."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from staytrue import showing
 from staytrue.aliases import Aliases
+from staytrue.bundle import MANIFEST, digest
 from staytrue.clearing import clear
 from staytrue.commands import add_project, role_of, store_of
-from staytrue.errors import StaytrueError
+from staytrue.errors import InvalidConfig, StaytrueError
 from staytrue.fetching import fetch as fetch_store
 from staytrue.nearest import no_model
 from staytrue.records import to_json
+from staytrue.signing import sign as sign_bundle
 from staytrue.store import Store
 
 if TYPE_CHECKING:
@@ -64,6 +66,26 @@ class Gc:
         return 0
 
 
+class Sign:
+    """``staytrue sign``."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's arguments."""
+        parser.add_argument("model", help="name of the model")
+        parser.add_argument("version", help="number of the version")
+        parser.add_argument("--key", type=Path, required=True, help="PEM file of a private Ed25519 key")
+        add_project(parser)
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Sign a version after checking its every byte; an older signature is replaced."""
+        store = Store(store_of(arguments).root)  # whoever signed it before
+        store.load(arguments.model, arguments.version)
+        folder = store.path(arguments.model, arguments.version)
+        sign_bundle(folder, digest(folder / MANIFEST).sha256, arguments.key)
+        print(f"{arguments.model} {arguments.version}: signed")
+        return 0
+
+
 class Verify:
     """``staytrue verify``."""
 
@@ -71,17 +93,22 @@ class Verify:
         """Add the command's arguments."""
         parser.add_argument("model", help="name of the model")
         parser.add_argument("version", nargs="?", help="default: all versions")
+        parser.add_argument("--trusted-keys", type=Path, help="PEM file of public keys that must have signed them")
         add_project(parser)
 
     def run(self, arguments: argparse.Namespace) -> int:
-        """Check every byte and every proof; 1 if a version would not load."""
+        """Check every byte, every proof and, where keys are given, the signature; 1 if a version would not load."""
         store, failed = store_of(arguments), 0
+        if arguments.trusted_keys is not None:
+            store = Store(store.root, arguments.trusted_keys)
         versions = [arguments.version] if arguments.version else store.versions(arguments.model)
         if not versions:
             raise no_model(arguments.model, store.models(), store.root)
         for version in versions:
             try:
                 bundle = store.load(arguments.model, version)
+            except InvalidConfig:  # of the keys, not of the version
+                raise
             except StaytrueError as error:
                 failed += 1
                 print(f"{arguments.model} {version}: {error}")
@@ -107,4 +134,4 @@ class Fetch:
 
 
 show, gc = Show(), Gc()
-verify, fetch = Verify(), Fetch()
+sign, verify, fetch = Sign(), Verify(), Fetch()

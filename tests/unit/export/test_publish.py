@@ -15,16 +15,19 @@ from export import torchscript
 from export.example import eager_inputs
 from export.publish import publish
 from serving.runtimes.onnx import OnnxRuntime
-from staytrue.errors import CorruptData, InvalidInput
+from staytrue.errors import CorruptData, InvalidConfig, InvalidInput
 from staytrue.sections import ExportSection
+from staytrue.store import Store
 from tests.unit.export.conftest import SIGNATURE, Small, Unfaithful
+from tests.unit.staytrue.test_signing import pair
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from staytrue.checkpoint import Checkpoint
     from staytrue.profile import ReferenceProfile
-    from staytrue.store import Store
 
     Rows = dict[str, NDArray[Any]]
 
@@ -159,3 +162,15 @@ def test_probabilities_are_measured_in_their_own_unit(named: Store, settings: Ex
     bundle = named.load("houses", "1")
     assert (bundle.task, bundle.classes) == ("classification", ["large", "small"])
     assert {proof.absolute_tolerance for proof in bundle.parity} == {settings.absolute_tolerance}
+
+
+def test_a_version_is_signed_as_it_is_made(
+    store: Store, checkpoint: Checkpoint, profile: ReferenceProfile, rows: Rows, settings: ExportSection, tmp_path: Path
+) -> None:
+    private, trusted = pair(tmp_path, "a")
+    both = [settings.model_copy(update={"formats": ["onnx"], "signing_key": key}) for key in (private, trusted)]
+    publish(store, Small(), checkpoint, profile, rows, both[0])
+    assert Store(store.root, trusted).load("houses", "1").version == "1"
+    with pytest.raises(InvalidConfig, match="expected PEM of a private Ed25519 key"):
+        publish(store, Small(), checkpoint, profile, rows, both[1])
+    assert store.versions("houses") == ["1"]
