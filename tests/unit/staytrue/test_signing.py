@@ -138,6 +138,18 @@ def test_the_commands_sign_verify_and_promote(
     assert "gone.pem: cannot be read" in capsys.readouterr().err
 
 
+def test_a_server_whose_trusted_keys_cannot_be_read_does_not_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("staytrue.logs.configure", lambda: None)
+    (tmp_path / "staytrue.yaml").write_text(
+        "name: tiny\ndata: {source: x.csv, time: t, target: y, features: {x: {kind: numeric}}}\n"
+        "serving: {port: 0, grpc_port: 0, trusted_keys: gone.pem}\n"
+    )
+    assert main(["serve", "--project", str(tmp_path / "staytrue.yaml")]) == 2
+    assert "gone.pem: cannot be read: No such file or directory; openssl pkey" in capsys.readouterr().err
+
+
 def test_without_the_package_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.split(".")[0] == "cryptography"]:
         monkeypatch.delitem(sys.modules, name)
