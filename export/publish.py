@@ -10,8 +10,10 @@ import numpy as np
 
 from export.archive import to_archive
 from export.card import card
+from export.mobile import to_mobile
 from export.onnx import to_onnx
 from export.parity import prove
+from export.program import to_program
 from export.settings import write_settings
 from export.tokenizers import copy_tokenizers
 from export.torchscript import to_torchscript
@@ -34,7 +36,13 @@ if TYPE_CHECKING:
     from staytrue.sections import ExportSection
     from staytrue.store import Store
 
-FILES: dict[Format, str] = {"onnx": "model.onnx", "torchscript": "model.ts", "mar": "model.mar"}
+FILES: dict[Format, str] = {
+    "onnx": "model.onnx",
+    "torchscript": "model.ts",
+    "pt2": "model.pt2",
+    "ort": "model.ort",
+    "mar": "model.mar",
+}
 
 
 def publish(
@@ -67,7 +75,7 @@ def publish(
         if run is not None:
             copy_tokenizers(checkpoint.signature, run, folder)
             write_settings(run / CONFIGURATION, folder / SETTINGS)
-        for kind in sorted(settings.formats, key=list(FILES).index):  # an archive takes what is there by then
+        for kind in sorted(settings.formats, key=list(FILES).index):  # some take what is there by then
             path = folder / FILES[kind]
             _export(kind, path, model, checkpoint, version, settings)
             parity += prove(kind, path, model, checkpoint.signature, rows, scale, settings)
@@ -89,13 +97,19 @@ def _export(
         to_onnx(model, signature, path, settings.max_batch)
     elif kind == "torchscript":
         to_torchscript(model, signature, path)
+    elif kind == "pt2":
+        to_program(model, signature, path, settings.max_batch)
     else:
-        inside = path.with_name(FILES[settings.archive])
+        source: Format = "onnx" if kind == "ort" else settings.archive
+        inside = path.with_name(FILES[source])
         alone = not inside.exists()
         if alone:
-            _export(settings.archive, inside, model, checkpoint, version, settings)
-        made_of: dict[str, Any] = {"name": checkpoint.name, "version": version, "max_batch": settings.max_batch}
-        to_archive(inside, settings.archive, signature, path, **made_of)
+            _export(source, inside, model, checkpoint, version, settings)
+        if kind == "ort":
+            to_mobile(inside, path)
+        else:
+            made_of: dict[str, Any] = {"name": checkpoint.name, "version": version, "max_batch": settings.max_batch}
+            to_archive(inside, settings.archive, signature, path, **made_of)
         if alone:
             inside.unlink()
 

@@ -27,7 +27,7 @@ CARD = "MODEL_CARD.md"
 SETTINGS = "settings.yaml"
 """What the version was made by; not in those from before there was any."""
 
-Format = Literal["onnx", "torchscript", "mar"]
+Format = Literal["onnx", "torchscript", "mar", "pt2", "ort"]
 REQUIRED_BATCHES = (1, 2, 7)
 """Parity is proven at these batch sizes and at the maximum."""
 TaskName = Literal["regression", "classification", "multilabel", "generation"]
