@@ -108,7 +108,7 @@ class Prepare:
                 preparing.write_parts(project, prepared, folder / preparing.ROWS)
         for warning in made.warnings:
             _say(f"look at {warning}")
-        counts = ", ".join(f"{len(which)} {part}" for part, which in prepared.split.parts.items())
+        counts = ", ".join(f"{count} {part}" for part, count in prepared.sizes.items())
         _say(f"{len(prepared.rows)} rows: {counts} (sealed)")
         _say(f"report: {page}")
         return 0
