@@ -93,7 +93,7 @@ class Prepare:
         from training.progress import watched
 
         project, folder = _resolved(arguments.project), arguments.output
-        with watched(1 + len(preparing.STEPS), _say) as watch:
+        with watched(len(preparing.REPORTED) + (project.labelling.annotations is not None), _say) as watch:
             if arguments.until:
                 rows = preparing.rows_after(project, arguments.until, watch=watch)
                 files.write(rows, project.data, folder / preparing.ROWS)

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from training.progress import Watch
 
 STEPS = ("collect", "clean", "split", "repair", "encode")
+REPORTED = (*STEPS, "chapters", "report")
+"""And what the report takes, beside the labels where there are any."""
 ROWS, SCHEMA = "rows.parquet", "schema.yaml"
 
 
@@ -124,23 +126,26 @@ def chapters(project: Project, prepared: Prepared, *, watch: Watch = unwatched) 
         cleaned = steps.apply(prepared.training.only(features), features, project.cleaning, watch)
     with watch("encode"):
         states = cleaned.instruct(learn(cleaned.rows, features))
-    schema, labels = prepared.collection.schema, project.labelling
+    labels = project.labelling
     made = []
     if labels.annotations is not None:
         from training.data.label.settling import settle  # noqa: PLC0415 - it takes seconds, and few have any
 
-        made = [labelling.chapter(settle(labels.annotations, labels).report)]
-    return [
-        collection.chapter(prepared.collection),
-        *([check.chapter(schema)] if schema else []),
-        *made,
-        _without(given.keys() - features.keys(), repairs.chapter(cleaned.report, prepared.cleaning)),
-        spacing.chapter(prepared.rows.time),
-        columns.chapter(cleaned.rows, features, project.data.targets),
-        _warned(partition.chapter(prepared.parted), sizes.warnings_of(prepared.sizes, project.model.task)),
-        encoding.chapter(states, columns.constant(cleaned.rows, project.data.targets)),
-        *([augmenting.chapter(project.training, features)] if project.training.augmentation.varies else []),
-    ]
+        with watch("label"):
+            made = [labelling.chapter(settle(labels.annotations, labels, watch=watch).report)]
+    with watch("chapters"):
+        schema, targets = prepared.collection.schema, project.data.targets
+        return [
+            collection.chapter(prepared.collection),
+            *([check.chapter(schema)] if schema else []),
+            *made,
+            _without(given.keys() - features.keys(), repairs.chapter(cleaned.report, prepared.cleaning)),
+            spacing.chapter(prepared.rows.time),
+            columns.chapter(cleaned.rows, features, targets),
+            _warned(partition.chapter(prepared.parted), sizes.warnings_of(prepared.sizes, project.model.task)),
+            encoding.chapter(states, columns.constant(cleaned.rows, targets)),
+            *([augmenting.chapter(project.training, features)] if project.training.augmentation.varies else []),
+        ]
 
 
 def _without(sparse: Iterable[str], told: Chapter) -> Chapter:

@@ -17,7 +17,7 @@ from training.data import files
 from training.data.collect.source import collect
 from training.data.rows import Rows
 from training.data.schema import schema as schemas
-from training.prepare import ROWS, SCHEMA, STEPS, prepare
+from training.prepare import REPORTED, ROWS, SCHEMA, prepare
 from training.report import FIGURES, PAGE, Report
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
 def test_a_report_and_the_rows_of_two_parts_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     project = write_project(tmp_path)
     told = said(capsys, "prepare", "--project", str(tmp_path / "staytrue.yaml"), "--output", str(tmp_path / "out"))
-    assert [line.split(":")[0] for line in told[:6]] == [*STEPS, "report"]
+    assert [line.split(":")[0] for line in told[:7]] == [*REPORTED]
     assert told[-1] == f"report: {tmp_path / 'out' / PAGE}"
     report = msgspec.json.decode((tmp_path / "out" / FIGURES).read_bytes(), type=Report)
     titles = ["Collect", "Cleaning", "Time", "Columns", "Split", "Preprocess"]
