@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from staytrue.section import Section, Share
+from staytrue.section import Section, Share, refuse_unread
 
 
 class LabellingSection(Section):
@@ -56,3 +56,16 @@ class LabellingSection(Section):
     folds: int = Field(default=5, ge=2, description="each label is judged by a model of the other folds")
     resamples: int = Field(default=1000, ge=0, description="draws of items for an interval; 0 for none")
     seed: int = Field(default=0, description="of draws, folds and models")
+
+    @model_validator(mode="after")
+    def _something_reads_them(self) -> Self:
+        readers: dict[str, set[str]] = {
+            "annotator": {"long"},
+            "annotators": {"wide"},
+            "label": {"long", "label-studio"},
+            "missing": {"long", "wide"},
+        }
+        refuse_unread(self, {name: self.layout not in {"auto", *those} for name, those in readers.items()}, by="layout")
+        refuse_unread(self, {"smoothing": self.consensus != "dawid-skene"}, by="consensus")
+        refuse_unread(self, dict.fromkeys(("learner", "folds"), self.features is None), by="features")
+        return self

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from staytrue.collection import JoinSection, SourceSection
 from staytrue.feature import Feature
 from staytrue.repairs import MissingSection, NoiseSection, OutlierSection, TargetSection
-from staytrue.section import Section, Share
+from staytrue.section import Section, Share, refuse_unread
 
 
 class DataSection(Section):
@@ -122,3 +122,8 @@ class CleaningSection(Section):
     outliers: OutlierSection = OutlierSection()
     target: TargetSection = TargetSection()
     noise: NoiseSection = NoiseSection()
+
+    @model_validator(mode="after")
+    def _sparse_columns_are_looked_for(self) -> Self:
+        refuse_unread(self, {"on_sparse_column": self.max_missing_column is None}, by="max_missing_column")
+        return self

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from staytrue.errors import CorruptData, InternalError, InvalidInput
+from staytrue.errors import CorruptData, InternalError, InvalidConfig, InvalidInput
 
 DAY_SECONDS = 86400.0
 HOUR_SECONDS = 3600.0
@@ -89,6 +89,20 @@ def write_atomically(path: Path, data: bytes) -> None:
         Path(temporary).unlink(missing_ok=True)
         raise
     fsync_folder(path.parent)
+
+
+def writable(folder: Path, where: str) -> Path:
+    """The folder, which need not be there yet; ``where`` (a flag or a setting) opens the error message.
+
+    Raises:
+        InvalidConfig: it cannot be written: a file stands in its place, or it belongs to somebody else.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists() or path.is_symlink())
+    if not there.is_dir():
+        raise InvalidConfig(where, expected="a folder to write", got=f"{there}, which is a file", hint="name another")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InvalidConfig(where, expected="a folder to write", got=f"{there}, which may not be written")
+    return folder
 
 
 def fsync_folder(folder: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from staytrue.section import Count, Positive, Section, Single
+from staytrue.section import Count, Positive, Section, Single, refuse_unread
 
 FillMethod = Literal["keep", "drop_rows", "mean", "median", "mode", "constant", "knn", "iterative"]
 
@@ -41,7 +41,7 @@ class MissingSection(FillSection):
     def _numbers_are_read(self) -> Self:
         methods = {self.method, *(way.method for way in self.columns.values())}
         readers = {"neighbours": {"knn"}, "rounds": {"iterative"}, "donors": {"knn", "iterative"}}
-        _refuse_unread(self, {name: not methods & those for name, those in readers.items()})
+        refuse_unread(self, {name: not methods & those for name, those in readers.items()})
         return self
 
 
@@ -71,7 +71,7 @@ class OutlierSection(Section):
             raise ValueError("threshold of isolation_forest is a share of rows, at most 0.5")
         off, forest = self.method == "none", self.method == "isolation_forest"
         unread = dict.fromkeys(("threshold", "action", "columns"), off) | dict.fromkeys(("trees", "seed"), not forest)
-        _refuse_unread(self, unread)
+        refuse_unread(self, unread)
         return self
 
 
@@ -87,6 +87,11 @@ class TargetSection(Section):
         description="drop the training row, clip its target to the bounds, or mark it in the report alone; the targets "
         "of validation, test and later labels are never changed",
     )
+
+    @model_validator(mode="after")
+    def _method_reads_them(self) -> Self:
+        refuse_unread(self, dict.fromkeys(("threshold", "action"), self.method == "none"))
+        return self
 
 
 class NoiseSection(Section):
@@ -117,14 +122,6 @@ class NoiseSection(Section):
             raise ValueError(f"order {self.order} needs a window of more than {self.order} rows")
         if self.centred and self.window % 2 == 0:
             raise ValueError("a centred window has an odd number of rows")
-        unread = dict.fromkeys(("window", "columns", "centred"), self.method == "none")
-        _refuse_unread(self, unread | {"order": self.method != "savitzky_golay", "threshold": self.method != "hampel"})
+        unread = dict.fromkeys(("window", "columns", "by", "centred"), self.method == "none")
+        refuse_unread(self, unread | {"order": self.method != "savitzky_golay", "threshold": self.method != "hampel"})
         return self
-
-
-def _refuse_unread(section: Section, unread: dict[str, bool]) -> None:
-    """Refuse settings that no step reads with the method that is set, unless they stand at their defaults."""
-    for name, nothing_reads in unread.items():
-        if nothing_reads and getattr(section, name) != type(section).model_fields[name].default:
-            method = getattr(section, "method", "")
-            raise ValueError(f"{name} has no effect with method: {method}; remove it, or take a method that reads it")

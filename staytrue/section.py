@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -14,6 +14,9 @@ def _held(value: float) -> float:
         raise ValueError(f"FP32 holds numbers up to {_LARGEST:g}")
     return value
 
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -28,3 +31,17 @@ class Section(BaseModel):
     """Base of all sections."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
+
+
+def refuse_unread(section: Section, unread: Mapping[str, bool], by: str = "method") -> None:
+    """Refuse settings that nothing reads with what the setting ``by`` says, unless they stand at their defaults.
+
+    Raises:
+        ValueError: names both settings.
+    """
+    for name, nothing_reads in unread.items():
+        if nothing_reads and getattr(section, name) != type(section).model_fields[name].default:
+            value = getattr(section, by)
+            with_ = f"without {by}" if value is None else f"with {by}: {value}"
+            how = f"set {by}" if value is None else f"take a {by} that reads it"
+            raise ValueError(f"{name} has no effect {with_}; remove it, or {how}")

@@ -6,11 +6,19 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from staytrue.section import Count, Positive, Section, Share
+from staytrue.section import Count, Positive, Section, Share, refuse_unread
 
 Method = Literal["blocks", "random", "stratified", "grouped", "time", "given"]
 Leakage = Literal["duplicates", "near_duplicates", "groups", "time"]
 """What two parts may share although they should not."""
+
+READERS: dict[str, set[Method]] = {
+    "block_days": {"blocks"},
+    "bins": {"stratified"},
+    "seed": {"random", "stratified", "grouped"},
+    "test": {"blocks", "random", "stratified", "grouped", "time"},
+}
+"""Methods that read a setting; with others it has no effect."""
 
 
 class SplitSection(Section):
@@ -22,7 +30,9 @@ class SplitSection(Section):
         "of a numeric target; grouped: whole groups of `group`; time: oldest rows train, newest test; given: `column`",
     )
     block_days: Count = Field(default=7, description="rows of one block stay together: neighbours in time are alike")
-    validation: Share = Field(default=0.2, description="share of rows for early stopping and the quality baseline")
+    validation: Share = Field(
+        default=0.2, description="share of rows for early stopping and the quality baseline; of newly labelled rows too"
+    )
     test: Share = Field(default=0.1, description="share of rows sealed until the final evaluation")
     seed: int = Field(default=0, ge=0, description="of what is drawn: the same seed deals the same rows alike")
     bins: Count = Field(default=10, description="quantile bins that a numeric target is stratified by")
@@ -56,9 +66,14 @@ class SplitSection(Section):
         return self
 
     @model_validator(mode="after")
-    def _bins_are_dealt(self) -> Self:
-        if self.method != "stratified" and self.bins != type(self).model_fields["bins"].default:
-            raise ValueError("bins goes with method: stratified alone, and would have no effect here")
+    def _method_reads_them(self) -> Self:
+        refuse_unread(self, {name: self.method not in methods for name, methods in READERS.items()})
+        if "time" in self.allow and self.method not in {"time", "given"}:
+            raise ValueError(
+                f"allow: [time] has no effect with method: {self.method}, where times may overlap; remove it"
+            )
+        if "groups" in self.allow and self.group is None:
+            raise ValueError("allow: [groups] has no effect without group; remove it, or name the column of groups")
         return self
 
     @property

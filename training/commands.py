@@ -82,22 +82,26 @@ class Prepare:
             help="folder for the report and the rows (default: prepared)",
         )
         parser.add_argument(
-            "--until", choices=["collect", "clean"], help="stop after this step and write its rows, without a report"
+            "--until",
+            choices=["collect", "clean", "split", "repair", "encode"],
+            help="stop after this step and write the rows that it leaves, without a report; from split on without the "
+            "sealed ones, from repair on those that train",
         )
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Prepare the project's data; write the report and the rows that may be looked at."""
+        from staytrue.records import writable
         from training import prepare as preparing
         from training import report as reports
-        from training.data import files
+        from training import stages
         from training.progress import watched
 
-        project, folder = _resolved(arguments.project), arguments.output
+        project, folder = _resolved(arguments.project), writable(arguments.output, "--output")
         with watched(len(preparing.REPORTED) + (project.labelling.annotations is not None), _say) as watch:
             if arguments.until:
-                rows = preparing.rows_after(project, arguments.until, watch=watch)
-                files.write(rows, project.data, folder / preparing.ROWS)
-                _say(f"{len(rows)} rows: {folder / preparing.ROWS}")
+                stage = stages.rows_after(project, arguments.until, watch=watch)
+                stages.write(stage, project, folder / preparing.ROWS)
+                _say(f"{len(stage.rows)} rows: {folder / preparing.ROWS}")
                 return 0
             prepared = preparing.prepare(project, watch=watch)
             chapters = preparing.chapters(project, prepared, watch=watch)
@@ -105,7 +109,7 @@ class Prepare:
                 made = reports.report(f"Data of {project.name}", chapters)
                 page = reports.write(made, folder)
                 preparing.write_schema(project, prepared, folder / preparing.SCHEMA)
-                preparing.write_parts(project, prepared, folder / preparing.ROWS)
+                stages.write(stages.shown(prepared.rows, prepared.split), project, folder / preparing.ROWS)
         for warning in made.warnings:
             _say(f"look at {warning}")
         counts = ", ".join(f"{count} {part}" for part, count in prepared.sizes.items())

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
 
 from training import balance
 from training.augment import chapter as augmenting
 from training.augment import check as augmentation
-from training.data import columns, files, spacing
+from training.data import columns, spacing
 from training.data.classes import check_names, check_varies, classes_of
 from training.data.clean import report as repairs
 from training.data.clean import steps
 from training.data.clean.cleaning import CleaningReport, clean
 from training.data.collect import report as collection
-from training.data.collect.source import Fingerprint, collect, collected
+from training.data.collect.source import Fingerprint, collected
 from training.data.encode import chapter as encoding
 from training.data.encode import tokens
 from training.data.encode.encoder import learn
 from training.data.label import chapter as labelling
-from training.data.schema import check
+from training.data.schema import check as checks
 from training.data.schema import schema as schemas
 from training.data.schema.infer import infer
 from training.data.split import partition, sizes
@@ -61,7 +60,7 @@ class Prepared:
     @property
     def classes(self) -> tuple[str, ...]:
         """Of the target: all that the rows name; none where it is a number."""
-        return classes_of(self.rows.target, self.training.target)
+        return classes_of(self.rows.target, self.training.target, self.split.method)
 
     @functools.cached_property
     def training(self) -> TrainingRows:
@@ -84,14 +83,9 @@ def prepare(project: Project, *, watch: Watch = unwatched) -> Prepared:
 
     Raises:
         InvalidConfig: names, sizes or settings that do not go with the task or the architecture.
-        InvalidInput: a target of one value, beside what each step raises.
+        InvalidInput: rows that cannot be split, classes that cannot be learnt, or a target of one value.
     """
-    check_names(project)
-    balance.check(project)
-    steps.check(project)
-    arguments_of(project)
-    augmentation.check(project.training, project.data.features)
-    tokens.check(project.data.features)
+    check(project)
     with watch("collect"):
         found = collected(project.data, project.model.task, steps.marks(project))
     with watch("clean"):
@@ -100,18 +94,34 @@ def prepare(project: Project, *, watch: Watch = unwatched) -> Prepared:
         plan, parted = partition.partition(rows, project.split, project.data.features, watch)
     prepared = Prepared(rows, plan, found.fingerprint, found.report, report, parted)
     if project.model.task != "generation":  # whose pictures may be of one class
-        check_varies(prepared.training.target, project.data.targets, prepared.sizes)
+        check_target(prepared, project.data.targets)
     return prepared
 
 
-def rows_after(project: Project, step: Literal["collect", "clean"], *, watch: Watch = unwatched) -> Rows:
-    """What a step leaves, before there are parts: the same rows that :func:`prepare` goes on with."""
-    with watch("collect"):
-        rows, _ = collect(project.data, project.model.task, project.split.marks)
-    if step == "clean":
-        with watch("clean"):
-            rows, _ = clean(rows, project.cleaning)
-    return rows
+def check_target(prepared: Prepared, targets: Sequence[str]) -> None:
+    """Refuse what cannot be learnt.
+
+    Raises:
+        InvalidInput: a target of one value, a class that does not train, or too many.
+    """
+    target = prepared.rows.target
+    if target.dtype == object and (target != target[0]).any():
+        prepared.classes  # noqa: B018 - refused here, and not only when it is trained
+    check_varies(prepared.training.target, targets, prepared.sizes)
+
+
+def check(project: Project) -> None:
+    """Refuse what does not go with the task or the architecture.
+
+    Raises:
+        InvalidConfig: names the setting.
+    """
+    check_names(project)
+    balance.check(project)
+    steps.check(project)
+    arguments_of(project)
+    augmentation.check(project.training, project.data.features)
+    tokens.check(project.data.features)
 
 
 def chapters(project: Project, prepared: Prepared, *, watch: Watch = unwatched) -> list[Chapter]:
@@ -137,7 +147,7 @@ def chapters(project: Project, prepared: Prepared, *, watch: Watch = unwatched) 
         schema, targets = prepared.collection.schema, project.data.targets
         return [
             collection.chapter(prepared.collection),
-            *([check.chapter(schema)] if schema else []),
+            *([checks.chapter(schema)] if schema else []),
             *made,
             _without(given.keys() - features.keys(), repairs.chapter(cleaned.report, prepared.cleaning)),
             spacing.chapter(prepared.rows.time),
@@ -163,11 +173,3 @@ def write_schema(project: Project, prepared: Prepared, path: Path) -> None:
     """Write what the training rows look like, for people to review and then name as ``data.schema_file``."""
     schema, notes = infer(prepared.training, project.data)
     schemas.write(schema, path, notes)
-
-
-def write_parts(project: Project, prepared: Prepared, path: Path) -> None:
-    """Write the rows that train and those that validate, with the name of their part; the sealed ones stay sealed."""
-    train, validation = prepared.split.index("train"), prepared.split.index("validation")
-    shown = np.sort(np.concatenate([train, validation]))
-    names = np.where(np.isin(shown, train), "train", "validation")
-    files.write(prepared.rows.take(shown), project.data, path, names)

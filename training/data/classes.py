@@ -29,7 +29,17 @@ CONFIDENCE = "confidence"
 MOST = 1000
 
 
-def classes_of(target: NDArray[Any], train: NDArray[Any]) -> tuple[str, ...]:
+_HINTS = {
+    "blocks": "lower split.block_days, or take split.method: stratified",
+    "random": "take split.method: stratified",
+    "grouped": "lower split.validation and split.test: its rows are of groups that do not train",
+    "time": "lower split.validation and split.test: its rows are newer than those that train",
+    "given": "mend the column that split.column names",
+}
+"""What to do, by the method of the split, where a class does not train."""
+
+
+def classes_of(target: NDArray[Any], train: NDArray[Any], method: str = "blocks") -> tuple[str, ...]:
     """All names that the rows hold, sorted; none where the target is a number.
 
     Raises:
@@ -45,7 +55,8 @@ def classes_of(target: NDArray[Any], train: NDArray[Any]) -> tuple[str, ...]:
     unlearnt = sorted(set(names) - set(train.tolist()))
     if unlearnt:
         got = ", ".join(unlearnt)[:200]
-        hint = "leave its rows out in data.query, or lower split.block_days"
+        hint = "leave its rows out in data.query"
+        hint += f", or {_HINTS[method]}" if method in _HINTS else ""
         raise InvalidInput("data.target", "no row to train on is of class", expected="some of each", got=got, hint=hint)
     return tuple(names)
 

@@ -86,7 +86,9 @@ def _bytes(value: object, where: str) -> NDArray[np.uint8]:
 def _steps(value: object, shape: list[int], where: str) -> NDArray[np.float64]:
     """One sequence. Shapes: → [t,C], t at most T."""
     most, channels = shape
-    flat = _numbers(value, where)
+    listed = _listed(value)
+    _refuse_widths(listed, channels, where)
+    flat = _numbers(listed, where, channels)
     expected = f"a list of at most {most} steps of {channels} numbers"
     if flat.size % channels or flat.size > most * channels:
         hint = "raise the first number of its shape, or cut it in data.query"
@@ -94,11 +96,37 @@ def _steps(value: object, shape: list[int], where: str) -> NDArray[np.float64]:
     return flat.reshape(-1, channels)
 
 
-def _numbers(value: object, where: str) -> NDArray[np.float64]:
-    """All numbers of a list, or of lists in it, step by step; missing ones as NaN."""
-    array: Any = np.ma.asarray(value)
+def _refuse_widths(listed: Any, channels: int, where: str) -> None:
+    """Refuse steps of other widths, which laid one behind the other would be other steps of the right one."""
+    steps = np.ma.getdata(listed)
+    widths = set(steps.shape[1:2])
+    if steps.ndim == 1 and steps.dtype == object:
+        found = [np.size(step) for step in steps if np.ndim(step)]
+        single = len(found) < sum(step is not None for step in steps) and bool(found)
+        widths = {*found, *([1] if single else [])}
+    if widths - {channels}:
+        got = f"steps of {', '.join(map(str, sorted(widths)))}"
+        hint = "name as many channels in its shape, or mend it in data.query"
+        raise InvalidInput(where, expected=f"steps of {channels} numbers", got=got, hint=hint)
+
+
+def _listed(value: Any) -> Any:
+    """As an array; of objects where the lists in it are not of one length."""
+    try:
+        return np.ma.asarray(value)
+    except ValueError:
+        made = np.empty(len(value), dtype=object)
+        made[:] = value
+        return made
+
+
+def _numbers(value: object, where: str, channels: int = 1) -> NDArray[np.float64]:
+    """All numbers of a list, or of lists in it, step by step; missing ones as NaN, and a missing step as all of it."""
+    array = _listed(value)
     if array.ndim and array.dtype == object:
-        parts = [np.array([np.nan]) if part is None else _numbers(part, where) for part in np.ma.getdata(array)]
+        steps = np.ma.getdata(array)
+        gone = np.full(channels if any(np.ndim(step) for step in steps) else 1, np.nan)
+        parts = [gone if part is None else _numbers(part, where) for part in steps]
         return np.concatenate([part.ravel() for part in parts]) if parts else np.empty(0)
     if array.dtype.kind not in "fiub":
         raise InvalidInput(where, expected="numbers", got=repr(value)[:80])

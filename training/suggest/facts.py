@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from staytrue.splitting import READERS, SplitSection
 from training.data.clean.cleaning import is_missing
 from training.data.columns import PARTS, lengths
 from training.data.pictures import seen_size
@@ -54,6 +55,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """Median length of the sequence or text: steps, bytes."""
     method: str = "blocks"
     """Of the split, as it is set."""
+    split: list[str] = []
+    """Settings of the split that somebody set to another value than the default."""
 
 
 def facts_of(project: Project, rows: TrainingRows) -> Facts:
@@ -85,6 +88,7 @@ def facts_of(project: Project, rows: TrainingRows) -> Facts:
             default=0,
         ),
         method=project.split.method,
+        split=[name for name in READERS if getattr(project.split, name) != SplitSection.model_fields[name].default],
     )
 
 

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from staytrue.splitting import READERS, SplitSection
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from staytrue.splitting import Method
     from training.suggest.facts import Facts
 
 Value = str | int | float
@@ -178,10 +181,15 @@ def _split(facts: Facts) -> Iterator[Proposal]:
         yield Proposal("split.method", None, f"{told}: unless rows only lie in this order, set blocks, or grouped")
     elif facts.dependence >= DEPENDENT:
         yield Proposal("split.method", "blocks", f"{told}: rows drawn one by one would leak into other parts")
-    elif facts.task == "classification":
-        yield Proposal("split.method", "stratified", f"{told}: each part gets its share of each class")
     else:
-        yield Proposal("split.method", "random", f"{told}: rows may be drawn one by one")
+        named = facts.task == "classification"
+        method: Method = "stratified" if named else "random"
+        why = "each part gets its share of each class" if named else "rows may be drawn one by one"
+        yield Proposal("split.method", method, f"{told}: {why}")
+        for name in facts.split:
+            if method not in READERS[name]:
+                default = SplitSection.model_fields[name].default
+                yield Proposal(f"split.{name}", default, f"has no effect with method: {method}, and must not be set")
 
 
 def _balance(facts: Facts) -> Iterator[Proposal]:

@@ -8,7 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from staytrue.feature import Feature
-from staytrue.repairs import MissingSection, NoiseSection, OutlierSection
+from staytrue.labelling import LabellingSection
+from staytrue.preparation import CleaningSection
+from staytrue.repairs import MissingSection, NoiseSection, OutlierSection, TargetSection
 from staytrue.splitting import SplitSection
 
 if TYPE_CHECKING:
@@ -16,13 +18,31 @@ if TYPE_CHECKING:
 
 CATEGORY = {"kind": "category"}
 MISSING = {"columns": {"x": {"method": "knn"}}}
+GIVEN = {"method": "given", "column": "part"}
 SMOOTH = {"method": "rolling_mean", "columns": ["x"]}
 UNREAD: list[tuple[type[Section], dict[str, Any], str]] = [
     (Feature, CATEGORY | {"width": 4}, "width goes with encoding: embedding alone"),
     (Feature, CATEGORY | {"order": ["a"]}, "order goes with encoding: ordinal alone"),
     (Feature, CATEGORY | {"encoding": "ordinal", "width": 4}, "width goes with encoding: embedding alone"),
     (Feature, {"kind": "numeric", "quantiles": 9}, "quantiles goes with scale: quantile alone"),
-    (SplitSection, {"method": "random", "bins": 4}, "bins goes with method: stratified alone"),
+    (SplitSection, {"method": "random", "bins": 4}, "bins has no effect with method: random"),
+    (SplitSection, {"method": "random", "block_days": 1}, "block_days has no effect with method: random"),
+    (SplitSection, {"method": "time", "seed": 1}, "seed has no effect with method: time"),
+    (SplitSection, {"seed": 1}, "seed has no effect with method: blocks"),
+    (SplitSection, GIVEN | {"test": 0.2}, "test has no effect with method: given"),
+    (SplitSection, {"allow": ["time"]}, r"allow: \[time\] has no effect with method: blocks"),
+    (SplitSection, {"allow": ["groups"]}, r"allow: \[groups\] has no effect without group"),
+    (CleaningSection, {"on_sparse_column": "drop"}, "on_sparse_column has no effect without max_missing_column"),
+    (TargetSection, {"threshold": 4}, "threshold has no effect with method: none"),
+    (TargetSection, {"action": "drop"}, "action has no effect with method: none"),
+    (NoiseSection, {"by": "sensor"}, "by has no effect with method: none"),
+    (LabellingSection, {"layout": "long", "annotators": ["a"]}, "annotators has no effect with layout: long"),
+    (LabellingSection, {"layout": "wide", "annotator": "who"}, "annotator has no effect with layout: wide"),
+    (LabellingSection, {"layout": "wide", "label": "what"}, "label has no effect with layout: wide"),
+    (LabellingSection, {"layout": "label-studio", "missing": ["?"]}, "missing has no effect with layout: label-studio"),
+    (LabellingSection, {"consensus": "majority", "smoothing": 2}, "smoothing has no effect with consensus: majority"),
+    (LabellingSection, {"folds": 3}, "folds has no effect without features"),
+    (LabellingSection, {"learner": "logistic"}, "learner has no effect without features"),
     (OutlierSection, {"action": "clip"}, "action has no effect with method: none"),
     (OutlierSection, {"method": "iqr", "trees": 9}, "trees has no effect with method: iqr"),
     (NoiseSection, {"columns": ["x"]}, "columns has no effect with method: none"),
@@ -36,6 +56,13 @@ READ: list[tuple[type[Section], dict[str, Any]]] = [
     (Feature, CATEGORY | {"encoding": "ordinal", "order": ["a"]}),
     (Feature, {"kind": "numeric", "scale": "quantile", "quantiles": 9}),
     (SplitSection, {"method": "stratified", "bins": 4}),
+    (SplitSection, {"method": "grouped", "group": "who", "seed": 1, "allow": ["groups"]}),
+    (SplitSection, GIVEN | {"validation": 0.3, "allow": ["time"]}),
+    (CleaningSection, {"on_sparse_column": "drop", "max_missing_column": 0.5}),
+    (TargetSection, {"method": "iqr", "action": "drop", "threshold": 4}),
+    (NoiseSection, SMOOTH | {"by": "sensor"}),
+    (LabellingSection, {"annotators": ["a"], "annotator": "who", "label": "what", "missing": ["?"], "smoothing": 2}),
+    (LabellingSection, {"features": "items.csv", "folds": 3, "learner": "logistic"}),
     (OutlierSection, {"method": "iqr", "action": "clip"}),
     (NoiseSection, SMOOTH | {"method": "hampel", "threshold": 2}),
     (MissingSection, MISSING | {"neighbours": 3, "donors": 50}),

@@ -79,3 +79,13 @@ def test_names_that_the_model_needs_are_refused(made: Project, said: str) -> Non
 
 def test_a_regression_may_use_the_names_of_a_classifier() -> None:
     check_names(project("regression", "probabilities", {"confidence": NUMBER}))
+
+
+@pytest.mark.parametrize(
+    ("method", "hint"),
+    [("random", "split.method: stratified"), ("given", "split.column"), ("time", "newer"), ("stratified", "query")],
+)
+def test_what_to_do_goes_by_the_method_of_the_split(method: str, hint: str) -> None:
+    with pytest.raises(InvalidInput, match=hint) as caught:
+        classes_of(named("a", "b", "c"), named("a", "b"), method)
+    assert "block_days" not in str(caught.value)

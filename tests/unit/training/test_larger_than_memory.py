@@ -15,11 +15,12 @@ import pytest
 from staytrue.errors import InvalidInput
 from staytrue.project import load
 from training import checkpoint as checkpoints
+from training import stages
 from training.batches import Batch
 from training.data import mapped
 from training.data.collect import columns as fetched
 from training.data.collect.source import collect
-from training.prepare import chapters, prepare, write_parts
+from training.prepare import chapters, prepare
 from training.run import train
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def written(kind: str, folder: Path) -> Project:
 def made_of(project: Project) -> dict[str, Any]:
     """All that preparing and training leave."""
     prepared = prepare(project)
-    write_parts(project, prepared, project.folder / "parts.parquet")
+    stages.write(stages.shown(prepared.rows, prepared.split), project, project.folder / "parts.parquet")
     run = train(project, opening="force")
     checkpoint, reference, _ = checkpoints.load(run)
     return {

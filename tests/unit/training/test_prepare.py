@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -17,7 +18,7 @@ from training.data import files
 from training.data.collect.source import collect
 from training.data.rows import Rows
 from training.data.schema import schema as schemas
-from training.prepare import REPORTED, ROWS, SCHEMA, prepare
+from training.prepare import REPORTED, ROWS, SCHEMA, STEPS, prepare
 from training.report import FIGURES, PAGE, Report
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
 def test_a_report_and_the_rows_of_two_parts_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     project = write_project(tmp_path)
     told = said(capsys, "prepare", "--project", str(tmp_path / "staytrue.yaml"), "--output", str(tmp_path / "out"))
-    assert [line.split(":")[0] for line in told[:7]] == [*REPORTED]
+    steps = [line.split(":")[0] for line in told if re.fullmatch(r"\w+: [\d.]+ s", line)]  # parts that took long aside
+    assert steps == [*REPORTED]
     assert told[-1] == f"report: {tmp_path / 'out' / PAGE}"
     report = msgspec.json.decode((tmp_path / "out" / FIGURES).read_bytes(), type=Report)
     titles = ["Collect", "Cleaning", "Time", "Columns", "Split", "Preprocess"]
@@ -189,3 +191,55 @@ def test_parts_of_few_rows_are_warned_of_with_what_they_can_tell(
         f"look at split: validation has 10 rows: {figure}",
         f"look at split: test has 10 rows: {figure}",
     ]
+
+
+def test_each_step_leaves_its_rows_to_be_looked_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From split on without the sealed rows, from repair on those that train; encoded they are what the model gets."""
+    project = write_project(tmp_path)
+    path, text = tmp_path / "staytrue.yaml", (tmp_path / "staytrue.yaml").read_text()
+    path.write_text(text + "cleaning: {outliers: {method: zscore, threshold: 0.5, action: clip, columns: [x]}}\n")
+    found = {}
+    for step in STEPS:
+        told = said(capsys, "prepare", "--project", str(path), "--output", str(tmp_path / step), "--until", step)
+        found[step] = pq.read_table(tmp_path / step / ROWS)
+        assert told[-1] == f"{len(found[step])} rows: {tmp_path / step / ROWS}"
+        assert [line.split(":")[0] for line in told[:-1]][-1] == step
+    parts = prepare(project).split.parts
+    train, validation = len(parts["train"]), len(parts["validation"])
+    assert [len(table) for table in found.values()] == [960, 960, train + validation, train, train]
+    assert ["part" in table.column_names for table in found.values()] == [False, False, True, True, True]
+    before = found["split"].filter(pc.equal(found["split"]["part"], "train"))
+    assert found["repair"]["at"].equals(before["at"])
+    x, repaired = (table["x"].to_numpy() for table in (before, found["repair"]))
+    assert repaired == pytest.approx(np.clip(x, x.mean() - 0.5 * x.std(), x.mean() + 0.5 * x.std()), abs=1e-5)
+    assert found["encode"]["x"].to_numpy() == pytest.approx((repaired - repaired.mean()) / repaired.std(), abs=1e-4)
+    assert {len(row) for row in found["encode"]["sky"].to_pylist()} == {3}
+
+
+@pytest.mark.parametrize("under", ["", "deeper/still"])
+def test_a_file_in_the_place_of_the_folder_is_told_before_anything_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], under: str
+) -> None:
+    write_project(tmp_path)
+    (tmp_path / "out").write_text("")
+    (tmp_path / "toy.csv").unlink()
+    flags = ["--project", str(tmp_path / "staytrue.yaml"), "--output", str(tmp_path / "out" / under)]
+    assert main(["prepare", *flags]) != 0
+    told = f"--output: expected a folder to write, got {tmp_path / 'out'}, which is a file"
+    assert told in capsys.readouterr().err
+
+
+def test_a_class_that_does_not_train_is_told_by_prepare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And not only once it is trained; what to do goes by the method."""
+    write_project(tmp_path)
+    path, text = tmp_path / "staytrue.yaml", (tmp_path / "staytrue.yaml").read_text()
+    query = (
+        "  query: SELECT * REPLACE (CASE WHEN row_number() OVER (ORDER BY \"at\") > 950 THEN 'new' ELSE 'old' END AS y)"
+    )
+    text = text.replace("source: toy.csv\n", f"source: toy.csv\n{query} FROM source\n")
+    text = text.replace("{block_days: 2}", "{method: time, allow: [duplicates, near_duplicates]}")
+    path.write_text(re.sub(r"model: [^!]*training: .*", "model: {task: classification}", text))
+    assert main(["prepare", "--project", str(path), "--output", str(tmp_path / "out")]) != 0
+    told = capsys.readouterr().err
+    assert "no row to train on is of class" in told
+    assert "newer than those that train" in told

@@ -43,6 +43,7 @@ class Label:
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Print the figures, write the files; 1 where the labels break the guideline."""
+        from staytrue.records import writable
         from staytrue.settings import resolve
         from training.data.label.chapter import chapter
         from training.data.label.files import write
@@ -54,10 +55,11 @@ class Label:
         if settings.annotations is None:
             hint = "name it, or set labelling.annotations in the project"
             raise InvalidConfig("ANNOTATIONS", expected="a file of annotations", got="none", hint=hint)
+        folder = writable(arguments.output, "--output")
         with watched(PARTS, print, least_seconds=LONG_SECONDS) as watch:
             found = settle(settings.annotations, settings, watch=watch)
         _print(chapter(found.report))
-        for path in write(found, arguments.output):
+        for path in write(found, folder):
             print(f"wrote {path}")
         if found.report.breaches:
             print(f"the labels break the guideline {settings.guideline}: {len(found.report.breaches)} findings above")

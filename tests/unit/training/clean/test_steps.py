@@ -60,7 +60,7 @@ ENCODED = BIKES | {
     "temp": Feature(kind="numeric", scale="quantile", quantiles=20),
     "hum": Feature(kind="numeric", scale="robust", fill="mode"),
     "windspeed": Feature(kind="numeric", scale="minmax"),
-    "hr": Feature(kind="category", datatype="INT64", rare_below=60),
+    "hr": Feature(kind="category", datatype="INT64", rare_below=50),
     "weathersit": Feature(kind="category", encoding="embedding", unknown="bucket"),
 }
 NAN = float("nan")

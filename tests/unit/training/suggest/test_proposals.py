@@ -92,6 +92,12 @@ def test_a_split_that_somebody_chose_by_hand_stays() -> None:
     assert told["split.method"] is None  # sorted by class: blocks would leave classes out
 
 
+def test_what_another_split_does_not_read_goes_back_to_its_default() -> None:
+    """With it the file would be refused."""
+    told = chosen(msgspec.structs.replace(PLAIN, split=["block_days", "test"]))
+    assert (told["split.method"], told["split.block_days"], "split.test" in told) == ("random", 7, False)
+
+
 def test_unequal_classes_are_judged_by_f1_and_many_categories_embedded() -> None:
     told = {one.setting: one.reason for one in suggest(SPAM)}
     assert "macro_f1" in told["metric"]
