@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -15,6 +16,7 @@ from training.data.collect.factory import read_factory
 from training.data.collect.folders import read_images, read_pictures, read_texts
 from training.data.collect.lines import read_json
 from training.data.collect.options import arguments, options_of
+from training.data.collect.origins import Origins, Part
 from training.data.collect.places import files_of, format_of, names
 from training.data.collect.reading import file_literal, first_line, quoted
 from training.data.collect.workbook import read_excel
@@ -71,9 +73,10 @@ def read(name: str, source: SourceSection, reading: Reading) -> SourceReport:
         place = _read_parquet(name, source, reading)
     else:
         place = _READERS[form](name, source, reading)
-    if source.columns and form not in {"csv", "tsv"}:  # those cast as they read, and know their lines
+    reading.origins.setdefault(name, Origins([Part(place, sys.maxsize, _LINES_BEFORE.get(form, 0))]))
+    if source.columns and form not in {"csv", "tsv"}:  # those cast as they read
         where = f"data.sources.{name}.columns"
-        cast(reading, name, source.columns, name, place, before=_LINES_BEFORE.get(form, 0), where=where)
+        cast(reading, name, source.columns, name, where=where)
     if source.pictures:
         read_pictures(name, source, reading)
     bad = reading.quarantine.of(name)

@@ -320,7 +320,7 @@ def test_files_of_several_types_are_read_as_what_fits_all(section: Make, tmp_pat
     features = {"x": {"kind": "numeric"}, "z": {"kind": "numeric"}}
     data = section(sources={"s": tmp_path / "?.csv"}, query="FROM s", time="at", target="y", features=features)
     rows, fingerprint = collect(data)
-    assert fingerprint.columns == {"at": "TIMESTAMP", "x": "DOUBLE", "y": "BIGINT", "z": "BIGINT"}
+    assert fingerprint.columns == {"at": "TIMESTAMP", "x": "DOUBLE", "y": "DOUBLE", "z": "DOUBLE"}
     assert rows.columns["x"].tolist() == [1.0, 1.5]
     assert [str(value) for value in rows.columns["z"]] == ["nan", "7.0"]
 
@@ -337,7 +337,7 @@ def test_columns_are_declared_where_a_file_leaves_doubt(section: Make, tmp_path:
     data = section(sources={"d": source}, query="SELECT * FROM source", time="at", target="y", features=features)
     rows, fingerprint = collect(data)
     assert pd.to_datetime(rows.time, unit="s").strftime("%Y-%m-%d").tolist() == ["2024-02-01", "2024-02-03"]
-    assert fingerprint.columns == {"at": "DATE", "x": "DOUBLE", "y": "BIGINT"}
+    assert fingerprint.columns == {"at": "DATE", "x": "DOUBLE", "y": "DOUBLE"}
 
 
 def test_only_columns_that_are_asked_for_are_read(section: Make, tmp_path: Path) -> None:
