@@ -14,6 +14,7 @@ from training.data.collect.casting import change
 from training.data.collect.dialect import called, guessed, names_line, sniffed
 from training.data.collect.kinds import checked, kinds, narrow, unfit, wider
 from training.data.collect.lost import insert, plain_part, taller
+from training.data.collect.matching import UNION, match, refuse_unread
 from training.data.collect.options import options_of
 from training.data.collect.origins import Origins
 from training.data.collect.places import files_of, format_of, labels, names
@@ -50,9 +51,12 @@ def read_delimited(name: str, source: SourceSection, reading: Reading) -> str:
     files = files_of(name, source, reading.scratch)
     defaults = _DEFAULTS[format_of(name, source)]
     options = options_of(name, source, defaults)
+    union = options.pop(UNION, "false") == "true"
+    for path, file in zip(files, labels(files), strict=True):
+        refuse_unread(f"data.sources.{name}", path, file, encoded="encoding" in options)
     if not options.keys() & {"delim", "sep", "delimiter"}:
         options["delim"] = literal(_delimiter(names_line(files[0], options, reading)))
-    load(name, files, options, source.columns, reading)
+    load(name, files, options, source.columns, reading, union=union)
     return names(files)
 
 
@@ -66,15 +70,23 @@ def _delimiter(line: str) -> str:
 
 
 def load(
-    name: str, files: Sequence[Path], options: Mapping[str, str], declared: Mapping[str, str], reading: Reading
+    name: str,
+    files: Sequence[Path],
+    options: Mapping[str, str],
+    declared: Mapping[str, str],
+    reading: Reading,
+    *,
+    union: bool = False,
 ) -> None:
-    """Make the table of some files, whose columns are matched by name.
+    """Make the table of some files, whose columns are matched by name; with ``union`` files may lack some.
 
     The types are those declared, those that features demand, and those that hold what the files do: DuckDB finds them
     in the first lines, and later ones may have fractions or times of day where those had none.
     """
     try:
         found = [sniffed(path, options, reading) if options else guessed(path, reading) for path in files]
+        found = _alike(found)
+        match(name, dict(zip(labels(files), [there.types for there in found], strict=True)), reading, union=union)
         made = _kinds(name, files, found, declared, reading)
         columns = ", ".join(f"{quoted(column)} {kind.read}" for column, kind in made.items())
         reading.connection.execute(f"CREATE TABLE {quoted(name)} ({columns})")
@@ -138,6 +150,17 @@ def _kinds(
     forms = {there.dialect.get("dateformat") for there in found if "DATE" in there.types.values()}
     dialect = found[0].dialect | ({"dateformat": forms.pop()} if len(forms) == 1 else {"dateformat": ""})
     return kinds(types, declared, reading.wanted, {key: value for key, value in dialect.items() if value is not None})
+
+
+def _alike(found: Sequence[Sniffed]) -> list[Sniffed]:
+    """The same with columns called as the first file that has them does: upper and lower case are alike."""
+    first: dict[str, str] = {}
+    for column in [column for there in found for column in there.types]:
+        first.setdefault(column.casefold(), column)
+    return [
+        there._replace(types={first[column.casefold()]: kind for column, kind in there.types.items()})
+        for there in found
+    ]
 
 
 def _merged(found: Sequence[Mapping[str, str]]) -> dict[str, str]:

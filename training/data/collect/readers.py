@@ -15,14 +15,16 @@ from training.data.collect.delimited import read_delimited
 from training.data.collect.factory import read_factory
 from training.data.collect.folders import read_images, read_pictures, read_texts
 from training.data.collect.lines import read_json
+from training.data.collect.matching import UNION, match
 from training.data.collect.options import arguments, options_of
 from training.data.collect.origins import Origins, Part
-from training.data.collect.places import files_of, format_of, names
+from training.data.collect.places import files_of, format_of, labels, names
 from training.data.collect.reading import file_literal, first_line, quoted
 from training.data.collect.workbook import read_excel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from staytrue.collection import SourceSection
     from training.data.collect.reading import Reading
@@ -107,13 +109,25 @@ def _read_parquet(name: str, source: SourceSection, reading: Reading) -> str:
     """A view: columns and groups of rows that a query leaves out are never read."""
     files = files_of(name, source, reading.scratch)
     listed = ", ".join(file_literal(path) for path in files)
-    given = arguments(options_of(name, source))
-    union = ", union_by_name = true" if len(files) > 1 and "union_by_name" not in source.options else ""
+    options = options_of(name, source)
+    given = arguments(options)
+    union = f", {UNION} = true" if len(files) > 1 and UNION not in options else ""
     kind = "TABLE" if source.columns or source.pictures else "VIEW"
     try:
+        if union or options.get(UNION) == "true":
+            match(name, _columns(files, reading), reading, union=UNION in options)
         reading.connection.execute(
             f"CREATE {kind} {quoted(name)} AS SELECT * FROM read_parquet([{listed}]{union}{given})"  # noqa: S608
         )
     except duckdb.Error as error:
         raise InvalidInput(f"data.sources.{name}", f"{names(files)} cannot be read: {first_line(error)}") from error
     return names(files)
+
+
+def _columns(files: Sequence[Path], reading: Reading) -> dict[str, list[str]]:
+    """Of each file, by what it is called."""
+    described = {}
+    for path, file in zip(files, labels(files), strict=True):
+        asked = f"DESCRIBE SELECT * FROM read_parquet({file_literal(path)})"  # noqa: S608 - quoted
+        described[file] = [row[0] for row in reading.connection.execute(asked).fetchall()]
+    return described

@@ -17,6 +17,7 @@ from training.data.collect.casting import cast
 from training.data.collect.columns import Columns, times
 from training.data.collect.delimited import load, strict
 from training.data.collect.joins import join_all
+from training.data.collect.matching import refuse_unread
 from training.data.collect.readers import SourceReport, read
 from training.data.collect.reading import Wanted, file_literal, first_line, quoted, reading
 from training.data.collect.report import CollectionReport
@@ -206,9 +207,9 @@ def _single(data: DataSection, going: Reading) -> SourceReport:
         raise Unsupported("data.source", expected=" or ".join(_FORMS), got=got, hint=hint)
     if not path.is_file():
         raise NotFound("data.source", f"no file {masked(path)}", hint="paths are relative to staytrue.yaml")
-    if not path.stat().st_size:
-        raise InvalidInput("data.source", expected="a line of names and rows", got=f"an empty file, {masked(path)}")
     form, bad = path.suffix.lower()[1:], 0
+    if form == "csv":
+        refuse_unread("data.source", path, masked(path), encoded=False)
     try:
         if form == "parquet":
             view = f"CREATE VIEW source AS SELECT * FROM read_parquet({file_literal(path)})"  # noqa: S608 - quoted
@@ -273,6 +274,7 @@ def _explain(data: DataSection, wanted: Wanted) -> None:
         return
     with reading(data.memory, wanted) as going:
         try:
+            refuse_unread("data.source", path, path.name, encoded=False)
             load("source", [path], {}, {}, going)
         except StaytrueError:
             return

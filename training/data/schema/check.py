@@ -8,7 +8,7 @@ import msgspec
 
 from staytrue.errors import InvalidConfig, InvalidInput
 from staytrue.nearest import meant
-from training.data.chapters import Chapter, Table
+from training.data.chapters import Chapter, Table, many
 from training.data.collect.aside import Fault, set_aside
 from training.data.collect.reading import literal, quoted
 
@@ -80,9 +80,10 @@ def chapter(report: SchemaReport) -> Chapter:
     """The report for people."""
     rows: list[list[Cell]] = [[v.column, v.rule, v.count, ", ".join(v.examples)] for v in report.violations]
     tables = [Table(title="Violations", columns=["column", "rule", "values", "examples"], rows=rows)] if rows else []
-    summary = f"{report.rows:,} rows checked against {report.columns} columns of {report.file}; "
-    summary += f"{report.bad_rows:,} rows violate it and are set aside." if report.bad_rows else "none violates it."
-    warnings = [f"{v.column}: {v.count:,} values {v.rule}" for v in report.violations]
+    summary = f"{many(report.rows, 'row')} checked against {many(report.columns, 'column')} of {report.file}; "
+    broken = "violates it and is" if report.bad_rows == 1 else "violate it and are"
+    summary += f"{many(report.bad_rows, 'row')} {broken} set aside." if report.bad_rows else "none violates it."
+    warnings = [f"{v.column}: {many(v.count, 'value')} {v.rule}" for v in report.violations]
     return Chapter(title="Schema", summary=summary, tables=tables, warnings=warnings)
 
 
