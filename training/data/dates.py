@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+_LARGEST = int(np.iinfo(np.int64).max)
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -30,7 +31,7 @@ def whole_seconds(values: NDArray[Any], where: str) -> NDArray[np.int64]:
         seconds = plain.astype("datetime64[s]")
         return np.where(missing | np.isnat(seconds), MISSING_INTEGER, seconds.astype(np.int64))
     if plain.dtype.kind in "iu":
-        return np.where(missing, MISSING_INTEGER, plain.astype(np.int64))
+        return integers(plain, missing, where)
     if plain.dtype.kind == "f":
         gone = missing | np.isnan(plain)
         filled = np.where(gone, 0.0, plain)
@@ -47,6 +48,24 @@ def whole_seconds(values: NDArray[Any], where: str) -> NDArray[np.int64]:
             known[value] = _second(value, f"{where}, row {place + 1}")
         seconds[place] = known[value]
     return seconds
+
+
+def integers(values: NDArray[Any], missing: NDArray[np.bool_], where: str, begin: int = 0) -> NDArray[np.int64]:
+    """Whole numbers as INT64. Shapes: [N] → [N], missing ones as :data:`staytrue.signature.MISSING_INTEGER`.
+
+    Raises:
+        InvalidInput: one that is too large, which would turn negative; names the first, of row ``begin`` on.
+    """
+    if values.dtype == np.uint64:
+        large = ~missing & (values > np.uint64(_LARGEST))
+        if large.any():
+            first = int(np.argmax(large))
+            hint = "leave out datatype: INT64, or call it kind: category if it names something"
+            place = f"{where}, row {begin + first + 1}"
+            raise InvalidInput(
+                place, expected=f"whole numbers up to {_LARGEST} (INT64)", got=str(values[first]), hint=hint
+            )
+    return np.where(missing, MISSING_INTEGER, values.astype(np.int64))
 
 
 def moment(value: object, where: str, expected: str) -> datetime.datetime:

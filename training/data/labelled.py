@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _NUMBER = "coalesce(truth, try_cast(truth_text AS DOUBLE))"
 _NAME = """CASE WHEN truth_text <> '' THEN truth_text
     WHEN truth = trunc(truth) THEN CAST(try_cast(truth AS HUGEINT) AS VARCHAR) ELSE CAST(truth AS VARCHAR) END"""
-"""Numbers as :func:`training.data.rows.text_of` writes them."""
+"""Numbers as :func:`training.data.typed.text_of` writes them."""
 _LAST_LABELS = """
     SELECT event_id, row, {truth} AS truth
     FROM read_parquet($labels, union_by_name = true, hive_partitioning = false)

@@ -30,7 +30,7 @@ def padded(feature: Feature, values: NDArray[Any], where: str, begin: int = 0) -
     missing, plain = np.ma.getmaskarray(values), np.ma.getdata(values)
     text = feature.kind == "text"
     if feature.tokenizer:
-        return _texts(plain, missing, where)
+        return _texts(plain, missing, where, begin)
     made = np.zeros((len(plain), *feature.shape), np.uint8) if text else np.full((len(plain), *feature.shape), np.nan)
     for place in np.flatnonzero(~missing):
         value = plain[place]
@@ -43,14 +43,14 @@ def padded(feature: Feature, values: NDArray[Any], where: str, begin: int = 0) -
         return made if text else made.astype(np.float32)
 
 
-def _texts(plain: NDArray[Any], missing: NDArray[np.bool_], where: str) -> NDArray[Any]:
+def _texts(plain: NDArray[Any], missing: NDArray[np.bool_], where: str, begin: int) -> NDArray[Any]:
     """Texts as ``str``, a missing one as the empty one. Shapes: [N] → [N]."""
     made = np.full(len(plain), MISSING_TEXT, dtype=object)
     for place in np.flatnonzero(~missing):
         value = plain[place]
         if value is None:
             continue
-        row = f"{where}, row {place}"
+        row = f"{where}, row {begin + place + 1}"
         written = _bytes(value, row).tobytes()
         try:
             made[place] = written.rstrip(b"\0").decode()

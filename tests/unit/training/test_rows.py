@@ -8,7 +8,9 @@ import pytest
 from staytrue.errors import InvalidInput
 from staytrue.feature import Feature
 from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
-from training.data.rows import Rows, TrainingRows, join, typed
+from training.data.padded import padded
+from training.data.rows import Rows, TrainingRows, join
+from training.data.typed import typed
 
 NUMERIC, WHOLE, TEXT = Feature(kind="numeric"), Feature(kind="category", datatype="INT64"), Feature(kind="category")
 
@@ -105,3 +107,25 @@ def test_rows_that_do_not_train_cannot_be_joined_to_those_that_do() -> None:
     assert len(train.with_(TrainingRows.of(rows([4])))) == 3
     with pytest.raises(TypeError, match="training rows alone"):
         train.with_(held)  # type: ignore[arg-type]
+
+
+def test_whole_numbers_beyond_int64_are_refused() -> None:
+    """They would turn negative."""
+    large = np.array([5, 2**63 - 1, 2**64 - 1], dtype=np.uint64)
+    assert typed("n", WHOLE, large[:2], "f").tolist() == [5, 2**63 - 1]
+    with pytest.raises(InvalidInput, match=r'f, column "n", row 13: expected whole numbers up to 9223372036854775807'):
+        typed("n", WHOLE, large, "f", begin=10)
+    hidden = np.ma.array(large, mask=[False, False, True])
+    assert typed("n", WHOLE, hidden, "f").tolist()[:2] == [5, 2**63 - 1]
+    with pytest.raises(InvalidInput, match=r'f, column "n", row 3: expected whole numbers up to'):
+        typed("n", Feature(kind="date"), large, "f")
+
+
+def test_a_text_that_is_no_utf_8_is_named_with_its_row() -> None:
+    """Counted from 1, and over parts of a column."""
+    feature = Feature.model_validate({"kind": "text", "shape": [4], "tokenizer": {"train": "bpe"}})
+    values = np.array([b"sun", b"\xff"], dtype=object)
+    with pytest.raises(InvalidInput, match=r"row 2: expected a text in UTF-8"):
+        padded(feature, values, "f")
+    with pytest.raises(InvalidInput, match=r"row 12: expected a text in UTF-8"):
+        padded(feature, values, "f", begin=10)

@@ -22,7 +22,8 @@ from training.data.clean.imputers import (
 from training.data.clean.noise import written
 from training.data.clean.report import Touch, touch
 from training.data.distinct import counted
-from training.data.rows import learnable, text_of
+from training.data.rows import learnable
+from training.data.typed import text_of
 from training.progress import unwatched
 
 if TYPE_CHECKING:

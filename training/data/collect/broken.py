@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
+from training.data.collect.origins import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +22,7 @@ def escaped(path: Path, places: Iterable[tuple[int, str]]) -> list[str]:
     does not begin as it shows is left as it is: then something stands between its places and the file's.
     """
     made: list[str] = []
-    with pa.input_stream(str(path), compression="detect") as packed, io.BufferedReader(packed) as stream:
+    with opened(path) as stream:
         now = 0
         for place, line in places:
             shown = line.lstrip("\n")  # of what ends a line before, where that is two bytes

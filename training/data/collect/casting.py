@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from staytrue.errors import InvalidConfig
+from training.data.collect.aside import Fault, set_aside
+from training.data.collect.kinds import fraction, is_whole
 from training.data.collect.reading import first_line, literal, quoted
 
 if TYPE_CHECKING:
@@ -15,17 +17,14 @@ if TYPE_CHECKING:
 
     from training.data.collect.reading import Reading
 
-_LINE = "__line"
 _NUMBER = re.compile(
     r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER|\d+)?$|DOUBLE$|FLOAT\d?$|REAL$|(DECIMAL|NUMERIC)\b[^\[]*$", re.IGNORECASE
 )
 _NESTED = re.compile(r"STRUCT|MAP|\[|JSON|UNION", re.IGNORECASE)
 
 
-def cast(
-    reading: Reading, table: str, types: Mapping[str, str], source: str, file: str, *, before: int = 0, where: str
-) -> None:
-    """Cast some columns of a table in place. ``before``: lines of the file above its first row.
+def cast(reading: Reading, table: str, types: Mapping[str, str], source: str, *, where: str) -> None:
+    """Cast some columns of a table in place.
 
     Raises:
         InvalidConfig: a column that is not there, or a type that is none.
@@ -34,16 +33,23 @@ def cast(
     unknown = [column for column in types if column not in found]
     if unknown:
         raise InvalidConfig(where, f'no column "{unknown[0]}"', hint=f"there are {', '.join(found)}")
-    changing = {column: kind for column, kind in types.items() if found[column] != kind.upper()}
-    if not changing:
-        return
-    numbered = f"(SELECT row_number() OVER () + {before} AS {_LINE}, * FROM {quoted(table)})"  # noqa: S608 - quoted
+    values = {
+        column: (_value(column, found[column], kind), kind)
+        for column, kind in types.items()
+        if found[column] != kind.upper()
+    }
     try:
-        for column, kind in changing.items():
-            _set_aside(reading, numbered, column, (found[column], kind), source, file)
-        _replace(reading, table, {column: (found[column], kind) for column, kind in changing.items()})
+        set_aside(reading, table, source, [_unfit(column, *value) for column, value in values.items()])
+        for column, (value, kind) in values.items():
+            change(reading, table, column, kind, f"TRY_CAST({value} AS {kind})")
     except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException) as error:
         raise InvalidConfig(where, first_line(error)) from error
+
+
+def change(reading: Reading, table: str, column: str, kind: str, value: str) -> None:
+    """Give a column another type, made of what it holds by some SQL."""
+    changed = f"ALTER TABLE {quoted(table)} ALTER COLUMN {quoted(column)} SET DATA TYPE {kind} USING {value}"
+    reading.connection.execute(changed)
 
 
 def _value(column: str, given: str, kind: str) -> str:
@@ -53,23 +59,8 @@ def _value(column: str, given: str, kind: str) -> str:
     return f"nullif({value}, '')" if _NUMBER.match(kind) and given in {"JSON", "VARCHAR"} else value
 
 
-def _set_aside(reading: Reading, numbered: str, column: str, kinds: tuple[str, str], source: str, file: str) -> None:
-    value, kind = _value(column, *kinds), kinds[1]
-    what = kind.lower()
-    reading.quarantine.add_from(
-        f"SELECT {literal(source)}, {literal(file)}, {_LINE}, {literal(column)}, 'CAST', "  # noqa: S608 - quoted
-        f"'expected {what}, got ' || {value}, CAST({value} AS VARCHAR) FROM {numbered} "
-        f"WHERE {value} IS NOT NULL AND TRY_CAST({value} AS {kind}) IS NULL"
-    )
-
-
-def _replace(reading: Reading, table: str, changing: Mapping[str, tuple[str, str]]) -> None:
-    values = {column: (_value(column, *kinds), kinds[1]) for column, kinds in changing.items()}
-    casts = ", ".join(f"TRY_CAST({value} AS {kind}) AS {quoted(c)}" for c, (value, kind) in values.items())
-    fits = " AND ".join(
-        f"({value} IS NULL OR TRY_CAST({value} AS {kind}) IS NOT NULL)" for value, kind in values.values()
-    )
-    reading.connection.execute(
-        f"CREATE TABLE __cast AS SELECT * REPLACE ({casts}) FROM {quoted(table)} WHERE {fits}; "  # noqa: S608
-        f"DROP TABLE {quoted(table)}; ALTER TABLE __cast RENAME TO {quoted(table)}"
-    )
+def _unfit(column: str, value: str, kind: str) -> Fault:
+    rounded = f" OR {fraction(value)}" if is_whole(kind) else ""
+    where = f"{value} IS NOT NULL AND (TRY_CAST({value} AS {kind}) IS NULL{rounded})"
+    reason = f"{literal(f'expected {kind.lower()}, got ')} || CAST({value} AS VARCHAR)"
+    return Fault(column, "CAST", reason, value, where)

@@ -23,7 +23,7 @@ _ROWS = 5
 """Rows that a message names."""
 _VECTOR = 2048
 """Rows that DuckDB reads at once, whatever it is asked for."""
-_MOMENTS = "a timestamp or an ISO 8601 text"
+MOMENTS = "a timestamp or an ISO 8601 text"
 
 
 class Columns(Mapping[str, "NDArray[Any]"]):
@@ -55,12 +55,19 @@ class Columns(Mapping[str, "NDArray[Any]"]):
         if "rowid" in map(str.lower, self._names):
             yield self[name]
             return
+        yield from (found["found"] for found in self._parts(quoted(name), rows))
+
+    def numbered(self, name: str, rows: int) -> Iterator[tuple[NDArray[np.int64], NDArray[Any]]]:
+        """The same with the numbers of the rows, which are not one after the other where some were set aside."""
+        yield from ((found["place"], found["found"]) for found in self._parts(f"rowid AS place, {quoted(name)}", rows))
+
+    def _parts(self, selected: str, rows: int) -> Iterator[dict[str, NDArray[Any]]]:
         step = max(1, rows // _VECTOR) * _VECTOR
         last = self._connection.execute(f"SELECT max(rowid) FROM {self._table}").fetchall()[0][0]  # noqa: S608
         for begin in range(0, 0 if last is None else last + 1, step):
             some = f"rowid >= {begin} AND rowid < {begin + step}"
-            selected = f"SELECT {quoted(name)} AS found FROM {self._table} WHERE {some}"  # noqa: S608 - quoted
-            yield self._connection.execute(selected).fetchnumpy()["found"]
+            asked = f"SELECT {selected} AS found FROM {self._table} WHERE {some}"  # noqa: S608 - quoted
+            yield self._connection.execute(asked).fetchnumpy()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -95,6 +102,6 @@ def seconds(values: NDArray[Any], name: str, where: str) -> NDArray[np.float64]:
     if plain.dtype.kind == "M":
         return plain.astype("datetime64[us]").astype(np.int64) / 1e6
     if plain.dtype != object:
-        raise InvalidInput(place, expected=_MOMENTS, got=str(plain.dtype))
+        raise InvalidInput(place, expected=MOMENTS, got=str(plain.dtype))
     rows = enumerate(plain, 1)
-    return np.array([moment(v, f"{place}, row {n}", _MOMENTS).timestamp() for n, v in rows], dtype=np.float64)
+    return np.array([moment(v, f"{place}, row {n}", MOMENTS).timestamp() for n, v in rows], dtype=np.float64)

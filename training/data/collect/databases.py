@@ -6,16 +6,19 @@ import contextlib
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
 from staytrue.addresses import masked_in
 from staytrue.errors import InvalidConfig, InvalidInput
 from training.data.collect.batches import ROWS, arrow_type, create
+from training.data.collect.origins import Origins, Part
 from training.data.collect.places import file_of
+from training.data.collect.quarantine import BadRow
 from training.data.collect.reading import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from staytrue.collection import SourceSection
     from training.data.collect.reading import Reading
@@ -53,11 +56,41 @@ def read_sqlite(name: str, source: SourceSection, reading: Reading) -> str:
                 quoted(column) if pa.types.is_string(kind) else f"nullif({quoted(column)}, '')"
                 for column, kind in zip(columns, types, strict=True)
             )
+            database.text_factory = _decoded
             rows = database.execute(f"SELECT {values} FROM ({selected})")  # noqa: S608 - quoted, and a query is SQL
-            create(reading.connection, name, columns, types, rows)
+            bad: list[BadRow] = []
+            create(reading.connection, name, columns, types, _sound(rows, columns, bad, (name, path.name)))
+        reading.quarantine.add(bad, "encoding")
+        gone = np.array([row.line for row in bad], dtype=np.int64)
+        reading.origins[name] = Origins([Part(path.name, reading.count(name), 0, lambda: gone)])
     except sqlite3.Error as error:
         raise InvalidInput(f"data.sources.{name}", f"{path.name} cannot be read: {error}") from error
     return path.name
+
+
+class _Broken(bytes):
+    """A text of a database that is not UTF-8."""
+
+
+def _decoded(text: bytes) -> str | _Broken:
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return _Broken(text)
+
+
+def _sound(
+    rows: Iterable[tuple[Any, ...]], columns: list[str], bad: list[BadRow], place: tuple[str, str]
+) -> Iterator[tuple[Any, ...]]:
+    """Rows whose texts can be decoded; the others are set aside."""
+    for line, row in enumerate(rows, 1):
+        broken = next((at for at, value in enumerate(row) if type(value) is _Broken), None)
+        if broken is None:
+            yield row
+        else:
+            reason, shown = "a text that is not UTF-8", bytes(row[broken]).decode(errors="backslashreplace")
+            source, file = place
+            bad.append(BadRow(source=source, file=file, line=line, column=columns[broken], reason=reason, text=shown))
 
 
 def _type(database: sqlite3.Connection, selected: str, column: str) -> Any:

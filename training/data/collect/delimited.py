@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import csv
+import functools
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import duckdb
-import pyarrow as pa
 
 from staytrue.errors import InvalidConfig, InvalidInput
-from training.data.collect.broken import escaped
-from training.data.collect.options import arguments, options_of, struct
-from training.data.collect.places import files_of, format_of, label, names
-from training.data.collect.reading import file_literal, first_line, literal, quoted
-from training.data.collect.spelling import respelt
+from training.data.collect.aside import Fault, set_aside
+from training.data.collect.casting import change
+from training.data.collect.dialect import called, guessed, names_line, sniffed
+from training.data.collect.kinds import checked, kinds, narrow, unfit, wider
+from training.data.collect.lost import insert, plain_part, taller
+from training.data.collect.options import options_of
+from training.data.collect.origins import Origins
+from training.data.collect.patterns import UNION, match, refuse_unread
+from training.data.collect.places import files_of, format_of, labels, names
+from training.data.collect.reading import first_line, literal, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,31 +26,11 @@ if TYPE_CHECKING:
 
     from staytrue.collection import SourceSection
     from staytrue.section import Option
+    from training.data.collect.dialect import Sniffed
+    from training.data.collect.kinds import Kind
     from training.data.collect.reading import Reading
 
-_AS_TEXT = (
-    "auto_detect = false, header = false, delim = chr(1), quote = '', escape = '', ignore_errors = true, "
-    "columns = {'line': 'VARCHAR'}"
-)
-"""Options that read each line as one value."""
 _DELIMITERS = (",", ";", "\t", "|")
-
-
-class _Found(NamedTuple):
-    types: dict[str, str]
-    dialect: dict[str, str]
-
-
-_DIALECT = {
-    "delim": "Delimiter",
-    "quote": "Quote",
-    "escape": "Escape",
-    "skip": "SkipRows",
-    "header": "HasHeader",
-    "dateformat": "DateFormat",
-    "timestampformat": "TimestampFormat",
-}
-"""Options of the reader by what DuckDB's sniffer calls them."""
 
 
 _DEFAULTS: dict[str, dict[str, Option]] = {
@@ -67,9 +51,12 @@ def read_delimited(name: str, source: SourceSection, reading: Reading) -> str:
     files = files_of(name, source, reading.scratch)
     defaults = _DEFAULTS[format_of(name, source)]
     options = options_of(name, source, defaults)
+    union = options.pop(UNION, "false") == "true"
+    for path, file in zip(files, labels(files), strict=True):
+        refuse_unread(f"data.sources.{name}", path, file, encoded="encoding" in options)
     if not options.keys() & {"delim", "sep", "delimiter"}:
-        options["delim"] = literal(_delimiter(_names_line(files[0], options, reading)))
-    load(name, files, options, source.columns, reading)
+        options["delim"] = literal(_delimiter(names_line(files[0], options, reading)))
+    load(name, files, options, source.columns, reading, union=union)
     return names(files)
 
 
@@ -82,56 +69,98 @@ def _delimiter(line: str) -> str:
     return max(_DELIMITERS, key=re.sub(r'"[^"]*"', "", line).count)
 
 
-def _names_line(path: Path, options: Mapping[str, str], reading: Reading) -> str:
-    """The first line, which is not broken where others are."""
-    kept = arguments({key: value for key, value in options.items() if key in {"skip", "encoding", "compression"}})
-    query = f"SELECT line FROM read_csv({file_literal(path)}, {_AS_TEXT}{kept}) LIMIT 1"  # noqa: S608
-    found = reading.connection.execute(query).fetchall()
-    return str(found[0][0]) if found else ""
-
-
 def load(
-    name: str, files: Sequence[Path], options: Mapping[str, str], declared: Mapping[str, str], reading: Reading
+    name: str,
+    files: Sequence[Path],
+    options: Mapping[str, str],
+    declared: Mapping[str, str],
+    reading: Reading,
+    *,
+    union: bool = False,
 ) -> None:
-    """Make the table of some files, whose columns are matched by name.
+    """Make the table of some files, whose columns are matched by name; with ``union`` files may lack some.
 
-    The types are those declared, those that features demand of what looks like text (one word in a column of numbers
-    makes it one), and those that DuckDB finds.
+    The types are those declared, those that features demand, and those that hold what the files do: DuckDB finds them
+    in the first lines, and later ones may have fractions or times of day where those had none.
     """
     try:
-        found = [_found(path, options, reading) for path in files]
-        types = _merged([there.types for there in found])
-        if not types:
-            raise InvalidInput(f"data.sources.{name}", expected="a line of names", got=f"nothing in {names(files)}")
-        types |= dict.fromkeys(respelt(types, reading.names), "VARCHAR") | _chosen(name, types, declared, reading.types)
-        columns = ", ".join(f"{quoted(column)} {kind}" for column, kind in types.items())
+        found = [sniffed(path, options, reading) if options else guessed(path, reading) for path in files]
+        found = _alike(found)
+        match(name, dict(zip(labels(files), [there.types for there in found], strict=True)), reading, union=union)
+        made = _kinds(name, files, found, declared, reading)
+        columns = ", ".join(f"{quoted(column)} {kind.read}" for column, kind in made.items())
         reading.connection.execute(f"CREATE TABLE {quoted(name)} ({columns})")
-        for path, there in zip(files, found, strict=True):
-            columns = struct((column, types[column]) for column in there.types)
-            call = f"{file_literal(path)}{arguments(there.dialect)}, auto_detect = false, columns = {columns}"
-            _insert(name, call, label(path, files), reading, None if "encoding" in options else path)
+        parts = []
+        for path, file, there in zip(files, labels(files), found, strict=True):
+            parts.append(insert(name, called(path, there, made), path, file, reading, there))
+        reading.origins[name] = Origins(parts, functools.cache(functools.partial(taller, reading, name)))
+        _make(name, made, reading)
     except duckdb.BinderException as error:
         raise InvalidConfig(f"data.sources.{name}", first_line(error), hint="see its options and columns") from error
     except duckdb.Error as error:
         raise InvalidInput(f"data.sources.{name}", f"{names(files)} cannot be read: {first_line(error)}") from error
 
 
-def _found(path: Path, options: Mapping[str, str], reading: Reading) -> _Found:
-    """Columns of a file, their types, and how it is written; lenient, or one broken line would hide the columns."""
-    lenient = arguments({"strict_mode": "false", "ignore_errors": "true"} | dict(options))
-    query = f"SELECT Columns, {', '.join(_DIALECT.values())} FROM sniff_csv({file_literal(path)}{lenient})"  # noqa: S608
-    try:
-        columns, *values = reading.connection.execute(query).fetchall()[0]
-    except duckdb.InvalidInputException:
-        if options.get("header") != "true" or "delim" not in options:
-            raise
-        # A broken quote among the first lines: their types cannot be told. Names can, and what features need.
-        line = _names_line(path, options, reading)
-        named = next(csv.reader([line], delimiter=options["delim"].strip("'")), [])
-        return _Found(dict.fromkeys(named, "VARCHAR"), dict(options))
-    told = {key: literal(value) for key, value in zip(_DIALECT, values, strict=True) if value is not None}
-    told = {key: "''" if value == literal("(empty)") else value for key, value in told.items()}
-    return _Found({column["name"]: column["type"] for column in columns}, told | dict(options))
+def strict(path: Path, reading: Reading) -> None:
+    """Make the view ``source`` of a file, any bad line of which ends the query that comes upon it.
+
+    A column whose later lines say more than its first ones is widened by then.
+
+    Raises:
+        duckdb.Error: how the file is written cannot be told.
+    """
+    found = guessed(path, reading)
+    made = _kinds("source", [path], [found], {}, reading)
+    tall = functools.cache(functools.partial(taller, reading, "source"))
+    reading.origins["source"] = Origins([plain_part(path, found, reading)], tall)
+
+    def view() -> None:
+        values = [
+            f"{checked(column, kind, place)} AS {quoted(column)}"
+            for place, (column, kind) in enumerate(made.items())
+            if kind.value
+        ]
+        replaced = f" REPLACE ({', '.join(values)})" if values else ""
+        call = called(path, found, made)
+        reading.connection.execute(f"CREATE OR REPLACE VIEW source AS SELECT *{replaced} FROM read_csv({call})")  # noqa: S608
+
+    def widen(failure: str) -> bool:
+        place = narrow(failure)
+        if place is None:
+            return False
+        column = list(made)[place]
+        made[column] = wider(made[column])
+        view()
+        return True
+
+    view()
+    reading.wideners.append(widen)
+
+
+def _kinds(
+    name: str, files: Sequence[Path], found: Sequence[Sniffed], declared: Mapping[str, str], reading: Reading
+) -> dict[str, Kind]:
+    types = _merged([there.types for there in found])
+    if not types:
+        raise InvalidInput(f"data.sources.{name}", expected="a line of names", got=f"nothing in {names(files)}")
+    unknown = [column for column in declared if column not in types]
+    if unknown:
+        hint = f"there are {', '.join(types)}"
+        raise InvalidConfig(f"data.sources.{name}.columns", f'no column "{unknown[0]}"', hint=hint)
+    forms = {there.dialect.get("dateformat") for there in found if "DATE" in there.types.values()}
+    dialect = found[0].dialect | ({"dateformat": forms.pop()} if len(forms) == 1 else {"dateformat": ""})
+    return kinds(types, declared, reading.wanted, {key: value for key, value in dialect.items() if value is not None})
+
+
+def _alike(found: Sequence[Sniffed]) -> list[Sniffed]:
+    """The same with columns called as the first file that has them does: upper and lower case are alike."""
+    first: dict[str, str] = {}
+    for column in [column for there in found for column in there.types]:
+        first.setdefault(column.casefold(), column)
+    return [
+        there._replace(types={first[column.casefold()]: kind for column, kind in there.types.items()})
+        for there in found
+    ]
 
 
 def _merged(found: Sequence[Mapping[str, str]]) -> dict[str, str]:
@@ -151,40 +180,31 @@ def _common(kinds: set[str]) -> str:
     return "TIMESTAMP" if kinds <= {"DATE", "TIMESTAMP"} else "VARCHAR"
 
 
-def _insert(name: str, call: str, file: str, reading: Reading, plain: Path | None) -> None:
-    """Add a file's good lines to the table, and set its bad ones aside; one of UTF-8 is ``plain``."""
-    call += ", store_rejects = true, rejects_table = '__rejects', rejects_scan = '__scans'"
-    reading.connection.execute(f"INSERT INTO {quoted(name)} BY NAME SELECT * FROM read_csv({call})")  # noqa: S608
-    _show_bytes(reading, plain)
-    reading.quarantine.add_from(
-        # DuckDB tells of each column that a short line lacks: the first says it all.
-        "SELECT $source, $file, line, column_name, error_type, split_part(error_message, chr(10), 1), "
-        "coalesce(shown, trim(csv_line, chr(10) || chr(13))) "
-        "FROM __rejects LEFT JOIN __shown USING (line_byte_position) "
-        "QUALIFY row_number() OVER (PARTITION BY line, error_type, "
-        "CASE error_type WHEN 'MISSING COLUMNS' THEN 0 ELSE column_idx END ORDER BY column_idx) = 1",
-        {"source": name, "file": file},
-    )
-    reading.connection.execute("DROP TABLE __rejects; DROP TABLE __scans; DROP TABLE __shown")
+def _make(name: str, made: Mapping[str, Kind], reading: Reading) -> None:
+    """Turn what was read as text into what it is; rows with a value that is none of it go to the quarantine."""
+    chosen = {column: _chosen(name, kind, reading) for column, kind in made.items() if kind.value}
+    faults = [
+        Fault(column, "CAST", _reason(column, kind), quoted(column), unfit(column, kind))
+        for column, kind in chosen.items()
+        if kind.made != "VARCHAR"
+    ]
+    set_aside(reading, name, name, faults)
+    for column, kind in chosen.items():
+        if kind.made != "VARCHAR" or _is_beyond(name, kind, reading):
+            change(reading, name, column, kind.made, kind.value)
 
 
-def _show_bytes(reading: Reading, plain: Path | None) -> None:
-    """Make the table of what lines that are no UTF-8 hold, by their places in the file."""
-    asked = (
-        "SELECT DISTINCT line_byte_position, csv_line FROM __rejects WHERE error_type = 'INVALID ENCODING' ORDER BY 1"
-    )
-    places = reading.connection.execute(asked).fetchall() if plain else []
-    shown = escaped(plain, places) if plain and places else []
-    positions = pa.array([place for place, _ in places], type=pa.uint64())
-    table = pa.table({"line_byte_position": positions, "shown": pa.array(shown, type=pa.string())})
-    reading.connection.from_arrow(table).create("__shown")
+def _chosen(name: str, kind: Kind, reading: Reading) -> Kind:
+    """A column's kind by all of its values: the wider one where some need it."""
+    return wider(kind) if kind.wider and _is_beyond(name, kind, reading) else kind
 
 
-def _chosen(
-    name: str, found: Mapping[str, str], declared: Mapping[str, str], wanted: Mapping[str, str]
-) -> dict[str, str]:
-    unknown = [column for column in declared if column not in found]
-    if unknown:
-        hint = f"there are {', '.join(found)}"
-        raise InvalidConfig(f"data.sources.{name}.columns", f'no column "{unknown[0]}"', hint=hint)
-    return {column: kind for column, kind in wanted.items() if found.get(column) == "VARCHAR"} | dict(declared)
+def _is_beyond(name: str, kind: Kind, reading: Reading) -> bool:
+    asked = f"SELECT 1 FROM {quoted(name)} WHERE {kind.beyond} LIMIT 1"  # noqa: S608 - ours
+    return bool(kind.beyond) and reading.connection.execute(asked).fetchone() is not None
+
+
+def _reason(column: str, kind: Kind) -> str:
+    could = f"""'could not convert string "' || {quoted(column)} || '" to ' || {literal(f"'{kind.made}'")}"""
+    whole = f"'expected whole numbers, got ' || {quoted(column)}"
+    return f"CASE WHEN {kind.beyond} THEN {whole} ELSE {could} END" if kind.beyond else could

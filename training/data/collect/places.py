@@ -87,14 +87,18 @@ def file_of(name: str, source: SourceSection, scratch: Path) -> Path:
     return files[0]
 
 
-def label(path: Path, files: Sequence[Path]) -> str:
-    """How a file is called among others: with its folder where names repeat.
+def labels(files: Sequence[Path]) -> list[str]:
+    """How files are called: by their names, and with as many folders as tell them apart.
 
-    >>> label(Path("a/x.csv"), [Path("a/x.csv"), Path("b/x.csv")])
-    'a/x.csv'
+    >>> labels([Path("a/x.csv"), Path("b/x.csv")]), labels([Path("a/x.csv"), Path("a/y.csv")])
+    (['a/x.csv', 'b/x.csv'], ['x.csv', 'y.csv'])
     """
-    alone = sum(other.name == path.name for other in files) == 1
-    return path.name if alone else "/".join(path.parts[-2:])
+    called = [path.name for path in files]
+    for deep in range(2, max(len(path.parts) for path in files) + 1):
+        if len(set(called)) == len(files):
+            break
+        called = ["/".join(path.parts[-deep:]) for path in files]
+    return called
 
 
 def _copied(name: str, source: SourceSection, scratch: Path) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -31,7 +32,7 @@ _MISSING = re.compile(r'("(?:NA|N/A|n/a|na|NULL|null|None|NaN|nan|-|\?|\.)")')
 class BadRow(msgspec.Struct, frozen=True, kw_only=True):
     """One fault of a row.
 
-    ``line`` counts from 1, the header included, and a quoted value of several lines as one; None where a file has none.
+    ``line`` counts from 1, the header included; None where a file has none.
     """
 
     source: str
@@ -43,7 +44,7 @@ class BadRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BadRows(msgspec.Struct, frozen=True, kw_only=True):
-    """All of them. A row with two faults counts once."""
+    """All of them. A row with two faults counts once; lines that an open quote takes along count each."""
 
     rows: int
     share: float
@@ -62,30 +63,36 @@ class Quarantine:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
+        self._rows: Counter[str] = Counter()
         connection.execute(
             "CREATE TABLE __quarantine (source VARCHAR, file VARCHAR, line BIGINT, col VARCHAR, kind VARCHAR, "
             "reason VARCHAR, text VARCHAR)"
         )
 
     def add(self, faults: Iterable[BadRow], kind: str) -> None:
-        """Faults that a reader of ours found, at most some thousand at a time."""
+        """Faults that a reader of ours found, one a row and at most some thousand at a time."""
         values = [(f.source, f.file, f.line, f.column, kind, f.reason, f.text[:_TEXT]) for f in faults]
+        self._rows.update(value[0] for value in values)
         for start in range(0, len(values), _GROUP):
             self._connection.executemany(
                 "INSERT INTO __quarantine VALUES (?, ?, ?, ?, ?, ?, ?)", values[start : start + _GROUP]
             )
 
     def add_from(self, query: str, values: dict[str, object] | None = None) -> None:
-        """Faults that a query finds: source, file, line, column, kind, reason, text."""
+        """Faults that a query finds: source, file, line, column, kind, reason, text. Their rows are counted apart."""
         self._connection.execute(
             "INSERT INTO __quarantine SELECT source, file, line, col, kind, reason, left(text, "  # noqa: S608 - ours
             f"{_TEXT}) FROM ({query}) AS found(source, file, line, col, kind, reason, text)",
             values,
         )
 
+    def count(self, source: str, rows: int) -> None:
+        """Say how many rows of a source were set aside with what was added: a row may have several faults."""
+        self._rows[source] += rows
+
     def of(self, source: str) -> int:
         """Rows of one source that are set aside."""
-        return self._number("WHERE source = $source", {"source": source})
+        return self._rows[source]
 
     def judge(self, good: Mapping[str, int], limit: float, file: Path) -> BadRows:
         """Count them, write them down, and refuse too large a share; without any, the file of an earlier load goes.
@@ -109,15 +116,15 @@ class Quarantine:
             source=worst if some else "",
         )
         if some:
-            self._write(file)
+            self.write(file)
         else:
             _remove(file)
         if found.share > limit:
             raise self._refusal(found, limit, (bad[worst], bad[worst] + good[worst]), several=len(good) > 1)
         return found
 
-    def _write(self, file: Path) -> None:
-        """Whole or not at all: somebody may be reading what an earlier load left."""
+    def write(self, file: Path) -> None:
+        """Write all of them down, whole or not at all: somebody may be reading what an earlier load left."""
         file.parent.mkdir(parents=True, exist_ok=True)
         part = file.with_name(f"{_PART}{file.name}")
         copied = str(part).replace("'", "''")
@@ -141,11 +148,6 @@ class Quarantine:
             BadRow(source=source, file=file, line=line, column=column or "", reason=reason, text=(text or "")[:200])
             for source, file, line, column, reason, text in rows
         ]
-
-    def _number(self, where: str = "", values: dict[str, object] | None = None) -> int:
-        rows = "SELECT DISTINCT source, file, line, CASE WHEN line IS NULL THEN text END FROM __quarantine"
-        found = self._connection.execute(f"SELECT count(*) FROM ({rows} {where})", values).fetchall()  # noqa: S608
-        return int(found[0][0])
 
     def _reasons(self) -> dict[str, int]:
         counted = "SELECT source || ': ' || lower(kind), count(*) FROM __quarantine GROUP BY 1 ORDER BY 2 DESC, 1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -15,12 +16,15 @@ from training.data.collect.factory import read_factory
 from training.data.collect.folders import read_images, read_pictures, read_texts
 from training.data.collect.lines import read_json
 from training.data.collect.options import arguments, options_of
-from training.data.collect.places import files_of, format_of, names
+from training.data.collect.origins import Origins, Part
+from training.data.collect.patterns import UNION, match
+from training.data.collect.places import files_of, format_of, labels, names
 from training.data.collect.reading import file_literal, first_line, quoted
 from training.data.collect.workbook import read_excel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from staytrue.collection import SourceSection
     from training.data.collect.reading import Reading
@@ -71,9 +75,10 @@ def read(name: str, source: SourceSection, reading: Reading) -> SourceReport:
         place = _read_parquet(name, source, reading)
     else:
         place = _READERS[form](name, source, reading)
-    if source.columns and form not in {"csv", "tsv"}:  # those cast as they read, and know their lines
+    reading.origins.setdefault(name, Origins([Part(place, sys.maxsize, _LINES_BEFORE.get(form, 0))]))
+    if source.columns and form not in {"csv", "tsv"}:  # those cast as they read
         where = f"data.sources.{name}.columns"
-        cast(reading, name, source.columns, name, place, before=_LINES_BEFORE.get(form, 0), where=where)
+        cast(reading, name, source.columns, name, where=where)
     if source.pictures:
         read_pictures(name, source, reading)
     bad = reading.quarantine.of(name)
@@ -104,13 +109,25 @@ def _read_parquet(name: str, source: SourceSection, reading: Reading) -> str:
     """A view: columns and groups of rows that a query leaves out are never read."""
     files = files_of(name, source, reading.scratch)
     listed = ", ".join(file_literal(path) for path in files)
-    given = arguments(options_of(name, source))
-    union = ", union_by_name = true" if len(files) > 1 and "union_by_name" not in source.options else ""
+    options = options_of(name, source)
+    given = arguments(options)
+    union = f", {UNION} = true" if len(files) > 1 and UNION not in options else ""
     kind = "TABLE" if source.columns or source.pictures else "VIEW"
     try:
+        if union or options.get(UNION) == "true":
+            match(name, _columns(files, reading), reading, union=UNION in options)
         reading.connection.execute(
             f"CREATE {kind} {quoted(name)} AS SELECT * FROM read_parquet([{listed}]{union}{given})"  # noqa: S608
         )
     except duckdb.Error as error:
         raise InvalidInput(f"data.sources.{name}", f"{names(files)} cannot be read: {first_line(error)}") from error
     return names(files)
+
+
+def _columns(files: Sequence[Path], reading: Reading) -> dict[str, list[str]]:
+    """Of each file, by what it is called."""
+    described = {}
+    for path, file in zip(files, labels(files), strict=True):
+        asked = f"DESCRIBE SELECT * FROM read_parquet({file_literal(path)})"  # noqa: S608 - quoted
+        described[file] = [row[0] for row in reading.connection.execute(asked).fetchall()]
+    return described

@@ -15,12 +15,25 @@ import duckdb
 from training.data.collect.quarantine import Quarantine
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from staytrue.feature import Feature
+    from training.data.collect.origins import Origins
 
 _LITTLE_BYTES = 256 << 20
 """Enough for DuckDB to hand out a table column by column."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What a project needs of the columns of its files."""
+
+    types: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Column → DuckDB type that features demand of what looks like text, where no query stands in between."""
+    direct: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Column → type that features demand of what reaches them as it is, whatever the query does beside."""
+    names: Collection[str] = frozenset()
+    """Columns whose values are names: files of text are read as they write them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,14 +43,15 @@ class Reading:
     connection: duckdb.DuckDBPyConnection
     scratch: Path
     quarantine: Quarantine
-    types: Mapping[str, str]
-    """Column → DuckDB type that the features demand, where no query stands between them and the source."""
+    wanted: Wanted
     picture: Feature | None = None
     """The feature that says how pictures are sent, if one is a picture."""
-    names: Collection[str] = frozenset()
-    """Columns whose values are names: files of text are read as they write them."""
     notes: list[str] = dataclasses.field(default_factory=list)
     """What somebody should look at, found on the way."""
+    origins: dict[str, Origins] = dataclasses.field(default_factory=dict)
+    """Where the rows of tables come from, where it is known."""
+    wideners: list[Callable[[str], bool]] = dataclasses.field(default_factory=list)
+    """What makes a view anew by what a query over it failed with; says whether to ask once more."""
 
     def columns(self, table: str) -> dict[str, str]:
         """Names and DuckDB types of a table's columns, in their order."""
@@ -48,6 +62,19 @@ class Reading:
         found = self.connection.execute(f"SELECT count(*) FROM {quoted(table)}").fetchall()  # noqa: S608 - quoted
         return int(found[0][0])
 
+    def row(self, table: str) -> str:
+        """SQL of the number of a table's rows, from 0: it stays when others are deleted.
+
+        Rows of a view are counted as they stand, and where a column hides the number.
+        """
+        views = self.connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
+        hidden = (table,) in views or "rowid" in map(str.lower, self.columns(table))
+        return "row_number() OVER () - 1" if hidden else "rowid"
+
+    def widen(self, failure: str) -> bool:
+        """Whether a query that failed may be asked once more, since a column holds more than its first lines."""
+        return any(widener(failure) for widener in self.wideners)
+
     def settle(self) -> None:
         """Hold little from here on: what DuckDB has in memory goes to disk, and leaves room for arrays."""
         held = self.connection.execute("SELECT sum(memory_usage_bytes) FROM duckdb_memory()").fetchall()[0][0] or 0
@@ -56,9 +83,7 @@ class Reading:
 
 
 @contextlib.contextmanager
-def reading(
-    memory: str, types: Mapping[str, str], picture: Feature | None = None, names: Collection[str] = frozenset()
-) -> Iterator[Reading]:
+def reading(memory: str, wanted: Wanted, picture: Feature | None = None) -> Iterator[Reading]:
     """Open one: DuckDB in memory that spills into the scratch folder, which is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="staytrue-") as scratch, duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'; SET threads = 1")  # one thread: rows keep the order they stand in
@@ -67,7 +92,7 @@ def reading(
             connection.execute("SET enable_progress_bar = true")
         # DuckDB 2.0 reads a CSV column as what a query casts it to, by which try_cast fails like a cast.
         connection.execute("SET disabled_optimizers = 'type_pushdown'")
-        yield Reading(connection, Path(scratch), Quarantine(connection), types, picture, names)
+        yield Reading(connection, Path(scratch), Quarantine(connection), wanted, picture)
 
 
 def quoted(name: str) -> str:

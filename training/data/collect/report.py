@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from training.data.chapters import Chapter, Table
+from training.data.chapters import Chapter, Table, many
 from training.data.collect.joins import JoinReport
 from training.data.collect.quarantine import BadRows
 from training.data.collect.readers import SourceReport
@@ -38,8 +38,9 @@ def chapter(report: CollectionReport) -> Chapter:
         tables += [_joins(report.joins), _keys(report.joins)]
     if report.bad.rows:
         tables += [_reasons(report.bad), _examples(report.bad)]
-    summary = f"{report.rows:,} rows of {len(report.sources)} {'source' if len(report.sources) == 1 else 'sources'}"
-    summary += f"; {report.bad.rows:,} bad rows set aside in {report.bad.file}." if report.bad.rows else "; no bad row."
+    summary = f"{many(report.rows, 'row')} of {many(len(report.sources), 'source')}"
+    bad = many(report.bad.rows, "bad row")
+    summary += f"; {bad} set aside in {report.bad.file}." if report.bad.rows else "; no bad row."
     return Chapter(title="Collect", summary=summary, tables=tables, warnings=_warnings(report))
 
 
@@ -47,7 +48,7 @@ def _warnings(report: CollectionReport) -> list[str]:
     said = list(report.notes)
     if report.bad.rows:
         most = f"{report.bad.share:.3%} of {report.bad.source}"
-        said.append(f"{report.bad.rows:,} rows (at most {most}) could not be read: see {report.bad.file}")
+        said.append(f"{many(report.bad.rows, 'row')} (at most {most}) could not be read: see {report.bad.file}")
     for join in report.joins:
         between = f"{join.left} and {join.right}"
         if join.repeated:
@@ -59,8 +60,10 @@ def _warnings(report: CollectionReport) -> list[str]:
             for name, keys in join.ambiguous.items()
         ]
         if join.how == "inner" and join.unmatched_left.count:
-            said.append(f"{between}: {join.unmatched_left.count:,} rows of {join.left} have no match and are left out")
-        said += [f"{between}: {keys.count:,} contradictions in {name}" for name, keys in join.conflicting.items()]
+            lost = many(join.unmatched_left.count, "row")
+            verbs = ("has", "is") if join.unmatched_left.count == 1 else ("have", "are")
+            said.append(f"{between}: {lost} of {join.left} {verbs[0]} no match and {verbs[1]} left out")
+        said += [f"{between}: {many(keys.count, 'contradiction')} in {name}" for name, keys in join.conflicting.items()]
     return said
 
 

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING
 
 import duckdb
 import msgspec
+import numpy as np
 
 from staytrue.addresses import masked
 from staytrue.errors import InvalidConfig, InvalidInput, NotFound, StaytrueError, Unsupported
 from staytrue.nearest import meant
 from training.data.collect.casting import cast
 from training.data.collect.columns import Columns, times
-from training.data.collect.delimited import load
+from training.data.collect.delimited import load, strict
 from training.data.collect.joins import join_all
-from training.data.collect.options import struct
+from training.data.collect.patterns import refuse_unread
 from training.data.collect.readers import SourceReport, read
-from training.data.collect.reading import file_literal, first_line, quoted, reading
+from training.data.collect.reading import Wanted, file_literal, first_line, quoted, reading
 from training.data.collect.report import CollectionReport
-from training.data.collect.spelling import respelt, respelt_still, spelt
+from training.data.collect.spelling import direct, respelt_still, spelt
+from training.data.collect.unfit import unfit_aside
+from training.data.collect.wants import held, uncertain, wanted_types
 from training.data.rows import Rows, from_table
 from training.data.schema.check import check
 from training.data.schema.schema import read as read_schema
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from staytrue.bundle import TaskName
     from staytrue.feature import Feature
@@ -35,7 +41,7 @@ if TYPE_CHECKING:
     from training.data.collect.reading import Reading
     from training.data.schema.check import SchemaReport
 
-_READERS = {".csv": "read_csv", ".parquet": "read_parquet"}
+_FORMS = (".csv", ".parquet")
 _PLAIN = "SELECT * FROM source"
 RESULT = "the query's result"
 """How rows are named that were read, and whose values then turned out to be none."""
@@ -76,10 +82,11 @@ def collected(data: DataSection, task: TaskName = "regression", marks: Sequence[
         InvalidConfig: the query fails, or a column is not there; says which there are.
         InvalidInput: a value that does not fit its column's kind, or too many rows that cannot be read.
     """
-    wanted = _wanted(data, task)
-    with reading(data.memory, wanted if data.query == _PLAIN else {}, _picture(data), spelt(data, task)) as going:
+    types = wanted_types(data, task)
+    wanted = Wanted(types if data.query == _PLAIN else {}, direct(data, held(data, types)), spelt(data, task))
+    with reading(data.memory, wanted, _picture(data)) as going:
         try:
-            return _collected(data, task, marks, going, wanted)
+            return _collected(data, task, marks, going, types)
         except StaytrueError:
             _explain(data, wanted)
             raise
@@ -91,54 +98,87 @@ def _collected(
     needed = list(dict.fromkeys([data.time, *data.targets, *data.features, *marks]))
     sources, joins = _tables(data, going)
     types = _result(data, needed, going)
+    whose = _traced(data, going, sources)
     if data.sources or data.max_bad_rows:
-        cast(going, _TABLE, _uncertain(data, wanted, types), RESULT, RESULT, where="data.features")
-    schema = _checked(data, needed, going)
-    bad = _judged(data, going, sources)
+        cast(going, _TABLE, uncertain(data, wanted, types), whose, where="data.features")
+    schema = _checked(data, needed, going, whose)
+    bad = _judged(data, going, sources, whose)
     files = {column: kind for source in sources for column, kind in going.columns(source.name).items()}
     going.notes.extend(respelt_still(data, task, types, files))
-    where = data.place
+    read = sum(source.rows or 0 for source in sources)
     going.settle()
-    columns = Columns(going, _TABLE)
-    rows = from_table(columns, data, times(columns, data.time, where), where, task, marks)
-    if not len(rows):
-        read = sum(source.rows or 0 for source in sources)
-        hint = f"data.query leaves none of the {read} that were read" if read else "the file names columns alone"
-        raise InvalidInput(where, expected="at least one row", got="none", hint=hint)
-    fingerprint = Fingerprint(source=where, columns=types, rows=len(rows), sha256=rows.digest())
+    try:
+        rows = _rows(data, task, marks, going, read)
+    except InvalidInput as error:
+        if not unfit_aside(going, Columns(going, _TABLE), _TABLE, whose, data, task):
+            raise
+        bad = _judged_late(data, going, sources, whose, error)
+        rows = _rows(data, task, marks, going, read)
+    sources = [_told(source, going, len(rows)) if source.name == whose else source for source in sources]
+    fingerprint = Fingerprint(source=data.place, columns=types, rows=len(rows), sha256=rows.digest())
     report = CollectionReport(sources=sources, joins=joins, rows=len(rows), bad=bad, schema=schema, notes=going.notes)
     return Collected(rows, fingerprint, report)
 
 
-def _checked(data: DataSection, needed: list[str], going: Reading) -> SchemaReport | None:
+def _rows(data: DataSection, task: TaskName, marks: Sequence[str], going: Reading, read: int) -> Rows:
+    columns, where = Columns(going, _TABLE), data.place
+    rows = from_table(columns, data, times(columns, data.time, where), where, task, marks)
+    if not len(rows):
+        hint = f"data.query leaves none of the {read} that were read" if read else "the file names columns alone"
+        raise InvalidInput(where, expected="at least one row", got="none", hint=hint)
+    return rows
+
+
+def _traced(data: DataSection, going: Reading, sources: list[SourceReport]) -> str:
+    """Whose the rows of the result are: the source's where they are one by one its own, with their lines."""
+    if data.query != _PLAIN or len(sources) > 1:
+        return RESULT
+    name = sources[0].name
+    base = going.origins.get(name)
+    if base is not None:
+        going.origins[_TABLE] = dataclasses.replace(base, numbers=functools.cache(lambda: _kept(going, name)))
+    return name
+
+
+def _kept(going: Reading, name: str) -> NDArray[np.int64]:
+    """The numbers that the rows of a source were read under."""
+    asked = f"SELECT {going.row(name)} AS place FROM {quoted(name)}"  # noqa: S608 - quoted
+    return np.asarray(going.connection.execute(asked).fetchnumpy()["place"], dtype=np.int64)
+
+
+def _told(source: SourceReport, going: Reading, rows: int) -> SourceReport:
+    """Of a source whose rows were looked at further."""
+    return msgspec.structs.replace(source, rows=rows, bad_rows=going.quarantine.of(source.name))
+
+
+def _checked(data: DataSection, needed: list[str], going: Reading, whose: str) -> SchemaReport | None:
     if data.schema_file is None:
         return None
-    schema, limit = read_schema(data.schema_file), data.max_bad_rows
-    return check(schema, data.schema_file, going, _TABLE, limit=limit, source=RESULT, needed=needed)
+    schema, limit, file = read_schema(data.schema_file), data.max_bad_rows, data.quarantine
+    return check(schema, data.schema_file, going, _TABLE, limit=limit, source=whose, needed=needed, quarantine=file)
 
 
-def _judged(data: DataSection, going: Reading, sources: list[SourceReport]) -> BadRows:
+def _judged(data: DataSection, going: Reading, sources: list[SourceReport], whose: str) -> BadRows:
     """Faults that lie in the files by the rows of their source, those found after the query by the query's."""
     good = {source.name: source.rows or 0 for source in sources}
-    if going.quarantine.of(RESULT):
-        good[RESULT] = going.count(_TABLE)
+    if going.quarantine.of(whose):
+        good[whose] = going.count(_TABLE)
     return going.quarantine.judge(good, data.max_bad_rows, data.quarantine)
 
 
-def _wanted(data: DataSection, task: TaskName) -> dict[str, str]:
-    """Types that text must have where a number or a time is asked for."""
-    plain = {name: feature for name, feature in data.features.items() if feature.kind in {"numeric", "category"}}
-    numbers = [name for name, feature in plain.items() if feature.sent_as in {"FP32", "INT64"}]
-    target = [] if task in {"classification", "generation"} else data.targets
-    return dict.fromkeys([*numbers, *target], "DOUBLE") | {data.time: "TIMESTAMP WITH TIME ZONE"}
+def _judged_late(
+    data: DataSection, going: Reading, sources: list[SourceReport], whose: str, error: InvalidInput
+) -> BadRows:
+    """Judge once more with the rows that the error spoke of; where none may be bad, it says it best.
 
-
-def _uncertain(data: DataSection, wanted: dict[str, str], types: dict[str, str]) -> dict[str, str]:
-    """Columns to cast: text where something else is wanted, and JSON, which rows of unlike kinds become."""
-    texts = [name for name, feature in data.features.items() if feature.kind in {"category", "text"}]
-    words = {*texts, *data.targets}
-    mixed = {name: "VARCHAR" for name in words - wanted.keys() if types.get(name) == "JSON"}
-    return {name: kind for name, kind in wanted.items() if types.get(name) in {"VARCHAR", "JSON"}} | mixed
+    Raises:
+        InvalidInput: they are too many.
+    """
+    if data.max_bad_rows:
+        return _judged(data, going, sources, whose)
+    going.quarantine.write(data.quarantine)
+    hint = f"{error.hint}; all are in {data.quarantine}".removeprefix("; ")
+    raise InvalidInput(error.where, error.problem, expected=error.expected, got=error.got, hint=hint) from error
 
 
 def _picture(data: DataSection) -> Feature | None:
@@ -161,28 +201,27 @@ def _single(data: DataSection, going: Reading) -> SourceReport:
     """The view of ``data.source``; a table where bad lines may be set aside."""
     path = data.source
     assert path is not None  # noqa: S101 - asked before
-    reader = _READERS.get(path.suffix.lower())
-    if reader is None:
+    if path.suffix.lower() not in _FORMS:
         hint = "data.sources reads other forms"
         got = path.suffix or "no suffix"
-        raise Unsupported("data.source", expected=" or ".join(_READERS), got=got, hint=hint)
+        raise Unsupported("data.source", expected=" or ".join(_FORMS), got=got, hint=hint)
     if not path.is_file():
         raise NotFound("data.source", f"no file {masked(path)}", hint="paths are relative to staytrue.yaml")
-    if not path.stat().st_size:
-        raise InvalidInput("data.source", expected="a line of names and rows", got=f"an empty file, {masked(path)}")
-    form = path.suffix.lower()[1:]
-    if form == "csv" and data.max_bad_rows:
-        load("source", [path], {}, {}, going)
-        bad = going.quarantine.of("source")
-        return SourceReport(name="source", format=form, place=path.name, rows=going.count("source"), bad_rows=bad)
-    call = f"CREATE OR REPLACE VIEW source AS SELECT * FROM {reader}({file_literal(path)}"  # noqa: S608
+    form, bad = path.suffix.lower()[1:], 0
+    if form == "csv":
+        refuse_unread("data.source", path, masked(path), encoded=False)
     try:
-        going.connection.execute(f"{call})")
-        if form == "csv" and (names := respelt(going.columns("source"), going.names)):
-            going.connection.execute(f"{call}, types = {struct((name, 'VARCHAR') for name in names)})")
+        if form == "parquet":
+            view = f"CREATE VIEW source AS SELECT * FROM read_parquet({file_literal(path)})"  # noqa: S608 - quoted
+            going.connection.execute(view)
+        elif data.max_bad_rows:
+            load("source", [path], {}, {}, going)
+            bad = going.quarantine.of("source")
+        else:
+            strict(path, going)
     except duckdb.Error as error:
         raise InvalidInput("data.source", f"{masked(path)} cannot be read: {first_line(error)}") from error
-    return SourceReport(name="source", format=form, place=path.name, rows=_counted(going), bad_rows=0)
+    return SourceReport(name="source", format=form, place=path.name, rows=_counted(going), bad_rows=bad)
 
 
 def _counted(going: Reading) -> int | None:
@@ -195,21 +234,26 @@ def _counted(going: Reading) -> int | None:
 
 def _result(data: DataSection, needed: list[str], going: Reading) -> dict[str, str]:
     """Make the table of what is needed of the query's result; the types of all that it gives."""
-    try:
-        relation = going.connection.sql(data.query)
-        types = {column[0]: str(column[1]) for column in relation.description} if relation is not None else {}
-    except duckdb.Error as error:
-        raise InvalidConfig("data.query", first_line(error)) from error
+    while True:
+        try:
+            types = _made(data, needed, going)
+        except duckdb.Error as error:
+            if not going.widen(str(error)):
+                raise InvalidConfig("data.query", first_line(error)) from error
+        else:
+            return types
+
+
+def _made(data: DataSection, needed: list[str], going: Reading) -> dict[str, str]:
+    relation = going.connection.sql(data.query)
+    types = {column[0]: str(column[1]) for column in relation.description} if relation is not None else {}
     for name in needed:
         if name not in types:
             problem = f'no column "{name}" in the query\'s result'
             question = meant(name, types)
             hint = f"{question} " if question else ""
             raise InvalidConfig(_says(data, name), problem, hint=f"{hint}there are {', '.join(types)}")
-    try:
-        relation.project(", ".join(quoted(name) for name in needed)).create(_TABLE)
-    except duckdb.Error as error:
-        raise InvalidConfig("data.query", first_line(error)) from error
+    relation.project(", ".join(quoted(name) for name in needed)).create(_TABLE)
     return types
 
 
@@ -219,7 +263,7 @@ def _says(data: DataSection, name: str) -> str:
     return plain.get(name) or (f"data.features.{name}" if name in data.features else "split")
 
 
-def _explain(data: DataSection, wanted: dict[str, str]) -> None:
+def _explain(data: DataSection, wanted: Wanted) -> None:
     """Where reading one CSV file failed for its bad lines, say which: DuckDB alone gives up without, or guesses.
 
     Raises:
@@ -228,8 +272,9 @@ def _explain(data: DataSection, wanted: dict[str, str]) -> None:
     path = data.source
     if path is None or data.max_bad_rows or path.suffix.lower() != ".csv" or not path.is_file():
         return
-    with reading(data.memory, wanted if data.query == _PLAIN else {}) as going:
+    with reading(data.memory, wanted) as going:
         try:
+            refuse_unread("data.source", path, path.name, encoded=False)
             load("source", [path], {}, {}, going)
         except StaytrueError:
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -35,7 +36,17 @@ def spelt(data: DataSection, task: TaskName) -> frozenset[str]:
     """
     forms = {"csv"} if data.source else {_form(data, name) for name in data.sources}
     keys = set() if forms <= _DELIMITED else {key for join in data.join for key in join.key}
-    return frozenset(_shown(data.query, names_of(data, task)) - keys)
+    return frozenset(_shown(data.query, names_of(data, task)).keys() - keys)
+
+
+def direct(data: DataSection, wanted: Mapping[str, str]) -> dict[str, str]:
+    """Columns of the files that reach the result as they are, with the types that are wanted of them there.
+
+    Keys of joins keep their own type: both sides have it.
+    """
+    keys = {key for join in data.join for key in join.key}
+    found = _shown(data.query, frozenset(wanted))
+    return {column: wanted[name] for column, name in found.items() if column not in keys}
 
 
 def respelt(types: Mapping[str, str], names: Collection[str]) -> list[str]:
@@ -63,19 +74,20 @@ def _form(data: DataSection, name: str) -> str:
     return "factory" if source.factory else format_of(name, source)
 
 
-def _shown(query: str, names: frozenset[str]) -> set[str]:
-    """Columns that a query gives under some names without a further use of them, be it by ``*``."""
+def _shown(query: str, names: frozenset[str]) -> dict[str, str]:
+    """Columns that a query gives under some names without a further use of them, be it by ``*``: column → name."""
     node = _parsed(query)
     given: dict[str, str] = {}
     for part in node.get("select_list", []):
         if part["class"] == "COLUMN_REF":
             given[part["alias"] or part["column_names"][-1]] = part["column_names"][-1]
     uses = [text.casefold() for text in _texts(node)]
-    wanted = {given.get(name, name) for name in names}
-    direct = [column.casefold() for column in given.values()]
-    return {name for name in wanted if uses.count(name.casefold()) == direct.count(name.casefold())}
+    wanted = {given.get(name, name): name for name in names}
+    shown = [column.casefold() for column in given.values()]
+    return {c: name for c, name in wanted.items() if uses.count(c.casefold()) == shown.count(c.casefold())}
 
 
+@functools.lru_cache(maxsize=8)
 def _parsed(query: str) -> dict[str, Any]:
     """A query as DuckDB takes it apart; empty where it is none, which running it tells."""
     with duckdb.connect() as connection:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import zipfile
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from staytrue.errors import InvalidInput, NotFound
 from training.data.collect.batches import arrow_type, create
+from training.data.collect.origins import Origins, Part
 from training.data.collect.places import file_of
 from training.data.collect.quarantine import BadRow
 
@@ -41,42 +44,53 @@ def read_excel(name: str, source: SourceSection, reading: Reading) -> str:
         if source.table and source.table not in book.sheetnames:
             raise NotFound(where, f'no sheet "{source.table}"', hint=f"there are {', '.join(book.sheetnames)}")
         sheet = book[source.table] if source.table else book.worksheets[0]
-        header = next(sheet.iter_rows(max_row=1, values_only=True), ())
+        header = list(next(sheet.iter_rows(max_row=1, values_only=True), ()))
+        while header and header[-1] is None:  # a sheet is as wide as its widest row
+            header.pop()
         columns = [str(value) if value is not None else f"column{place}" for place, value in enumerate(header, 1)]
         if not columns:
             raise InvalidInput(where, f"{path.name}, sheet {sheet.title}", expected="a first row of names", got="none")
         kinds, broken = _looked(name, path, sheet, columns)
-        reading.quarantine.add(broken.values(), "error value")
-        create(reading.connection, name, columns, [arrow_type(kind) for kind in kinds], _rows(sheet, columns, broken))
+        errors = [row for row in broken.values() if row.column]
+        reading.quarantine.add(errors, "error value")
+        reading.quarantine.add([row for row in broken.values() if not row.column], "too many cells")
+        gone = [*broken]
+        rows = _rows(sheet, columns, broken, gone)
+        create(reading.connection, name, columns, [arrow_type(kind) for kind in kinds], rows)
+        lines = np.unique(np.array(gone, dtype=np.int64))
+        reading.origins[name] = Origins([Part(path.name, reading.count(name), 1, lambda: lines)])
     finally:
         book.close()
     return path.name
 
 
 def _looked(name: str, path: Path, sheet: Any, columns: list[str]) -> tuple[list[set[str]], dict[int, BadRow]]:
-    """Kinds of the values of each column, and the rows with an error by their line."""
+    """Kinds of the values of each column, and by their line the rows with an error, or with more cells than names."""
     kinds: list[set[str]] = [set() for _ in columns]
     broken: dict[int, BadRow] = {}
-    for line, cells in enumerate(sheet.iter_rows(min_row=2, max_col=len(columns)), 2):
+    for line, cells in enumerate(sheet.iter_rows(min_row=2), 2):
         for place, cell in enumerate(cells):
             if cell.value is None:
                 continue
-            if cell.data_type == _ERROR:
-                broken[line] = BadRow(
-                    source=name,
-                    file=path.name,
-                    line=line,
-                    column=columns[place],
-                    reason="an error instead of a value",
-                    text=str(cell.value),
-                )
+            if place >= len(columns):
+                column, reason = "", f"a cell beside the {len(columns)} columns that have names: {cell.coordinate}"
+            elif cell.data_type == _ERROR:
+                column, reason = columns[place], "an error instead of a value"
             else:
                 kinds[place].add(type(cell.value).__name__)
+                continue
+            text = str(cell.value)
+            broken[line] = BadRow(source=name, file=path.name, line=line, column=column, reason=reason, text=text)
     return kinds, broken
 
 
-def _rows(sheet: Any, columns: list[str], broken: dict[int, BadRow]) -> Iterator[tuple[Any, ...]]:
+def _rows(sheet: Any, columns: list[str], broken: dict[int, BadRow], gone: list[int]) -> Iterator[tuple[Any, ...]]:
+    """Rows that are whole; blank ones are none, and their lines are told."""
     width = len(columns)
     for line, row in enumerate(sheet.iter_rows(min_row=2, max_col=width, values_only=True), 2):
-        if line not in broken and any(value is not None for value in row):
+        if line in broken:
+            continue
+        if any(value is not None for value in row):
             yield row + (None,) * (width - len(row))
+        else:
+            gone.append(line)

@@ -13,7 +13,7 @@ import numpy as np
 from staytrue.errors import InvalidConfig, InvalidInput, NotFound
 from staytrue.nearest import meant
 from training.data.label.annotations import annotated
-from training.data.rows import text_of
+from training.data.typed import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from staytrue.labelling import LabellingSection
 from training.data.label.annotations import in_order, number_of
 from training.data.label.labelstudio import read_labelstudio
 from training.data.label.tables import Names, columns_of, read_long, read_wide
-from training.data.rows import text_of
+from training.data.typed import text_of
 
 if TYPE_CHECKING:
     from pathlib import Path

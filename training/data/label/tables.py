@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from staytrue.errors import InvalidConfig, InvalidInput, NotFound, Unsupported
 from staytrue.nearest import meant
 from training.data.label.annotations import annotated
-from training.data.rows import text_of
+from training.data.typed import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -8,7 +8,8 @@ import msgspec
 
 from staytrue.errors import InvalidConfig, InvalidInput
 from staytrue.nearest import meant
-from training.data.chapters import Chapter, Table
+from training.data.chapters import Chapter, Table, many
+from training.data.collect.aside import Fault, set_aside
 from training.data.collect.reading import literal, quoted
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from training.data.schema.schema import ColumnSchema, Schema
 
 _EXAMPLES = 5
-_NUMBERED = "__numbered"
 
 
 class Violation(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,28 +42,37 @@ class SchemaReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check(
-    schema: Schema, path: Path, reading: Reading, table: str, *, limit: float, source: str, needed: list[str]
+    schema: Schema,
+    path: Path,
+    reading: Reading,
+    table: str,
+    *,
+    limit: float,
+    source: str,
+    needed: list[str],
+    quarantine: Path,
 ) -> SchemaReport:
     """Check a table; rows that violate the schema leave it for the quarantine.
 
     Raises:
         InvalidConfig: the schema names other columns than the project.
-        InvalidInput: a larger share of rows than ``limit`` violates it, or any where it is 0.
+        InvalidInput: a larger share of rows than ``limit`` violates it, or any where it is 0; they stand in
+            ``quarantine`` then.
     """
     _refuse_other_columns(schema, path, needed)
-    connection, rows = reading.connection, reading.count(table)
-    types = reading.columns(table)
+    rows, types = reading.count(table), reading.columns(table)
     rules = [(name, rule, sql) for name in needed for rule, sql in _rules(schema.columns[name], name, types[name])]
-    connection.execute(
-        f"CREATE TABLE {_NUMBERED} AS SELECT row_number() OVER () AS __line, * FROM {quoted(table)}"  # noqa: S608
-    )
-    found = [_violation(reading, name, rule, sql) for name, rule, sql in rules]
+    found = [_violation(reading, table, name, rule, sql) for name, rule, sql in rules]
     violations = [violation for violation in found if violation.count]
     broken = [rule for rule, violation in zip(rules, found, strict=True) if violation.count]
-    bad = _apart(reading, table, broken, source) if broken else 0
-    connection.execute(f"DROP TABLE {_NUMBERED}")
+    faults = [
+        Fault(name, f"schema: {rule}", literal(f"such values {rule}, says the schema"), quoted(name), sql)
+        for name, rule, sql in broken
+    ]
+    bad = set_aside(reading, table, source, faults)
     if bad > limit * rows:
-        raise _refusal(path, violations, bad, rows, limit)
+        reading.quarantine.write(quarantine)
+        raise _refusal(path, violations, bad, rows, limit, quarantine)
     return SchemaReport(file=path.name, columns=len(needed), rows=rows, bad_rows=bad, violations=violations)
 
 
@@ -71,9 +80,10 @@ def chapter(report: SchemaReport) -> Chapter:
     """The report for people."""
     rows: list[list[Cell]] = [[v.column, v.rule, v.count, ", ".join(v.examples)] for v in report.violations]
     tables = [Table(title="Violations", columns=["column", "rule", "values", "examples"], rows=rows)] if rows else []
-    summary = f"{report.rows:,} rows checked against {report.columns} columns of {report.file}; "
-    summary += f"{report.bad_rows:,} rows violate it and are set aside." if report.bad_rows else "none violates it."
-    warnings = [f"{v.column}: {v.count:,} values {v.rule}" for v in report.violations]
+    summary = f"{many(report.rows, 'row')} checked against {many(report.columns, 'column')} of {report.file}; "
+    broken = "violates it and is" if report.bad_rows == 1 else "violate it and are"
+    summary += f"{many(report.bad_rows, 'row')} {broken} set aside." if report.bad_rows else "none violates it."
+    warnings = [f"{v.column}: {many(v.count, 'value')} {v.rule}" for v in report.violations]
     return Chapter(title="Schema", summary=summary, tables=tables, warnings=warnings)
 
 
@@ -119,7 +129,7 @@ def _empty(raw: str, kind: str) -> str:
 
 
 def _text(raw: str, kind: str, numeric: bool) -> str:
-    """A value as :func:`training.data.rows.text_of` writes it: whole numbers without a point."""
+    """A value as :func:`training.data.typed.text_of` writes it: whole numbers without a point."""
     if kind not in {"DOUBLE", "FLOAT"} and not numeric:
         return f"CAST({raw} AS VARCHAR)"
     number = f"TRY_CAST({raw} AS DOUBLE)"
@@ -127,33 +137,18 @@ def _text(raw: str, kind: str, numeric: bool) -> str:
     return f"CASE WHEN {number} = trunc({number}) THEN {whole} ELSE CAST({raw} AS VARCHAR) END"
 
 
-def _violation(reading: Reading, name: str, rule: str, sql: str) -> Violation:
+def _violation(reading: Reading, table: str, name: str, rule: str, sql: str) -> Violation:
     execute = reading.connection.execute
-    count = int(execute(f"SELECT count(*) FROM {_NUMBERED} WHERE {sql}").fetchall()[0][0])  # noqa: S608 - ours
-    shown = f"coalesce(CAST({quoted(name)} AS VARCHAR), 'missing') || ' (row ' || __line || ')'"
-    some = f"SELECT {shown} FROM {_NUMBERED} WHERE {sql} ORDER BY __line LIMIT {_EXAMPLES}"  # noqa: S608 - ours
-    examples = [row[0] for row in execute(some).fetchall()] if count else []
+    count = int(execute(f"SELECT count(*) FROM {quoted(table)} WHERE {sql}").fetchall()[0][0])  # noqa: S608 - ours
+    numbered = f"(SELECT {reading.row(table)} AS __row, * FROM {quoted(table)})"  # noqa: S608 - quoted
+    some = f"SELECT __row, CAST({quoted(name)} AS VARCHAR) FROM {numbered} WHERE {sql} ORDER BY 1 LIMIT {_EXAMPLES}"  # noqa: S608
+    examples = [f"{value or 'missing'} (row {row + 1})" for row, value in execute(some).fetchall()] if count else []
     return Violation(column=name, rule=rule, count=count, examples=examples)
 
 
-def _apart(reading: Reading, table: str, broken: list[tuple[str, str, str]], source: str) -> int:
-    """Set the rows aside; how many there are."""
-    for name, rule, sql in broken:
-        column = quoted(name)
-        reading.quarantine.add_from(
-            f"SELECT {literal(source)}, {literal(source)}, __line, {literal(name)}, {literal(f'schema: {rule}')}, "  # noqa: S608
-            f"{literal(f'such values {rule}, says the schema')}, CAST({column} AS VARCHAR) FROM {_NUMBERED} WHERE {sql}"
-        )
-    some = " OR ".join(f"({sql})" for _, _, sql in broken)
-    before = reading.count(table)
-    reading.connection.execute(
-        f"DROP TABLE {quoted(table)}; CREATE TABLE {quoted(table)} AS "  # noqa: S608 - ours
-        f"SELECT * EXCLUDE (__line) FROM {_NUMBERED} WHERE NOT ({some})"
-    )
-    return before - reading.count(table)
-
-
-def _refusal(path: Path, violations: list[Violation], bad: int, rows: int, limit: float) -> InvalidInput:
+def _refusal(
+    path: Path, violations: list[Violation], bad: int, rows: int, limit: float, quarantine: Path
+) -> InvalidInput:
     told = [f"{v.column}: {v.count} {v.rule}, such as {v.examples[0]}" for v in violations]
     more = f"; and {len(told) - _EXAMPLES} more" if len(told) > _EXAMPLES else ""
     return InvalidInput(
@@ -161,5 +156,6 @@ def _refusal(path: Path, violations: list[Violation], bad: int, rows: int, limit
         "; ".join(told[:_EXAMPLES]) + more,
         expected=f"at most {limit:.3%} of the rows to violate it" if limit else "every row to keep it",
         got=f"{bad} of {rows}",
-        hint="look at them; then mend the data, correct the schema, or set them aside by data.max_bad_rows",
+        hint=f"look at them (all are in {quarantine}); then mend the data, correct the schema, or set them aside by "
+        "data.max_bad_rows",
     )

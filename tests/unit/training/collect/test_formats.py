@@ -278,7 +278,7 @@ def test_a_database_stays_as_it_is(frame: pd.DataFrame, section: Make, tmp_path:
         ({"path": "it.csv", "options": {"ignore_errors": True}}, InvalidConfig, "ignore_errors cannot be set"),
         ({"path": "it.csv", "options": {"delimitre": ";"}}, InvalidConfig, "data.sources.s: Binder Error"),
         ({"path": "it.csv", "columns": {"nope": "DATE"}}, InvalidConfig, 'no column "nope"; there are at, x, y'),
-        ({"path": "none.tsv"}, InvalidInput, "expected a line of names, got nothing in none.tsv"),
+        ({"path": "none.tsv"}, InvalidInput, "got an empty file, none.tsv; write one"),
         ({"path": "it.db"}, InvalidConfig, "says neither table nor query"),
         ({"path": "it.db", "table": "t"}, InvalidInput, "it.db cannot be read: file is not a database"),
         ({"path": "it.xlsx"}, InvalidInput, "it.xlsx cannot be read"),
@@ -314,13 +314,14 @@ def test_several_workbooks_are_not_taken_for_one(section: Make, tmp_path: Path) 
 
 
 def test_files_of_several_types_are_read_as_what_fits_all(section: Make, tmp_path: Path) -> None:
-    """Whole numbers in one file, others in the next; a column that one lacks is missing there."""
+    """Whole numbers in one file, others in the next; a column that one lacks is missing there, if a setting says so."""
     (tmp_path / "a.csv").write_text("at,x,y\n2024-01-01,1,1\n")
     (tmp_path / "b.csv").write_text("y,x,at,z\n2,1.5,2024-01-02 06:00:00,7\n")
     features = {"x": {"kind": "numeric"}, "z": {"kind": "numeric"}}
-    data = section(sources={"s": tmp_path / "?.csv"}, query="FROM s", time="at", target="y", features=features)
+    source = {"path": tmp_path / "?.csv", "options": {"union_by_name": True}}
+    data = section(sources={"s": source}, query="FROM s", time="at", target="y", features=features)
     rows, fingerprint = collect(data)
-    assert fingerprint.columns == {"at": "TIMESTAMP", "x": "DOUBLE", "y": "BIGINT", "z": "BIGINT"}
+    assert fingerprint.columns == {"at": "TIMESTAMP", "x": "DOUBLE", "y": "DOUBLE", "z": "DOUBLE"}
     assert rows.columns["x"].tolist() == [1.0, 1.5]
     assert [str(value) for value in rows.columns["z"]] == ["nan", "7.0"]
 
@@ -337,7 +338,7 @@ def test_columns_are_declared_where_a_file_leaves_doubt(section: Make, tmp_path:
     data = section(sources={"d": source}, query="SELECT * FROM source", time="at", target="y", features=features)
     rows, fingerprint = collect(data)
     assert pd.to_datetime(rows.time, unit="s").strftime("%Y-%m-%d").tolist() == ["2024-02-01", "2024-02-03"]
-    assert fingerprint.columns == {"at": "DATE", "x": "DOUBLE", "y": "BIGINT"}
+    assert fingerprint.columns == {"at": "DATE", "x": "DOUBLE", "y": "DOUBLE"}
 
 
 def test_only_columns_that_are_asked_for_are_read(section: Make, tmp_path: Path) -> None:
@@ -359,3 +360,44 @@ def test_no_message_shows_the_query_of_an_address(place: str, section: Make) -> 
             collect(section(sources={"bikes": f"{scheme}{place}?token=geheim&x=a b geheim"}))
         assert "geheim" not in str(caught.value)
         assert scheme in str(caught.value)
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_files_that_lack_columns_are_told_with_the_columns(form: str, section: Make, tmp_path: Path) -> None:
+    """Upper and lower case are alike, and so is another order."""
+    for name, columns in (("a", '"at", 1 AS x, 2 AS y'), ("b", '2 AS y, "at", 1 AS X'), ("c", '"at", 1 AS x, 3 AS z')):
+        made = f"SELECT {columns} FROM (SELECT DATE '2024-01-01' AS \"at\")"  # noqa: S608
+        duckdb.sql(f"COPY ({made}) TO '{tmp_path / name}.{form}' (FORMAT {form})")
+    shape = {"query": "FROM s", "time": "at", "target": "x", "features": {"y": {"kind": "numeric"}}}
+    source: dict[str, Any] = {"path": tmp_path / f"?.{form}"}
+    with pytest.raises(InvalidInput) as caught:
+        collect(section(sources={"s": source}, **shape))
+    said = (
+        f'data.sources.s: a.{form} lacks "z"; b.{form} lacks "z"; c.{form} lacks "y", expected the same columns in all'
+    )
+    assert str(caught.value).startswith(said)
+    assert "say options: {union_by_name: true}" in str(caught.value)
+    source["options"] = {"union_by_name": True}
+    found = collected(section(sources={"s": source}, **shape))
+    assert [str(value) for value in found.rows.columns["y"]] == ["2.0", "2.0", "nan"]
+    assert f'c.{form} lacks "y": missing in their rows' in found.report.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "got an empty file, b.csv; write one, or leave the file out"),
+        (b"\n \n", "got an empty file, b.csv"),
+        (b"PK\x03\x04\0\0\xff", r"expected a text of lines \(CSV\), got a binary file, b.csv; say format:"),
+        ("at,x,y\n".encode("utf-16"), r"got a text of two bytes a letter, b.csv; say options: \{encoding: utf-16\}"),
+    ],
+    ids=["empty", "blank", "binary", "utf-16"],
+)
+def test_a_file_that_is_no_text_is_named(content: bytes, said: str, section: Make, tmp_path: Path) -> None:
+    """Among those of a pattern, and alone."""
+    (tmp_path / "a.csv").write_text("at,x,y\n2024-01-01,1,1\n")
+    (tmp_path / "b.csv").write_bytes(content)
+    with pytest.raises(InvalidInput, match=f"^data.sources.s: .*{said}"):
+        collect(section(sources={"s": tmp_path / "?.csv"}))
+    with pytest.raises(InvalidInput, match="^data.source: .*" + said.replace(", b.csv", ", .*b.csv")):
+        collect(section(source=tmp_path / "b.csv", sources={}))

@@ -283,7 +283,7 @@ def test_values_of_other_forms_are_judged_by_what_the_features_need(section_of: 
 def test_the_chapter_says_what_was_set_aside(section_of: Make, tmp_path: Path) -> None:
     plant(tmp_path / "s.csv", {9: b"2024-01-05,warm,7,sun\n"})
     told = chapter(collected(section_of(max_bad_rows=0.01)).report)
-    assert told.summary.startswith("4,999 rows of 1 source; 1 bad rows set aside in ")
+    assert told.summary.startswith("4,999 rows of 1 source; 1 bad row set aside in ")
     assert [table.title for table in told.tables] == ["Sources", "Bad rows by reason", "Some bad rows"]
     assert told.tables[0].rows == [["s", "csv", "s.csv", 4999, 1]]
     assert told.tables[2].rows[0][:3] == ["s.csv", 9, "x"]

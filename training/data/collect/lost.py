@@ -1,0 +1,107 @@
+"""Lost: lines of a CSV file that DuckDB cannot make a row of, with their places, texts and how many there are."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from training.data.collect.broken import escaped
+from training.data.collect.origins import Part, Records, placed
+from training.data.collect.reading import quoted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from training.data.collect.dialect import Sniffed
+    from training.data.collect.reading import Reading
+
+_OPEN = "error_type IN ('UNQUOTED VALUE', 'LINE SIZE OVER MAXIMUM')"
+_REJECTS = ", store_rejects = true, rejects_table = '__rejects', rejects_scan = '__scans'"
+_NONE = np.empty(0, np.int64)
+
+
+def insert(name: str, call: str, path: Path, file: str, reading: Reading, found: Sniffed) -> Part:
+    """Add a file's good lines to the table, and set its bad ones aside."""
+    plain = path if "encoding" not in found.dialect else None  # else DuckDB counts other bytes than the file has
+    before = reading.count(name)
+    inserted = f"INSERT INTO {quoted(name)} BY NAME SELECT * FROM read_csv({call}{_REJECTS})"  # noqa: S608 - quoted
+    rows = int(reading.connection.execute(inserted).fetchall()[0][0])
+    tall = functools.cache(functools.partial(taller, reading, name, before))
+    records = told = _records(reading)
+    gone = _NONE
+    if plain and len(records.lines) and (records.open.any() or (records.heights > 1).any() or len(tall()[0])):
+        told, gone = placed(plain, found.before, tall(), records)
+    _show(reading, records, told, plain)
+    reading.quarantine.add_from(
+        # DuckDB tells of each column that a short line lacks: the first says it all.
+        "SELECT $source, $file, told, column_name, error_type, split_part(error_message, chr(10), 1) || CASE WHEN "
+        "lost > 1 THEN ' It takes the lines after it along, to line ' || told + lost - 1 || '.' ELSE '' END, "
+        "coalesce(shown, trim(csv_line, chr(10) || chr(13))) "
+        "FROM __rejects LEFT JOIN __shown USING (line) "
+        "QUALIFY row_number() OVER (PARTITION BY line, error_type, "
+        "CASE error_type WHEN 'MISSING COLUMNS' THEN 0 ELSE column_idx END ORDER BY column_idx) = 1",
+        {"source": name, "file": file},
+    )
+    reading.quarantine.count(name, told.lost)
+    reading.connection.execute("DROP TABLE __rejects; DROP TABLE __scans; DROP TABLE __shown")
+    if len(gone) or not plain:
+        return Part(file, rows, found.before, lambda: gone)
+    return Part(file, rows, found.before, functools.cache(lambda: placed(plain, found.before, tall(), records)[1]))
+
+
+def plain_part(path: Path, found: Sniffed, reading: Reading) -> Part:
+    """Of a file without bad lines that is read as the view ``source``, however many rows it has."""
+    none = Records(_NONE, _NONE, _NONE.astype(bool))
+
+    def gone() -> NDArray[np.int64]:
+        return placed(path, found.before, taller(reading, "source"), none)[1]
+
+    return Part(path.name, sys.maxsize, found.before, functools.cache(gone))
+
+
+def taller(reading: Reading, name: str, begin: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of several lines, by their numbers from one on, and how many more than one they have."""
+    texts = [quoted(column) for column, kind in reading.columns(name).items() if kind == "VARCHAR"]
+    more = " + ".join(f"coalesce(length({text}) - length(replace({text}, chr(10), '')), 0)" for text in texts) or "0"
+    numbered = f"SELECT {reading.row(name)} - {begin} AS place, {more} AS more FROM {quoted(name)}"  # noqa: S608 - quoted
+    asked = f"SELECT * FROM ({numbered}) WHERE place >= 0 AND more > 0 ORDER BY place"  # noqa: S608 - ours
+    found = reading.connection.execute(asked).fetchnumpy()
+    return np.asarray(found["place"], dtype=np.int64), np.asarray(found["more"], dtype=np.int64)
+
+
+def _records(reading: Reading) -> Records:
+    """As DuckDB tells of them: lines of several as one."""
+    asked = (
+        "SELECT line, max(1 + length(csv_line) - length(replace(csv_line, chr(10), ''))) AS height, "  # noqa: S608 - ours
+        f"bool_or({_OPEN}) AS open FROM (SELECT * REPLACE (trim(csv_line, chr(10) || chr(13)) AS csv_line) "
+        "FROM __rejects) GROUP BY 1 ORDER BY 1"
+    )
+    found = reading.connection.execute(asked).fetchnumpy()
+    lines, heights = (np.asarray(found[key], dtype=np.int64) for key in ("line", "height"))
+    return Records(lines, heights, np.asarray(found["open"], dtype=bool))
+
+
+def _show(reading: Reading, found: Records, told: Records, plain: Path | None) -> None:
+    """Make the table of where records are in the file, and of what those hold that are no UTF-8."""
+    asked = (
+        "SELECT line, line_byte_position, any_value(csv_line) FROM __rejects WHERE error_type = 'INVALID ENCODING' "
+        "GROUP BY ALL ORDER BY 2"
+    )
+    strange = reading.connection.execute(asked).fetchall() if plain else []
+    texts = escaped(plain, [(place, text) for _, place, text in strange]) if plain and strange else []
+    shown = {line: text for (line, _, _), text in zip(strange, texts, strict=True)}
+    table = pa.table(
+        {
+            "line": pa.array(found.lines, type=pa.uint64()),
+            "told": told.lines,
+            "lost": np.where(told.open, told.heights, 1),
+            "shown": pa.array([shown.get(line) for line in found.lines.tolist()], type=pa.string()),
+        }
+    )
+    reading.connection.from_arrow(table).create("__shown")
