@@ -16,7 +16,8 @@ from export.tokenizers import copy_tokenizers
 from export.torchscript import to_torchscript
 from staytrue.bundle import CARD, MANIFEST, PROFILE, Bundle, digest, load_profile, seal
 from staytrue.bundle import load as load_bundle
-from staytrue.records import to_json, utc
+from staytrue.evaluation import EVALUATION, Evaluation
+from staytrue.records import read, to_json, utc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +48,7 @@ def publish(
 
     Args:
         rows: real rows as callers send them, by input name, to prove the artefacts on.
-        run: folder that holds the tokenizers which the signature names; nothing where it names none.
+        run: folder of the run: the tokenizers which the signature names, and the evaluation that the card tells of.
 
     Raises:
         CorruptData: an artefact does not give the model's outputs, or the profile holds what is no number; nothing is
@@ -66,7 +67,7 @@ def publish(
             parity += prove(kind, path, model, checkpoint.signature, rows, scale, settings)
         (folder / PROFILE).write_bytes(msgspec.json.encode(profile))
         bundle = _manifest(checkpoint, version, parity, settings)
-        _finish(bundle, folder, checkpoint)
+        _finish(bundle, folder, checkpoint, _evaluation(run))
         checked = load_bundle(folder)  # what server and sidecar will check, checked before it can be seen
         load_profile(folder)
     return checked
@@ -123,9 +124,15 @@ def _manifest(checkpoint: Checkpoint, version: str, parity: list[Parity], settin
     )
 
 
-def _finish(bundle: Bundle, folder: Path, checkpoint: Checkpoint) -> None:
+def _evaluation(run: Path | None) -> Evaluation | None:
+    """What the run tells of slices; runs from before there were any tell nothing."""
+    path = run / EVALUATION if run is not None else None
+    return read(Evaluation, path) if path is not None and path.is_file() else None
+
+
+def _finish(bundle: Bundle, folder: Path, checkpoint: Checkpoint, evaluation: Evaluation | None) -> None:
     """Write card, manifest with the digests of all files, and the seal, in that order."""
-    (folder / CARD).write_text(card(bundle, checkpoint.environment), encoding="utf-8")
+    (folder / CARD).write_text(card(bundle, checkpoint.environment, evaluation), encoding="utf-8")
     files = {path.name: digest(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
     (folder / MANIFEST).write_bytes(to_json(msgspec.structs.replace(bundle, files=files)))
     seal(folder)

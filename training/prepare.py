@@ -27,6 +27,7 @@ from training.data.schema import check
 from training.data.schema import schema as schemas
 from training.data.schema.infer import infer
 from training.data.split import partition
+from training.evaluate import slices
 from training.models.architectures import arguments_of
 from training.progress import unwatched
 
@@ -84,6 +85,7 @@ def prepare(project: Project, *, watch: Watch = unwatched) -> Prepared:
     arguments_of(project)
     augmentation.check(project.training, project.data.features)
     tokens.check(project.data.features)
+    slices.check(project)
     with watch("collect"):
         found = collected(project.data, project.model.task, steps.marks(project))
     with watch("clean"):
