@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from training.data.rows import evenly
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -35,7 +37,8 @@ def ranked(scores: Numbers, holds: NDArray[np.bool_], draws: Draws, *, among: in
     point = areas(scores, holds, alone, np.ones((1, 1)), most=len(scores))
     most = int(np.clip(WORK / (among * draws.often.size), LEAST, MOST))
     drawn = areas(scores, holds, draws.days, draws.weights, most=most)
-    coarse = areas(scores, holds, alone, np.ones((1, 1)), most=most)
+    few = len(np.unique(scores[holds])) <= most
+    coarse = point if few else areas(scores, holds, alone, np.ones((1, 1)), most=most)
     moved = (some + (exact - about) for some, exact, about in zip(drawn, point, coarse, strict=True))
     auc, precision = (np.clip(some, 0.0, 1.0) for some in moved)
     return Areas(point.auc[0], point.average_precision[0]), Areas(auc, precision)
@@ -59,23 +62,16 @@ def areas(
         return Areas(nothing, nothing)
     limits = np.unique(scores[holds])
     exact = len(limits) <= most
-    if not exact:
-        limits = limits[np.unique(np.linspace(0, len(limits) - 1, most).astype(np.int64))]
+    limits = limits[evenly(len(limits), most)]
     place = np.searchsorted(limits, scores, side="right") - 1  # -1: below all
-    reached = place >= 0
-    cells = (len(limits) - 1 - place) * count + groups  # from the highest threshold downwards
-
-    def each(some: NDArray[np.bool_]) -> Numbers:
-        found = np.bincount(cells[some], minlength=len(limits) * count).reshape(len(limits), count)
-        return found.astype(np.float64)
-
-    wrong = reached & ~holds
-    kinds = [reached & holds, wrong, *([wrong & (scores == limits[place])] if exact else [])]
-    hits, misses, *rest = np.split(np.concatenate([each(some) for some in kinds]) @ weights, len(kinds))
-    tied = rest[0] if exact else misses
-    found, others = np.cumsum(hits, axis=0), np.cumsum(misses, axis=0)
+    tied = (scores == limits[place]) | (not exact)
+    cells = (np.where(holds, 0, 1 + tied) * len(limits) + len(limits) - 1 - place) * count + groups
+    shape = (3 * len(limits), count)  # what holds, what does not, what does not at the threshold: the highest first
+    cut = np.bincount(cells[place >= 0], minlength=shape[0] * count).reshape(shape).astype(np.float64) @ weights
+    hits, apart, tied_others = np.split(cut, 3)
+    found, others = np.cumsum(hits, axis=0), np.cumsum(apart + tied_others, axis=0)
     total = np.bincount(groups[~holds], minlength=count).astype(np.float64) @ weights
     with np.errstate(invalid="ignore", divide="ignore"):  # a resample without one or the other is not defined
-        auc = (hits * (total - others + tied / 2)).sum(axis=0) / (found[-1] * total)
+        auc = (hits * (total - others + tied_others / 2)).sum(axis=0) / (found[-1] * total)
         precision = (hits * np.where(hits > 0, found / (found + others), 0.0)).sum(axis=0) / found[-1]
     return Areas(auc, precision)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import numpy as np
 
 from staytrue.evaluation import ClassEvaluation
+from training.data.rows import evenly
 from training.evaluate.bootstrap import Figures, mean_of_defined, ratio, without
 from training.evaluate.ranking import ranked
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _NONE, _ALL = "no row is of it", "every row is of it"
 _SHOWN = 3
+MOST_RANKED, LEAST_RANKED = 5_000_000, 10_000
+"""Rows times classes that are ranked; rows at the least, however many classes there are."""
 
 
 class Counts(NamedTuple):
@@ -45,6 +48,8 @@ class Ranks:
 
     points: dict[str, Numbers]
     drawn: dict[str, Numbers]
+    note: str = ""
+    """That not all rows were ranked."""
 
     def overall(self, draws: Draws, names: Sequence[str]) -> Figures:
         """The means over the classes that can be ranked, each against all others."""
@@ -55,21 +60,30 @@ class Ranks:
             name: (float(mean_of_defined(point)), mean_of_defined(self.drawn[name]))
             for name, point in self.points.items()
         }
-        note = f"without {_some(left_out)}: no row, or every one, is of it" if left_out else ""
+        lacking = f"without {_some(left_out)}: no row, or every one, is of it" if left_out else ""
+        note = "; ".join(filter(None, [lacking, self.note]))
         return noted(draws.figures(found), dict.fromkeys(found, note))
 
 
 def ranks(scores: Numbers, holds: Callable[[int], NDArray[np.bool_]], draws: Draws) -> Ranks:
-    """Shapes: [N,K]; ``holds`` gives [N] of a class."""
-    count, resamples = scores.shape[1], len(draws.often)
+    """Of all rows, or of so many from all over them that ranking them for each class does not take minutes.
+
+    Shapes: scores [N,K]; ``holds`` gives [N] of a class.
+    """
+    (rows, count), resamples = scores.shape, len(draws.often)
+    some = evenly(rows, max(MOST_RANKED // count, LEAST_RANKED))
+    taken: Any = slice(None) if len(some) == rows else some
+    note = f"of {len(some)} of {rows} rows" if len(some) < rows else ""
+    of_some = dataclasses.replace(draws, days=draws.days[taken])
     points = {name: np.full(count, np.nan) for name in ("auc", "average_precision")}
     drawn = {name: np.full((resamples, count), np.nan) for name in points}
     for place in range(count):
-        true = holds(place)
+        true = holds(place)[taken]
         if true.any() and not true.all():
-            for name, value, some in zip(points, *ranked(scores[:, place], true, draws, among=count), strict=True):
-                points[name][place], drawn[name][:, place] = value, some
-    return Ranks(points, drawn)
+            found = ranked(scores[taken, place], true, of_some, among=count)
+            for name, value, each in zip(points, *found, strict=True):
+                points[name][place], drawn[name][:, place] = value, each
+    return Ranks(points, drawn, note)
 
 
 def overall(counts: Counts) -> dict[str, Numbers]:
@@ -132,10 +146,16 @@ def by_class(sums: Numbers, found: Ranks, draws: Draws, names: Sequence[str]) ->
         lacking |= {} if true else {"recall": _NONE}
         lacking |= {} if predicted + true else {"f1": "neither true nor answered"}
         if np.isnan(found.points["auc"][place]):
-            lacking |= dict.fromkeys(found.points, _ALL if true else _NONE)
+            lacking |= dict.fromkeys(found.points, _unranked(true, found.note))
         told = without(draws.figures(values), lacking)
         made[name] = ClassEvaluation(rows=int(true), predicted=int(predicted), metrics=told.metrics, absent=told.absent)
     return made
+
+
+def _unranked(true: float, note: str) -> str:
+    if not true:
+        return _NONE
+    return f"no row, or every one, {note} that are ranked is of it" if note else _ALL
 
 
 def _some(names: Sequence[str]) -> str:

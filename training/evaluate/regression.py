@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from training.data.rows import evenly
 from training.evaluate.bootstrap import Figures, without
 from training.evaluate.judge import Detail, unfit
 from training.evaluate.residuals import residuals
@@ -77,12 +78,8 @@ class NumberJudge:
 
 def middle(values: Numbers, draws: Draws) -> tuple[float, Numbers]:
     """The median and that of each resample, of many values to a thousandth of the rows. Shapes: [N] → [R]."""
-    order = np.argsort(values, kind="stable")
-    ranks = np.empty(len(values), dtype=np.int64)
-    ranks[order] = np.arange(len(values))
-    limits = np.unique(np.linspace(0, len(values) - 1, min(MOST, len(values))).astype(np.int64))
-    shown, places = values[order][limits], np.searchsorted(limits, ranks)
-    counts = draws.counts(places, len(limits)).T
+    shown = np.sort(values)[evenly(len(values), MOST)]
+    counts = draws.counts(np.searchsorted(shown, values), len(shown)).T  # a value is read as the next one shown
     exact, about = float(np.median(values)), _halved(shown, counts.sum(axis=1, keepdims=True))
     return exact, np.maximum(_halved(shown, counts @ draws.weights) + (exact - about[0]), 0.0)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.unit.training.evaluate.judging import classes, daily, hourly, names, of
-from training.evaluate import classification
+from training.evaluate import classification, rates
 from training.evaluate.bootstrap import ONE_DAY, Draws
 from training.evaluate.classification import LEAST_PROBABILITY, ClassJudge
 
@@ -192,3 +192,27 @@ def test_the_interval_of_the_calibration_error_holds_the_value() -> None:
     metric = of(judge).metrics["calibration_error"]
     assert metric.low < metric.value < metric.high
     assert metric.value < 0.04
+
+
+def test_of_very_many_rows_some_from_all_over_them_are_ranked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And every figure of it says so; a class that none of them is of has no area. Rates are those of all rows."""
+    monkeypatch.setattr(rates, "MOST_RANKED", 0)
+    monkeypatch.setattr(rates, "LEAST_RANKED", 5)
+    truth = [
+        "a",
+        "b",
+        "c",
+        "b",
+        "a",
+        "b",
+        "a",
+        "b",
+        "a",
+    ]  # the first, third, fifth, seventh and last of them are ranked
+    likely = [[0.8, 0.1, 0.1] if name == "a" else [0.1, 0.8, 0.1] for name in truth]
+    part = of(classes(truth, likely, ("a", "b", "c")))
+    assert part.metrics["auc"].value == pytest.approx((1 + 0.5) / 2)
+    assert part.metrics["auc"].note.startswith("without b: no row, or every one, is of it; of 5 of 9 rows")
+    assert part.by_class["b"].absent["auc"] == "no row, or every one, of 5 of 9 rows that are ranked is of it"
+    assert part.metrics["accuracy"].value == pytest.approx(8 / 9)
+    assert part.by_class["b"].rows == 4
