@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from staytrue.bundle import CARD
+from staytrue.bundle import CARD, Metric
 from staytrue.evaluation import EVALUATION, Evaluation
 from staytrue.project import load
 from staytrue.records import read
 from staytrue.store import Store
 from tests.command import run as command
 from training import checkpoint as checkpoints
+from training.commands import _figures
 from training.prepare import prepare
 from training.retrain import publish_run
 
@@ -83,6 +84,11 @@ def test_the_command_prints_the_headline_and_the_card_the_slices_of_the_test_spl
     assert "## Slices of test" in card
     assert "| night | hr >= 22 or hr < 6 |" in card
     assert "too few to judge by |" in card
+
+
+def test_the_journal_of_a_promotion_holds_the_headline_alone() -> None:
+    metric = Metric(value=2.0, low=1.0, high=3.0)
+    assert _figures({"test": {"mae": metric, "bias": metric}}) == {"test_mae": 2.0}
 
 
 def test_a_slice_that_is_none_is_refused_with_its_line(trained: tuple[Path, str], tmp_path: Path) -> None:
