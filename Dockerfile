@@ -8,6 +8,8 @@ FROM python:${PYTHON} AS base
 ARG TORCH_INDEX=""
 # Any word brings what makes tokens of texts, which models with a tokenizer file need; training always has it.
 ARG TOKENIZER=""
+# Any word brings what verifies signatures of versions, and signs them (docs/export.md).
+ARG SIGNING=""
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /build
 RUN python -m venv /opt/staytrue
@@ -21,23 +23,23 @@ COPY monitoring ./monitoring
 
 # The lock constrains every version; an extra takes of it only what its part needs.
 FROM base AS build-serving
-RUN pip install --constraint requirements.lock ".[serving${TOKENIZER:+,tokenizer}]"
+RUN pip install --constraint requirements.lock ".[serving${TOKENIZER:+,tokenizer}${SIGNING:+,signing}]"
 
 FROM base AS build-gpu
 # A version of its own, for onnxruntime-gpu is released apart and later. Its extras bring CUDA's libraries and cuDNN.
 ARG ONNXRUNTIME_GPU="onnxruntime-gpu[cuda,cudnn]==1.31.1"
 # onnxruntime and onnxruntime-gpu hold the same module: the one for GPUs must be alone.
-RUN pip install --constraint requirements.lock ".[serving${TOKENIZER:+,tokenizer}]" \
+RUN pip install --constraint requirements.lock ".[serving${TOKENIZER:+,tokenizer}${SIGNING:+,signing}]" \
     && pip uninstall --yes onnxruntime && pip install --constraint requirements.lock "${ONNXRUNTIME_GPU}"
 
 FROM base AS build-torchserve
-RUN pip install --constraint requirements.lock ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} ".[serving,torchserve${TOKENIZER:+,tokenizer}]"
+RUN pip install --constraint requirements.lock ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} ".[serving,torchserve${TOKENIZER:+,tokenizer}${SIGNING:+,signing}]"
 
 FROM base AS build-monitoring
-RUN pip install --constraint requirements.lock '.[monitoring]'
+RUN pip install --constraint requirements.lock ".[monitoring${SIGNING:+,signing}]"
 
 FROM base AS build-training
-RUN pip install --constraint requirements.lock ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} '.[training,monitoring,tokenizer]'
+RUN pip install --constraint requirements.lock ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} ".[training,monitoring,tokenizer${SIGNING:+,signing}]"
 
 FROM python:${PYTHON} AS runtime
 ENV PATH=/opt/staytrue/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp MPLCONFIGDIR=/tmp

@@ -4,32 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import logging
-import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import onnx
 import torch
 
 from export import graph
-from export.example import EXAMPLE_BATCH, tensors
+from export.program import captured, quiet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from torch import nn
-    from torch.export import ExportedProgram
 
     from staytrue.signature import Signature
-
-_KNOWN_WARNINGS = (
-    # The exporter's own steps warn each other; nothing in them is for who exports.
-    (UserWarning, "Anomaly Detection has been enabled"),
-    (UserWarning, "# The axis name: batch will not be used"),
-    (UserWarning, r"The tensor attributes? .*\._flat_weights"),  # recurrent cells list their weights once more
-    (FutureWarning, r"`isinstance\(treespec, LeafSpec\)` is deprecated"),
-)
 
 
 def to_onnx(module: nn.Module, signature: Signature, path: Path, max_batch: int) -> None:
@@ -42,14 +31,11 @@ def to_onnx(module: nn.Module, signature: Signature, path: Path, max_batch: int)
     Raises:
         torch.onnx.errors.OnnxExporterError: the module has no ONNX form.
     """
-    # torch.export specialises on a batch that the range excludes; the server holds the smaller maximum.
-    batch = torch.export.Dim("batch", min=1, max=max(max_batch, EXAMPLE_BATCH))
-    shapes = tuple({0: batch} if spec.shape[:1] == [-1] else None for spec in signature.inputs)
     inputs = {f"staytrue.input.{place}": spec.name for place, spec in enumerate(signature.inputs)}
     outputs = {f"staytrue.output.{place}": spec.name for place, spec in enumerate(signature.outputs)}
-    with _quiet(), _undisturbed():
+    with quiet(), _undisturbed():
         torch.onnx.export(
-            _captured(module, tensors(signature), _for_forward(module, shapes)),
+            captured(module, signature, max_batch),
             f=str(path),
             dynamo=True,
             input_names=list(inputs),
@@ -70,29 +56,6 @@ def to_onnx(module: nn.Module, signature: Signature, path: Path, max_batch: int)
     onnx.save(model, path)
 
 
-def _captured(module: nn.Module, example: tuple[torch.Tensor, ...], shapes: tuple[Any, ...]) -> ExportedProgram:
-    """The module as a graph. The exporter's own capture takes recurrent cells apart into loops over their steps."""
-    try:
-        return torch.export.export(module, example, dynamic_shapes=shapes)
-    except Exception as error:  # torch raises a class of its own for every reason
-        raise torch.onnx.OnnxExporterError(str(error)) from error
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the known warnings of the exporter."""
-    registration = logging.getLogger("torch.onnx._internal.exporter._registration")
-    level = registration.level
-    registration.setLevel(logging.ERROR)  # it warns of a torchvision that nobody needs
-    try:
-        with warnings.catch_warnings():
-            for category, message in _KNOWN_WARNINGS:
-                warnings.filterwarnings("ignore", category=category, message=message)
-            yield
-    finally:
-        registration.setLevel(level)
-
-
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
     """Without garbage collection, a fifth of the exporter's time: what it makes lasts until it is done."""
@@ -103,11 +66,3 @@ def _undisturbed() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def _for_forward(module: nn.Module, shapes: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Dynamic shapes as torch.export wants them: one more level where ``forward`` takes ``*inputs``."""
-    code = module.forward.__code__
-    takes_any = bool(code.co_flags & 0x04)
-    named = code.co_argcount - 1
-    return (*shapes[:named], shapes[named:]) if takes_any else shapes

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from export import torchscript
+from export import program, torchscript
 from export.example import eager_inputs, edge_rows
 from serving.runtimes.onnx import OnnxMaker
 from serving.runtimes.tokens import front
@@ -91,7 +91,7 @@ def prove(
     return proofs
 
 
-def eager(module: nn.Module, signature: Signature, rows: Mapping[str, NDArray[Any]]) -> Arrays:
+def eager(module: Callable[..., Any], signature: Signature, rows: Mapping[str, NDArray[Any]]) -> Arrays:
     """Outputs of the module itself, by the signature's names; codes of text as the text they stand for.
 
     Shapes:
@@ -108,12 +108,13 @@ def eager(module: nn.Module, signature: Signature, rows: Mapping[str, NDArray[An
 @contextlib.contextmanager
 def _running(kind: Format, path: Path, signature: Signature) -> Iterator[tuple[Callable[[Arrays], Arrays], str]]:
     """What runs an artefact, and its description; it ends with the block."""
-    if kind == "torchscript":
-        loaded, tokenized = torchscript.load(path), front(signature, path.parent) or dict
-        yield lambda rows: eager(loaded, signature, tokenized(rows)), f"torch {torch.__version__} TorchScript"
+    if kind in ("torchscript", "pt2"):
+        loaded = torchscript.load(path) if kind == "torchscript" else program.load(path)
+        tokenized, called = front(signature, path.parent) or dict, "TorchScript" if kind == "torchscript" else "export"
+        yield lambda rows: eager(loaded, signature, tokenized(rows)), f"torch {torch.__version__} {called}"
         return
     settings = resolve(ServingSection(), "serving", {})  # where Java is, by the environment
-    with OnnxMaker() if kind == "onnx" else TorchServeMaker(settings.torchserve) as make:
+    with OnnxMaker() if kind in ("onnx", "ort") else TorchServeMaker(settings.torchserve) as make:
         runtime = make(path, signature)
         yield runtime.run, runtime.description
         runtime.close()

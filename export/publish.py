@@ -10,14 +10,19 @@ import numpy as np
 
 from export.archive import to_archive
 from export.card import card
+from export.mobile import to_mobile
 from export.onnx import to_onnx
 from export.parity import prove
+from export.program import to_program
+from export.settings import write_settings
 from export.tokenizers import copy_tokenizers
 from export.torchscript import to_torchscript
-from staytrue.bundle import CARD, MANIFEST, PROFILE, Bundle, digest, load_profile, seal
+from staytrue.bundle import CARD, MANIFEST, PROFILE, SETTINGS, Bundle, digest, load_profile, seal
 from staytrue.bundle import load as load_bundle
+from staytrue.checkpoint import CONFIGURATION
 from staytrue.evaluation import EVALUATION, Evaluation
 from staytrue.records import read, to_json, utc
+from staytrue.signing import private_key, sign
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +37,13 @@ if TYPE_CHECKING:
     from staytrue.sections import ExportSection
     from staytrue.store import Store
 
-FILES: dict[Format, str] = {"onnx": "model.onnx", "torchscript": "model.ts", "mar": "model.mar"}
+FILES: dict[Format, str] = {
+    "onnx": "model.onnx",
+    "torchscript": "model.ts",
+    "pt2": "model.pt2",
+    "ort": "model.ort",
+    "mar": "model.mar",
+}
 
 
 def publish(
@@ -48,26 +59,33 @@ def publish(
 
     Args:
         rows: real rows as callers send them, by input name, to prove the artefacts on.
-        run: folder of the run: the tokenizers which the signature names, and the evaluation that the card tells of.
+        run: folder of the run: its settings, the tokenizers which the signature names, and the evaluation that the card
+            tells of; nothing where there is none.
 
     Raises:
         CorruptData: an artefact does not give the model's outputs, or the profile holds what is no number; nothing is
             published.
+        InvalidConfig: the key to sign with cannot be used.
         InvalidInput: the model's outputs are not those of its signature; nothing is published.
     """
+    if settings.signing_key is not None:
+        private_key(settings.signing_key)  # what is wrong with it is told before anything is made
     model.eval()
     scale = _unit(checkpoint, profile)
     with store.new_version(checkpoint.name) as (version, folder):
         parity: list[Parity] = []
         if run is not None:
             copy_tokenizers(checkpoint.signature, run, folder)
-        for kind in sorted(settings.formats, key=list(FILES).index):  # an archive takes what is there by then
+            write_settings(run / CONFIGURATION, folder / SETTINGS)
+        for kind in sorted(settings.formats, key=list(FILES).index):  # some take what is there by then
             path = folder / FILES[kind]
             _export(kind, path, model, checkpoint, version, settings)
             parity += prove(kind, path, model, checkpoint.signature, rows, scale, settings)
         (folder / PROFILE).write_bytes(msgspec.json.encode(profile))
         bundle = _manifest(checkpoint, version, parity, settings)
         _finish(bundle, folder, checkpoint, _evaluation(run))
+        if settings.signing_key is not None:
+            sign(folder, digest(folder / MANIFEST).sha256, settings.signing_key)
         checked = load_bundle(folder)  # what server and sidecar will check, checked before it can be seen
         load_profile(folder)
     return checked
@@ -81,13 +99,19 @@ def _export(
         to_onnx(model, signature, path, settings.max_batch)
     elif kind == "torchscript":
         to_torchscript(model, signature, path)
+    elif kind == "pt2":
+        to_program(model, signature, path, settings.max_batch)
     else:
-        inside = path.with_name(FILES[settings.archive])
+        source: Format = "onnx" if kind == "ort" else settings.archive
+        inside = path.with_name(FILES[source])
         alone = not inside.exists()
         if alone:
-            _export(settings.archive, inside, model, checkpoint, version, settings)
-        made_of: dict[str, Any] = {"name": checkpoint.name, "version": version, "max_batch": settings.max_batch}
-        to_archive(inside, settings.archive, signature, path, **made_of)
+            _export(source, inside, model, checkpoint, version, settings)
+        if kind == "ort":
+            to_mobile(inside, path)
+        else:
+            made_of: dict[str, Any] = {"name": checkpoint.name, "version": version, "max_batch": settings.max_batch}
+            to_archive(inside, settings.archive, signature, path, **made_of)
         if alone:
             inside.unlink()
 

@@ -61,7 +61,7 @@ def run(settings: ServingSection, store: Path, ports: Ports, open_writer: Callab
         def attach(bundle: Bundle, runtime: Runtime, row_seconds: float) -> Lane:
             return dataplane.attach(bundle, runtime, row_seconds)
 
-        registry = Registry(Store(store), settings.models, make, attach=attach)
+        registry = Registry(Store(store, settings.trusted_keys), settings.models, make, attach=attach)
         dataplane = Dataplane(registry, writer, settings)
         follower = Follower(registry, settings.reload_seconds)
         try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from staytrue import logs
 from staytrue import project as projects
 from staytrue.settings import resolve
+from staytrue.signing import public_keys
 from staytrue.store import Store
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ class Serve:
         if not Store(store).models():
             what = "has no model yet" if store.is_dir() else "is not there"
             logging.getLogger(__name__).warning('store "%s" %s: nothing is served before one comes', store, what)
+        if settings.trusted_keys is not None:
+            public_keys(settings.trusted_keys)  # what is wrong with them is told now, not when a version comes
         ports = reserve(settings)
         if settings.workers == 1:
             from serving.app import run

@@ -60,6 +60,14 @@ class Change(Record, frozen=True, kw_only=True):
         return self.version or self.champion
 
 
+def entry(line: bytes) -> Change | None:
+    """A line of the journal; None for one torn by a crash, which by design never took effect."""
+    try:
+        return msgspec.json.decode(line, type=Change)
+    except msgspec.MsgspecError:
+        return None
+
+
 def crowned(old: Aliases, name: str, version: str) -> Aliases:
     """With another champion; it is canary or shadow no more, others stay that.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from staytrue import signing
 from staytrue.errors import CorruptData
 from staytrue.profile import ReferenceProfile
 from staytrue.records import Record, from_json, read
@@ -23,8 +24,10 @@ MANIFEST = "bundle.json"
 SEAL = "bundle.sha256"
 PROFILE = "profile.json"
 CARD = "MODEL_CARD.md"
+SETTINGS = "settings.yaml"
+"""What the version was made by; not in those from before there was any."""
 
-Format = Literal["onnx", "torchscript", "mar"]
+Format = Literal["onnx", "torchscript", "mar", "pt2", "ort"]
 REQUIRED_BATCHES = (1, 2, 7)
 """Parity is proven at these batch sizes and at the maximum."""
 TaskName = Literal["regression", "classification", "multilabel", "generation"]
@@ -121,13 +124,17 @@ def seal(folder: Path) -> None:
     (folder / SEAL).write_text(digest(folder / MANIFEST).sha256 + "\n", encoding="ascii")
 
 
-def load(folder: Path) -> Bundle:
-    """Read a bundle after checking every byte and every proof of it.
+def load(folder: Path, trusted_keys: Path | None = None) -> Bundle:
+    """Read a bundle after checking every byte and every proof of it, and who signed it where keys are given.
 
     Raises:
-        CorruptData: a file is missing, changed or outside, or an artefact stands without its proof; names the file.
+        CorruptData: a file is missing, changed or outside, an artefact stands without its proof, or the signature is of
+            none of the keys; names the file.
+        InvalidConfig: the file of trusted keys cannot be used.
     """
     bundle, manifest = _sealed(folder), str(folder / MANIFEST)
+    if trusted_keys is not None:
+        signing.check(folder, digest(folder / MANIFEST).sha256, trusted_keys)
     if bundle.max_batch < 1:
         raise CorruptData(manifest, "max_batch", expected="at least 1", got=str(bundle.max_batch))
     if not bundle.artefacts:
@@ -175,19 +182,19 @@ def _sealed(folder: Path) -> Bundle:
     """The manifest, if it is the one that was sealed."""
     manifest = folder / MANIFEST
     try:
-        sealed = (folder / SEAL).read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
+        sealed = (folder / SEAL).read_bytes()
+    except OSError as error:
         raise CorruptData(str(folder / SEAL), "the bundle's seal cannot be read; publish it again") from error
     try:
         data = manifest.read_bytes()
     except OSError as error:
         raise CorruptData(str(manifest), f"cannot be read: {error.strerror}") from error
     found = hashlib.sha256(data).hexdigest()
-    if found != sealed:
+    if sealed != f"{found}\n".encode():
         raise CorruptData(
             str(manifest),
             f"is not what its seal {SEAL} says: one of the two was changed",
-            expected=f"SHA-256 {sealed[:16]}…",
+            expected=f"SHA-256 {sealed[:16].decode('ascii', 'backslashreplace')}…",
             got=f"{found[:16]}…",
             hint="export the version again",
         )

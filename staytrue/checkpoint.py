@@ -18,6 +18,7 @@ from staytrue.records import Record
 from staytrue.signature import Signature
 
 CHECKPOINT = "checkpoint.json"
+CONFIGURATION = "project.yaml"
 WEIGHTS = "model.safetensors"
 
 

@@ -49,8 +49,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "canary": ("staytrue.commands", "give a version a share of the traffic, or end that"),
     "shadow": ("staytrue.commands", "have a version asked unseen what the champion is asked, or end that"),
     "models": ("staytrue.commands", "list models, versions and who answers"),
-    "verify": ("staytrue.commands", "check every byte and proof of a version"),
-    "fetch": ("staytrue.commands", "copy a model store from elsewhere, proofs checked"),
+    "show": ("staytrue.upkeep", "tell what a version is: data, inputs, files, proofs, figures"),
+    "diff": ("export.differences", "tell what two versions differ in: data, settings, figures, graph"),
+    "sign": ("staytrue.upkeep", "sign a version, so that servers which trust the key load it"),
+    "verify": ("staytrue.upkeep", "check every byte, proof and signature of a version"),
+    "gc": ("staytrue.upkeep", "delete versions that nobody answers with or goes back to"),
+    "fetch": ("staytrue.upkeep", "copy a model store from elsewhere, proofs checked"),
     "ping": ("serving.ping", "ask a server whether it, or a model of it, is ready, over REST or gRPC"),
     "keys": ("serving.keys", "make, list and remove the keys that callers of a server send"),
     "schema": ("staytrue.commands", "print the JSON Schema of staytrue.yaml"),
@@ -59,8 +63,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 UNREAD = 128 + 13
 """Exit code of a command that was ended since nobody read what it printed: as if by SIGPIPE."""
-_EXTRAS = ("training", "export", "serving", "monitoring")
-"""Parts that need packages of their own, each an extra of that name where it has commands."""
+_EXTRAS = {"training": "training", "export": "training", "serving": "serving", "monitoring": "monitoring"}
+"""Parts that need packages of their own, and the extra that installs them."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -133,7 +137,8 @@ def _needs(name: str, error: ModuleNotFoundError) -> InvalidConfig:
     part = COMMANDS[name][0].split(".")[0]
     if part not in _EXTRAS or (error.name or "").split(".")[0] in {"staytrue", *_EXTRAS}:
         raise error  # ours is missing: no package would help
-    return InvalidConfig(f"command {name}", f"needs the package {error.name!r}", hint=f"pip install -e '.[{part}]'")
+    hint = f"pip install -e '.[{_EXTRAS[part]}]'"
+    return InvalidConfig(f"command {name}", f"needs the package {error.name!r}", hint=hint)
 
 
 def _located(error: StaytrueError, project: Path | None) -> StaytrueError:

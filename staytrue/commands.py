@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from staytrue import project as projects
-from staytrue.errors import Conflict, InvalidConfig, NotFound, StaytrueError
-from staytrue.fetching import fetch as fetch_store
+from staytrue.errors import Conflict, InvalidConfig, NotFound
 from staytrue.nearest import no_model
 from staytrue.store import Store
 
@@ -18,13 +17,18 @@ if TYPE_CHECKING:
     from staytrue.aliases import Aliases
 
 
-def _add_project(parser: argparse.ArgumentParser) -> None:
+def add_project(parser: argparse.ArgumentParser) -> None:
+    """Flags that name the store: the project's, or one of its own."""
     projects.add_flag(parser)
     parser.add_argument("--store", type=Path, help="folder of the model store, instead of the project's")
 
 
-def _store(arguments: argparse.Namespace) -> Store:
-    return Store(arguments.store or projects.load(arguments.project).store)
+def store_of(arguments: argparse.Namespace) -> Store:
+    """The store that the flags name."""
+    if arguments.store:
+        return Store(arguments.store)
+    project = projects.load(arguments.project)
+    return Store(project.store, project.serving.trusted_keys)
 
 
 def _known(store: Store, name: str) -> str:
@@ -34,7 +38,7 @@ def _known(store: Store, name: str) -> str:
     return f"versions: {', '.join(versions) or 'none'}"
 
 
-def _role(aliases: Aliases, version: str) -> str:
+def role_of(aliases: Aliases, version: str) -> str:
     """What a version does, in brackets; nothing for one that is only there."""
     roles = ["champion"] if version == aliases.champion else []
     roles += [f"canary at {aliases.traffic[version]:.4g}"] if version in aliases.traffic else []
@@ -93,11 +97,11 @@ class Promote:
         parser.add_argument("model", help="name of the model")
         parser.add_argument("version", help="version to promote")
         parser.add_argument("--reason", required=True, help="why, for the journal")
-        _add_project(parser)
+        add_project(parser)
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Make a version the champion, after checking its every byte."""
-        aliases = _store(arguments).promote(arguments.model, arguments.version, reason=arguments.reason)
+        aliases = store_of(arguments).promote(arguments.model, arguments.version, reason=arguments.reason)
         print(f"champion of {arguments.model} is version {aliases.champion}")
         return 0
 
@@ -109,11 +113,11 @@ class Rollback:
         """Add the command's arguments."""
         parser.add_argument("model", help="name of the model")
         parser.add_argument("--reason", required=True, help="why, for the journal")
-        _add_project(parser)
+        add_project(parser)
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Make the champion before this one the champion again."""
-        aliases = _store(arguments).roll_back(arguments.model, reason=arguments.reason)
+        aliases = store_of(arguments).roll_back(arguments.model, reason=arguments.reason)
         print(f"champion of {arguments.model} is version {aliases.champion} again")
         return 0
 
@@ -129,11 +133,11 @@ class Canary:
         how.add_argument("--share", type=float, help="of the traffic, above 0 and below 1; 0.1 is a tenth")
         how.add_argument("--end", action="store_true", help="give its share back to the champion")
         parser.add_argument("--reason", required=True, help="why, for the journal")
-        _add_project(parser)
+        add_project(parser)
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Begin a canary, change its share, or end it."""
-        store, name, version = _store(arguments), arguments.model, arguments.version
+        store, name, version = store_of(arguments), arguments.model, arguments.version
         if arguments.end:
             aliases = store.clear_canary(name, version, reason=arguments.reason)
         elif version is None:
@@ -153,11 +157,11 @@ class Shadow:
         parser.add_argument("version", nargs="?", help="version that is asked what the champion is asked")
         parser.add_argument("--end", action="store_true", help="ask it no more")
         parser.add_argument("--reason", required=True, help="why, for the journal")
-        _add_project(parser)
+        add_project(parser)
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Set up a shadow, or end it."""
-        store, name, version = _store(arguments), arguments.model, arguments.version
+        store, name, version = store_of(arguments), arguments.model, arguments.version
         if arguments.end == (version is not None):
             got = f"version {version} and --end" if arguments.end else "none"
             raise InvalidConfig(name, expected="a version, or --end", got=got, hint=_known(store, name))
@@ -174,11 +178,11 @@ class Models:
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
         """Add the command's arguments."""
-        _add_project(parser)
+        add_project(parser)
 
     def run(self, arguments: argparse.Namespace) -> int:
         """List models, versions, who answers and what changed."""
-        store = _store(arguments)
+        store = store_of(arguments)
         if not store.root.is_dir():
             hint = "name the store with --store; `staytrue export` makes one"
             raise NotFound(f'store "{store.root}"', "is no folder", hint=hint)
@@ -186,53 +190,11 @@ class Models:
             print(f"no model in {store.root} yet: `staytrue train`, then `staytrue export`")
         for name in store.models():
             aliases = store.aliases(name)
-            versions = [version + _role(aliases, version) for version in store.versions(name)]
+            versions = [version + role_of(aliases, version) for version in store.versions(name)]
             print(f"{name}: versions {', '.join(versions)}")
             for change in store.journal(name):
                 share = f" at {change.share:.4g}" if change.share else ""
                 print(f"  {change.time[:19]}  {change.action} {change.about}{share}: {change.reason}")
-        return 0
-
-
-class Verify:
-    """``staytrue verify``."""
-
-    def configure(self, parser: argparse.ArgumentParser) -> None:
-        """Add the command's arguments."""
-        parser.add_argument("model", help="name of the model")
-        parser.add_argument("version", nargs="?", help="default: all versions")
-        _add_project(parser)
-
-    def run(self, arguments: argparse.Namespace) -> int:
-        """Check every byte and every proof; 1 if a version would not load."""
-        store, failed = _store(arguments), 0
-        versions = [arguments.version] if arguments.version else store.versions(arguments.model)
-        if not versions:
-            raise no_model(arguments.model, store.models(), store.root)
-        for version in versions:
-            try:
-                bundle = store.load(arguments.model, version)
-            except StaytrueError as error:
-                failed += 1
-                print(f"{arguments.model} {version}: {error}")
-            else:
-                print(f"{arguments.model} {version}: {len(bundle.files)} files, {len(bundle.parity)} proofs, all hold")
-        return 1 if failed else 0
-
-
-class Fetch:
-    """``staytrue fetch``."""
-
-    def configure(self, parser: argparse.ArgumentParser) -> None:
-        """Add the command's arguments."""
-        parser.add_argument("source", help="store to copy from: a folder, or an address that fsspec reads (s3://…)")
-        parser.add_argument("--store", type=Path, required=True, help="folder of the store to fill")
-
-    def run(self, arguments: argparse.Namespace) -> int:
-        """Copy models whose every byte and proof is right."""
-        for name, versions in fetch_store(arguments.source, arguments.store).items():
-            new = f"new versions {', '.join(versions)}" if versions else "nothing new"
-            print(f"{name}: {new}; champion {Store(arguments.store).aliases(name).champion}")
         return 0
 
 
@@ -251,4 +213,4 @@ class Schema:
 
 init, schema = Init(), Schema()
 promote, rollback, canary, shadow = Promote(), Rollback(), Canary(), Shadow()
-models, verify, fetch = Models(), Verify(), Fetch()
+models = Models()

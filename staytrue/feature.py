@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from staytrue.section import Count, Section
+from staytrue.section import Count, Section, Single
 from staytrue.tokenizer import TokenizerSection
 
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 Kind = Literal["numeric", "category", "date", "image", "text", "sequence"]
 Sent = Literal["FP32", "INT64", "UINT8", "BYTES"]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 _SENT: dict[Kind, tuple[Sent, ...]] = {
     "numeric": ("FP32", "INT64"),
@@ -80,7 +79,7 @@ class Feature(Section):
         description="of numeric: mean 0 and deviation 1; [0, 1]; [-1, 1]; median and quartiles; sign and logarithm of "
         "1 + size, then standard; even spread over [0, 1]; as it is",
     )
-    fill: Literal["median", "mean", "mode"] | Finite = Field(
+    fill: Literal["median", "mean", "mode"] | Single = Field(
         default="median", description="of numeric: what a missing one counts as, learnt or given"
     )
     quantiles: int = Field(default=100, ge=2, le=1000, description="of scale quantile: how many are kept")
@@ -118,7 +117,7 @@ class Feature(Section):
         description="of image: by each channel's mean and deviation in training; each picture by its own; 0 to 255 "
         "becomes -1 to 1; by `mean` and `deviation`; not at all (bytes: 0 to 1)",
     )
-    mean: list[Finite] = Field(default=[], description="of normalise given: of each channel; bytes count as 0 to 1")
+    mean: list[Single] = Field(default=[], description="of normalise given: of each channel; bytes count as 0 to 1")
     deviation: list[Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
         default=[], description="of normalise given: of each channel; bytes count as 0 to 1"
     )

@@ -109,7 +109,10 @@ def schema() -> dict[str, Any]:
 
 
 def _absolute(project: Project, base: Path) -> Project:
-    files = {key: getattr(project.serving, key) for key in ("keys", "tls_certificate", "tls_key", "tls_client_ca")}
+    files = {
+        key: getattr(project.serving, key)
+        for key in ("keys", "trusted_keys", "tls_certificate", "tls_key", "tls_client_ca")
+    }
     placed = {key: base / path for key, path in files.items() if path is not None}
     serving = project.serving.model_copy(update={"log": base / project.serving.log, **placed})
     monitoring = project.monitoring.model_copy(update={"data": base / project.monitoring.data})
@@ -118,6 +121,8 @@ def _absolute(project: Project, base: Path) -> Project:
     parts: dict[str, Section] = {"serving": serving, "monitoring": monitoring, "retraining": retraining, "data": data}
     given = {key: getattr(project.labelling, key) for key in ("annotations", "guideline", "features")}
     found = {key: base / path for key, path in given.items() if path is not None}
+    if project.export.signing_key is not None:
+        parts["export"] = project.export.model_copy(update={"signing_key": base / project.export.signing_key})
     parts["labelling"] = project.labelling.model_copy(update=found)
     varied = project.training.augmentation.within(base)
     begun = project.training.transfer.within(base)

@@ -6,9 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from staytrue.section import Count, Positive, Section
+from staytrue.section import Count, Positive, Section, Single
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 FillMethod = Literal["keep", "drop_rows", "mean", "median", "mode", "constant", "knn", "iterative"]
 
 
@@ -16,7 +15,7 @@ class FillSection(Section):
     """What becomes of the missing values of one column."""
 
     method: FillMethod = Field(description="as missing.method, for this column alone")
-    value: Finite | str | None = Field(default=None, description="what constant fills in")
+    value: Single | str | None = Field(default=None, description="what constant fills in")
 
     @model_validator(mode="after")
     def _constant_has_a_value(self) -> Self:

@@ -104,15 +104,17 @@ class TrainingSection(Section):
 class ExportSection(Section):
     """What is exported, and how exactly it must match."""
 
-    formats: list[Literal["onnx", "torchscript", "mar"]] = Field(
+    formats: list[Literal["onnx", "torchscript", "mar", "pt2", "ort"]] = Field(
         default=["onnx", "torchscript"],
         min_length=1,
-        description="mar is TorchServe's archive; its proof runs TorchServe, which needs Java 17 and `.[torchserve]`",
+        description="pt2 is torch.export's file, ort that of ONNX Runtime on devices, mar TorchServe's archive, whose "
+        "proof runs TorchServe: it needs Java 17 and `.[torchserve]`",
     )
     archive: Literal["torchscript", "onnx"] = Field(default="torchscript", description="what a mar holds")
     max_batch: Count = Field(default=1024, description="rows of the largest request served")
     absolute_tolerance: Positive = Field(default=1e-4, description="in units of the target's standard deviation")
     relative_tolerance: Positive = Field(default=1e-4)
+    signing_key: Path | None = Field(default=None, description="PEM file of a private key that signs each new version")
 
 
 class WebhookTarget(Section):

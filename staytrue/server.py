@@ -30,6 +30,9 @@ class ServingSection(Section):
         default="127.0.0.1", description="address to listen on; anything but loopback needs `keys` or `insecure`"
     )
     insecure: bool = Field(default=False, description="listen beyond loopback without access control")
+    trusted_keys: Path | None = Field(
+        default=None, description="PEM file of public keys: only versions that one of them signed are loaded"
+    )
     keys: Path | None = Field(default=None, description="file of the API keys that callers need; unset: none is needed")
     tls_certificate: Path | None = Field(default=None, description="PEM file; with `tls_key` both ports speak TLS")
     tls_key: Path | None = Field(default=None, description="PEM file of the certificate's key")

@@ -32,8 +32,8 @@ class SplitSection(Section):
     column: str | None = Field(default=None, description="column that holds train, validation or test (method given)")
     near_distance: Positive = Field(
         default=0.02,
-        description="near duplicates: every number within this many deviations, every patch of a picture within this "
-        "share of its range, all else equal",
+        description="near duplicates: numbers, patches of pictures and parts of sequences within so many deviations, "
+        "by the root of the mean square, all else alike",
     )
     allow: list[Leakage] = Field(
         default=[], description="leakage that does not fail the run; the report and the model card tell of it"

@@ -38,10 +38,10 @@ _VERSION = re.compile(r"[1-9][0-9]{0,17}")
 
 
 class Store:
-    """All versions of all models under one folder."""
+    """All versions of all models under one folder; with ``trusted_keys`` only those load that one of them signed."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, trusted_keys: Path | None = None) -> None:
+        self.root, self._trusted = root, trusted_keys
 
     def models(self) -> list[str]:
         """Names of the models that have an alias file."""
@@ -80,7 +80,7 @@ class Store:
             CorruptData: a byte changed, or a proof is missing.
         """
         folder = self.path(name, version)
-        bundle = bundles.load(folder)
+        bundle = bundles.load(folder, self._trusted)
         if (bundle.name, bundle.version) != (name, version):
             raise CorruptData(str(folder), expected=f"{name}/{version}", got=f"{bundle.name}/{bundle.version}")
         return bundle
@@ -101,7 +101,7 @@ class Store:
         revision = self.aliases(name).revision
         path = self._folder(name) / "journal.jsonl"
         lines = path.read_bytes().splitlines() if path.exists() else []
-        changes = {change.revision: change for change in map(_change, lines) if change is not None}
+        changes = {change.revision: change for change in map(states.entry, lines) if change is not None}
         return [changes[number] for number in sorted(changes) if number <= revision]
 
     @contextlib.contextmanager
@@ -109,7 +109,7 @@ class Store:
         """Claim the next version and a folder to make it in; it appears whole when the block ends, or not at all."""
         folder = self._folder(name)
         folder.mkdir(parents=True, exist_ok=True)
-        with self._locked(name):
+        with self.locked(name):
             taken = in_the_making(folder)  # asked first: one that is done in between is then a version
             taken += map(int, self.versions(name))
             version = str(max(taken, default=0) + 1)
@@ -251,19 +251,17 @@ class Store:
         about: str = "",
     ) -> Aliases:
         """Journal a change, then let it take effect; ``load`` is a version that has to be whole for it."""
-        if not reason.strip():
-            raise InvalidInput(action, "needs a reason for the journal")
         figures = figures or {}
-        infinite = next((key for key, value in figures.items() if not math.isfinite(value)), None)
-        if infinite:
-            raise InvalidInput(f'{action}: figure "{infinite}"', expected="a finite number", got=str(figures[infinite]))
+        _can_be_told(action, reason, figures)
         if load is not None:
             self.load(name, load)
         path = self._folder(name) / "aliases.json"
-        with self._locked(name):
+        with self.locked(name):
             old = read(Aliases, path) if path.exists() else Aliases()
             if expected is not None and old.champion != expected:
                 raise Conflict(f'model "{name}"', "champion", expected=expected or "none", got=old.champion or "none")
+            if load is not None:
+                self.path(name, load)  # it may have been cleared away meanwhile
             new = msgspec.structs.replace(alter(old), revision=old.revision + 1)
             change = Change(
                 revision=new.revision,
@@ -286,15 +284,17 @@ class Store:
         return self.root / name
 
     @contextlib.contextmanager
-    def _locked(self, name: str) -> Iterator[None]:
+    def locked(self, name: str) -> Iterator[None]:
+        """Keep others from claiming versions of a model and from changing its aliases."""
         with (self._folder(name) / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
 
-def _change(line: bytes) -> Change | None:
-    """A line of the journal; None for one torn by a crash, which by design never took effect."""
-    try:
-        return msgspec.json.decode(line, type=Change)
-    except msgspec.MsgspecError:
-        return None
+def _can_be_told(action: str, reason: str, figures: dict[str, float]) -> None:
+    """Whether the journal can hold it."""
+    if not reason.strip():
+        raise InvalidInput(action, "needs a reason for the journal")
+    infinite = next((key for key, value in figures.items() if not math.isfinite(value)), None)
+    if infinite:
+        raise InvalidInput(f'{action}: figure "{infinite}"', expected="a finite number", got=str(figures[infinite]))

@@ -13,7 +13,7 @@ import safetensors.torch
 import yaml
 
 from staytrue.bundle import PROFILE, digest
-from staytrue.checkpoint import CHECKPOINT, WEIGHTS, Checkpoint
+from staytrue.checkpoint import CHECKPOINT, CONFIGURATION, WEIGHTS, Checkpoint
 from staytrue.errors import Conflict, CorruptData, NotFound
 from staytrue.profile import ReferenceProfile
 from staytrue.records import read, to_json, write_atomically
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from training.prepare import Prepared
     from training.tasks.task import Task
 
-CONFIGURATION = "project.yaml"
 METRICS = "metrics.jsonl"
 CURVE = "learning_curve.png"
 SPLIT = "split.json"

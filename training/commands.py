@@ -134,7 +134,7 @@ class Export:
         if arguments.promote and not arguments.reason.strip():
             raise InvalidConfig("--promote", "needs --reason TEXT for the journal")
         project = _resolved(arguments.project)
-        store = Store(project.store)
+        store = Store(project.store, project.serving.trusted_keys)
         folder = arguments.run or newest_run(project.retraining.runs, project.name)
         bundle = publish_run(store, folder, project)
         for proof in bundle.parity:

@@ -59,7 +59,8 @@ def retrain(
         hint = "set retraining.enabled: false, and train anew by hand"
         raise InvalidConfig("model.task", "generation has no labels that a challenger could be judged by", hint=hint)
     check_task(project.model.task, project.data.targets)
-    store = Store(project.store)
+    store = Store(project.store, project.serving.trusted_keys)
+    _refuse_unsigned(project)
     _refuse_stale(store, job)
     champion = store.load(job.model, job.champion)
     with watched(len(STEPS), say, least_seconds=LONG_SECONDS) as watch:
@@ -208,6 +209,17 @@ def _refuse_resealed(project: Project, prepared: Prepared) -> None:
     if prepared.split.seal != sealed:
         hint = "train, export and promote on the new data; later retrainings then go on from there"
         raise Conflict("project data", f"changed since run {first.name} sealed its test split", hint=hint)
+
+
+def _refuse_unsigned(project: Project) -> None:
+    """Refuse to make a challenger that could not be promoted, for nobody would have signed it.
+
+    Raises:
+        InvalidConfig: versions must be signed, and there is no key to sign with.
+    """
+    if project.serving.trusted_keys is not None and project.export.signing_key is None:
+        hint = "set it, or drop serving.trusted_keys"
+        raise InvalidConfig("export.signing_key", "serving.trusted_keys asks for signed versions", hint=hint)
 
 
 def _refuse_stale(store: Store, job: RetrainJob) -> None:

@@ -58,5 +58,5 @@ def recency(
 def _deal(days: NDArray[np.int64], shares: tuple[float, ...]) -> NDArray[np.int64]:
     """Part of each row, dealt by days from the newest backwards."""
     different, place = np.unique(-days, return_inverse=True)
-    dealt: NDArray[np.int64] = spread(shares, len(different))[place]
+    dealt: NDArray[np.int64] = spread(shares, np.ones(len(different), dtype=np.int64))[place]
     return dealt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zipfile
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,16 +16,19 @@ from export import torchscript
 from export.example import eager_inputs
 from export.publish import publish
 from serving.runtimes.onnx import OnnxRuntime
-from staytrue.errors import CorruptData, InvalidInput
+from staytrue.errors import CorruptData, InvalidConfig, InvalidInput
 from staytrue.sections import ExportSection
+from staytrue.store import Store
 from tests.unit.export.conftest import SIGNATURE, Small, Unfaithful
+from tests.unit.staytrue.test_signing import pair
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from staytrue.checkpoint import Checkpoint
     from staytrue.profile import ReferenceProfile
-    from staytrue.store import Store
 
     Rows = dict[str, NDArray[Any]]
 
@@ -159,3 +163,35 @@ def test_probabilities_are_measured_in_their_own_unit(named: Store, settings: Ex
     bundle = named.load("houses", "1")
     assert (bundle.task, bundle.classes) == ("classification", ["large", "small"])
     assert {proof.absolute_tolerance for proof in bundle.parity} == {settings.absolute_tolerance}
+
+
+def test_a_version_is_signed_as_it_is_made(
+    store: Store, checkpoint: Checkpoint, profile: ReferenceProfile, rows: Rows, settings: ExportSection, tmp_path: Path
+) -> None:
+    private, trusted = pair(tmp_path, "a")
+    both = [settings.model_copy(update={"formats": ["onnx"], "signing_key": key}) for key in (private, trusted)]
+    publish(store, Small(), checkpoint, profile, rows, both[0])
+    assert Store(store.root, trusted).load("houses", "1").version == "1"
+    with pytest.raises(InvalidConfig, match="expected PEM of a private Ed25519 key"):
+        publish(store, Small(), checkpoint, profile, rows, both[1])
+    assert store.versions("houses") == ["1"]
+
+
+def test_files_for_pytorch_and_for_devices_are_proven_and_say_nothing_of_where_they_were_made(
+    store: Store, checkpoint: Checkpoint, profile: ReferenceProfile, rows: Rows, settings: ExportSection
+) -> None:
+    both = settings.model_copy(update={"formats": ["pt2", "ort"]})
+    bundle = publish(store, Small(), checkpoint, profile, rows, both)
+    folder = store.path("houses", "1")
+    assert set(bundle.files) == {"model.pt2", "model.ort", "profile.json", "MODEL_CARD.md"}
+    assert {(proof.format, proof.batch) for proof in bundle.parity} == {
+        (kind, batch) for kind in ("pt2", "ort") for batch in (1, 2, 7, 32)
+    }
+    with zipfile.ZipFile(folder / "model.pt2") as archive:
+        inside = {name: archive.read(name) for name in archive.namelist()}
+    assert not [name for name, data in inside.items() if b"conftest" in data or b"Small" in data or data[:1] == b"\x80"]
+    loaded = torch.export.load(folder / "model.pt2").module()
+    asked = (torch.tensor([[2.0]]), torch.tensor([[3]]), torch.tensor([[1]]))
+    assert loaded(*asked).item() == pytest.approx(3 * 2 + 3 + 10)
+    got = OnnxRuntime(folder / "model.ort", SIGNATURE).run({name: values[:3] for name, values in rows.items()})
+    assert np.array_equal(got["price"], OnnxRuntime(folder / "model.ort", SIGNATURE).run(rows)["price"][:3])

@@ -93,8 +93,9 @@ def test_a_module_of_ours_that_is_missing_is_no_matter_of_packages(monkeypatch: 
         command.main(["train"])
 
 
+@pytest.mark.parametrize("name", ["train", "diff"])
 def test_a_package_missing_while_it_runs_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Train:
         """Imports torch only when it runs."""
@@ -106,7 +107,7 @@ def test_a_package_missing_while_it_runs_says_what_to_install(
             raise ModuleNotFoundError("No module named 'torch'", name="torch")
 
     monkeypatch.setattr(command, "_find", lambda _: Train())
-    assert command.main(["train"]) == 2
+    assert command.main([name]) == 2
     assert "needs the package 'torch'; pip install -e '.[training]'" in capsys.readouterr().err
 
 

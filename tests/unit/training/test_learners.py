@@ -18,7 +18,7 @@ from training.data.clean import imputers, missing, noise, outliers, steps, targe
 from training.data.encode import encoder
 from training.data.rows import Rows, TrainingRows
 from training.data.schema import infer
-from training.data.split.nearness import Coordinates
+from training.data.split.coordinates import Coordinates
 from training.models.regressor import Scale
 
 if TYPE_CHECKING:

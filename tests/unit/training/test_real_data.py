@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -174,3 +175,52 @@ def test_a_report_is_written_with_the_figures_that_duckdb_gives(
         (long,) = [one.rows[0] for one in columns.tables if one.title == "Texts and sequences"]
         steps = f"SELECT len(list_filter(steps, lambda x: NOT isnan(x))) // 12 AS n {source}"
         assert [(long[3], long[6])] == duckdb.sql(f"SELECT min(n), max(n) FROM ({steps})").fetchall() == [(7, 26)]  # noqa: S608 - ours
+
+
+def near_copies(folder: Path, path: Path) -> dict[str, tuple[int, str]]:
+    """Rows of a part that nearly are rows of train, and the verdict, as the report has them; leakage is let through."""
+    project = msgspec.yaml.decode(path.read_bytes())
+    project["split"]["allow"] = ["duplicates", "near_duplicates"]
+    out = folder / "out"
+    assert main(["prepare", "--project", str(written(folder, project)), "--output", str(out)]) == 0
+    told = msgspec.json.decode((out / FIGURES).read_bytes(), type=Report)
+    (shared,) = [table for chapter in told.chapters for table in chapter.tables if table.title == "What parts share"]
+    found = [row for row in shared.rows if (row[0], row[2]) == ("near_duplicates", "train")]
+    return {str(row[1]): (int(str(row[3])), str(row[6])) for row in found}
+
+
+def test_noised_copies_of_vowels_are_found_and_none_where_there_are_none(tmp_path: Path) -> None:
+    """A hundred of 270 once more, each step moved by a hundredth of its channel's deviation."""
+    path = vowels(tmp_path)
+    assert set(near_copies(tmp_path, path).values()) == {(0, "none")}
+    table = pq.read_table(tmp_path / "vowels.parquet")
+    steps, draw = [np.array(row) for row in table["steps"].to_pylist()], np.random.default_rng(0)
+    deviations = np.concatenate(steps).std(axis=0)
+    copied = [(row + 0.01 * deviations * draw.normal(size=row.shape)).tolist() for row in steps[:100]]
+    copies = pa.table({"steps": copied, "speaker": table["speaker"][:100]})
+    pq.write_table(pa.concat_tables([table, copies]), tmp_path / "vowels.parquet")
+    found = near_copies(tmp_path, path)
+    assert {verdict for _, verdict in found.values()} == {"let through"}
+    expected = {"validation": 200 * 0.2 * 0.7, "test": 200 * 0.1 * 0.7}  # where one of two is, and the other in train
+    assert {part: rows for part, (rows, _) in found.items()} == {
+        part: pytest.approx(count, abs=3 * count**0.5) for part, count in expected.items()
+    }
+
+
+def test_answers_that_quote_mails_are_found(tmp_path: Path) -> None:
+    """Of the whole mails: two hundred once more, behind a note of two lines; a few stand in the set already."""
+    path = mails(tmp_path)
+    project = msgspec.yaml.decode(path.read_bytes())
+    project["data"]["features"]["text"]["shape"] = [16_384]
+    before = near_copies(tmp_path, written(tmp_path, project))
+    lines = [json.loads(line) for line in (tmp_path / "mails.jsonl").read_text().splitlines()]
+    long = [line for line in lines if 2000 < len(line["text"]) < 12_000][:200]
+    with (tmp_path / "mails.jsonl").open("a") as file:
+        for line in long:
+            file.write(json.dumps(line | {"text": "Forwarded, as you asked.\nSee below.\n" + line["text"]}) + "\n")
+    after = near_copies(tmp_path, path)
+    assert before["test"][0] < 30
+    for part, share in {"validation": 0.2, "test": 0.1}.items():
+        assert after[part][1] == "let through"
+        count = 400 * share * 0.7
+        assert after[part][0] - before[part][0] == pytest.approx(count, abs=3 * count**0.5)

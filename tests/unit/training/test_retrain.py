@@ -158,6 +158,13 @@ def test_a_job_for_another_model_or_an_old_champion_is_refused(project: Project,
     assert store.versions("toy") == ["1"]
 
 
+def test_a_challenger_that_nobody_would_sign_is_not_made(project: Project, store: Store) -> None:
+    del store
+    strict = project.serving.model_copy(update={"trusted_keys": project.folder / "trusted.pem"})
+    with pytest.raises(InvalidConfig, match=r"export\.signing_key: serving\.trusted_keys asks for signed versions"):
+        retrain(project.model_copy(update={"serving": strict}), job(0.0))
+
+
 def test_a_champion_changed_by_hand_meanwhile_is_left_alone(
     project: Project, store: Store, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
-from staytrue.checkpoint import CHECKPOINT, WEIGHTS
+from staytrue.checkpoint import CHECKPOINT, CONFIGURATION, WEIGHTS
 from staytrue.errors import CorruptData, InvalidInput, NotFound
 from staytrue.evaluation import EVALUATION
 from tests.unit.training.conftest import write_project
@@ -62,11 +62,11 @@ def test_a_run_learns_the_law_and_leaves_all_its_records(trained: tuple[Project,
     assert checkpoint.evaluation["test"]["r2"].value > 0.95
     assert checkpoint.epochs == len((folder / checkpoints.METRICS).read_text().splitlines())
     assert {path.name for path in folder.iterdir()} == {
-        *(CHECKPOINT, WEIGHTS, checkpoints.CONFIGURATION, checkpoints.METRICS),
+        *(CHECKPOINT, WEIGHTS, CONFIGURATION, checkpoints.METRICS),
         *(checkpoints.CURVE, checkpoints.SPLIT, checkpoints.DATA, "profile.json", EVALUATION),
     }
     assert json.loads((folder / checkpoints.DATA).read_text())["fingerprint"]["rows"] == 960
-    assert yaml.safe_load((folder / checkpoints.CONFIGURATION).read_text())["training"]["patience"] == 10
+    assert yaml.safe_load((folder / CONFIGURATION).read_text())["training"]["patience"] == 10
     assert checkpoint.environment is not None
     assert (checkpoint.environment.seed, checkpoint.environment.threads) == (0, 1)
     assert reference.rows == 960 - len(prepare(project).split.parts["test"])

@@ -65,10 +65,35 @@ def test_blocks_are_numbered_without_gaps() -> None:
 )
 def test_spread_keeps_each_share_within_a_block_or_two_at_every_prefix(shares: list[float], count: int) -> None:
     """Even over time: at no point is a part far behind its share."""
-    dealt = spread(shares, count)
+    dealt = spread(shares, [1] * count)
     for part, share in enumerate(shares):
         lag = np.cumsum(dealt == part) - share * np.arange(1, count + 1)
         assert np.abs(lag).max() < len(shares)
+
+
+def test_blocks_of_unequal_size_are_dealt_by_their_rows() -> None:
+    """Every third week has ten times the rows; by their number alone the test part would get a fifth."""
+    weeks = [1000 if week % 10 == 5 else 20 for week in range(40)]
+    time = np.concatenate([np.linspace(7 * week, 7 * week + 6.9, count) for week, count in enumerate(weeks)])
+    rows = Rows(time * DAY_SECONDS, {"x": np.arange(float(len(time)))}, np.arange(float(len(time))))
+    by_number = spread((0.7, 0.2, 0.1), [1] * 40)[::-1]
+    held = np.bincount(by_number, weights=weeks) / sum(weeks)
+    assert np.abs(held - (0.7, 0.2, 0.1)).max() > 0.1
+    shares = [len(part) / len(rows) for part in split(rows, SplitSection()).parts.values()]
+    assert np.abs(np.array(shares) - (0.7, 0.2, 0.1)).max() < np.abs(held - (0.7, 0.2, 0.1)).max()
+
+
+@given(st.lists(st.integers(0, 60), min_size=30, max_size=200), st.sampled_from(["blocks", "time"]))
+def test_rows_of_one_time_are_in_one_part(days: list[int], method: str) -> None:
+    """Midnights, on which blocks begin and end, among them."""
+    time = np.sort(np.array([*range(0, 90, 3), *days], dtype=np.float64)) * DAY_SECONDS
+    rows = Rows(time, {"x": time}, time)
+    plan = split(
+        rows,
+        SplitSection.model_validate({"method": method, "block_days": 3} if method == "blocks" else {"method": method}),
+    )
+    times = [set(time[part].tolist()) for part in plan.parts.values()]
+    assert sum(map(len, times)) == len(set(time.tolist()))
 
 
 def test_too_few_blocks_say_so() -> None:

@@ -7,26 +7,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 from PIL import Image
 
 from staytrue.errors import InvalidConfig, NotFound
 from training.data.collect.batches import create
+from training.data.collect.decoder import Decoder
 from training.data.collect.places import files_of
 from training.data.collect.quarantine import BadRow
 from training.data.collect.reading import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from staytrue.collection import SourceSection
-    from staytrue.feature import Feature
     from training.data.collect.reading import Reading
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 _BATCH = 256
-_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+_NAMED = 3
+"""Files that a note names."""
 _COLUMNS = ("path", "class", "modified")
 _TYPES = (pa.string(), pa.string(), pa.timestamp("us"))
 
@@ -35,8 +35,10 @@ Decode = Callable[[Path], Any]
 
 def read_images(name: str, source: SourceSection, reading: Reading) -> str:
     """Make a table of a folder's pictures: path, class, modified, image (0 to 255, ordered as the feature says)."""
-    decode = _decoder(name, reading.picture)
-    return _read(name, source, reading, PICTURES, ("image", pa.list_(pa.uint8()), decode))
+    decode = Decoder(name, reading.picture)
+    place = _read(name, source, reading, PICTURES, ("image", pa.list_(pa.uint8()), decode))
+    reading.notes.extend(decode.notes())
+    return place
 
 
 def read_texts(name: str, source: SourceSection, reading: Reading) -> str:
@@ -53,14 +55,22 @@ def _read(
     content: tuple[str, Any, Decode],
 ) -> str:
     roots = files_of(name, source, reading.scratch)
-    files = [
-        (root, path) for root in roots for path in _inside(root) if not suffixes or path.suffix.lower() in suffixes
-    ]
+    found = [(root, path) for root in roots for path in _inside(root)]
+    files = [pair for pair in found if _belongs(*pair, suffixes)]
     if not files:
         wanted = f" that end in {', '.join(suffixes)}" if suffixes else ""
-        raise NotFound(f"data.sources.{name}", f"no files{wanted} in {roots[0]}")
+        raise NotFound(f"data.sources.{name}", f"no files{wanted} in {roots[0]}{_named('; there are', found)}")
+    left = [pair for pair in found if not _belongs(*pair, suffixes)]
+    if left:
+        why = f"are hidden or do not end in {', '.join(suffixes)}" if suffixes else "are hidden"
+        reading.notes.append(f"{len(left):,} files of {name} {why}, and were left out{_named(':', left)}")
     column, kind, decode = content
     rows = ((*_placed(root, path), path) for root, path in files)
+    beside = [(root, path) for root, path in files if path.parent == root]
+    if beside and len(beside) < len(files):
+        reading.notes.append(
+            f"{len(beside):,} files of {name} lie beside its folders, and have no class{_named(':', beside)}"
+        )
     bad: list[BadRow] = []
     decoded = _decoded(name, column, rows, decode, bad)
     create(reading.connection, name, [*_COLUMNS, column], [*_TYPES, kind], decoded, _BATCH)
@@ -70,6 +80,23 @@ def _read(
 
 def _inside(root: Path) -> list[Path]:
     return [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.is_file())
+
+
+def _belongs(root: Path, path: Path, suffixes: tuple[str, ...]) -> bool:
+    """Whether a file is a row: hidden files and folders are what systems and editors leave behind."""
+    hidden = path != root and any(part.startswith(".") for part in path.relative_to(root).parts)
+    return not hidden and (not suffixes or path.suffix.lower() in suffixes)
+
+
+def _named(before: str, files: Sequence[tuple[Path, Path]]) -> str:
+    """The first of some files, for people.
+
+    >>> _named(":", [(Path("a"), Path("a/b/c.txt")), (Path("a"), Path("a/d.txt"))]), _named(":", [])
+    (': b/c.txt, d.txt', '')
+    """
+    shown = [path.relative_to(root).as_posix() if path != root else path.name for root, path in files[:_NAMED]]
+    more = [f"{len(files) - _NAMED:,} more"] if len(files) > _NAMED else []
+    return f"{before} {', '.join([*shown, *more])}" if files else ""
 
 
 def _placed(root: Path, path: Path) -> tuple[str, str, datetime.datetime]:
@@ -114,7 +141,7 @@ def read_pictures(name: str, source: SourceSection, reading: Reading) -> None:
         problem = f'no column "{column}"' if column not in names else 'there is a column "image" already'
         raise InvalidConfig(f"data.sources.{name}.pictures", problem, hint=f"there are {', '.join(names)}")
     base = source.path.parent if source.path else Path()
-    decode, bad = _decoder(name, reading.picture), []  # type: tuple[Decode, list[BadRow]]
+    decode, bad = Decoder(name, reading.picture), []  # type: tuple[Decoder, list[BadRow]]
     with connection.cursor() as cursor:
         cursor.execute("SET TimeZone = 'UTC'; SET threads = 1")
         batches = cursor.sql(f"SELECT * FROM {quoted(name)}").to_arrow_reader(_BATCH)  # noqa: S608 - quoted
@@ -136,24 +163,4 @@ def read_pictures(name: str, source: SourceSection, reading: Reading) -> None:
         connection.from_arrow(pa.RecordBatchReader.from_batches(schema, widened())).create("__pictured")
     connection.execute(f"DROP TABLE {quoted(name)}; ALTER TABLE __pictured RENAME TO {quoted(name)}")
     reading.quarantine.add(bad, "picture")
-
-
-def _decoder(name: str, feature: Feature | None) -> Decode:
-    """Pictures as callers are to send them: RGB, unless the graph reverses what it is sent."""
-    if feature is None:
-        hint = "one feature of kind image says the size: shape: [channels, height, width]"
-        raise InvalidConfig(f"data.sources.{name}", "pictures of no size", hint=hint)
-    last, backwards = feature.layout == "channels_last", feature.channel_order == "reversed"
-    height, width, channels = feature.shape if last else (*feature.shape[1:], feature.shape[0])
-    if channels not in _MODES:
-        raise InvalidConfig("data.features", expected="1, 3 or 4 channels", got=str(channels))
-
-    def decode(path: Path) -> Any:
-        with Image.open(path) as opened:
-            plain = opened.convert(_MODES[channels])
-        fitted = plain if plain.size == (width, height) else plain.resize((width, height))
-        numbers = np.asarray(fitted, dtype=np.uint8).reshape(height, width, channels)
-        ordered = numbers[:, :, ::-1] if backwards else numbers
-        return (ordered if last else ordered.transpose(2, 0, 1)).ravel()
-
-    return decode
+    reading.notes.extend(decode.notes())

@@ -50,8 +50,14 @@ def _warnings(report: CollectionReport) -> list[str]:
         said.append(f"{report.bad.rows:,} rows (at most {most}) could not be read: see {report.bad.file}")
     for join in report.joins:
         between = f"{join.left} and {join.right}"
-        if join.how == "left" and join.duplicated_right.count:
-            said.append(f"{between}: keys stand several times in {join.right}, which repeats rows of {join.left}")
+        if join.repeated:
+            keys = f"{join.duplicated_right.count:,} keys stand several times in {join.right}"
+            said.append(f"{between}: {keys}, by which the result has {join.repeated:,} repeated rows of {join.left}")
+        said += [
+            f"{between}: {keys.count:,} keys that repeat in {join.right} have unlike values of {name}: rows that they "
+            f"repeat contradict each other; keep one row a key there, or join by data.query"
+            for name, keys in join.ambiguous.items()
+        ]
         if join.how == "inner" and join.unmatched_left.count:
             said.append(f"{between}: {join.unmatched_left.count:,} rows of {join.left} have no match and are left out")
         said += [f"{between}: {keys.count:,} contradictions in {name}" for name, keys in join.conflicting.items()]
@@ -66,10 +72,11 @@ def _sources(sources: list[SourceReport]) -> Table:
 
 def _joins(joins: list[JoinReport]) -> Table:
     rows: list[list[Cell]] = [
-        [j.left, j.right, j.how, ", ".join(j.on), j.rows_left, j.rows_right, j.rows] for j in joins
+        [j.left, j.right, j.how, ", ".join(j.on), j.rows_left, j.rows_right, j.rows, j.repeated] for j in joins
     ]
-    columns = ["left", "right", "how", "key", "rows left", "rows right", "rows"]
-    return Table(title="Joins", columns=columns, rows=rows)
+    columns = ["left", "right", "how", "key", "rows left", "rows right", "rows", "repeated"]
+    note = "Repeated are rows of the left that stand in the result once more, as the right has their key several times."
+    return Table(title="Joins", columns=columns, rows=rows, note=note)
 
 
 def _keys(joins: list[JoinReport]) -> Table:
@@ -81,10 +88,13 @@ def _keys(joins: list[JoinReport]) -> Table:
             f"keys that repeat in {join.left}": join.duplicated_left,
             f"keys that repeat in {join.right}": join.duplicated_right,
         }
+        repeating = f"keys that repeat in {join.right} with unlike values of"
+        found |= {f"{repeating} {name}": keys for name, keys in join.ambiguous.items()}
         found |= {f"contradictions in {name}": keys for name, keys in join.conflicting.items()}
         between = f"{join.left}, {join.right}"
         rows += [[between, what, keys.count, "; ".join(keys.examples)] for what, keys in found.items() if keys.count]
-    return Table(title="Keys", columns=["tables", "what", "count", "examples"], rows=rows)
+    note = "Contradictions are counted in pairs of rows of one key. A key that is missing in part has no match."
+    return Table(title="Keys", columns=["tables", "what", "count", "examples"], rows=rows, note=note)
 
 
 def _reasons(bad: BadRows) -> Table:

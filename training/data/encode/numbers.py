@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from staytrue.signature import TensorSpec
+from training.data.encode.moments import HUGE, LARGEST, SHRUNK, divisor
 from training.data.encode.quantiles import Knots, QuantileScale
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 CLIP = 10.0
 """Scaled numbers beyond this many deviations are cut: one absurd value must not run away with a prediction."""
-LARGEST = float(np.finfo(np.float32).max)
 
 
 class NumericState(msgspec.Struct, frozen=True, kw_only=True, tag="numeric", tag_field="kind"):
@@ -70,7 +70,7 @@ def learn_numbers(name: str, present: NDArray[Any], feature: Feature) -> Numeric
     elif feature.scale == "symmetric":
         low, high = -1.0, 1.0
     elif feature.scale == "none":
-        (low, high), (mean, deviation) = (mean - CLIP * deviation, mean + CLIP * deviation), (0.0, 1.0)
+        (low, high), (mean, deviation) = _reach(mean, deviation), (0.0, 1.0)
     return NumericState(
         name=name,
         datatype="INT64" if feature.sent_as == "INT64" else "FP32",
@@ -85,6 +85,11 @@ def learn_numbers(name: str, present: NDArray[Any], feature: Feature) -> Numeric
     )
 
 
+def _reach(mean: float, deviation: float) -> tuple[float, float]:
+    """Where plain numbers are cut, within what FP32 holds."""
+    return max(mean - CLIP * deviation, -LARGEST), min(mean + CLIP * deviation, LARGEST)
+
+
 def _location(numbers: NDArray[np.float64], feature: Feature) -> tuple[float, float]:
     """What is subtracted and divided by; a constant column carries nothing, and must not divide by zero."""
     low, high = float(numbers.min()), float(numbers.max())
@@ -92,12 +97,12 @@ def _location(numbers: NDArray[np.float64], feature: Feature) -> tuple[float, fl
         return low, 1.0
     if feature.scale in ("minmax", "symmetric"):
         if feature.scale == "minmax":
-            return low, high - low
-        return (low + high) / 2, (high - low) / 2
+            return low, divisor(high - low)
+        return (low + high) / 2, divisor((high - low) / 2)
     if feature.scale == "robust":
         lower, middle, upper = np.quantile(numbers, [0.25, 0.5, 0.75])
-        return float(middle), float(upper - lower) or 1.0
-    return float(numbers.mean()), float(numbers.std()) or 1.0
+        return float(middle), divisor(float(upper - lower))
+    return float(numbers.mean()), divisor(float(numbers.std()))
 
 
 def _fill(numbers: NDArray[np.float64], feature: Feature) -> float:
@@ -118,6 +123,9 @@ class NumericColumn(nn.Module):
     def __init__(self, state: NumericState) -> None:
         super().__init__()
         self.fill, self.mean, self.deviation = state.fill, state.mean, state.deviation
+        if self.deviation > HUGE:
+            self.mean, self.deviation = self.mean * SHRUNK, self.deviation * SHRUNK
+        self.shrunk = state.deviation > HUGE
         self.low, self.high = state.low, state.high
         self.lowest, self.highest = state.lowest, state.highest
         self.missing_integer = state.datatype == "INT64"
@@ -138,6 +146,8 @@ class NumericColumn(nn.Module):
             return spread
         if self.logarithm:
             filled = signed_log1p(filled)
+        if self.shrunk:
+            filled = filled * SHRUNK
         return torch.clamp((filled - self.mean) / self.deviation, self.low, self.high)
 
 

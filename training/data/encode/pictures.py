@@ -12,7 +12,7 @@ from torch import nn
 
 from staytrue.signature import TensorSpec
 from training.data import mapped
-from training.data.encode.moments import moments
+from training.data.encode.moments import check, divisor, moments
 from training.data.encode.numbers import CLIP
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ def learn_pictures(name: str, present: NDArray[Any], feature: Feature) -> ImageS
     last, backwards = feature.layout == "channels_last", feature.channel_order == "reversed"
     channels = np.moveaxis(present, 3 if last else 1, 0)
     mean, deviation = zip(*map(_channel, channels[::-1] if backwards else channels), strict=True)
+    check(name, mean, deviation)
     return ImageState(
         name=name,
         datatype="UINT8" if feature.sent_as == "UINT8" else "FP32",
@@ -105,11 +106,11 @@ def _channel(values: NDArray[Any]) -> tuple[float, float]:
             counts += np.bincount(values[some].ravel(), minlength=256)
         scale = np.arange(256) / 255.0
         mean = float(np.average(scale, weights=counts))
-        deviation, constant = float(np.sqrt(np.average((scale - mean) ** 2, weights=counts))), (counts > 0).sum() == 1
-    else:
-        mean, deviation = moments(values)
-        constant = values.min() == values.max()
-    return mean, 1.0 if constant else deviation  # that of a constant is the rounding of its mean
+        if (counts > 0).sum() == 1:  # whose deviation is the rounding of its mean
+            return mean, 1.0
+        return mean, float(np.sqrt(np.average((scale - mean) ** 2, weights=counts)))
+    mean, deviation = moments(values)
+    return mean, divisor(deviation)
 
 
 class ImageColumn(nn.Module):

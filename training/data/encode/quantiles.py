@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from training.data.encode.moments import HUGE, SHRUNK
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
@@ -56,16 +58,20 @@ class QuantileScale(nn.Module):
         values, left, at, right = (
             np.array(part, dtype=np.float64) for part in (knots.values, knots.left, knots.at, knots.right)
         )
+        self.shrunk = bool(values[-1] - values[0] > HUGE)
+        values = values * SHRUNK if self.shrunk else values
         rise, run = left[1:] - right[:-1], values[1:] - values[:-1]
         slope = np.append(rise / run, 0.0)
         following = np.append(left[1:], 1.0)
         for name, part in (("values", values), ("left", following), ("at", at), ("right", right), ("slope", slope)):
             self.register_buffer(name, torch.tensor(part, dtype=torch.float32), persistent=False)
-        self.first, self.last = float(values[0]), float(values[-1])
+        self.first, self.last = knots.values[0], knots.values[-1]
 
     def forward(self, numbers: Tensor) -> Tensor:
         """Numbers to their level; none is missing."""
         inside = torch.clamp(numbers, self.first, self.last)
+        if self.shrunk:
+            inside = inside * SHRUNK
         reached = (inside >= self.values).sum(dim=1)  # [N,1] against [Q]: at least 1
         passed = (inside > self.values).sum(dim=1)
         piece = reached - 1

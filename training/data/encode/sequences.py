@@ -12,7 +12,7 @@ from torch import nn
 
 from staytrue.signature import TensorSpec
 from training.data.clean.filters import Filter
-from training.data.encode.moments import moments
+from training.data.encode.moments import check, divisor, moments
 from training.data.encode.numbers import CLIP
 from training.data.encode.smoothing import Smoothing
 
@@ -48,12 +48,17 @@ class SequenceState(msgspec.Struct, frozen=True, kw_only=True, tag="sequence", t
 
 
 def learn_sequences(name: str, present: NDArray[Any], feature: Feature) -> SequenceState:
-    """The state of a column of sequences from those that have a step; a channel without any value scales nothing."""
+    """The state of a column of sequences from those that have a step; a channel without any value scales nothing.
+
+    Raises:
+        InvalidInput: numbers so large that FP32 cannot scale them.
+    """
     means, deviations = [], []
     for channel in np.moveaxis(present, 2, 0):
         mean, deviation = moments(channel, lambda values: values[~np.isnan(values)].astype(np.float64))
         means.append(mean)
-        deviations.append(deviation or 1.0)
+        deviations.append(divisor(deviation))
+    check(name, means, deviations)
     return SequenceState(name=name, unit=feature.unit, shape=list(feature.shape), mean=means, deviation=deviations)
 
 

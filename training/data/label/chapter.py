@@ -19,6 +19,10 @@ RELIABLE, TENTATIVE = 0.8, 0.667
 Source: Krippendorff, 2004, "Content Analysis", chapter 11.
 """
 SHOWN = 20
+LEARNT = (
+    " How annotators err is learnt from the labels of all items, those of a later test part too, and from no feature: "
+    "it makes truths, and tells a model nothing of them."
+)
 CONFUSIONS = 12
 """Annotators whose confusions are shown; more would fill pages."""
 
@@ -77,7 +81,8 @@ def _classes(report: LabelReport) -> Table:
         title="Classes",
         columns=[*columns, "alpha", "alpha low", "alpha high", "note"],
         rows=rows,
-        note="Each class against all others together: Fleiss' kappa and nominal alpha. Items: by the consensus.",
+        note="Each class against all others together: Fleiss' kappa and nominal alpha. Items: by the consensus."
+        + (LEARNT if settled.prior else ""),
     )
 
 

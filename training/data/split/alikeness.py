@@ -22,10 +22,15 @@ if TYPE_CHECKING:
     from training.data.rows import Rows
     from training.data.split.plan import Split
 
+Test = Literal["Kolmogorov-Smirnov", "chi-square"]
 RATE = 0.05
 """False discovery rate: of the columns said to differ, the share that on average do not."""
 LEAST_EXPECTED = 5.0
 """Categories that fewer rows are expected of are counted together."""
+FEW = 10
+"""Numbers of so many different values at most are compared as categories."""
+_GLANCE = 1000
+"""Rows that show of most columns that they have more."""
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +38,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
     column: str
     part: Literal["validation", "test"]
-    test: Literal["Kolmogorov-Smirnov", "chi-square"]
+    test: Test
     statistic: float
     p_value: float
     adjusted: float
@@ -44,8 +49,10 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 def compare(rows: Rows, plan: Split, features: Mapping[str, Feature]) -> list[Comparison]:
     """Compare each column, the target and each column's gaps. A column with too few rows to tell is left out.
 
-    Numbers go by Kolmogorov-Smirnov, categories and gaps by chi-square, pictures by their brightness, contrast and so
-    on. Of the test rows nothing but the statistic leaves this function.
+    Numbers go by Kolmogorov-Smirnov, whose law is that of numbers without ties: those of at most :data:`FEW` values, of
+    which it tells little, go by chi-square, as categories and gaps do. Pictures go by their brightness, contrast and
+    so on.
+    Of the test rows nothing but the statistic leaves this function.
     """
     train = plan.training(rows)
     tests: list[Comparison] = []
@@ -103,29 +110,42 @@ def chi_square(one: NDArray[Any], other: NDArray[Any]) -> tuple[float, float] | 
 def _compared(
     name: str, part: Literal["validation", "test"], one: NDArray[Any], other: NDArray[Any]
 ) -> Comparison | None:
-    if one.dtype.kind == "f":
+    if one.dtype.kind == "f" and not _few(one, other):
         if min(len(one), len(other)) < 1 or len(one) * len(other) < len(one) + len(other):
             # Nothing, or one row against any, tells nothing.
             return None
         from scipy import stats  # noqa: PLC0415 - as above
 
         result = stats.ks_2samp(one, other, method="asymp")
+        test: Test = "Kolmogorov-Smirnov"
         statistic, p_value = float(result.statistic), float(result.pvalue)
     else:
         found = chi_square(one, other)
         if found is None:
             return None
-        statistic, p_value = found
-    kind: Literal["Kolmogorov-Smirnov", "chi-square"] = "Kolmogorov-Smirnov" if one.dtype.kind == "f" else "chi-square"
+        test, (statistic, p_value) = "chi-square", found
     return Comparison(
-        column=name, part=part, test=kind, statistic=statistic, p_value=p_value, adjusted=1.0, differs=False
+        column=name, part=part, test=test, statistic=statistic, p_value=p_value, adjusted=1.0, differs=False
     )
 
 
+def _few(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Whether both together have at most :data:`FEW` values, each of them often enough in either for chi-square."""
+    if len(np.unique(one[:_GLANCE])) > FEW:
+        return False
+    values = len(np.unique(np.concatenate([np.unique(one), np.unique(other)])))
+    return 1 < values <= FEW and min(len(one), len(other)) >= LEAST_EXPECTED * values
+
+
 def _means(column: NDArray[Any]) -> NDArray[np.float64]:
-    """Of each row; of a sequence over the steps that it has. Shapes: [N,…] → [N]."""
-    whole = column.reshape(len(column), math.prod(column.shape[1:])).astype(np.float64)
-    found: NDArray[np.float64] = np.nanmean(whole, axis=1)
+    """Of each row; of a sequence over the numbers that it has, of which there is one. Shapes: [N,…] → [N].
+
+    Without a copy of the column in FP64.
+    """
+    whole = column.reshape(len(column), math.prod(column.shape[1:]))
+    there = np.ones((), dtype=np.bool_) if whole.dtype.kind in "iu" else ~np.isnan(whole)
+    sums = np.sum(whole, axis=1, dtype=np.float64, where=there)
+    found: NDArray[np.float64] = sums / np.broadcast_to(there, whole.shape).sum(axis=1)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,12 +31,12 @@ def deal(rows: Rows, settings: SplitSection) -> NDArray[np.int64]:
     Raises:
         InvalidInput: fewer rows, groups or times than parts, or a column that does not say which group or part.
     """
-    shares = (1.0 - settings.validation - settings.test, settings.validation, settings.test)
+    shares = shares_of(settings)
     draw = np.random.default_rng(settings.seed)
     if settings.method == "given":
         return _given(rows, settings)
     if settings.method == "stratified":
-        return _stratified(strata_of(rows.target, settings.bins), shares, draw)
+        return _stratified(strata_of(rows.target, settings.bins, math.ceil(1 / min(shares))), shares, draw)
     if settings.method == "grouped":
         return _grouped(groups_of(rows, settings.group or ""), shares, draw)
     if settings.method == "time":
@@ -45,18 +46,43 @@ def deal(rows: Rows, settings: SplitSection) -> NDArray[np.int64]:
     return draw.permutation(dealt)
 
 
-def strata_of(target: NDArray[Any], bins: int) -> NDArray[np.int64]:
+def shares_of(settings: SplitSection) -> tuple[float, float, float]:
+    """Of all rows, that each part is to get."""
+    return 1.0 - settings.validation - settings.test, settings.validation, settings.test
+
+
+def strata_of(target: NDArray[Any], bins: int, least: int = 1) -> NDArray[np.int64]:
     """Number of each row's class, or of the quantile bin of its number; equal numbers share a bin. Shapes: [N].
 
-    Of several columns [N,K] it is the number of their combination.
+    Of several columns [N,K] it is the number of their combination; of one that fewer than ``least`` rows have, the
+    number of what is left of it without its commonest column, and so on.
     """
     if target.dtype == object:
         return distinct(target)[1]
     if target.ndim > 1:
-        columns = np.stack([_few(column, bins) for column in target.T], axis=1)
-        return np.unique(columns, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
+        return _combined(np.stack([_few(column, bins) for column in target.T], axis=1), least)
     edges = np.unique(np.quantile(target, np.arange(1, bins) / bins))
     return np.searchsorted(edges, target, side="right").astype(np.int64)
+
+
+def _combined(columns: NDArray[np.int64], least: int) -> NDArray[np.int64]:
+    """Number of each row's combination of columns, or of as many as enough rows share. Shapes: [N,K] → [N].
+
+    The column with the rarest value comes first, as a label that few rows bear: it is given up last.
+    """
+    rarest = [np.unique(column, return_counts=True)[1].min() for column in columns.T]
+    ordered = columns[:, np.argsort(rarest, kind="stable")]
+    strata, begin, left = np.zeros(len(columns), dtype=np.int64), 0, np.arange(len(columns))
+    for width in range(ordered.shape[1], 0, -1):
+        _, place, counts = np.unique(ordered[left, :width], axis=0, return_inverse=True, return_counts=True)
+        place = place.reshape(-1)
+        enough = counts[place] >= least
+        strata[left[enough]] = begin + place[enough]
+        begin, left = begin + len(counts), left[~enough]
+        if not len(left):
+            break
+    strata[left] = begin
+    return np.unique(strata, return_inverse=True)[1].astype(np.int64)
 
 
 def _few(column: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
@@ -124,7 +150,9 @@ def _stratified(strata: NDArray[np.int64], shares: Sequence[float], draw: np.ran
         dealt[order[begin : begin + size]] = np.repeat(np.arange(len(shares)), whole)
         begin += size
     if len(np.unique(dealt)) < len(shares):
-        raise InvalidInput("split", expected="rows for each part", got=f"{len(strata)} rows in all")
+        got = f"{len(strata)} rows of {len(sizes)} classes or bins, of which the only row trains"
+        hint = "take fewer classes or a lower split.bins, or split.method: random"
+        raise InvalidInput("split", expected="rows for each part", got=got, hint=hint)
     return dealt
 
 

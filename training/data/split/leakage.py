@@ -14,8 +14,9 @@ from staytrue.splitting import Leakage
 from training.data.clean.cleaning import is_missing
 from training.data.distinct import distinct
 from training.data.keys import keys_of
+from training.data.split.coordinates import Coordinates
 from training.data.split.dealing import groups_of
-from training.data.split.nearness import Coordinates, nearness
+from training.data.split.nearness import nearness
 from training.progress import unwatched
 
 if TYPE_CHECKING:
@@ -36,7 +37,10 @@ CHANCE = 0.001
 MATERIAL = 0.005
 """Share of a part's rows by which it must surpass chance: among very many rows any small excess is past doubt."""
 FEW = 3
-"""Near copies that are taken for chance, whatever the density says: it is an extrapolation."""
+"""Near copies that are taken for chance, whatever the density says: it is an extrapolation.
+
+Not so of pictures and sequences, whose many numbers do not come near each other by an error of it.
+"""
 TELLING = 0.99
 """A column with so many different values for each different row names it."""
 Verdict = Literal["none", "by chance", "leakage", "let through"]
@@ -220,12 +224,13 @@ def _nearly(
 
     # Of twice the pairs, since the shells tell no more than roughly.
     likelihood = float(stats.poisson.sf(found.pairs - 1, 2 * found.expected_pairs))
+    few = 0 if any(column.ndim > 2 for column in rows.columns.values()) else FEW
     return _finding(
         "near_duplicates",
         pair,
         len(close),
         found.expected_points,
-        leaks=len(close) > FEW and likelihood < CHANCE,
+        leaks=len(close) > few and likelihood < CHANCE,
         example=_example(rows, pair.held[close[0]], pair.others[found.place[close[0]]]),
     )
 

@@ -8,8 +8,9 @@ import msgspec
 
 from training.data.chapters import Cell, Chapter, Table
 from training.data.split.alikeness import RATE, Comparison, compare
+from training.data.split.dealing import NAMES, shares_of
 from training.data.split.leakage import Finding, find, refuse
-from training.data.split.plan import split
+from training.data.split.plan import MISSED, split
 from training.progress import unwatched
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class SplitReport(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     rows: dict[str, int]
     """Of each part."""
+    asked: dict[str, float] = {}
+    """Share of all rows that each part was to get; nothing where somebody else has dealt them."""
     leakage: list[Finding]
     comparisons: list[Comparison]
 
@@ -63,14 +66,16 @@ def partition(
         method=plan.method,
         seed=plan.seed,
         rows={name: len(part) for name, part in plan.parts.items()},
+        asked={} if plan.method == "given" else dict(zip(NAMES, shares_of(settings), strict=True)),
         leakage=leakage,
         comparisons=comparisons,
     )
 
 
 def warnings_of(report: SplitReport) -> list[str]:
-    """What somebody should look at: leakage that was let through, columns that differ."""
-    told = [f"let through: {finding.sentence()}" for finding in report.leakage if finding.verdict == "let through"]
+    """What somebody should look at: parts of another size, leakage that was let through, columns that differ."""
+    told = _missed(report)
+    told += [f"let through: {finding.sentence()}" for finding in report.leakage if finding.verdict == "let through"]
     for part in ("validation", "test"):
         names = [comparison.column for comparison in report.differing if comparison.part == part]
         if names:
@@ -80,6 +85,24 @@ def warnings_of(report: SplitReport) -> list[str]:
                 f"{len(names)} of {of} columns differ between train and {part}{eager}: {', '.join(names)[:200]}"
             )
     return told
+
+
+def _missed(report: SplitReport) -> list[str]:
+    """Parts whose share is far from what was asked for, as whole blocks, groups or times are dealt."""
+    total = sum(report.rows.values())
+    shares = {name: (report.rows[name] / total, asked) for name, asked in report.asked.items()}
+    told = {
+        "blocks": "lower split.block_days",
+        "grouped": "groups are dealt whole",
+        "time": "rows of one time stay together",
+        "stratified": "classes of few rows go to train first",
+    }
+    why = told.get(report.method, "there are few rows")
+    return [
+        f"{name} has {share:.1%} of the rows where split asks for {asked:.1%}: {why}"
+        for name, (share, asked) in shares.items()
+        if abs(share - asked) > MISSED
+    ]
 
 
 def chapter(report: SplitReport) -> Chapter:

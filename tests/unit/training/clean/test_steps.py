@@ -14,7 +14,7 @@ from hypothesis import settings as budget
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from staytrue.checkpoint import CHECKPOINT
+from staytrue.checkpoint import CHECKPOINT, CONFIGURATION
 from staytrue.errors import CorruptData, InvalidConfig, InvalidInput
 from staytrue.feature import Feature
 from staytrue.preparation import CleaningSection
@@ -276,7 +276,7 @@ def test_a_sparse_feature_ends_the_run_with_its_name_or_is_left_out(project: Pro
     checkpoint, reference, _ = checkpoints.load(folder)
     assert [spec.name for spec in checkpoint.signature.inputs] == ["hour", "sky"]
     assert [column.name for column in reference.columns] == ["hour", "sky"]
-    assert "  x:" not in (folder / checkpoints.CONFIGURATION).read_text()
+    assert "  x:" not in (folder / CONFIGURATION).read_text()
 
 
 def test_all_features_sparse_leave_nothing_to_drop_to() -> None:

@@ -14,6 +14,7 @@ from PIL import Image
 from sklearn.datasets import load_digits, load_sample_images
 
 from staytrue.errors import InvalidConfig, InvalidInput, NotFound
+from training.data.collect.report import chapter
 from training.data.collect.source import collected
 from training.data.encode.encoder import Encoder, learn, tensors
 from training.data.rows import TrainingRows
@@ -192,3 +193,86 @@ def test_real_texts_of_a_folder_come_whole(section: Make, tmp_path: Path) -> Non
     assert sorted(rows.target) == ["fetched"] * (len(found) - 6) + ["held"] * 6
     sizes = sorted(min(path.stat().st_size, 9000) for path in found)
     assert sorted((rows.columns["text"] > 0).sum(axis=1)) == sizes
+
+
+def read(folder: Path, section: Make, shape: list[int], **source: Any) -> tuple[NDArray[np.uint8], list[str]]:
+    """A folder's pictures in the order of their names, and what the report warns of."""
+    features = {"image": {"kind": "image", "shape": shape}}
+    query = "SELECT path, image, TIMESTAMP '2024-01-01' AS at, 1 AS y FROM p ORDER BY path"
+    values = {"query": query, "time": "at", "target": "y", "features": features}
+    found = collected(section(sources={"p": {"path": folder, "format": "images"} | source}, **values))
+    return found.rows.columns["image"], chapter(found.report).warnings
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "pgm"])
+def test_greys_of_sixteen_bits_come_with_their_upper_byte(suffix: str, section: Make, tmp_path: Path) -> None:
+    """As Pillow takes it of colours; cut off at 255, all but black would be white."""
+    greys = np.array([[0, 255, 256, 25700], [32768, 40000, 65279, 65535]], dtype=np.uint16)
+    path = tmp_path / "wide" / f"0.{suffix}"
+    path.parent.mkdir()
+    if suffix == "pgm":  # which Pillow does not write
+        path.write_bytes(b"P5\n4 2\n65535\n" + greys.astype(">u2").tobytes())
+    else:
+        Image.fromarray(greys).save(path)
+    images, warnings = read(tmp_path / "wide", section, [1, 2, 4])
+    assert images[0, 0].tolist() == [[0, 0, 1, 100], [128, 156, 254, 255]]
+    assert warnings == ["1 of 1 pictures of p have 16 bits a pixel, of which the upper 8 were taken"]
+
+
+@pytest.mark.parametrize(("dtype", "what"), [(np.int32, "whole numbers of 32 bits"), (np.float32, "fractions")])
+def test_pixels_of_no_known_range_are_refused(dtype: Any, what: str, section: Make, tmp_path: Path) -> None:
+    (tmp_path / "odd").mkdir()
+    Image.fromarray(np.array([[0, 1], [70000, 5]], dtype=dtype)).save(tmp_path / "odd" / "0.tif")
+    with pytest.raises(InvalidInput, match=rf"its pixels are {what}, .* save it with 8 or 16 bits a channel"):
+        read(tmp_path / "odd", section, [1, 2, 2])
+
+
+def test_files_that_are_no_pictures_and_those_without_a_folder_are_told(
+    digits: NDArray[np.uint8], pictures: Make, tmp_path: Path
+) -> None:
+    """With the first three of them; hidden files are none, whatever their suffix."""
+    folder = tmp_path / "digits"
+    for name in ("README.md", "3/Thumbs.db", "3/.ipynb_checkpoints/0003.png", "4/notes.txt"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"no picture")
+    Image.fromarray(digits[0]).save(folder / "5000.png")
+    found = collected(pictures(), "classification")
+    assert len(found.rows) == COUNT + 1
+    left, beside = chapter(found.report).warnings
+    assert left.startswith("4 files of digits are hidden or do not end in .png, .jpg")
+    assert left.endswith("and were left out: 3/.ipynb_checkpoints/0003.png, 3/Thumbs.db, 4/notes.txt, 1 more")
+    assert beside == "1 files of digits lie beside its folders, and have no class: 5000.png"
+
+
+def test_a_folder_of_other_files_alone_is_told_with_them(pictures: Make, tmp_path: Path) -> None:
+    (tmp_path / "digits").mkdir()
+    (tmp_path / "digits" / "a.heic").touch()
+    with pytest.raises(NotFound, match=r"no files that end in .* in .*; there are a\.heic"):
+        collected(pictures(), "classification")
+
+
+@pytest.mark.parametrize("named", ["folder", "table"])
+def test_pictures_that_were_stretched_or_lost_what_is_transparent_are_counted(
+    named: str, section: Make, tmp_path: Path
+) -> None:
+    """Of twice the size, of half the height, with a clear corner, and with a channel for it that is full."""
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    Image.new("RGB", (8, 8)).save(folder / "0.png")
+    Image.new("RGB", (8, 4)).save(folder / "1.png")
+    clear = Image.new("RGBA", (4, 4), (10, 20, 30, 255))
+    clear.save(folder / "2.png")
+    clear.putpixel((0, 0), (10, 20, 30, 0))
+    clear.save(folder / "3.png")
+    palette = Image.new("P", (4, 4))
+    palette.putpalette([10, 20, 30])
+    palette.save(folder / "4.png", transparency=0)
+    (folder / "list.csv").write_text("\n".join(["path", *(f"{place}.png" for place in range(5)), ""]))
+    source = {} if named == "folder" else {"path": folder / "list.csv", "format": "csv", "pictures": "path"}
+    images, warnings = read(folder, section, [3, 4, 4], **source)
+    assert images[3, :, 0, 0].tolist() == [10, 20, 30]
+    told = [warning for warning in warnings if "left out" not in warning]
+    assert told[0].startswith("1 of 5 pictures of p have another aspect than 4 by 4 and were stretched, by up to 2.00")
+    assert told[1].startswith("2 of 5 pictures of p have transparent parts, which show the colour that the file keeps")
+    _, warnings = read(folder, section, [4, 4, 4], **source)
+    assert not any("transparent" in warning for warning in warnings)

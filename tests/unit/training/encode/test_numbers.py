@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -16,9 +16,12 @@ from sklearn.preprocessing import MinMaxScaler, QuantileTransformer, RobustScale
 
 from staytrue.feature import Feature
 from staytrue.signature import MISSING_INTEGER
-from tests.encoders import encoded, learnt
+from tests.encoders import Exported, encoded, learnt, signature
 from training.data.encode.numbers import NumericState, signed_log1p
 from training.data.encode.quantiles import Knots, QuantileScale
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DRAW = np.random.default_rng(5)
 VALUES = DRAW.lognormal(sigma=1.5, size=400).astype(np.float32)
@@ -116,6 +119,58 @@ def test_what_a_constant_column_rounds_to_is_no_deviation(scale: Any) -> None:
     assert state.deviation == 1.0
 
 
+LARGEST, LEAST = float(np.finfo(np.float32).max), 1e-45
+EXTREMES = {
+    "largest": [LARGEST] * 4,
+    "ends": [-LARGEST, LARGEST, -LARGEST, LARGEST],
+    "far": [-LARGEST, LARGEST, 0.0, 1.0],
+    "outlier": [1.0, 1.0, 1.0, LARGEST],
+    "subnormal": [0.0, LEAST, 0.0, LEAST],
+    "tiny": [0.0, 1e-40, 2e-40, 5e-40],
+}
+PROBES = np.array([np.nan, np.inf, -np.inf, LARGEST, -LARGEST, 0.0, LEAST, -1e-40, 1.0, 1e30, -LARGEST / 2], np.float32)
+
+
+@pytest.mark.parametrize("scale", [*SCIKIT, "none"])
+def test_numbers_at_the_ends_of_fp32_encode_to_finite_ones_in_every_runtime(scale: Any, tmp_path: Path) -> None:
+    """Neither a span beyond the largest number nor a deviation below the smallest one makes NaN."""
+    columns = {name: np.array(values, dtype=np.float32) for name, values in EXTREMES.items()}
+    encoder = learnt(columns, dict.fromkeys(columns, Feature(kind="numeric", scale=scale)))
+    exported = Exported.of(encoder, signature(encoder.states, encoder.width), tmp_path)
+    rows = {name: np.concatenate([column, PROBES]).reshape(-1, 1) for name, column in columns.items()}
+    got = exported.eager(rows)
+    assert np.isfinite(got).all()
+    if scale != "none":
+        assert np.abs(got).max() <= 10
+    for runtime in (exported.onnx, exported.torchscript):
+        np.testing.assert_allclose(runtime(rows), got, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("scale", "expected"),
+    [
+        ("standard", [-1, 1, 0, -0.5]),
+        ("minmax", [0, 1, 0.5, 0.25]),
+        ("symmetric", [-1, 1, 0, -0.5]),
+        ("robust", [-0.5, 0.5, 0, -0.25]),
+        ("none", [-LARGEST, LARGEST, 0, -LARGEST / 2]),
+    ],
+)
+def test_a_span_beyond_the_largest_number_is_scaled_rightly(scale: Any, expected: list[float]) -> None:
+    ends = np.array(EXTREMES["ends"], dtype=np.float32)
+    encoder = learnt({"x": ends}, {"x": Feature(kind="numeric", scale=scale)})
+    got = encoded(encoder, {"x": np.array([-LARGEST, LARGEST, 0, -LARGEST / 2], dtype=np.float32)})
+    assert got.ravel().tolist() == pytest.approx(expected, rel=1e-6)
+
+
+def test_quantiles_of_a_span_beyond_the_largest_number_are_even() -> None:
+    spread = (np.arange(9) / 4 - 1) * LARGEST
+    encoder = learnt({"x": spread.astype(np.float32)}, {"x": Feature(kind="numeric", scale="quantile")})
+    between = ((np.arange(8) + 0.5) / 4 - 1) * LARGEST
+    got = encoded(encoder, {"x": between.astype(np.float32)}).ravel()
+    assert got.tolist() == pytest.approx([(place + 0.5) / 8 for place in range(8)])
+
+
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=50))
 def test_the_logarithm_is_exact_also_near_zero(numbers: list[float]) -> None:
     """Within 4 units in the last place of float32, where a plain logarithm of 1 + x would lose all digits."""
@@ -170,6 +225,7 @@ def test_a_state_of_an_older_run_is_still_read() -> None:
         ({"kind": "image", "shape": [1, 4, 4], "normalise": "given"}, "takes 1 numbers as mean"),
         ({"kind": "image", "shape": [1, 4, 4], "mean": [0.5]}, "nothing else takes any"),
         ({"kind": "numeric", "fill": "nan"}, "finite number"),
+        ({"kind": "numeric", "fill": 1e39}, r"FP32 holds numbers up to 3.4e"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(settings: dict[str, Any], problem: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from staytrue.errors import InvalidInput
 from staytrue.feature import Feature
 from staytrue.modelling import ModelSection
 from tests.encoders import encoded, learnt
@@ -147,3 +148,11 @@ def test_pictures_of_one_value_divide_by_nothing_small(still: Any) -> None:
     values = {"kind": "image", "shape": [1, 3, 3], "datatype": "UINT8" if still.dtype == np.uint8 else "FP32"}
     encoder = learnt({"p": still}, {"p": Feature.model_validate(values)})
     assert np.abs(encoded(encoder, {"p": still + still.dtype.type(1)})).max() <= 1.0
+
+
+def test_pictures_of_numbers_that_stand_for_none_are_refused() -> None:
+    """By which every mean would be one of them, and squares of differences infinite."""
+    column = np.zeros((10, 1, 2, 2), dtype=np.float32)
+    column[3, 0, 1, 1] = -3.4e38
+    with pytest.raises(InvalidInput, match=r"data\.features\.p: expected channels whose .* within 1e\+15"):
+        learnt({"p": column}, {"p": Feature(kind="image", shape=[1, 2, 2], datatype="FP32")})

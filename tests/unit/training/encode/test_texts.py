@@ -138,3 +138,25 @@ def test_the_request_of_the_page_sends_what_the_page_says() -> None:
     moment = datetime.datetime(2024, 3, 1, tzinfo=datetime.UTC).timestamp()
     assert (due["shape"], due["data"]) == ([2, 1], [moment, MISSING_INTEGER])
     assert (note["shape"], note["data"]) == ([2, 12], [utf8("née, asap", 12).tolist(), [0] * 12])
+
+
+@pytest.mark.parametrize(("still", "other"), [(0.1, 0.2), (0.0, 1e-45)], ids=["same", "subnormal"])
+def test_a_channel_that_hardly_varies_divides_by_nothing_small(still: float, other: float) -> None:
+    """The mean of many 0.1 is not 0.1 to the last bit."""
+    column = np.full((1000, 4, 2), still, dtype=np.float32)
+    if other < 0.1:
+        column[::2, :, 1] = other
+    encoder = learnt({"s": column}, {"s": STEPS})
+    [state] = encoder.states
+    assert isinstance(state, SequenceState)
+    assert state.deviation == [1.0, 1.0]
+    seen = encoded(encoder, {"s": np.full((1, 4, 2), other, dtype=np.float32)})[0, :8]
+    assert seen.tolist() == pytest.approx([other - still] * 8)
+
+
+def test_sequences_of_numbers_that_stand_for_none_are_refused() -> None:
+    """By which every mean would be one of them."""
+    column = np.zeros((10, 4, 2), dtype=np.float32)
+    column[3, 2, 1] = -3.4e38
+    with pytest.raises(InvalidInput, match=r"data\.features\.s: expected channels whose .* within 1e\+15, got -8\.5e"):
+        learnt({"s": column}, {"s": STEPS})

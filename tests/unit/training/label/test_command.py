@@ -124,6 +124,8 @@ def test_a_chapter_has_a_cell_for_each_column(diagnoses: Path, method: str) -> N
     told = chapter(settle(diagnoses, settings).report)
     titles = [table.title for table in told.tables]
     assert titles[:4] == ["Agreement", "Classes", "Annotators", "Pairs of annotators"]
+    learnt = "learnt from the labels of all items, those of a later test part too, and from no feature"
+    assert (learnt in told.tables[1].note) == (method == "dawid-skene")
     assert ("Confusion of rater1" in titles) == (method == "dawid-skene")
     assert titles[-1] == "Items to send back"
     for table in told.tables:

@@ -163,6 +163,30 @@ def test_the_majority_of_the_diagnoses_is_what_pandas_counts() -> None:
     assert names[alone].tolist() == modes.loc[alone.tolist(), 0].tolist()
 
 
+def test_dawid_skene_of_the_diagnoses_is_what_the_papers_equations_give() -> None:
+    """Written down once more, patient by patient; each rater's diagnosis is that of 14 to 28 of the 30 in the end."""
+    path = member("pyirr==0.84.1.2", "pyirr/data/diagnoses.csv")
+    one = read_wide(path, Names(item=""))
+    said = np.zeros((30, 6, 5))
+    said[one.item, one.annotator, one.label] = 1.0
+    posterior = said.mean(axis=1)
+    for _ in range(50):
+        prior = posterior.mean(axis=0)  # their equation 2.4
+        errors = np.einsum("nk,nrl->rkl", posterior, said) / posterior.sum(axis=0)[None, :, None]  # 2.3
+        joint = prior * np.prod(errors[None] ** said[:, :, None, :], axis=(1, 3))  # 2.5
+        posterior = joint / joint.sum(axis=1, keepdims=True)
+    found = dawid_skene(one)
+    assert found.converged
+    np.testing.assert_allclose(found.posterior, posterior, atol=1e-5)
+    np.testing.assert_allclose(found.confusion, errors, atol=1e-5)
+    assert found.log_likelihood == pytest.approx(-121.4986, abs=1e-3)
+    assert found.prior * 30 == pytest.approx([3, 4, 7, 12, 4], abs=0.01)
+    assert found.accuracy() * 30 == pytest.approx([14, 21, 28, 25, 23, 16], abs=0.02)
+    settled = by_dawid_skene(one)  # smoothed, as by default
+    assert np.bincount(settled.label).tolist() == [3, 4, 7, 12, 4]
+    assert np.flatnonzero(settled.label != majority(one).label).tolist() == [1, 12, 19, 22]
+
+
 def test_items_go_back_in_the_order_of_doubt_with_the_reason() -> None:
     one = made(["aaaa", "aaab", "aabb", "....", "a...", "bbbb"])
     found = returns(one, majority(one), sure=0.9, at_least=2)

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 import torch
 
+from export.mobile import to_mobile
 from export.onnx import to_onnx
 from export.parity import prove
+from export.program import to_program
 from export.torchscript import to_torchscript
 from serving.runtimes.onnx import OnnxRuntime
 from staytrue.feature import Feature
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from staytrue.bundle import Format
     from training.models.model import Model
 
 PREDICTING = [name for name, body in ARCHITECTURES.items() if not getattr(body, "GENERATES", False)]
@@ -119,9 +122,12 @@ def test_it_is_exported_proven_and_served(name: str, tmp_path: Path) -> None:
     signature, settings = signature_of(model, task), ExportSection(max_batch=9)
     to_onnx(model, signature, tmp_path / "model.onnx", 9)
     to_torchscript(model, signature, tmp_path / "model.pt")
-    proofs = prove("onnx", tmp_path / "model.onnx", model, signature, rows.inputs(), 1.0, settings)
-    proofs += prove("torchscript", tmp_path / "model.pt", model, signature, rows.inputs(), 1.0, settings)
-    assert [proof.batch for proof in proofs] == [1, 2, 7, 9] * 2
+    to_program(model, signature, tmp_path / "model.pt2", 9)
+    to_mobile(tmp_path / "model.onnx", tmp_path / "model.ort")
+    files: dict[Format, str] = {"onnx": "model.onnx", "torchscript": "model.pt", "pt2": "model.pt2", "ort": "model.ort"}
+    for kind, file in files.items():
+        proofs = prove(kind, tmp_path / file, model, signature, rows.inputs(), 1.0, settings)
+        assert [(proof.format, proof.batch) for proof in proofs] == [(kind, batch) for batch in (1, 2, 7, 9)]
     asked = rows.take(np.arange(5))
     got = OnnxRuntime(tmp_path / "model.onnx", signature).run(asked.inputs())["probabilities"]
     np.testing.assert_allclose(got, model.answers(asked.columns)[1], atol=1e-5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -153,7 +154,7 @@ def test_gaps_that_one_part_alone_has_are_told() -> None:
     [
         ("numeric", np.arange(600.0, dtype=np.float32), np.nan),
         ("date", np.arange(600), np.iinfo(np.int64).min),
-        ("text", np.full((600, 4), 97, dtype=np.uint8), 0),
+        ("text", (np.arange(2400).reshape(600, 4) % 199 + 1).astype(np.uint8), 0),
         ("sequence", np.arange(3600.0, dtype=np.float32).reshape(600, 3, 2), np.nan),
     ],
 )
@@ -189,3 +190,55 @@ def test_pictures_are_compared_by_what_they_look_like() -> None:
     found = compare(rows, plan, {"p": Feature(kind="image", shape=[1, 8, 8])})
     assert {"p.brightness", "p.contrast"} == {c.column for c in found if c.differs and c.statistic > 0.5}
     assert {c.part for c in found if c.differs} == {"validation"}
+
+
+@pytest.mark.parametrize("values", [2, 10])
+@pytest.mark.parametrize("name", ["x", "target"])
+def test_numbers_of_few_values_are_compared_by_chi_square(values: int, name: str) -> None:
+    """As scipy does it of the counts of each."""
+    rows = made(3, 2000)
+    column = rows.target if name == "target" else rows.columns[name]
+    column[:] = np.random.default_rng(3).integers(0, values, 2000)
+    plan = split(rows, RANDOM)
+    found = next(c for c in compare(rows, plan, FEATURES) if (c.column, c.part) == (name, "test"))
+    table = [np.bincount(column[plan.parts[part]].astype(int), minlength=values) for part in ("train", "test")]
+    wanted = stats.chi2_contingency(table, correction=False)
+    assert found.test == "chi-square"
+    assert (found.statistic, found.p_value) == pytest.approx((wanted.statistic, wanted.pvalue))
+
+
+def test_a_share_of_ones_that_moves_is_told() -> None:
+    """From a half to eight of thirteen: of ten tests, Kolmogorov and Smirnov would not say so."""
+    rows = made(5, 2000)
+    plan = split(rows, RANDOM)
+    rows.columns["x"][:] = np.arange(2000) % 2
+    moved = np.array(plan.parts["test"])
+    rows.columns["x"][moved] = np.arange(len(moved)) % 13 < 8
+    one, other = (rows.columns["x"][np.array(plan.parts[part])] for part in ("train", "test"))
+    assert stats.ks_2samp(one, other, method="asymp").pvalue > 0.01
+    assert [(c.column, c.part) for c in compare(rows, plan, FEATURES) if c.differs] == [("x", "test")]
+
+
+@pytest.mark.parametrize("values", [11, 10])
+def test_numbers_of_more_values_or_few_rows_stay_with_kolmogorov_and_smirnov(values: int) -> None:
+    """Of 100 rows each of ten values is expected once in a part of ten."""
+    rows = made(3, 2000 if values > 10 else 100)
+    rows.columns["x"][:] = np.arange(len(rows)) % values
+    assert {c.test for c in compared(rows) if c.column == "x"} == {"Kolmogorov-Smirnov"}
+
+
+@pytest.mark.parametrize("kind", ["text", "sequence"])
+def test_texts_and_sequences_are_compared_without_a_copy_in_fp64(kind: Literal["text", "sequence"]) -> None:
+    """Beside the copies of the rows of each part there is a mask at most; FP64 would be eight times a text's bytes."""
+    draw = np.random.default_rng(0)
+    shape = [1000] if kind == "text" else [125, 2]
+    values = draw.integers(1, 99, (6000, 1000)).astype(np.uint8) if kind == "text" else draw.random((6000, 125, 2))
+    column = values if kind == "text" else values.astype(np.float32)
+    rows = Rows(np.arange(6000.0), {"t": column}, draw.normal(size=6000))
+    plan = split(rows, RANDOM)
+    compare(rows, plan, {"t": Feature(kind=kind, shape=shape)})  # what it imports counts for nothing
+    tracemalloc.start()
+    compare(rows, plan, {"t": Feature(kind=kind, shape=shape)})
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 3 * column.nbytes

@@ -208,3 +208,25 @@ def test_the_census_is_dealt_in_the_proportions_of_its_classes() -> None:
     for name, share in SHARES.items():
         got = table["employed"].iloc[parts[name]].value_counts()
         assert (got - share * whole).abs().max() < 1
+
+
+@pytest.mark.parametrize("kind", ["numbers", "labels"])
+def test_several_targets_are_stratified_though_their_combinations_are_rare(kind: str) -> None:
+    """Four numbers in ten bins, or twelve labels of which one is rare: nearly every combination is a single row's."""
+    draw = np.random.default_rng(4)
+    target = draw.normal(size=(1000, 4)) if kind == "numbers" else (draw.random((1000, 12)) < 0.4).astype(np.float64)
+    if kind == "labels":
+        target[:, 5] = draw.permutation(np.arange(1000) < 30)
+    parts = split(rows_of(target), section("stratified")).parts
+    assert {name: len(part) for name, part in parts.items()} == {"train": 700, "validation": 200, "test": 100}
+    if kind == "labels":
+        assert [target[parts[name], 5].sum() for name in SHARES] == pytest.approx([21, 6, 3], abs=1)
+    else:
+        tenth = pd.qcut(target[:, 0], 10, labels=False)
+        assert np.abs(np.bincount(tenth[parts["test"]]) - 10).max() <= 1
+
+
+def test_classes_of_one_row_each_are_told() -> None:
+    """All of them train, and nothing is left."""
+    with pytest.raises(InvalidInput, match=r"50 rows of 50 classes or bins, of which the only row trains.*random"):
+        split(rows_of(named(range(50))), section("stratified"))

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from staytrue.feature import Feature
 from staytrue.splitting import SplitSection
 from training.data.padded import utf8
 from training.data.rows import Rows, TrainingRows
+from training.data.split.coordinates import Coordinates
 from training.data.split.leakage import find
-from training.data.split.nearness import Coordinates
 from training.data.split.plan import split
 
 if TYPE_CHECKING:
@@ -134,3 +135,59 @@ def test_long_texts_as_bytes_take_no_more_memory_than_they_have() -> None:
     tracemalloc.stop()
     assert [part.shape for part in points] == [(500, 1), (500, 1)]
     assert peak < 4 * column.nbytes
+
+
+def table_of(values: NDArray[np.float64], copies: int, noise: float) -> list[tuple[int, str]]:
+    """Rows of a test part that nearly are rows of train, some planted with noise in deviations, and the verdict."""
+    draw = np.random.default_rng(6)
+    values, count = values.copy(), len(values)
+    begin = count * 9 // 10
+    values[begin : begin + copies] = values[:copies] + noise * values.std(axis=0) * draw.normal(
+        size=(copies, values.shape[1])
+    )
+    parts = np.where(np.arange(count) < count * 7 // 10, "train", "validation").astype(object)
+    parts[begin:] = "test"
+    columns: dict[str, NDArray[Any]] = {f"x{place}": axis.astype(np.float32) for place, axis in enumerate(values.T)}
+    rows = Rows(np.arange(float(count)), columns, draw.normal(size=count), {"part": parts})
+    features = {name: Feature(kind="numeric") for name in columns}
+    every = nearly(rows, SplitSection(method="given", column="part"), features)
+    return [(f.rows, f.verdict) for f in every if (f.part, f.other) == ("test", "train")]
+
+
+@pytest.mark.parametrize("noise", [0.005, 0.01])
+@pytest.mark.parametrize("kind", ["digits", "drawn"])
+def test_noised_copies_of_wide_rows_are_found_though_one_number_of_many_moved_far(kind: str, noise: float) -> None:
+    """The 1,797 digits of scikit-learn as 64 numbers, and hundred drawn ones: nothing is told without copies."""
+    draw = np.random.default_rng(5)
+    values = draw.permutation(load_digits().data) if kind == "digits" else draw.normal(size=(2000, 100))
+    assert table_of(values, 0, noise) == [(0, "none")]
+    assert table_of(values, 20, noise) == [(20, "leakage")]
+
+
+@pytest.mark.parametrize("noise", [0.018, 0.02])
+def test_copies_that_were_moved_a_little_more_do_not_hide_those_that_were_moved_less(noise: float) -> None:
+    """They fill the shell beyond the distance, which else would tell how dense the data are; the next is empty."""
+    ((rows, verdict),) = table_of(np.random.default_rng(5).normal(size=(2000, 100)), 150, noise)
+    assert 40 < rows < 150
+    assert verdict == "leakage"
+
+
+def test_copies_of_sequences_with_other_gaps_are_found() -> None:
+    """Smooth paths of two lengths, of which the copies lack a fifth of the steps, each others."""
+    draw = np.random.default_rng(7)
+    waves = np.stack([np.sin(np.arange(50) * k / 50) for k in range(1, 6)])
+    column = np.einsum("nck,kt->ntc", draw.normal(size=(1000, 2, 5)), waves)
+    column[::3, 40:] = np.nan
+    column[900:920] = column[1:60:3]
+    inner = (np.arange(50) > 0) & (np.arange(50) < 49)
+    column[900:920][(draw.random((20, 50)) < 0.2) & inner] = np.nan
+    assert copied(column.astype(np.float32), [50, 2], "sequence") == [(20, "leakage")]
+
+
+def test_three_pictures_that_are_nearly_others_are_leakage() -> None:
+    """Of black and white, with few pixels that are others: as many numbers do not meet by chance."""
+    draw = np.random.default_rng(8)
+    column = (draw.random((1000, 1, 8, 8)).repeat(8, axis=2).repeat(8, axis=3) < 0.5).astype(np.float32)
+    column[900:903] = column[:3]
+    column[900:903, 0, 0, 0] = 1 - column[900:903, 0, 0, 0]
+    assert copied(column, [1, 64, 64], "image") == [(3, "leakage")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import TYPE_CHECKING
 
@@ -156,3 +157,16 @@ def test_the_split_of_an_earlier_version_reads_back() -> None:
     old = b'{"block_days":7,"parts":{"train":[0],"validation":[1],"test":[2]},"first_times":{},"seal":"s"}'
     split = msgspec.json.decode(old, type=Split)
     assert (split.method, split.seed, split.let_through) == ("blocks", 0, [])
+
+
+def test_a_part_that_misses_its_share_is_told_of() -> None:
+    """Three groups of 600, 300 and 100 rows, of which the parts are to get 50, 25 and 25 in 100."""
+    rows = dataclasses.replace(shifted(), marks={"who": np.repeat(np.array(list("abc"), object), [600, 300, 100])})
+    settings = SplitSection(method="grouped", group="who", validation=0.25, test=0.25)
+    _, report = partition(rows, settings, X)
+    told = [warning for warning in warnings_of(report) if "asks for" in warning]
+    assert len(told) == sum(abs(count / 1000 - report.asked[name]) > 0.05 for name, count in report.rows.items()) > 0
+    assert "of the rows where split asks for 25.0%: groups are dealt whole" in " ".join(told)
+    assert not any(
+        "asks for" in warning for warning in warnings_of(partition(rows, SplitSection(method="random"), X)[1])
+    )

@@ -1,0 +1,79 @@
+"""Clear away versions that nobody answers with, and that nobody goes back to."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from staytrue.aliases import Aliases, succession
+from staytrue.errors import InvalidInput
+from staytrue.nearest import no_model
+from staytrue.records import fsync_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from staytrue.store import Store
+
+ROLL_BACKS = 2
+"""Champions before this one that stay: `staytrue rollback` goes back so far, whatever is cleared away."""
+_LEAVING = ".leaving-"
+
+
+@dataclass(frozen=True)
+class Cleared:
+    """What was, or would be, cleared away, and why the others stay."""
+
+    removed: dict[str, int] = field(default_factory=dict)
+    """Version → bytes."""
+    kept: dict[str, str] = field(default_factory=dict)
+    """Version → why."""
+
+
+def clear(store: Store, name: str, *, keep: int, dry: bool = False) -> Cleared:
+    """Delete the versions of a model but for the newest ``keep`` and those that an alias or a roll back may name.
+
+    The newest always stays: its number tells the next one, and a number is never given twice. A version goes in one
+    step, so that nobody meets half of it; a server that has it loaded goes on with what it holds in memory.
+
+    Raises:
+        InvalidInput: ``keep`` below 1.
+        NotFound: no such model.
+    """
+    if keep < 1:
+        raise InvalidInput("--keep", expected="at least 1", got=str(keep), hint="the newest version always stays")
+    versions = store.versions(name)
+    if not versions and name not in store.models():
+        raise no_model(name, store.models(), store.root)
+    folder = store.root / name
+    with store.locked(name):
+        for leaving in folder.glob(f"{_LEAVING}*"):  # of one that was killed
+            shutil.rmtree(leaving, ignore_errors=True)
+        kept = _needed(store, name, keep)
+        removed = {version: _bytes(folder / version) for version in store.versions(name) if version not in kept}
+        if not dry:
+            for version in removed:
+                (folder / version).rename(folder / f"{_LEAVING}{version}")
+            fsync_folder(folder)
+            for version in removed:
+                shutil.rmtree(folder / f"{_LEAVING}{version}", ignore_errors=True)
+    return Cleared(removed, kept)
+
+
+def _needed(store: Store, name: str, keep: int) -> dict[str, str]:
+    """Versions that stay, and why; the strongest reason of each."""
+    there = name in store.models()
+    aliases = store.aliases(name) if there else Aliases()
+    line = succession(store.journal(name)) if there else []
+    why = dict.fromkeys(store.versions(name)[-keep:], f"one of the newest {keep}" if keep > 1 else "the newest")
+    why |= dict.fromkeys(line[-1 - ROLL_BACKS : -1], "a champion before: a roll back goes to it")
+    why |= dict.fromkeys([aliases.challenger] if aliases.challenger else [], "challenger")
+    why |= dict.fromkeys([aliases.shadow] if aliases.shadow else [], "shadow")
+    why |= dict.fromkeys(aliases.traffic, "canary")
+    why |= dict.fromkeys([aliases.champion] if aliases.champion else [], "champion")
+    return {version: why[version] for version in store.versions(name) if version in why}
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,78 @@
+"""What there is to know of a version, in lines for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from staytrue.records import utc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from staytrue.bundle import Bundle
+    from staytrue.signature import TensorSpec
+
+MOST_CATEGORIES = 8
+_TEST = {0: "not opened for it", 1: "opened once"}
+
+
+def described(bundle: Bundle, role: str = "") -> str:
+    """All of a version but its proofs by batch; ``role`` stands behind its name."""
+    parts = [
+        _head(bundle, role),
+        *_table("inputs", map(_tensor, bundle.signature.inputs)),
+        *_table("outputs", map(_tensor, bundle.signature.outputs)),
+        *_table("files", ([name, f"{one.bytes:,} bytes", one.sha256[:16]] for name, one in bundle.files.items())),
+        *_table("proofs", _proofs(bundle)),
+        *_table("evaluation", _evaluation(bundle)),
+    ]
+    return "\n".join(parts)
+
+
+def _head(bundle: Bundle, role: str) -> str:
+    lineage = bundle.lineage
+    after = f", to follow version {lineage.parent}" if lineage.parent else ""
+    newest = f", the newest of {utc(lineage.trained_until)[:19]}" if lineage.trained_until else ""
+    opened = _TEST.get(lineage.test_openings, f"opened {lineage.test_openings} times")
+    lines = [
+        f"{bundle.name} {bundle.version}{role}: {bundle.task} of {bundle.target}, made {bundle.created[:19]}",
+        f"  why       {lineage.reason}{after}",
+        f"  run       {lineage.run}",
+        f"  data      {lineage.trained_rows:,} rows{newest}; fingerprint {lineage.data_fingerprint[:16]}",
+        f"  settings  fingerprint {lineage.project_fingerprint}",
+        f"  test part {opened}",
+        *(f"  let through: {sentence}" for sentence in lineage.let_through),
+        f"  batches   of at most {bundle.max_batch} rows",
+    ]
+    if bundle.classes:
+        lines.append(f"  classes   {', '.join(bundle.classes)}")
+    return "\n".join(lines)
+
+
+def _tensor(spec: TensorSpec) -> list[str]:
+    known = ", ".join(spec.categories[:MOST_CATEGORIES])
+    more = len(spec.categories) - MOST_CATEGORIES
+    return [spec.name, f"{spec.datatype} {spec.shape}", spec.unit, f"{known} and {more} more" if more > 0 else known]
+
+
+def _proofs(bundle: Bundle) -> Iterator[list[str]]:
+    """Of each artefact the largest error of all its batches."""
+    for kind, file in bundle.artefacts.items():
+        proofs = [one for one in bundle.parity if one.format == kind]
+        batches = ", ".join(str(one.batch) for one in proofs)
+        error = max((one.max_abs_error for one in proofs), default=0.0)
+        yield [file, proofs[0].runtime if proofs else "", f"batches {batches}", f"largest error {error:.2g}"]
+
+
+def _evaluation(bundle: Bundle) -> Iterator[list[str]]:
+    for part, metrics in bundle.evaluation.items():
+        for name, one in metrics.items():
+            yield [part, name, f"{one.value:.4g}", f"{one.low:.4g} to {one.high:.4g} ({one.confidence:.0%})"]
+
+
+def _table(title: str, rows: Iterable[Sequence[str]]) -> list[str]:
+    """Columns of equal width below a title; nothing without rows."""
+    found = [list(row) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*found, strict=True)]
+    lines = ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in found]
+    return ["", title, *(line.rstrip() for line in lines)] if found else []
