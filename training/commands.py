@@ -93,7 +93,7 @@ class Prepare:
         from training.progress import watched
 
         project, folder = _resolved(arguments.project), arguments.output
-        with watched(1 + len(preparing.STEPS), _say) as watch:
+        with watched(len(preparing.REPORTED) + (project.labelling.annotations is not None), _say) as watch:
             if arguments.until:
                 rows = preparing.rows_after(project, arguments.until, watch=watch)
                 files.write(rows, project.data, folder / preparing.ROWS)
@@ -108,7 +108,7 @@ class Prepare:
                 preparing.write_parts(project, prepared, folder / preparing.ROWS)
         for warning in made.warnings:
             _say(f"look at {warning}")
-        counts = ", ".join(f"{len(which)} {part}" for part, which in prepared.split.parts.items())
+        counts = ", ".join(f"{count} {part}" for part, count in prepared.sizes.items())
         _say(f"{len(prepared.rows)} rows: {counts} (sealed)")
         _say(f"report: {page}")
         return 0

@@ -13,7 +13,7 @@ from training import balance
 from training.augment import chapter as augmenting
 from training.augment import check as augmentation
 from training.data import columns, files, spacing
-from training.data.classes import check_names, classes_of
+from training.data.classes import check_names, check_varies, classes_of
 from training.data.clean import report as repairs
 from training.data.clean import steps
 from training.data.clean.cleaning import CleaningReport, clean
@@ -26,13 +26,13 @@ from training.data.label import chapter as labelling
 from training.data.schema import check
 from training.data.schema import schema as schemas
 from training.data.schema.infer import infer
-from training.data.split import partition
+from training.data.split import partition, sizes
 from training.evaluate import slices
 from training.models.architectures import arguments_of
 from training.progress import unwatched
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from staytrue.project import Project
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from training.progress import Watch
 
 STEPS = ("collect", "clean", "split", "repair", "encode")
+REPORTED = (*STEPS, "chapters", "report")
+"""And what the report takes, beside the labels where there are any."""
 ROWS, SCHEMA = "rows.parquet", "schema.yaml"
 
 
@@ -68,6 +70,11 @@ class Prepared:
         return self.split.training(self.rows)
 
     @property
+    def sizes(self) -> dict[str, int]:
+        """Rows of each part."""
+        return {part: len(which) for part, which in self.split.parts.items()}
+
+    @property
     def validation(self) -> Rows:
         """Rows held out; the sealed ones open through :func:`open_test` alone."""
         return self.split.validation(self.rows)
@@ -78,6 +85,7 @@ def prepare(project: Project, *, watch: Watch = unwatched) -> Prepared:
 
     Raises:
         InvalidConfig: names, sizes or settings that do not go with the task or the architecture.
+        InvalidInput: a target of one value, beside what each step raises.
     """
     check_names(project)
     balance.check(project)
@@ -92,7 +100,10 @@ def prepare(project: Project, *, watch: Watch = unwatched) -> Prepared:
         rows, report = clean(found.rows, project.cleaning)
     with watch("split"):
         plan, parted = partition.partition(rows, project.split, project.data.features, watch)
-    return Prepared(rows, plan, found.fingerprint, found.report, report, parted)
+    prepared = Prepared(rows, plan, found.fingerprint, found.report, report, parted)
+    if project.model.task != "generation":  # whose pictures may be of one class
+        check_varies(prepared.training.target, project.data.targets, prepared.sizes)
+    return prepared
 
 
 def rows_after(project: Project, step: Literal["collect", "clean"], *, watch: Watch = unwatched) -> Rows:
@@ -117,29 +128,37 @@ def chapters(project: Project, prepared: Prepared, *, watch: Watch = unwatched) 
         cleaned = steps.apply(prepared.training.only(features), features, project.cleaning, watch)
     with watch("encode"):
         states = cleaned.instruct(learn(cleaned.rows, features))
-    schema, labels = prepared.collection.schema, project.labelling
+    labels = project.labelling
     made = []
     if labels.annotations is not None:
         from training.data.label.settling import settle  # noqa: PLC0415 - it takes seconds, and few have any
 
-        made = [labelling.chapter(settle(labels.annotations, labels).report)]
-    return [
-        collection.chapter(prepared.collection),
-        *([check.chapter(schema)] if schema else []),
-        *made,
-        _without(given.keys() - features.keys(), repairs.chapter(cleaned.report, prepared.cleaning)),
-        spacing.chapter(prepared.rows.time),
-        columns.chapter(cleaned.rows, features, project.data.targets),
-        partition.chapter(prepared.parted),
-        encoding.chapter(states, columns.constant(cleaned.rows, project.data.targets)),
-        *([augmenting.chapter(project.training, features)] if project.training.augmentation.varies else []),
-    ]
+        with watch("label"):
+            made = [labelling.chapter(settle(labels.annotations, labels, watch=watch).report)]
+    with watch("chapters"):
+        schema, targets = prepared.collection.schema, project.data.targets
+        return [
+            collection.chapter(prepared.collection),
+            *([check.chapter(schema)] if schema else []),
+            *made,
+            _without(given.keys() - features.keys(), repairs.chapter(cleaned.report, prepared.cleaning)),
+            spacing.chapter(prepared.rows.time),
+            columns.chapter(cleaned.rows, features, targets),
+            _warned(partition.chapter(prepared.parted), sizes.warnings_of(prepared.sizes, project.model.task)),
+            encoding.chapter(states, columns.constant(cleaned.rows, targets)),
+            *([augmenting.chapter(project.training, features)] if project.training.augmentation.varies else []),
+        ]
 
 
 def _without(sparse: Iterable[str], told: Chapter) -> Chapter:
     """The chapter on repairs, with a warning of features that the model does not get."""
     why = "is sparse and left out: the model is made without it, and callers do not send it"
-    return msgspec.structs.replace(told, warnings=[*told.warnings, *(f"{name} {why}" for name in sorted(sparse))])
+    return _warned(told, [f"{name} {why}" for name in sorted(sparse)])
+
+
+def _warned(told: Chapter, more: Sequence[str]) -> Chapter:
+    """A chapter with more warnings."""
+    return msgspec.structs.replace(told, warnings=[*told.warnings, *more])
 
 
 def write_schema(project: Project, prepared: Prepared, path: Path) -> None:

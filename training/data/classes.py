@@ -8,9 +8,10 @@ import numpy as np
 
 from staytrue.errors import InvalidConfig, InvalidInput
 from staytrue.pictures import SUMMARIES
+from training.data.rows import by_name
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -47,6 +48,26 @@ def classes_of(target: NDArray[Any], train: NDArray[Any]) -> tuple[str, ...]:
         hint = "leave its rows out in data.query, or lower split.block_days"
         raise InvalidInput("data.target", "no row to train on is of class", expected="some of each", got=got, hint=hint)
     return tuple(names)
+
+
+def check_varies(target: NDArray[Any], names: Sequence[str], parts: Mapping[str, int]) -> None:
+    """Refuse a target that is the same in all rows to train on. ``parts``: how many rows each part has.
+
+    Shapes: target [N] or [N,K], of which each column has to vary.
+
+    Raises:
+        InvalidInput: names the column and its value.
+    """
+    for name, column in by_name(target, names).items():
+        if len(column) and (column == column[0]).all():
+            value = f'"{column[0]}"' if column.dtype == object else f"{column[0]:g}"
+            others = ", ".join(f"{count:,} to {part}" for part, count in parts.items())
+            hint = (
+                "nothing can be learnt of it: see what data.query leaves of the column and how it is read, or collect "
+                f"rows of other values; where there are some, split.method: random deals them to all parts ({others})"
+            )
+            expected = f'"{name}" of two values or more in the rows to train on'
+            raise InvalidInput("data.target", expected=expected, got=f"{value} in all {len(column):,}", hint=hint)
 
 
 def of_classes(rows: Rows, classes: Collection[str]) -> tuple[Rows, int]:

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 _LARGEST_BYTE = 255
 
 
+def seen_size(feature: Feature) -> list[int]:
+    """Channels, height and width of a picture as the model sees it: resized and cropped, whatever its layout."""
+    last = feature.layout == "channels_last"
+    channels, sent = (feature.shape[-1], feature.shape[:2]) if last else (feature.shape[0], feature.shape[1:])
+    return [channels, *(feature.crop or feature.resize or sent)]
+
+
 def stacked(name: str, feature: Feature, values: NDArray[Any], where: str, begin: int = 0) -> NDArray[Any]:
     """A fetched column of pictures in the datatype of its feature, or its rows from ``begin`` on.
 

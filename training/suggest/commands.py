@@ -25,11 +25,10 @@ class Suggest:
         """Propose settings with their reasons; with ``--write`` write them."""
         from staytrue.records import write_atomically
         from staytrue.settings import resolve
-        from training.models.architectures import arguments_of
         from training.prepare import prepare
         from training.suggest.facts import facts_of
         from training.suggest.proposals import suggest
-        from training.suggest.writing import written
+        from training.suggest.writing import fitting
 
         project, path = projects.load(arguments.project), arguments.project
         project = project.model_copy(
@@ -43,12 +42,11 @@ class Suggest:
         if not arguments.write:
             print(f"--write puts {len(settings)} settings into {path}")
             return 0
-        text = written(path.read_bytes().decode(), settings)
-        values = {name.removeprefix("model."): value for name, value in settings.items() if name.startswith("model.")}
-        arguments_of(project.model_copy(update={"model": project.model.model_copy(update=values)}))
+        text, refused = fitting(path, settings)
+        for name, why in refused.items():
+            print(f"left out: {name}: {settings[name]}, since {why}")
         write_atomically(path, text.encode())
-        projects.load(path)
-        print(f"wrote {len(settings)} settings into {path}")
+        print(f"wrote {len(settings) - len(refused)} settings into {path}")
         return 0
 
 

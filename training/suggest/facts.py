@@ -10,6 +10,7 @@ import numpy as np
 
 from training.data.clean.cleaning import is_missing
 from training.data.columns import PARTS, lengths
+from training.data.pictures import seen_size
 from training.data.rows import learnable
 from training.models.architectures import ARCHITECTURES
 
@@ -34,20 +35,21 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     classes: list[float] = []
     """Share of each class."""
     counts: bool = False
-    """Whether the target holds whole numbers that are never negative."""
+    """Whether every target holds whole numbers that are never negative."""
     positive: bool = False
-    """Whether the target is always above zero."""
+    """Whether every target is always above zero."""
     mean: float = 0.0
+    """The largest of the targets'."""
     skew: float = 0.0
-    """Third moment of the target in deviations; 0 where it is even, 2 of waiting times."""
+    """Third moment in deviations, of the target that is skewed most; 0 where it is even, 2 of waiting times."""
     dependence: float = 0.0
-    """How alike neighbours in time are: correlation of the target with the one before, 0 by chance, 1 the same."""
+    """How alike neighbours in time are: a target's correlation with the one before, 0 by chance, 1 the same."""
     missing: float = 0.0
     """Of the values of numbers and categories."""
     categories: dict[str, int] = {}
     """Different values of each category."""
     size: list[int] = []
-    """Of a picture: channels, height, width."""
+    """Of a picture as the model sees it: channels, height, width."""
     length: int = 0
     """Median length of the sequence or text: steps, bytes."""
     method: str = "blocks"
@@ -58,8 +60,8 @@ def facts_of(project: Project, rows: TrainingRows) -> Facts:
     """What the training rows of a project say."""
     target, features = learnable(rows).target, project.data.features
     named = target.dtype == object
-    first = target if target.ndim == 1 else target[:, 0]
-    numbers = first if project.model.task == "regression" else np.zeros(1)
+    targets = [target] if target.ndim == 1 else list(target.T)
+    numbers = targets if project.model.task == "regression" else [np.zeros(1)]
     flat = {name: column for name, column in rows.columns.items() if column.ndim == 1}
     gaps = [is_missing(column).mean() for column in flat.values()]
     return Facts(
@@ -70,14 +72,14 @@ def facts_of(project: Project, rows: TrainingRows) -> Facts:
         targets=len(project.data.targets),
         quantiles=bool(project.model.quantiles),
         classes=(np.unique(target, return_counts=True)[1] / len(rows)).tolist() if named else [],
-        counts=bool((numbers >= 0).all() and (numbers == np.round(numbers)).all()) and not named,
-        positive=bool((numbers > 0).all()),
-        mean=float(numbers.mean()),
-        skew=_skew(numbers),
-        dependence=dependence(first),
+        counts=not named and all(bool((some >= 0).all() and (some == np.round(some)).all()) for some in numbers),
+        positive=all(bool((some > 0).all()) for some in numbers),
+        mean=max(float(some.mean()) for some in numbers),
+        skew=max((_skew(some) for some in numbers), key=abs),
+        dependence=max(map(dependence, targets)),
         missing=float(np.mean(gaps)) if gaps else 0.0,
         categories={name: len(np.unique(flat[name])) for name, some in features.items() if some.kind == "category"},
-        size=next((list(some.shape) for some in features.values() if some.kind == "image"), []),
+        size=next((seen_size(some) for some in features.values() if some.kind == "image"), []),
         length=max(
             [int(np.median(lengths(rows.columns[name]))) for name, some in features.items() if some.kind in PARTS],
             default=0,

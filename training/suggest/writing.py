@@ -7,13 +7,51 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from staytrue.errors import Conflict
+from staytrue.errors import Conflict, StaytrueError
+from staytrue.project import load
+from training.models.architectures import arguments_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
+
+    Settings = Mapping[str, str | int | float]
 
 
-def written(text: str, settings: Mapping[str, str | int | float]) -> str:
+def fitting(path: Path, settings: Settings) -> tuple[str, dict[str, str]]:
+    """The text of a project file with those of the settings that fit what it holds, and why the others do not.
+
+    One that does not go with what somebody has set stays away; the file itself is not touched.
+
+    Raises:
+        Conflict: as :func:`written`.
+    """
+    text, taken, refused = path.read_bytes().decode(), dict[str, str | int | float](), dict[str, str]()
+    if _fault(path, written(text, settings)) is None:  # some fit only together
+        return written(text, settings), {}
+    for name, value in settings.items():
+        fault = _fault(path, written(text, {**taken, name: value}))
+        if fault is None:
+            taken[name] = value
+        else:
+            refused[name] = fault
+    return written(text, taken), refused
+
+
+def _fault(path: Path, text: str) -> str | None:
+    """Why a project file with this text would be refused, if it would."""
+    tried = path.with_name(f".{path.name}.tried")  # beside it: paths are relative to where it lies
+    tried.write_text(text, encoding="utf-8", newline="")
+    try:
+        arguments_of(load(tried))
+    except StaytrueError as error:
+        return str(error).replace(str(tried), str(path))
+    finally:
+        tried.unlink()
+    return None
+
+
+def written(text: str, settings: Settings) -> str:
     r"""The text with these settings, named ``section.key``: values replaced in place, new keys first of a section.
 
     Raises:

@@ -12,6 +12,7 @@ import torch
 from staytrue.errors import InvalidConfig
 from staytrue.signature import TensorSpec
 from training.data.encode.pictures import ImageState
+from training.data.pictures import seen_size
 from training.data.rows import evenly
 from training.evaluate.generation import PictureJudge
 from training.models.generator import Generator
@@ -109,11 +110,8 @@ class Generation:
 
 def picture_of(name: str, feature: Feature) -> TensorSpec:
     """What is made of such pictures: numbers, of the size that the model sees them in."""
-    last = feature.layout == "channels_last"
-    *_, channels = feature.shape if last else feature.shape[::-1]
-    sent = feature.shape[:2] if last else feature.shape[1:]
-    size = list(feature.crop or feature.resize or sent)
-    shape = [-1, *size, channels] if last else [-1, channels, *size]
+    channels, *size = seen_size(feature)
+    shape = [-1, *size, channels] if feature.layout == "channels_last" else [-1, channels, *size]
     return TensorSpec(name=name, datatype="FP32", shape=shape, unit=feature.unit)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from staytrue.command import main
 from tests.unit.training.conftest import write_project
@@ -15,7 +17,7 @@ from training.data import files
 from training.data.collect.source import collect
 from training.data.rows import Rows
 from training.data.schema import schema as schemas
-from training.prepare import ROWS, SCHEMA, STEPS, prepare
+from training.prepare import REPORTED, ROWS, SCHEMA, prepare
 from training.report import FIGURES, PAGE, Report
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
 def test_a_report_and_the_rows_of_two_parts_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     project = write_project(tmp_path)
     told = said(capsys, "prepare", "--project", str(tmp_path / "staytrue.yaml"), "--output", str(tmp_path / "out"))
-    assert [line.split(":")[0] for line in told[:6]] == [*STEPS, "report"]
+    assert [line.split(":")[0] for line in told[:7]] == [*REPORTED]
     assert told[-1] == f"report: {tmp_path / 'out' / PAGE}"
     report = msgspec.json.decode((tmp_path / "out" / FIGURES).read_bytes(), type=Report)
     titles = ["Collect", "Cleaning", "Time", "Columns", "Split", "Preprocess"]
@@ -140,3 +142,50 @@ def test_a_reviewed_schema_holds_later_loads_and_has_a_chapter(
     (tmp_path / "toy.csv").write_text(text.replace(",sun,", ",dusk,", 1))
     assert main(["prepare", "--project", str(path), "--output", str(out)]) == 1
     assert "dusk" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("query", "target", "settings", "got"),
+    [
+        ("SELECT * REPLACE (3.5 AS y) FROM source", "y", "{width: 8}", '"y" of .* got 3.5 in all 672'),
+        ("SELECT *, 'rain' AS z FROM source", "z", "{task: classification}", '"z" of .* got "rain" in all 672'),
+        ("SELECT *, 2 AS z FROM source", "[y, z]", "{width: 8}", '"z" of .* got 2 in all 672'),
+        ("SELECT *, x > 0 AS a, true AS b FROM source", "[a, b]", "{task: multilabel}", '"b" of .* got 1 in all 672'),
+    ],
+    ids=["number", "class", "numbers", "labels"],
+)
+@pytest.mark.parametrize("command", ["prepare", "train"])
+def test_a_target_of_one_value_ends_it_with_what_to_do(
+    query: str, target: str, settings: str, got: str, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_project(tmp_path)
+    path = tmp_path / "staytrue.yaml"
+    values = yaml.safe_load(path.read_text())
+    values["data"] |= {"query": query, "target": yaml.safe_load(target)}
+    values |= {"model": yaml.safe_load(settings), "training": {"epochs": 1}}
+    path.write_text(yaml.safe_dump(values))
+    assert main([command, "--project", str(path)]) == 1
+    told = capsys.readouterr().err
+    assert re.search(
+        rf"staytrue.yaml:\d+ data.target: expected {got}; nothing can be learnt of it: see what data.query", told
+    )
+    assert "split.method: random deals them to all parts (672 to train, " in told
+
+
+def test_parts_of_few_rows_are_warned_of_with_what_they_can_tell(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One row a day, of forty days."""
+    write_project(tmp_path)
+    path = tmp_path / "staytrue.yaml"
+    values = yaml.safe_load(path.read_text())
+    values["data"]["query"] = "SELECT * FROM source WHERE hour = 3"
+    values["split"] = {"method": "random", "validation": 0.25, "test": 0.25}
+    path.write_text(yaml.safe_dump(values))
+    told = said(capsys, "prepare", "--project", str(path), "--output", str(tmp_path / "out"))
+    figure = "a root mean squared error has a 95 % interval of 0.70 to 1.75 times itself, wider where rows are alike"
+    assert [line for line in told if line.startswith("look at split: ")][-3:] == [
+        "look at split: train has 20 rows: hardly anything can be learnt of so few, means and categories included",
+        f"look at split: validation has 10 rows: {figure}",
+        f"look at split: test has 10 rows: {figure}",
+    ]

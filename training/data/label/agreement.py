@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 import numpy as np
@@ -10,12 +10,16 @@ import numpy as np
 from training.data.label.alpha import Scale, alpha_by_class, alpha_without, alphas
 from training.data.label.figures import Figure, bootstrap, figure, ratio
 from training.data.label.kappa import Cohen, Fleiss, cohen, fleiss
+from training.progress import unwatched
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from training.data.label.annotations import Annotations
     from training.data.label.figures import Resampling
+    from training.progress import Advance, Watch
+
+Found = TypeVar("Found")
 
 
 class AnnotatorAgreement(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,19 +46,28 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     by_annotator: dict[str, AnnotatorAgreement]
 
 
-def agree(made: Annotations, scale: Scale, resampling: Resampling) -> Agreement:
+def agree(made: Annotations, scale: Scale, resampling: Resampling, watch: Watch = unwatched) -> Agreement:
     """Every coefficient, each with its interval, or without a value and with the reason.
 
     Raises:
         InvalidInput: an interval scale of classes that are no numbers.
     """
-    pairwise = cohen(made, resampling)
-    without = alpha_without(made, scale, resampling)
+    with watch("agreement", 5 + len(made.annotators)) as advance:
+        return _agree(made, scale, resampling, advance)
+
+
+def _agree(made: Annotations, scale: Scale, resampling: Resampling, advance: Advance) -> Agreement:
+    def told(found: Found) -> Found:
+        advance(1)
+        return found
+
+    pairwise = told(cohen(made, resampling))
+    without = told(alpha_without(made, scale, resampling))
     counts = made.counts()
     by_annotator = {}
     for number, name in enumerate(made.annotators):
         item, label = made.of(number)
-        with_majority = _with_majority(counts[item], label, resampling)
+        with_majority = told(_with_majority(counts[item], label, resampling))
         by_annotator[name] = AnnotatorAgreement(
             labels=len(item),
             with_majority=with_majority,
@@ -63,10 +76,10 @@ def agree(made: Annotations, scale: Scale, resampling: Resampling) -> Agreement:
         )
     return Agreement(
         scale=scale,
-        fleiss=fleiss(counts, made.classes, resampling),
+        fleiss=told(fleiss(counts, made.classes, resampling)),
         cohen=pairwise,
-        alpha=alphas(made, scale, resampling),
-        alpha_by_class=alpha_by_class(made, resampling),
+        alpha=told(alphas(made, scale, resampling)),
+        alpha_by_class=told(alpha_by_class(made, resampling)),
         by_annotator=by_annotator,
     )
 
@@ -82,7 +95,7 @@ def _with_majority(counts: NDArray[np.int64], label: NDArray[np.int64], resampli
     if not len(values):
         return Figure(value=None, note=note)
     features = np.stack([values, np.ones_like(values)], axis=1)
-    point, drawn = bootstrap(features, often, _share, resampling, "agreement with the majority")
+    point, drawn = bootstrap(features, often, _share, resampling)
     return figure(point[0], drawn[:, 0], items=int(often.sum()), note=note)
 
 

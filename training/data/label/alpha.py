@@ -42,7 +42,7 @@ def alpha_by_class(made: Annotations, resampling: Resampling) -> dict[str, Figur
     if not items:
         return dict.fromkeys(made.classes, Figure(value=None, note=NO_PAIR))
     statistic = functools.partial(_by_class, kinds=len(made.classes))
-    point, drawn = bootstrap(_coincidences(rows), often, statistic, resampling, "alpha by class")
+    point, drawn = bootstrap(_coincidences(rows), often, statistic, resampling)
     note = "no label of this class, or no other one"
     return {
         name: figure(point[place], drawn[:, place], items=items, note=note) for place, name in enumerate(made.classes)
@@ -79,7 +79,7 @@ def _alpha(
     if not items:
         return Figure(value=None, note=NO_PAIR)
     statistic = functools.partial(_on_scale, scale=scale, values=values)
-    point, drawn = bootstrap(_coincidences(rows), often, statistic, resampling, f"{scale} alpha")
+    point, drawn = bootstrap(_coincidences(rows), often, statistic, resampling)
     return figure(point[0], drawn[:, 0], items=items, note=ONE_CLASS)
 
 

@@ -46,14 +46,16 @@ class Label:
         from staytrue.settings import resolve
         from training.data.label.chapter import chapter
         from training.data.label.files import write
-        from training.data.label.settling import settle
+        from training.data.label.settling import PARTS, settle
+        from training.progress import LONG_SECONDS, watched
 
         flags = {name: getattr(arguments, name) for name in LabellingSection.model_fields}
         settings = resolve(_base(arguments.project), "labelling", flags)
         if settings.annotations is None:
             hint = "name it, or set labelling.annotations in the project"
             raise InvalidConfig("ANNOTATIONS", expected="a file of annotations", got="none", hint=hint)
-        found = settle(settings.annotations, settings)
+        with watched(PARTS, print, least_seconds=LONG_SECONDS) as watch:
+            found = settle(settings.annotations, settings, watch=watch)
         _print(chapter(found.report))
         for path in write(found, arguments.output):
             print(f"wrote {path}")

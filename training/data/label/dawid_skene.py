@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse
-import tqdm
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,15 +64,12 @@ def dawid_skene(
     posterior = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     history: list[float] = []
     likelihood, converged = 0.0, False
-    bar = tqdm.tqdm(total=steps, desc="Dawid-Skene", unit="step", delay=2, disable=not sys.stderr.isatty(), leave=False)
-    with bar:
-        while not converged and len(history) < steps:
-            prior, confusion = _maximised(posterior[given], said @ posterior, smoothing / kinds)
-            after, likelihood = _expected(prior, confusion, says, given)
-            converged = bool(np.abs(after - posterior)[given].max() < tolerance)
-            posterior = after
-            history.append(likelihood + _beforehand(confusion, smoothing / kinds))
-            bar.update()
+    while not converged and len(history) < steps:
+        prior, confusion = _maximised(posterior[given], said @ posterior, smoothing / kinds)
+        after, likelihood = _expected(prior, confusion, says, given)
+        converged = bool(np.abs(after - posterior)[given].max() < tolerance)
+        posterior = after
+        history.append(likelihood + _beforehand(confusion, smoothing / kinds))
     seen = (said @ posterior).reshape(who, kinds, kinds).sum(axis=1)  # labels of each annotator to each class
     confusion = np.where(seen[:, :, None] > 1e-9, confusion, np.nan)
     return DawidSkene(posterior, prior, confusion, history, likelihood, converged)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
-import tqdm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,7 +39,6 @@ def bootstrap(
     often: NDArray[np.int64],
     statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     resampling: Resampling,
-    what: str = "intervals",
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Statistics that depend on sums over items alone: of the items as they are, and of items drawn anew.
 
@@ -55,12 +52,7 @@ def bootstrap(
     if not resampling.times:
         return point, np.zeros((0, len(point)))
     batch = max(1, min(resampling.times, _CELLS // max(1, sum(features.shape))))
-    bar = tqdm.tqdm(total=resampling.times, desc=what, delay=2, leave=False, disable=not sys.stderr.isatty())
-    drawn = []
-    with bar:
-        for draws in _draws(often, resampling, batch):
-            drawn.append(statistic(np.asarray(draws @ features)))
-            bar.update(len(draws))
+    drawn = [statistic(np.asarray(draws @ features)) for draws in _draws(often, resampling, batch)]
     return point, np.concatenate(drawn)
 
 

@@ -72,7 +72,7 @@ def fleiss(counts: NDArray[np.int64], classes: tuple[str, ...], resampling: Resa
     pairs = total * (total - 1)
     same = (rows * (rows - 1)).sum(axis=1, keepdims=True) / pairs
     features = np.concatenate([np.ones_like(total), same, rows / total, 2 * rows * (total - rows) / pairs], axis=1)
-    point, drawn = bootstrap(features, often, functools.partial(_fleiss, kinds=kinds), resampling, "Fleiss' kappa")
+    point, drawn = bootstrap(features, often, functools.partial(_fleiss, kinds=kinds), resampling)
     unused = "no label of this class, or no other one"
     return Fleiss(
         observed=figure(point[0], drawn[:, 0], items=items, note=NO_PAIR),
@@ -114,9 +114,7 @@ def cohen(made: Annotations, resampling: Resampling) -> Cohen:
     members = np.zeros((len(kept), who))
     members[np.arange(len(kept)), keys[kept] // who] = members[np.arange(len(kept)), keys[kept] % who] = 1
     statistic = functools.partial(_cohen, kinds=kinds, members=members)
-    point, drawn = bootstrap(
-        features, np.ones(features.shape[0], dtype=np.int64), statistic, resampling, "Cohen's kappa"
-    )
+    point, drawn = bootstrap(features, np.ones(features.shape[0], dtype=np.int64), statistic, resampling)
     agreed = np.bincount(pair, weights=said_one == said_two, minlength=len(keys)) / shared
     figures = [figure(value, drawn[:, at], items=0, note=ONE_CLASS) for at, value in enumerate(point)]
     compared = _compared(np.stack([item, one, two])[:, place[pair] >= 0], who)

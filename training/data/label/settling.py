@@ -16,6 +16,7 @@ from training.data.label.reading import read_annotations, read_features
 from training.data.label.report import SHOWN, Confusion, LabelReport, Settled, Suspicion
 from training.data.label.returns import returns
 from training.data.label.suspects import suspects
+from training.progress import unwatched
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from training.data.label.dawid_skene import DawidSkene
     from training.data.label.returns import Return
     from training.data.label.suspects import Suspect
+    from training.progress import Watch
+
+PARTS = 4
+"""Annotations, agreement, consensus, suspects."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,19 +44,21 @@ class Settlement:
     report: LabelReport
 
 
-def settle(source: Path, settings: LabellingSection) -> Settlement:
-    """Read annotations and find out all that the settings ask for.
+def settle(source: Path, settings: LabellingSection, *, watch: Watch = unwatched) -> Settlement:
+    """Read annotations and find out all that the settings ask for; ``watch`` sees :data:`PARTS` of it at most.
 
     Raises:
         NotFound, Unsupported, InvalidConfig, InvalidInput: what is wrong with a file or setting, and where.
     """
     guideline = load(settings.guideline) if settings.guideline else None
-    made = read_annotations(source, settings, guideline)
-    agreement = agree(made, settings.scale, Resampling(times=settings.resamples, seed=settings.seed))
-    agreed = consensus(made, settings.consensus, smoothing=settings.smoothing)
-    least = guideline.rules.annotators_per_item if guideline else 0
-    back = returns(made, agreed, sure=settings.sure, at_least=least)
-    wrong, suspicion = _suspected(made, agreed, settings)
+    with watch("annotations"):
+        made = read_annotations(source, settings, guideline)
+    agreement = agree(made, settings.scale, Resampling(times=settings.resamples, seed=settings.seed), watch)
+    with watch("consensus"):
+        agreed = consensus(made, settings.consensus, smoothing=settings.smoothing)
+        least = guideline.rules.annotators_per_item if guideline else 0
+        back = returns(made, agreed, sure=settings.sure, at_least=least)
+    wrong, suspicion = _suspected(made, agreed, settings, watch)
     found = breaches(made, agreed, guideline, agreement.alpha[settings.scale]) if guideline else []
     given = np.bincount(made.label, minlength=len(made.classes))
     report = LabelReport(
@@ -104,17 +111,19 @@ def _confusion(made: Annotations, model: DawidSkene) -> dict[str, Confusion]:
 
 
 def _suspected(
-    made: Annotations, agreed: Consensus, settings: LabellingSection
+    made: Annotations, agreed: Consensus, settings: LabellingSection, watch: Watch
 ) -> tuple[list[Suspect], Suspicion | None]:
     if settings.features is None:
         return [], None
-    item = "item" if settings.item is None else settings.item
+    item = settings.item or "item"  # an empty name numbers the rows of a table of labels
     features, rows = read_features(settings.features, item, made.items)
     judged = np.flatnonzero((agreed.label >= 0) & (rows >= 0))
     labels = np.array(made.classes)[agreed.label[judged]]
     columns = {name: column[rows[judged]] for name, column in features.items()}
     names = [made.items[number] for number in judged.tolist()]
-    wrong = suspects(names, labels, columns, learner=settings.learner, folds=settings.folds, seed=settings.seed)
+    wrong = suspects(
+        names, labels, columns, learner=settings.learner, folds=settings.folds, seed=settings.seed, watch=watch
+    )
     return wrong, Suspicion(
         learner=settings.learner,
         folds=settings.folds,

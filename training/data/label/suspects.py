@@ -9,13 +9,11 @@ Artificial Intelligence Research 70; cleanlab.
 from __future__ import annotations
 
 import os
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
-import tqdm
 from cleanlab.filter import find_label_issues
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
@@ -29,11 +27,14 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from staytrue.errors import InvalidInput
 from staytrue.signature import MISSING_INTEGER
+from training.progress import unwatched
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from training.progress import Advance, Watch
 
 Learner = Literal["forest", "logistic"]
 COMPONENTS = 64
@@ -59,6 +60,7 @@ def suspects(
     learner: Learner = "forest",
     folds: int = 5,
     seed: int = 0,
+    watch: Watch = unwatched,
 ) -> list[Suspect]:
     """Labels that confident learning finds wrong, the least likely first.
 
@@ -69,8 +71,12 @@ def suspects(
     """
     classes, given = np.unique(labels.astype(str), return_inverse=True)
     _check(classes, given, folds)
-    likely = out_of_fold(given, features, learner=learner, folds=folds, seed=seed)
-    ranked = find_label_issues(given, likely, return_indices_ranked_by="self_confidence", filter_by="both", n_jobs=1)
+    with watch("suspects", folds + 1) as advance:
+        likely = out_of_fold(given, features, learner=learner, folds=folds, seed=seed, advance=advance)
+        ranked = find_label_issues(
+            given, likely, return_indices_ranked_by="self_confidence", filter_by="both", n_jobs=1
+        )
+        advance(1)
     best = likely.argmax(axis=1)
     return [
         Suspect(
@@ -85,7 +91,13 @@ def suspects(
 
 
 def out_of_fold(
-    given: NDArray[np.int64], features: Mapping[str, NDArray[Any]], *, learner: Learner, folds: int, seed: int
+    given: NDArray[np.int64],
+    features: Mapping[str, NDArray[Any]],
+    *,
+    learner: Learner,
+    folds: int,
+    seed: int,
+    advance: Advance = lambda _: None,
 ) -> NDArray[np.float64]:
     """Probability of each class to each row, by a model fitted without the row's fold. Shapes: [N] → [N,K]."""
     table, named = _matrix(features)
@@ -100,10 +112,8 @@ def out_of_fold(
 
     # Folds side by side, each in one thread: trees that share threads add up in another order each time.
     with ThreadPoolExecutor(min(folds, os.cpu_count() or 1)) as pool:
-        done = pool.map(judge, parts.split(table, given))
-        bar = tqdm.tqdm(done, "suspects", folds, unit="fold", delay=2, leave=False, disable=not sys.stderr.isatty())
-        for _ in bar:
-            pass
+        for _ in pool.map(judge, parts.split(table, given)):
+            advance(1)
     return likely
 
 

@@ -22,6 +22,7 @@ _HEAD = """\
 # every load is then checked against it. `missing` says whether values may be missing; a line that is left out
 # (minimum, maximum, categories) is not checked.
 """
+_GAPS = "missing: true lets rows without a value pass, false makes each of them a violation"
 
 
 class ColumnSchema(Section):
@@ -75,5 +76,6 @@ def write(schema: Schema, path: Path, notes: Mapping[str, str] | None = None) ->
             width=116,
         )
         parts += [f"  # {note}"] if note else []
+        parts += [f"  # {_GAPS}"] if column.missing else []
         parts += [f"  {line}" for line in text.splitlines()]
     write_atomically(path, ("\n".join(parts) + "\n").encode())

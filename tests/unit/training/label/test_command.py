@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import subprocess
@@ -18,10 +19,13 @@ from staytrue.labelling import LabellingSection
 from tests.packages import member
 from training.data.label.chapter import chapter
 from training.data.label.report import LabelReport
-from training.data.label.settling import settle
+from training.data.label.settling import PARTS, settle
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from training.progress import Advance
 
 GUIDELINE = """
 question: Which of these does the patient have?
@@ -130,6 +134,24 @@ def test_a_chapter_has_a_cell_for_each_column(diagnoses: Path, method: str) -> N
     assert titles[-1] == "Items to send back"
     for table in told.tables:
         assert {len(row) for row in table.rows} == {len(table.columns)}, table.title
+
+
+def test_what_may_take_long_is_watched_and_comes_to_its_end(diagnoses: Path, tmp_path: Path) -> None:
+    """Each annotator and each fold moves the bar on."""
+    seen: dict[str, list[int | None]] = {}
+
+    @contextlib.contextmanager
+    def watch(name: str, units: int | None = None, /) -> Iterator[Advance]:
+        seen[name] = [units, 0]
+        yield lambda count: seen[name].__setitem__(1, (seen[name][1] or 0) + count)
+
+    table = pd.read_csv(diagnoses, index_col=0)
+    features = table.assign(item=[str(number) for number in range(1, 31)])[["item", "rater1", "rater2"]]
+    features.to_csv(tmp_path / "features.csv", index=False)
+    given = {"item": "", "resamples": 20, "features": tmp_path / "features.csv", "folds": 2, "learner": "logistic"}
+    settle(diagnoses, LabellingSection.model_validate(given), watch=watch)
+    assert seen == {"annotations": [None, 0], "agreement": [11, 11], "consensus": [None, 0], "suspects": [3, 3]}
+    assert len(seen) == PARTS
 
 
 @pytest.mark.parametrize("layout", ["long", "label-studio"])

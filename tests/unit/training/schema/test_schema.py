@@ -83,6 +83,13 @@ def test_a_schema_is_learnt_from_training_rows_alone(data: DataSection) -> None:
         infer(prepare(load(EXAMPLE)).rows, data)  # type: ignore[arg-type]
 
 
+def test_what_missing_true_means_stands_above_each_column_that_has_it(schema: Schema, tmp_path: Path) -> None:
+    lines = (tmp_path / "schema.yaml").read_text().splitlines()
+    told = "  # missing: true lets rows without a value pass, false makes each of them a violation"
+    columns = [lines[place + 1].split(":")[0].strip() for place, line in enumerate(lines) if line == told]
+    assert columns == [name for name, column in schema.columns.items() if column.missing] == ["bikers"]
+
+
 def test_many_values_make_no_list_and_missing_ones_are_allowed(training: TrainingRows, data: DataSection) -> None:
     columns = dict(training.columns)
     columns["temp"] = np.where(np.arange(len(training)) % 10 == 0, np.nan, columns["temp"]).astype(np.float32)

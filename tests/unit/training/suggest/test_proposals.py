@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 import pytest
 
-from training.data.rows import Rows
+from staytrue.project import load
+from training.data.rows import Rows, TrainingRows
 from training.models.architectures import ARCHITECTURES
 from training.suggest.facts import Facts, dependence, facts_of
 from training.suggest.proposals import PREFERRED, Proposal, suggest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from staytrue.project import Project
 
 SETTINGS = {"mlp": ["width", "depth", "dropout"], "resnet": ["width", "depth", "dropout"]}
 PLAIN = Facts(task="regression", rows=2_000, kinds=["numeric", "category"], architectures=SETTINGS)
@@ -108,3 +116,38 @@ def test_dependence_is_the_correlation_of_neighbours() -> None:
 def test_nothing_is_learnt_of_other_rows_than_those_that_train() -> None:
     with pytest.raises(TypeError, match="training rows"):
         facts_of(None, Rows(np.zeros(1), {}, np.zeros(1)))  # type: ignore[arg-type]
+
+
+def test_all_targets_are_looked_at(tmp_path: Path) -> None:
+    counts, negative = np.arange(20.0) % 5 + 1, -np.exp(np.arange(20.0) / 4)
+    facts = facts_of(project(tmp_path, "[a, b]", "{x: {kind: numeric}}"), rows(np.stack([counts, negative], axis=1)))
+    assert (facts.counts, facts.positive) == (False, False)
+    assert facts.skew < -1
+    both = facts_of(project(tmp_path, "[a, b]", "{x: {kind: numeric}}"), rows(np.stack([counts, counts], axis=1)))
+    assert (both.counts, both.positive, both.mean) == (True, True, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("said", "size"),
+    [
+        ("shape: [3, 20, 30]", [3, 20, 30]),
+        ("shape: [20, 30, 3], layout: channels_last", [3, 20, 30]),
+        ("shape: [20, 30, 3], layout: channels_last, resize: [10, 12], crop: [8, 9]", [3, 8, 9]),
+        ("shape: [3, 20, 30], resize: [10, 12]", [3, 10, 12]),
+    ],
+)
+def test_a_picture_has_the_size_that_the_model_sees(tmp_path: Path, said: str, size: list[int]) -> None:
+    pictured = project(tmp_path, "y", f"{{x: {{kind: image, {said}}}}}")
+    assert facts_of(pictured, rows(np.arange(20.0), np.zeros((20, 3, 2, 2), np.uint8))).size == size
+
+
+def project(folder: Path, target: str, features: str) -> Project:
+    """A project of these targets and features; its data are nowhere."""
+    path = folder / "staytrue.yaml"
+    path.write_text(f"name: a\ndata: {{source: a.csv, time: t, target: {target}, features: {features}}}\n")
+    return load(path)
+
+
+def rows(target: NDArray[np.float64], x: NDArray[Any] | None = None) -> TrainingRows:
+    """Rows that train, of a column ``x``."""
+    return TrainingRows(np.arange(20.0), {"x": np.arange(20.0) if x is None else x}, target)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from staytrue.command import main
 from staytrue.errors import Conflict
 from staytrue.project import load
-from training.suggest.writing import written
+from training.suggest.writing import fitting, written
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from staytrue.project import Project
 
 
@@ -58,3 +61,36 @@ def test_the_command_proposes_and_writes_only_when_asked(project: Project, capsy
     assert (changed.model.width, changed.training.loss) == (32, "huber")
     assert changed.data == project.data
     assert changed.export.max_batch == 8
+
+
+@pytest.mark.parametrize(
+    ("own", "left"),
+    [
+        ("optimiser: momentum, optimisation: {momentum: 0.8}, ", ["training.optimiser: adamw"]),
+        ("optimiser: adam, weight_decay: 0.0, ", []),
+    ],
+)
+def test_what_does_not_go_with_somebodys_own_setting_is_left_out(
+    project: Project, own: str, left: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = project.store.parent / "staytrue.yaml"
+    text = path.read_text(encoding="utf-8").replace("\ntraining: {", f"\ntraining: {{{own}")
+    path.write_text(text, encoding="utf-8")
+    files = {each.name for each in path.parent.iterdir()}
+    assert main(["suggest", "--project", str(path), "--write"]) == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if "left out" in line]
+    assert [line.removeprefix("left out: ").split(", since")[0] for line in told] == left
+    assert load(path).model.width == 32
+    assert {each.name for each in path.parent.iterdir()} == files
+
+
+def test_balanced_classes_are_not_balanced_twice(tmp_path: Path) -> None:
+    path = tmp_path / "staytrue.yaml"
+    text = "name: a\ndata: {source: a.csv, time: t, target: y, features: {x: {kind: numeric}}}\n"
+    path.write_text(text + "training: {sampling: balanced}\n", encoding="utf-8")
+    settings: dict[str, str | int | float] = {"training.class_weights": "balanced", "training.epochs": 7}
+    made, refused = fitting(path, settings)
+    assert yaml.safe_load(made)["training"] == {"sampling": "balanced", "epochs": 7}
+    assert list(refused) == ["training.class_weights"]
+    assert "class_weights and sampling both balanced" in refused["training.class_weights"]
+    assert f"{path}:" in refused["training.class_weights"]
