@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from staytrue.environment import said
+from staytrue.evaluation import headline, is_headline
 from staytrue.records import utc
 
 if TYPE_CHECKING:
-    from staytrue.bundle import Bundle, Parity
+    from staytrue.bundle import Bundle, Metric, Parity
     from staytrue.environment import Environment
+    from staytrue.evaluation import Evaluation, SliceEvaluation
     from staytrue.signature import TensorSpec
 
 MOST_CATEGORIES = 12
 
 
-def card(bundle: Bundle, environment: Environment | None = None) -> str:
-    """The card as Markdown; with what the model was trained on, where that is known."""
+def card(bundle: Bundle, environment: Environment | None = None, evaluation: Evaluation | None = None) -> str:
+    """The card as Markdown; with what the model was trained on and how it does by slices, where that is known."""
     lineage = bundle.lineage
     lines = [
         f"# {bundle.name}, version {bundle.version}",
@@ -34,15 +36,8 @@ def card(bundle: Bundle, environment: Environment | None = None) -> str:
         *[f"\n**Let through by `split.allow`: {_cell(found)}.**" for found in lineage.let_through],
         *(["", said(environment)] if environment else []),
         "",
-        "## Evaluation",
-        "",
-        "| split | metric | value | interval |",
-        "|---|---|---|---|",
+        *_evaluation(bundle, evaluation),
     ]
-    for split, metrics in bundle.evaluation.items():
-        for name, metric in metrics.items():
-            interval = f"{metric.low:.4g} to {metric.high:.4g} ({metric.confidence:.0%})"
-            lines.append(f"| {split} | {name} | {metric.value:.4g} | {interval} |")
     lines += ["", "## Inputs", "", "| name | type | categories |", "|---|---|---|"]
     lines += [f"| {_cell(s.name)} | {_type(s)} | {_categories(s)} |" for s in bundle.signature.inputs]
     if bundle.classes:
@@ -50,6 +45,38 @@ def card(bundle: Bundle, environment: Environment | None = None) -> str:
     lines += ["", "## Proof of the export", "", "| artefact | runtime | batch | rows | largest error | allowed |"]
     lines += ["|---|---|---|---|---|---|", *map(_proof, bundle.parity), ""]
     return "\n".join(lines)
+
+
+def _evaluation(bundle: Bundle, evaluation: Evaluation | None) -> list[str]:
+    """The headline metrics by split; what has no value, with the reason; and the slices of the split judged last."""
+    lines = ["## Evaluation", "", "| split | metric | value | interval |", "|---|---|---|---|"]
+    for split, metrics in bundle.evaluation.items():
+        for name, metric in headline(metrics).items():
+            interval = f"{metric.low:.4g} to {metric.high:.4g} ({metric.confidence:.0%})"
+            note = f"; {_cell(metric.note)}" if metric.note else ""
+            lines.append(f"| {split} | {_cell(name)} | {metric.value:.4g} | {interval}{note} |")
+    parts = evaluation.parts if evaluation else {}
+    for split, part in parts.items():
+        lacking = {name: reason for name, reason in part.absent.items() if is_headline(name) or not part.metrics}
+        lines += [f"| {split} | {_cell(name)} | - | {_cell(reason)} |" for name, reason in lacking.items()]
+    sliced = [(split, part.slices) for split, part in parts.items() if part.slices]
+    if sliced:
+        split, slices = sliced[-1]
+        lines += ["", f"## Slices of {split}", "", "| slice | rows of it | rows | metrics |", "|---|---|---|---|"]
+        lines += map(_slice, slices)
+    return lines
+
+
+def _slice(one: SliceEvaluation) -> str:
+    told = [_figure(name, metric) for name, metric in one.metrics.items()]
+    told += [f"{name}: {reason}" for name, reason in one.absent.items()]
+    return f"| {_cell(one.name)} | {_cell(one.holds)} | {one.rows} | {_cell(one.note or ', '.join(told))} |"
+
+
+def _figure(name: str, metric: Metric) -> str:
+    return f"{name} {metric.value:.4g} [{metric.low:.4g}, {metric.high:.4g}]" + (
+        f" ({metric.note})" if metric.note else ""
+    )
 
 
 def _proof(proof: Parity) -> str:

@@ -20,7 +20,8 @@ from export.torchscript import to_torchscript
 from staytrue.bundle import CARD, MANIFEST, PROFILE, SETTINGS, Bundle, digest, load_profile, seal
 from staytrue.bundle import load as load_bundle
 from staytrue.checkpoint import CONFIGURATION
-from staytrue.records import to_json, utc
+from staytrue.evaluation import EVALUATION, Evaluation
+from staytrue.records import read, to_json, utc
 from staytrue.signing import private_key, sign
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def publish(
 
     Args:
         rows: real rows as callers send them, by input name, to prove the artefacts on.
-        run: folder of the run: its settings, and the tokenizers which the signature names; nothing where there is none.
+        run: folder of the run: its settings, the tokenizers which the signature names, and the evaluation that the card
+            tells of; nothing where there is none.
 
     Raises:
         CorruptData: an artefact does not give the model's outputs, or the profile holds what is no number; nothing is
@@ -81,7 +83,7 @@ def publish(
             parity += prove(kind, path, model, checkpoint.signature, rows, scale, settings)
         (folder / PROFILE).write_bytes(msgspec.json.encode(profile))
         bundle = _manifest(checkpoint, version, parity, settings)
-        _finish(bundle, folder, checkpoint)
+        _finish(bundle, folder, checkpoint, _evaluation(run))
         if settings.signing_key is not None:
             sign(folder, digest(folder / MANIFEST).sha256, settings.signing_key)
         checked = load_bundle(folder)  # what server and sidecar will check, checked before it can be seen
@@ -146,9 +148,15 @@ def _manifest(checkpoint: Checkpoint, version: str, parity: list[Parity], settin
     )
 
 
-def _finish(bundle: Bundle, folder: Path, checkpoint: Checkpoint) -> None:
+def _evaluation(run: Path | None) -> Evaluation | None:
+    """What the run tells of slices; runs from before there were any tell nothing."""
+    path = run / EVALUATION if run is not None else None
+    return read(Evaluation, path) if path is not None and path.is_file() else None
+
+
+def _finish(bundle: Bundle, folder: Path, checkpoint: Checkpoint, evaluation: Evaluation | None) -> None:
     """Write card, manifest with the digests of all files, and the seal, in that order."""
-    (folder / CARD).write_text(card(bundle, checkpoint.environment), encoding="utf-8")
+    (folder / CARD).write_text(card(bundle, checkpoint.environment, evaluation), encoding="utf-8")
     files = {path.name: digest(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
     (folder / MANIFEST).write_bytes(to_json(msgspec.structs.replace(bundle, files=files)))
     seal(folder)

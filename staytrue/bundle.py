@@ -65,6 +65,8 @@ class Metric(Record, frozen=True, kw_only=True):
     low: float
     high: float
     confidence: float = 0.95
+    note: str = ""
+    """What to know of the value or its interval; nothing of most."""
 
 
 class Lineage(Record, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from staytrue.section import Section
 from staytrue.sections import ExportSection, MonitoringSection, RetrainingSection, TrainingSection
 from staytrue.server import ServingSection
 from staytrue.settings import warn_of_strays
+from staytrue.slicing import EvaluationSection
 from staytrue.splitting import SplitSection
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Project(Section):
     labelling: LabellingSection = LabellingSection()
     model: ModelSection = ModelSection()
     training: TrainingSection = TrainingSection()
+    evaluation: EvaluationSection = EvaluationSection()
     export: ExportSection = ExportSection()
     serving: ServingSection = ServingSection()
     monitoring: MonitoringSection = MonitoringSection()

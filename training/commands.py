@@ -201,6 +201,7 @@ def _resolved(path: Path, **training: int | None) -> Project:
         "split": resolve(project.split, "split", {}),
         "model": resolve(project.model, "model", {}),
         "training": resolve(project.training, "training", training),
+        "evaluation": resolve(project.evaluation, "evaluation", {}),
         "export": resolve(project.export, "export", {}),
         "retraining": resolve(project.retraining, "retraining", {}),
     }
@@ -214,12 +215,18 @@ def _given(arguments: argparse.Namespace, resume: Path | None) -> list[str]:
 
 
 def _table(evaluation: dict[str, dict[str, Metric]]) -> str:
+    from staytrue.evaluation import headline
+
     lines = []
     for part, metrics in evaluation.items():
-        figures = "  ".join(f"{name} {m.value:.4g} [{m.low:.4g}, {m.high:.4g}]" for name, m in metrics.items())
+        shown = headline(metrics).items()
+        figures = "  ".join(f"{name} {m.value:.4g} [{m.low:.4g}, {m.high:.4g}]" for name, m in shown)
         lines.append(f"  {part:<10}  {figures}")
     return "\n".join(lines)
 
 
 def _figures(evaluation: dict[str, dict[str, Metric]]) -> dict[str, float]:
-    return {f"{part}_{name}": metric.value for part, metrics in evaluation.items() for name, metric in metrics.items()}
+    from staytrue.evaluation import headline
+
+    shown = {part: headline(metrics) for part, metrics in evaluation.items()}
+    return {f"{part}_{name}": metric.value for part, metrics in shown.items() for name, metric in metrics.items()}

@@ -26,6 +26,7 @@ from training.data.schema import check as checks
 from training.data.schema import schema as schemas
 from training.data.schema.infer import infer
 from training.data.split import partition, sizes
+from training.evaluate import slices
 from training.models.architectures import arguments_of
 from training.progress import unwatched
 
@@ -122,6 +123,7 @@ def check(project: Project) -> None:
     arguments_of(project)
     augmentation.check(project.training, project.data.features)
     tokens.check(project.data.features)
+    slices.check(project)
 
 
 def chapters(project: Project, prepared: Prepared, *, watch: Watch = unwatched) -> list[Chapter]:

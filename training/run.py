@@ -13,6 +13,8 @@ import torch
 
 from staytrue.bundle import Lineage
 from staytrue.checkpoint import Checkpoint
+from staytrue.evaluation import EVALUATION, Evaluation
+from staytrue.records import to_json, write_atomically
 from training import checkpoint as checkpoints
 from training.augment.augmenter import augmentation
 from training.augment.preview import FOLDER as PREVIEW
@@ -27,6 +29,9 @@ from training.data.split.partition import warnings_of
 from training.data.split.seal import LEDGER, open_test, openings
 from training.devices import devices
 from training.environment import environment
+from training.evaluate import slices
+from training.evaluate.columns import columns
+from training.evaluate.parts import evaluated
 from training.fit import fit
 from training.models.architectures import arguments_of
 from training.models.assembly import assemble
@@ -42,12 +47,12 @@ from training.transfer.report import tell
 from training.transfer.transferred import transferred
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from staytrue.bundle import Metric
     from staytrue.environment import Environment
+    from staytrue.evaluation import PartEvaluation
     from staytrue.project import Project
     from training.data.rows import Rows, TrainingRows
     from training.data.split.copies import Copies
@@ -114,7 +119,7 @@ def train(
     evaluation = evaluate_parts(project, trained)
     test = _opened(project, prepared, folder.name, opening, say)
     if test is not None:
-        evaluation["test"] = trained.task.evaluate(trained.model, test, seed=project.training.seed)
+        evaluation |= evaluate_parts(project, trained, {"test": test})
     lineage = Lineage(
         run=folder.name,
         data_fingerprint=prepared.fingerprint.sha256,
@@ -199,17 +204,24 @@ def fit_parts(
     return Trained(parts, task, model, history, cleaned, surroundings)
 
 
-def evaluate_parts(project: Project, trained: Trained) -> dict[str, dict[str, Metric]]:
-    """Metrics of the rows trained on and of those held out."""
-    parts = {"train": trained.parts.train, "validation": trained.parts.held}
-    seed = project.training.seed
-    return {name: trained.task.evaluate(trained.model, rows, seed=seed) for name, rows in parts.items()}
+def evaluate_parts(
+    project: Project, trained: Trained, parts: Mapping[str, Rows] | None = None
+) -> dict[str, PartEvaluation]:
+    """All that is told of some rows: unless others are given, of those trained on and of those held out."""
+    seed, least = project.training.seed, project.evaluation.minimum_rows
+    divisions, made = slices.learn(project, trained.parts.train), {}
+    for name, rows in (parts or {"train": trained.parts.train, "validation": trained.parts.held}).items():
+        table = columns(rows, project) if divisions else {}
+        judge = trained.task.judge(trained.model, rows, seed=seed)
+        some = (one for division in divisions for one in division.of(table))
+        made[name] = evaluated(judge, some, minimum_rows=least, seed=seed)
+    return made
 
 
 def save(
     project: Project,
     trained: Trained,
-    evaluation: dict[str, dict[str, Metric]],
+    evaluation: dict[str, PartEvaluation],
     lineage: Lineage,
     folder: Path,
     reference: Parts | None = None,
@@ -232,7 +244,7 @@ def save(
         architecture=project.model.architecture,
         model=arguments,
         preprocessing=preprocessing,
-        evaluation=evaluation,
+        evaluation={name: part.metrics for name, part in evaluation.items()},
         lineage=lineage,
         epochs=len(trained.history.epochs),
         best_epoch=trained.history.best_epoch,
@@ -243,4 +255,5 @@ def save(
     rows = profile(trained.model, trained.task, parts.train, parts.held, project.data.features, parts.weights)
     proofs = trained.model.proofs() or sample_pictures(parts.train, parts.held, project.data.features)
     checkpoints.save_pictures(proofs, folder)
+    write_atomically(folder / EVALUATION, to_json(Evaluation(run=folder.name, parts=evaluation)))
     checkpoints.finish(checkpoint, rows, folder)

@@ -15,6 +15,16 @@ from staytrue import alerts
 from staytrue.bundle import Bundle, FileDigest, Lineage, Metric, Parity
 from staytrue.checkpoint import Checkpoint
 from staytrue.environment import Environment
+from staytrue.evaluation import (
+    CalibrationBin,
+    ClassEvaluation,
+    Confusion,
+    Evaluation,
+    PartEvaluation,
+    ResidualGroup,
+    Residuals,
+    SliceEvaluation,
+)
 from staytrue.events import Event, Heartbeat, Label, Tensor, decode, encode
 from staytrue.places import Places, Position
 from staytrue.profile import ReferenceColumn, ReferenceProfile
@@ -34,6 +44,7 @@ SIGNATURE = Signature(
     outputs=[TensorSpec(name="bikers", datatype="FP32", shape=[-1, 1])],
 )
 METRIC = {"validation": {"mae": Metric(value=17.5, low=12.5, high=23.5)}}
+NOTED = Metric(value=0.5, low=0.5, high=0.5, note="rows of one day: no interval")
 LINEAGE = Lineage(run="r1", data_fingerprint="d", project_fingerprint="p", trained_until=1304208000.0, trained_rows=9)
 ENVIRONMENT = Environment(
     seed=7,
@@ -67,6 +78,36 @@ RECORDS: dict[str, Record] = {
         best_epoch=40,
         weights_sha256="ab" * 32,
         environment=ENVIRONMENT,
+    ),
+    "evaluation": Evaluation(
+        run="r1",
+        parts={
+            "validation": PartEvaluation(
+                rows=9,
+                left_out=1,
+                metrics=METRIC["validation"],
+                absent={"r2": "the truth is the same in every row"},
+                by_class={
+                    "rain": ClassEvaluation(rows=4, predicted=0, metrics={"recall": NOTED}, absent={"f1": "why"})
+                },
+                confusion=Confusion(classes=["clear", "rain"], rows=[[4, 1], [2, 2]], other=[1, 0]),
+                calibration=[CalibrationBin(low=0.5, high=0.75, rows=4, said=0.625, right=NOTED)],
+                residuals={
+                    "bikers": Residuals(
+                        mean=0.5,
+                        deviation=1.5,
+                        quantiles={"0.5": 0.25},
+                        edges=[-1.0, 1.0],
+                        counts=[9],
+                        groups=[ResidualGroup(rows=9, prediction=3.5, mean=0.5, low=-0.5, high=1.5)],
+                    )
+                },
+                slices=[
+                    SliceEvaluation(name="sky", holds="sky = rain", rows=4, metrics=METRIC["validation"], absent={}),
+                    SliceEvaluation(name="night", holds="hour < 6", rows=1, metrics={}, absent={}, note="too few"),
+                ],
+            )
+        },
     ),
     "bundle": Bundle(
         name="bikes",

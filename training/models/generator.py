@@ -84,6 +84,10 @@ class Generator(Model):
         """Real pictures as the encoder makes them. Shapes: {name: [N,…]} → [N,C*H*W]."""
         return self._all(self.encoder, *tensors(columns, self.encoder.states))
 
+    def judged(self, columns: dict[str, NDArray[Any]]) -> NDArray[np.float64]:
+        """Of real pictures what an epoch is judged by. Shapes: {name: [N,…]} → [N]."""
+        return self._all(lambda rows: self.head(self.encoder(rows))[:, 1], *tensors(columns, self.encoder.states))
+
     def made(self, count: int, seed: int) -> NDArray[np.float32]:
         """Pictures of noise. Shapes: [count,C,H,W], or channels last."""
         return self._all(self, torch.from_numpy(self.noise(count, seed))).astype(np.float32)

@@ -11,7 +11,7 @@ import torch
 from staytrue.profile import ReferenceColumn
 from staytrue.signature import TensorSpec
 from training.data.classes import CONFIDENCE, PROBABILITIES
-from training.evaluate import classification
+from training.evaluate.classification import ClassJudge
 from training.models.classifier import Classifier
 from training.objectives import classification_loss, cross_entropy
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from staytrue.bundle import Metric
     from staytrue.sections import TrainingSection
     from training.data.encode.encoder import Encoder
     from training.data.rows import Rows
@@ -62,9 +61,10 @@ class Classification:
         named = TensorSpec(name=self.target, datatype="BYTES", shape=[-1, 1], categories=list(self.classes))
         return [named, TensorSpec(name=PROBABILITIES, datatype="FP32", shape=[-1, self.outputs])]
 
-    def evaluate(self, model: Model, rows: Rows, *, seed: int) -> dict[str, Metric]:
-        """Accuracy, error rate, log loss, macro F1."""
-        return classification(rows.target, _likely(model, rows), self.classes, rows.time, seed=seed)
+    def judge(self, model: Model, rows: Rows, *, seed: int) -> ClassJudge:
+        """The probability of each class."""
+        del seed
+        return ClassJudge.of(rows.target, _likely(model, rows), self.classes, rows.time)
 
     def told(self, rows: Rows) -> list[float | str]:
         """The names of the classes."""

@@ -14,13 +14,13 @@ from staytrue.signature import TensorSpec
 from training.data.encode.pictures import ImageState
 from training.data.pictures import seen_size
 from training.data.rows import evenly
-from training.likeness import likeness
+from training.evaluate.generation import PictureJudge
 from training.models.generator import Generator
+from training.models.vae import VAE
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from staytrue.bundle import Metric
     from staytrue.feature import Feature
     from staytrue.profile import ReferenceColumn
     from staytrue.sections import TrainingSection
@@ -83,11 +83,15 @@ class Generation:
         """The picture."""
         return [self.picture]
 
-    def evaluate(self, model: Model, rows: Rows, *, seed: int) -> dict[str, Metric]:
-        """How like made pictures are to those of the rows, as an encoder sees both, and how like a baseline's are."""
-        generator = _generator(model)
-        real = generator.encoded(rows.take(evenly(len(rows), MOST)).columns)
-        return likeness(real, generator.drawn(len(real), seed), seed=seed)
+    def judge(self, model: Model, rows: Rows, *, seed: int) -> PictureJudge:
+        """Made pictures beside those of some of the rows, as an encoder sees both; and a bound, where the body has one.
+
+        The bound is what an epoch of such a body is judged by.
+        """
+        generator, some = _generator(model), rows.take(evenly(len(rows), MOST))
+        bound = generator.judged(some.columns) if self.measure == VAE.MEASURE else None
+        real = generator.encoded(some.columns)
+        return PictureJudge(real, generator.drawn(len(real), seed), bound, some.time, seed)
 
     def told(self, rows: Rows) -> list[float | str]:
         """Nothing: no label says how good a picture is."""

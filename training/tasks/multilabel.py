@@ -12,14 +12,12 @@ from torch import nn
 from staytrue.errors import InvalidConfig
 from staytrue.signature import TensorSpec
 from training.data.classes import DECISIONS, PROBABILITIES
-from training.evaluate import LEAST_PROBABILITY, resampled_sums
+from training.evaluate.multilabel import LabelJudge
 from training.models.labels import Labeller
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from torch import Tensor
 
-    from staytrue.bundle import Metric
     from staytrue.profile import ReferenceColumn
     from staytrue.sections import TrainingSection
     from training.data.encode.encoder import Encoder
@@ -70,11 +68,11 @@ class Multilabel:
         decided = TensorSpec(name=DECISIONS, datatype="BOOL", shape=shape)
         return [decided, TensorSpec(name=PROBABILITIES, datatype="FP32", shape=shape)]
 
-    def evaluate(self, model: Model, rows: Rows, *, seed: int) -> dict[str, Metric]:
-        """Log loss, subset accuracy, micro and macro F1."""
+    def judge(self, model: Model, rows: Rows, *, seed: int) -> LabelJudge:
+        """What is decided of each label, and its probability."""
+        del seed
         decided, likely = model.answers(rows.columns)
-        table = _judged(rows.target > 0, decided, likely.astype(np.float64))
-        return resampled_sums(table, rows.time, _metrics, seed=seed)
+        return LabelJudge(rows.target, decided, likely.astype(np.float64), self.classes, rows.time)
 
     def told(self, rows: Rows) -> list[float | str]:
         """How many labels hold."""
@@ -87,31 +85,3 @@ class Multilabel:
     def described(self) -> dict[str, Any]:
         """Nothing but the labels, which the checkpoint names."""
         return {}
-
-
-def _judged(truth: NDArray[np.bool_], decided: NDArray[np.bool_], likely: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What the metrics need of each row: 1, log loss, all right; then right, decided and true by label.
-
-    Shapes: [N,K] → [N,3+3K].
-    """
-    said = np.maximum(np.where(truth, likely, 1 - likely), LEAST_PROBABILITY)
-    rows = [np.ones(len(truth)), -np.log(said).mean(axis=1), (truth == decided).all(axis=1)]
-    return np.concatenate([np.stack(rows, axis=1), truth & decided, decided, truth], axis=1).astype(np.float64)
-
-
-def _metrics(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """Metrics from sums. Shapes: [...,3+3K] → [...] each.
-
-    F1 is 2 * right / (decided + true): micro of the sums over all labels, macro the mean of that of each label which is
-    there, among the truths or the decisions; 0 where there is none.
-    """
-    right, decided, true = np.split(sums[..., 3:], 3, axis=-1)
-    both = decided + true
-    there = both > 0
-    score = 2 * right / np.where(there, both, 1.0)
-    return {
-        "log_loss": sums[..., 1] / sums[..., 0],
-        "subset_accuracy": sums[..., 2] / sums[..., 0],
-        "micro_f1": 2 * right.sum(axis=-1) / np.maximum(both.sum(axis=-1), 1.0),
-        "macro_f1": score.sum(axis=-1) / np.maximum(there.sum(axis=-1), 1),
-    }

@@ -12,14 +12,13 @@ import torch
 from staytrue.errors import InvalidConfig
 from staytrue.signature import TensorSpec
 from training.data.classes import QUANTILES
-from training.evaluate import regression, resampled
+from training.evaluate.quantiles import QuantileJudge
+from training.evaluate.regression import NumberJudge
 from training.models.quantiles import QuantileHead, QuantileRegressor
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from staytrue.bundle import Metric
     from staytrue.profile import ReferenceColumn
     from staytrue.sections import TrainingSection
     from training.data.encode.encoder import Encoder
@@ -86,25 +85,12 @@ class Quantiles:
             TensorSpec(name=QUANTILES, datatype="FP32", shape=[-1, self.outputs]),
         ]
 
-    def evaluate(self, model: Model, rows: Rows, *, seed: int) -> dict[str, Metric]:
-        """Pinball loss, the share of truths at or below each quantile, coverage and width from lowest to highest.
-
-        Then those of a regression, of the quantile that is answered.
-        """
-        target, made = (out.astype(np.float64) for out in model.answers(rows.columns))
-        found = resampled(self._judged(rows.target, made), rows.time, seed=seed)
-        return found | regression(rows.target, target.squeeze(1), rows.time, seed=seed)
-
-    def _judged(self, truth: NDArray[np.float64], made: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-        """Of each row its part of each metric. Shapes: truth [N], made [N,Q] → [N] each."""
-        above, levels = truth[:, None] - made, np.array(self.levels)
-        judged = {"pinball": np.maximum(levels * above, (levels - 1) * above).mean(axis=1)}
-        below = above <= 0
-        judged |= {f"below_{level:g}": below[:, place].astype(np.float64) for place, level in enumerate(self.levels)}
-        if len(levels) > 1:
-            inside = (truth >= made[:, 0]) & below[:, -1]
-            judged |= {"coverage": inside.astype(np.float64), "width": made[:, -1] - made[:, 0]}
-        return judged
+    def judge(self, model: Model, rows: Rows, *, seed: int) -> QuantileJudge:
+        """The quantiles, and the one that is answered."""
+        del seed
+        answer, made = (out.astype(np.float64) for out in model.answers(rows.columns))
+        answered = NumberJudge(self.target, rows.target, answer.squeeze(1), rows.time)
+        return QuantileJudge(answered, made, self.levels)
 
     def told(self, rows: Rows) -> list[float | str]:
         """The target."""

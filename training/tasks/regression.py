@@ -10,14 +10,13 @@ import numpy as np
 import torch
 
 from staytrue.signature import TensorSpec
-from training.evaluate import regression
+from training.evaluate.regression import NumberJudge
 from training.models.regressor import Head, Regressor, Scale
 from training.objectives import distance, regression_loss
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from staytrue.bundle import Metric
     from staytrue.profile import ReferenceColumn
     from staytrue.sections import TrainingSection
     from training.data.encode.encoder import Encoder
@@ -56,9 +55,10 @@ class Regression:
         """The target alone."""
         return [TensorSpec(name=self.target, datatype="FP32", shape=[-1, 1])]
 
-    def evaluate(self, model: Model, rows: Rows, *, seed: int) -> dict[str, Metric]:
-        """Squared and absolute error, R²."""
-        return regression(rows.target, _predict(model, rows), rows.time, seed=seed)
+    def judge(self, model: Model, rows: Rows, *, seed: int) -> NumberJudge:
+        """The predicted number."""
+        del seed
+        return NumberJudge(self.target, rows.target, _predict(model, rows), rows.time)
 
     def told(self, rows: Rows) -> list[float | str]:
         """The target."""

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 
 from staytrue.signature import TensorSpec
-from training.evaluate import regression
+from training.evaluate.regression import NumberJudge
+from training.evaluate.targets import TargetsJudge
 from training.models.targets import TargetsHead, TargetsRegressor
 from training.objectives import regression_loss
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from staytrue.bundle import Metric
     from staytrue.profile import ReferenceColumn
     from staytrue.sections import TrainingSection
     from training.data.encode.encoder import Encoder
@@ -71,13 +71,12 @@ class Targets:
         """Each target, in the order of the settings."""
         return [TensorSpec(name=name, datatype="FP32", shape=[-1, 1]) for name in self.targets]
 
-    def evaluate(self, model: Model, rows: Rows, *, seed: int) -> dict[str, Metric]:
-        """Squared and absolute error and R² of each target, as ``NAME.mae``."""
-        found: dict[str, Metric] = {}
-        for place, made in enumerate(model.answers(rows.columns)):
-            judged = regression(rows.target[:, place], made.squeeze(1).astype(np.float64), rows.time, seed=seed)
-            found |= {f"{self.targets[place]}.{name}": metric for name, metric in judged.items()}
-        return found
+    def judge(self, model: Model, rows: Rows, *, seed: int) -> TargetsJudge:
+        """The predicted number of each target."""
+        del seed
+        made = [some.squeeze(1).astype(np.float64) for some in model.answers(rows.columns)]
+        named = zip(self.targets, rows.target.T, made, strict=True)
+        return TargetsJudge([NumberJudge(name, truth, some, rows.time) for name, truth, some in named])
 
     def told(self, rows: Rows) -> list[float | str]:
         """The first target."""

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from staytrue.bundle import Metric
     from staytrue.profile import ReferenceColumn
     from staytrue.sections import TrainingSection
     from staytrue.signature import TensorSpec
     from training.data.encode.encoder import Encoder
     from training.data.rows import Rows
+    from training.evaluate.judge import Judge
     from training.models.model import Model
     from training.objectives import Objective
 
@@ -47,8 +47,8 @@ class Task(Protocol):
     def specs(self) -> list[TensorSpec]:
         """Outputs of the model, as its signature names them."""
 
-    def evaluate(self, model: Model, rows: Rows, *, seed: int) -> dict[str, Metric]:
-        """The metrics of some rows, with intervals."""
+    def judge(self, model: Model, rows: Rows, *, seed: int) -> Judge:
+        """The answers to some rows beside their truths."""
 
     def told(self, rows: Rows) -> list[float | str]:
         """Of each row the truth, as a label tells it."""

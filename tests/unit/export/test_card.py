@@ -8,7 +8,9 @@ import msgspec
 import pytest
 
 from export.card import card
+from staytrue.bundle import Metric
 from staytrue.environment import Environment
+from staytrue.evaluation import Evaluation, PartEvaluation, SliceEvaluation
 
 if TYPE_CHECKING:
     from staytrue.store import Store
@@ -85,3 +87,43 @@ def test_it_names_the_classes_of_a_classifier_alone(named: Store, published: Sto
     assert "A classification model of `kind`" in text
     assert "## Classes\n\nlarge, small\n" in text
     assert "## Classes" not in (published.path("houses", "1") / "MODEL_CARD.md").read_text(encoding="utf-8")
+
+
+def part(metrics: dict[str, Metric], absent: dict[str, str], *slices: SliceEvaluation) -> PartEvaluation:
+    """Of a hundred rows."""
+    return PartEvaluation(rows=100, left_out=0, metrics=metrics, absent=absent, slices=list(slices))
+
+
+def test_it_tells_headline_metrics_with_notes_and_why_others_have_no_value(published: Store) -> None:
+    bundle, alone = published.load("houses", "1"), Metric(value=1.0, low=1.0, high=1.0, note="rows of one day")
+    evaluation = {"validation": {"mae": alone, "bias": alone}, "test": {}}
+    bundle = msgspec.structs.replace(bundle, evaluation=evaluation)
+    parts = {
+        "validation": part(evaluation["validation"], {"r2": "a|b", "mape": "c"}),
+        "test": part({}, {"all": "no row"}),
+    }
+    text = card(bundle, None, Evaluation(run="r1", parts=parts))
+    assert "| validation | mae | 1 | 1 to 1 (95%); rows of one day |" in text
+    assert r"| validation | r2 | - | a\|b |" in text
+    assert "| test | all | - | no row |" in text
+    assert "bias" not in text
+    assert "mape" not in text
+    assert "Slices" not in text
+
+
+def test_it_tells_the_slices_of_the_split_judged_last(published: Store) -> None:
+    metric, noted = Metric(value=1.25, low=0.5, high=2.0), Metric(value=1.0, low=1.0, high=1.0, note="one day")
+    some = SliceEvaluation(name="sky", holds="sky = a|b", rows=60, metrics={"mae": metric}, absent={"r2": "constant"})
+    noted_one = SliceEvaluation(name="noon", holds="hour = 12", rows=30, metrics={"mae": noted}, absent={})
+    few = SliceEvaluation(name="night", holds="hour < 6", rows=3, metrics={}, absent={}, note="3 rows: too few")
+    parts = {
+        "train": part({}, {}, few),
+        "validation": part({"mae": metric}, {}, some, noted_one, few),
+        "test": part({}, {}),
+    }
+    text = card(published.load("houses", "1"), None, Evaluation(run="r1", parts=parts))
+    assert text.count("## Slices") == 1
+    assert "## Slices of validation" in text
+    assert r"| sky | sky = a\|b | 60 | mae 1.25 [0.5, 2], r2: constant |" in text
+    assert "| noon | hour = 12 | 30 | mae 1 [1, 1] (one day) |" in text
+    assert "| night | hour < 6 | 3 | 3 rows: too few |" in text

@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.image
+import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -24,6 +25,8 @@ from staytrue.store import Store
 from staytrue.verdicts import RetrainJob
 from tests.killing import cut
 from training import checkpoint as checkpoints
+from training.evaluate.generation import PictureJudge
+from training.evaluate.parts import evaluated
 from training.models.architectures import ARCHITECTURES, arguments_of, build
 from training.models.gan import energy_score, slopes
 from training.models.generator import NOISE, Generator
@@ -81,7 +84,7 @@ def test_every_generator_trains_is_proven_and_serves_bytes_of_noise(name: str, f
     project, run = of(folder, architecture=name), trained(name)
     record, reference, model = checkpoints.load(run)
     assert isinstance(model, Generator)
-    assert set(record.evaluation["validation"]) == {
+    assert set(record.evaluation["validation"]) - {"elbo"} == {
         f"{whose}{what}" for whose in ("", "shuffled_", "gaussian_") for what in ("discrepancy", "told_apart")
     }
     assert matplotlib.image.imread(run / SHEET).shape == (10 * 8 + 4, 16 * 8, 4)
@@ -99,6 +102,25 @@ def test_every_generator_trains_is_proven_and_serves_bytes_of_noise(name: str, f
     assert reference.columns == []
     window = Analysis(bundle, reference, MonitoringSection(), 0.0).look(empty(bundle.signature), 0.0, 86400.0)
     assert (window.rows, {item.sufficiency for item in window.drift}) == (0, {"insufficient"})
+
+
+def test_a_vae_tells_the_bound_that_it_was_judged_by(trained: Trainer) -> None:
+    """With the other sign, in nats; what cannot give one tells none."""
+    run = trained("vae")
+    lines = [msgspec.json.decode(line) for line in (run / checkpoints.METRICS).read_bytes().splitlines()]
+    record = checkpoints.load(run)[0]
+    bound = record.evaluation["validation"]["elbo"]
+    assert bound.value == pytest.approx(-lines[record.best_epoch - 1]["validation_negative_elbo"], rel=0.05)
+    assert bound.low < bound.value < bound.high
+    assert "elbo" not in checkpoints.load(trained("dcgan"))[0].evaluation["validation"]
+
+
+def test_few_pictures_have_no_scores_and_say_so() -> None:
+    part = evaluated(
+        PictureJudge(np.zeros((3, 4)), np.ones((3, 4)), None, np.arange(3.0), 0), [], minimum_rows=1, seed=0
+    )
+    assert part.metrics == {}
+    assert part.absent == {"discrepancy": "3 pictures, at least 16 can be halved and compared"}
 
 
 @pytest.mark.parametrize("name", ["vae", "wgan_gp"])

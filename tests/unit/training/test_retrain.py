@@ -189,7 +189,7 @@ def test_the_commands_go_from_data_to_a_promoted_challenger(
     assert project.store == tmp_path / "store"
     file = ["--project", str(tmp_path / "staytrue.yaml")]
     assert main(["train", *file, "--seed", "3"]) == 0
-    assert "validation  mse" in capsys.readouterr().out
+    assert "validation  mae" in capsys.readouterr().out
     assert main(["export", *file]) == 0
     assert "champion of toy is version 1: first version" in capsys.readouterr().out
     path = tmp_path / "jobs" / "j1" / "job.json"

@@ -15,6 +15,7 @@ import yaml
 
 from staytrue.checkpoint import CHECKPOINT, CONFIGURATION, WEIGHTS
 from staytrue.errors import CorruptData, InvalidInput, NotFound
+from staytrue.evaluation import EVALUATION
 from tests.unit.training.conftest import write_project
 from training import checkpoint as checkpoints
 from training import curve
@@ -62,7 +63,7 @@ def test_a_run_learns_the_law_and_leaves_all_its_records(trained: tuple[Project,
     assert checkpoint.epochs == len((folder / checkpoints.METRICS).read_text().splitlines())
     assert {path.name for path in folder.iterdir()} == {
         *(CHECKPOINT, WEIGHTS, CONFIGURATION, checkpoints.METRICS),
-        *(checkpoints.CURVE, checkpoints.SPLIT, checkpoints.DATA, "profile.json"),
+        *(checkpoints.CURVE, checkpoints.SPLIT, checkpoints.DATA, "profile.json", EVALUATION),
     }
     assert json.loads((folder / checkpoints.DATA).read_text())["fingerprint"]["rows"] == 960
     assert yaml.safe_load((folder / CONFIGURATION).read_text())["training"]["patience"] == 10

@@ -1,0 +1,131 @@
+"""The record of an evaluation, ``runs/ID/evaluation.json``: every figure of every part, matrices, curves and slices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from staytrue.bundle import Metric
+from staytrue.records import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+EVALUATION = "evaluation.json"
+HEADLINE = (
+    *("pinball", "coverage", "mae", "rmse", "r2"),
+    *("accuracy", "subset_accuracy", "macro_f1", "auc", "log_loss"),
+    *("elbo", "discrepancy", "told_apart"),
+)
+"""Metrics that are printed, stand in the model card and are told of each slice; whatever a task has of them."""
+
+
+class ClassEvaluation(Record, frozen=True, kw_only=True):
+    """One class or label by itself: against all others."""
+
+    rows: int
+    """Whose truth it is."""
+    predicted: int
+    metrics: dict[str, Metric]
+    absent: dict[str, str]
+
+
+class Confusion(Record, frozen=True, kw_only=True):
+    """How many rows of each truth got each answer."""
+
+    classes: list[str]
+    rows: list[list[int]]
+    """By truth, then by answer, in the order of the classes."""
+    other: list[int]
+    """Answers to rows whose truth is none of the classes."""
+
+
+class CalibrationBin(Record, frozen=True, kw_only=True):
+    """Rows, or labels of rows, of which about the same probability was said."""
+
+    low: float
+    high: float
+    rows: int
+    said: float
+    """Mean of the probabilities."""
+    right: Metric
+    """Share of which it turned out so."""
+
+
+class ResidualGroup(Record, frozen=True, kw_only=True):
+    """Rows of about the same prediction; low and high are the quartiles of prediction minus truth."""
+
+    rows: int
+    prediction: float
+    mean: float
+    low: float
+    high: float
+
+
+class Residuals(Record, frozen=True, kw_only=True):
+    """Predictions minus truths, in the target's unit."""
+
+    mean: float
+    deviation: float
+    quantiles: dict[str, float]
+    edges: list[float]
+    counts: list[int]
+    """Rows between each edge and the next."""
+    groups: list[ResidualGroup]
+    """By tenths of the predictions."""
+
+
+class SliceEvaluation(Record, frozen=True, kw_only=True):
+    """Some rows of a part by themselves."""
+
+    name: str
+    holds: str
+    """Which rows, in words."""
+    rows: int
+    metrics: dict[str, Metric]
+    absent: dict[str, str]
+    note: str = ""
+    """Why there are no metrics; nothing where there are."""
+
+
+class PartEvaluation(Record, frozen=True, kw_only=True):
+    """The rows of one part of the data."""
+
+    rows: int
+    """Judged."""
+    left_out: int
+    """Without a truth."""
+    metrics: dict[str, Metric]
+    absent: dict[str, str]
+    """Metrics that have no value here, with the reason."""
+    by_class: dict[str, ClassEvaluation] = msgspec.field(default_factory=dict)
+    confusion: Confusion | None = None
+    calibration: list[CalibrationBin] = msgspec.field(default_factory=list)
+    residuals: dict[str, Residuals] = msgspec.field(default_factory=dict)
+    """By target."""
+    slices: list[SliceEvaluation] = msgspec.field(default_factory=list)
+
+
+class Evaluation(Record, frozen=True, kw_only=True):
+    """One finished run, by part: train, validation and, where it was opened, test."""
+
+    schema: int = 1
+    run: str
+    parts: dict[str, PartEvaluation]
+
+
+def headline(metrics: Mapping[str, Metric]) -> dict[str, Metric]:
+    """Those of the metrics that stand for the rest; of several targets each its own. All, where none of them does.
+
+    >>> metric = Metric(value=1.0, low=0.0, high=2.0)
+    >>> list(headline({"mse": metric, "mae": metric, "casual.r2": metric}))
+    ['mae', 'casual.r2']
+    """
+    found = {name: metric for name, metric in metrics.items() if is_headline(name)}
+    return found or dict(metrics)
+
+
+def is_headline(name: str) -> bool:
+    """Whether a metric, or that of a target, is one of :data:`HEADLINE`."""
+    return name.rpartition(".")[2] in HEADLINE

@@ -1,0 +1,86 @@
+"""Intervals: against simulation, and what is said where there is none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.unit.training.evaluate.judging import classes, hourly, numbers, of
+from training.evaluate.bootstrap import ONE_DAY, RESAMPLES, Draws
+from training.evaluate.ranking import ranked
+
+
+def test_a_perfect_prediction_has_no_error_and_no_width() -> None:
+    """R² 1, errors 0, intervals closed."""
+    truth = np.random.default_rng(0).normal(size=240)
+    metrics = of(numbers(truth, truth, hourly(10))).metrics
+    for name, metric in metrics.items():
+        assert (metric.value, metric.low, metric.high) == ((1, 1, 1) if name == "r2" else (0, 0, 0)), name
+
+
+def test_the_interval_covers_the_true_error_though_hours_of_a_day_are_alike() -> None:
+    """Errors share a daily part, so an interval over rows would be far too narrow; over days it covers."""
+    draw = np.random.default_rng(1)
+    hits, runs, days = 0, 100, 40
+    for _ in range(runs):
+        error = np.abs(draw.normal(size=days)).repeat(24)  # mean |N(0,1)| = sqrt(2/pi)
+        judge = numbers(np.zeros(24 * days), error, hourly(days))
+        mae = judge.brief(Draws.of(judge.times, 0)).metrics["mae"]
+        hits += mae.low <= np.sqrt(2 / np.pi) <= mae.high
+    assert 0.86 <= hits / runs <= 1
+
+
+def test_the_interval_of_an_error_rate_allows_for_days_that_are_alike() -> None:
+    """A whole day is right or wrong with even chance: over days the interval covers, over rows it would not."""
+    draw, hits, runs, days = np.random.default_rng(1), 0, 60, 40
+    for _ in range(runs):
+        wrong = (draw.random(days) < 0.5).repeat(24)
+        likely = np.where(wrong[:, None], [[0.1, 0.9]], [[0.9, 0.1]])
+        judge = classes(["a"] * 24 * days, likely.tolist(), ("a", "b"), hourly(days))
+        metric = judge.brief(Draws.of(judge.times, 0)).metrics["error_rate"]
+        hits += metric.low <= 0.5 <= metric.high
+    assert 0.85 <= hits / runs <= 1
+
+
+def test_the_interval_of_an_area_covers_it() -> None:
+    """Scores of what holds are normal around 1, others around 0: the area is Φ(1/√2) = 0.7602."""
+    draw, hits, runs, days = np.random.default_rng(2), 0, 25, 20
+    draws = Draws.of(hourly(days), 0)
+    for _ in range(runs):
+        holds = draw.random(24 * days) < 0.2
+        value, drawn = ranked(draw.normal(size=24 * days) + holds, holds, draws)
+        metric = draws.figures({"auc": (float(value.auc), drawn.auc)}).metrics["auc"]
+        hits += metric.low <= 0.76025 <= metric.high
+    assert 0.84 <= hits / runs <= 1
+
+
+def test_one_seed_gives_one_interval() -> None:
+    """Deterministic."""
+    truth = np.random.default_rng(0).normal(size=240)
+    assert of(numbers(truth, truth * 0, hourly(10))) == of(numbers(truth, truth * 0, hourly(10)))
+
+
+def test_rows_of_one_day_have_no_interval_and_say_so() -> None:
+    metrics = of(numbers([1.0, 2, 4], [2.0, 2, 2], np.arange(3.0))).metrics
+    assert {(metric.low, metric.high) == (metric.value, metric.value) for metric in metrics.values()} == {True}
+    assert {metric.note for metric in metrics.values()} == {ONE_DAY}
+
+
+def test_resamples_without_a_value_are_left_out_and_counted() -> None:
+    """Of two days, one with a single class, a quarter of the resamples hold that day twice."""
+    draws = Draws.of(np.array([0.0, 1.0, 170_000.0]), 0)
+    values = np.where(draws.often[:, 0] == 2, np.nan, draws.often[:, 0])
+    metric = draws.figures({"auc": (1.0, values)}).metrics["auc"]
+    left = int(np.isfinite(values).sum())
+    assert left == pytest.approx(0.75 * RESAMPLES, rel=0.1)
+    assert metric.note == f"interval of {left} of {RESAMPLES} resamples: it is not defined in the others"
+    assert (metric.low, metric.high) == (0, 1)
+    nowhere = draws.figures({"auc": (1.0, np.full(RESAMPLES, np.nan))}).metrics["auc"]
+    assert (nowhere.low, nowhere.high) == (1, 1)
+
+
+def test_sums_and_counts_of_days_by_hand() -> None:
+    draws = Draws.of(np.array([0.0, 1.0, 86_400.0, 250_000.0, 250_001.0]), 0)
+    assert draws.days.tolist() == [0, 0, 1, 2, 2]
+    assert draws.sums([np.arange(5.0), np.array([True, True, False, True, False])]).tolist() == [[1, 2], [2, 0], [7, 1]]
+    assert draws.counts(np.array([0, 1, 1, 0, 0]), 2).tolist() == [[1, 1], [0, 1], [2, 0]]
