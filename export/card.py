@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from staytrue.signature import TensorSpec
 
 MOST_CATEGORIES = 12
+SAME = "That shows that serving changes none of its answers, not that these are right."
 
 
 def card(bundle: Bundle, environment: Environment | None = None) -> str:
@@ -25,20 +26,16 @@ def card(bundle: Bundle, environment: Environment | None = None) -> str:
         "",
         "## Data",
         "",
-        f"Trained on {lineage.trained_rows} rows (fingerprint `{lineage.data_fingerprint}`), run `{lineage.run}`"
-        + (f", to follow version {lineage.parent}." if lineage.parent else "."),
+        *(_made_elsewhere(bundle) if lineage.imported else _trained(bundle)),
         *([f"The newest row it has seen is of {utc(lineage.trained_until)}."] if lineage.trained_until else []),
         *([f"It began with weights of SHA-256 `{lineage.began_with}`."] if lineage.began_with else []),
-        "",
-        _test_split(lineage.test_openings, own="test" in bundle.evaluation),
+        *([] if lineage.imported else ["", _test_split(lineage.test_openings, own="test" in bundle.evaluation)]),
         *[f"\n**Let through by `split.allow`: {_cell(found)}.**" for found in lineage.let_through],
         *(["", said(environment)] if environment else []),
-        "",
-        "## Evaluation",
-        "",
-        "| split | metric | value | interval |",
-        "|---|---|---|---|",
     ]
+    lines += ["", "## Evaluation", "", "| split | metric | value | interval |", "|---|---|---|---|"] * bool(
+        bundle.evaluation
+    )
     for split, metrics in bundle.evaluation.items():
         for name, metric in metrics.items():
             interval = f"{metric.low:.4g} to {metric.high:.4g} ({metric.confidence:.0%})"
@@ -49,7 +46,28 @@ def card(bundle: Bundle, environment: Environment | None = None) -> str:
         lines += ["", "## Classes", "", ", ".join(map(_cell, bundle.classes))]
     lines += ["", "## Proof of the export", "", "| artefact | runtime | batch | rows | largest error | allowed |"]
     lines += ["|---|---|---|---|---|---|", *map(_proof, bundle.parity), ""]
+    against = dict.fromkeys(proof.against for proof in bundle.parity if proof.against)
+    lines += [line for said in against for line in (f"Compared with {_cell(said)}. {SAME}", "")]
     return "\n".join(lines)
+
+
+def _trained(bundle: Bundle) -> list[str]:
+    lineage = bundle.lineage
+    return [
+        f"Trained on {lineage.trained_rows} rows (fingerprint `{lineage.data_fingerprint}`), run `{lineage.run}`"
+        + (f", to follow version {lineage.parent}." if lineage.parent else ".")
+    ]
+
+
+def _made_elsewhere(bundle: Bundle) -> list[str]:
+    lineage = bundle.lineage
+    rows = f"Drift is seen by reference rows of SHA-256 `{lineage.data_fingerprint}…`."
+    none = "It came without reference rows: its drift cannot be seen."
+    return [
+        f"Made elsewhere, of {_cell(lineage.imported)}. What it was trained on, and how well, is not known here.",
+        "",
+        rows if lineage.data_fingerprint else none,
+    ]
 
 
 def _proof(proof: Parity) -> str:

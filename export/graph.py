@@ -27,13 +27,13 @@ def rename(model: onnx.ModelProto, names: Mapping[str, str]) -> None:
         model: changed in place.
         names: exporter's name → public name, of all inputs and outputs.
     """
-    inside = {name for graph in _graphs(model.graph) for name in _values(graph)}
+    inside = {name for graph in graphs(model.graph) for name in _values(graph)}
     taken = inside | set(names.values())
     new = dict(names)
     for name in sorted(inside & set(names.values()) - set(names)):
         new[name] = unique(name, taken)
         taken.add(new[name])
-    for graph in _graphs(model.graph):
+    for graph in graphs(model.graph):
         for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
             value.name = new.get(value.name, value.name)
         for node in graph.node:
@@ -46,8 +46,8 @@ def encode_text(model: onnx.ModelProto, spec: TensorSpec) -> None:
 
     The code of a text is 1 + its place in the categories, 0 for anything else.
     """
-    coded = unique(f"{spec.name}_code", {name for graph in _graphs(model.graph) for name in _values(graph)})
-    for node in (node for graph in _graphs(model.graph) for node in graph.node):
+    coded = unique(f"{spec.name}_code", {name for graph in graphs(model.graph) for name in _values(graph)})
+    for node in (node for graph in graphs(model.graph) for node in graph.node):
         node.input[:] = [coded if name == spec.name else name for name in node.input]
     entry = next(value for value in model.graph.input if value.name == spec.name)
     entry.type.tensor_type.elem_type = TensorProto.STRING
@@ -66,11 +66,11 @@ def encode_text(model: onnx.ModelProto, spec: TensorSpec) -> None:
 
 def decode_text(model: onnx.ModelProto, spec: TensorSpec) -> None:
     """Put a LabelEncoder behind an output of codes, which becomes an output of text: the way back of `encode_text`."""
-    coded = unique(f"{spec.name}_code", {name for graph in _graphs(model.graph) for name in _values(graph)})
-    for node in (node for graph in _graphs(model.graph) for node in graph.node):
+    coded = unique(f"{spec.name}_code", {name for graph in graphs(model.graph) for name in _values(graph)})
+    for node in (node for graph in graphs(model.graph) for node in graph.node):
         node.input[:] = [coded if name == spec.name else name for name in node.input]
         node.output[:] = [coded if name == spec.name else name for name in node.output]
-    for value in (value for graph in _graphs(model.graph) for value in graph.value_info):
+    for value in (value for graph in graphs(model.graph) for value in graph.value_info):
         value.name = coded if value.name == spec.name else value.name
     entry = next(value for value in model.graph.output if value.name == spec.name)
     entry.type.tensor_type.elem_type = TensorProto.STRING
@@ -95,7 +95,7 @@ def _know_text(model: onnx.ModelProto) -> None:
 def forget_origin(model: onnx.ModelProto) -> None:
     """Drop the exporter's notes: lines of source and the paths of the machine that exported are nobody's business."""
     del model.metadata_props[:]
-    for graph in _graphs(model.graph):
+    for graph in graphs(model.graph):
         del graph.metadata_props[:]
         for part in (*graph.input, *graph.output, *graph.value_info, *graph.initializer, *graph.node):
             del part.metadata_props[:]
@@ -113,13 +113,13 @@ def unique(name: str, taken: set[str]) -> str:
     return name
 
 
-def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+def graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
     """A graph and those inside its nodes, such as the branches of an If."""
     yield graph
     for attribute in (attribute for node in graph.node for attribute in node.attribute):
         inner = [attribute.g] if attribute.type == AttributeProto.GRAPH else attribute.graphs
         for branch in inner:
-            yield from _graphs(branch)
+            yield from graphs(branch)
 
 
 def _values(graph: onnx.GraphProto) -> Iterator[str]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from staytrue.bundle import Format, Parity
     from staytrue.checkpoint import Checkpoint
+    from staytrue.environment import Environment
     from staytrue.profile import ReferenceProfile
     from staytrue.sections import ExportSection
     from staytrue.store import Store
@@ -66,7 +67,7 @@ def publish(
             parity += prove(kind, path, model, checkpoint.signature, rows, scale, settings)
         (folder / PROFILE).write_bytes(msgspec.json.encode(profile))
         bundle = _manifest(checkpoint, version, parity, settings)
-        _finish(bundle, folder, checkpoint)
+        finish(bundle, folder, checkpoint.environment)
         checked = load_bundle(folder)  # what server and sidecar will check, checked before it can be seen
         load_profile(folder)
     return checked
@@ -123,9 +124,9 @@ def _manifest(checkpoint: Checkpoint, version: str, parity: list[Parity], settin
     )
 
 
-def _finish(bundle: Bundle, folder: Path, checkpoint: Checkpoint) -> None:
+def finish(bundle: Bundle, folder: Path, environment: Environment | None = None) -> None:
     """Write card, manifest with the digests of all files, and the seal, in that order."""
-    (folder / CARD).write_text(card(bundle, checkpoint.environment), encoding="utf-8")
+    (folder / CARD).write_text(card(bundle, environment), encoding="utf-8")
     files = {path.name: digest(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
     (folder / MANIFEST).write_bytes(to_json(msgspec.structs.replace(bundle, files=files)))
     seal(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import keyword
 import os
 import select
 import sys
@@ -39,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "augment": ("training.augment.commands", "show what augmentation makes of training rows: pictures and pages"),
     "export": ("training.commands", "export a run, prove it and publish it as a version"),
+    "import": ("export.commands", "take in a model made elsewhere: ONNX, TorchScript or PyTorch weights, proven"),
     "serve": ("serving.commands", "answer predictions over REST and gRPC"),
     "monitor": ("monitoring.commands", "collect what was served, watch for drift, raise alarms, retrain"),
     "rules": ("monitoring.commands", "write the alerting rules for Prometheus"),
@@ -55,12 +57,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "keys": ("serving.keys", "make, list and remove the keys that callers of a server send"),
     "schema": ("staytrue.commands", "print the JSON Schema of staytrue.yaml"),
 }
-"""Name → module and summary. The module has an object of the command's name that is a :class:`Command`."""
+"""Name → module and summary. The module has an object of the command's name (``import_`` where that is a word of
+Python's) that is a :class:`Command`."""
 
 UNREAD = 128 + 13
 """Exit code of a command that was ended since nobody read what it printed: as if by SIGPIPE."""
-_EXTRAS = ("training", "export", "serving", "monitoring")
-"""Parts that need packages of their own, each an extra of that name where it has commands."""
+_EXTRAS = {"training": "training", "export": "training", "serving": "serving", "monitoring": "monitoring"}
+"""Parts that need packages of their own, and the extra that has them."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -125,7 +128,8 @@ def _overview() -> argparse.ArgumentParser:
 
 
 def _find(name: str) -> Command:
-    return cast("Command", getattr(importlib.import_module(COMMANDS[name][0]), name))
+    held = f"{name}_" if keyword.iskeyword(name) else name
+    return cast("Command", getattr(importlib.import_module(COMMANDS[name][0]), held))
 
 
 def _needs(name: str, error: ModuleNotFoundError) -> InvalidConfig:
@@ -133,7 +137,9 @@ def _needs(name: str, error: ModuleNotFoundError) -> InvalidConfig:
     part = COMMANDS[name][0].split(".")[0]
     if part not in _EXTRAS or (error.name or "").split(".")[0] in {"staytrue", *_EXTRAS}:
         raise error  # ours is missing: no package would help
-    return InvalidConfig(f"command {name}", f"needs the package {error.name!r}", hint=f"pip install -e '.[{part}]'")
+    return InvalidConfig(
+        f"command {name}", f"needs the package {error.name!r}", hint=f"pip install -e '.[{_EXTRAS[part]}]'"
+    )
 
 
 def _located(error: StaytrueError, project: Path | None) -> StaytrueError:
