@@ -123,7 +123,12 @@ def _made(factory: str, options: dict[str, Any]) -> nn.Module:
 
 def _opened(path: Path, module: Any, names: list[str], amending: Amending, *, scripted: bool) -> Foreign:
     """The module behind a signature: inputs as amended, outputs as a run on examples shows them."""
-    told, amended = amending.said.inputs, []
+    told, amended = amending.said.inputs, list[TensorSpec]()
+    names = names or list(told)  # of a forward that takes any
+    if not names:
+        raise amending.fault(
+            ["inputs"], f"{path.name} tells none of its inputs", hint="write inputs: {x: {shape: [-1]}}"
+        )
     for name in [one for one in names if one in told] or names:
         one = told.get(name)
         if one is None or not (one.shape or one.datatype):
@@ -167,10 +172,21 @@ def _outputs(path: Path, module: Any, signature: Signature) -> list[tuple[str, T
     made = []
     for results in zip(*found, strict=True):
         name, first = results[0]
+        datatype = _DATATYPES.get(_numpy(first))
+        if datatype is None:
+            raise Unsupported(f'{path}: output "{name}"', expected="a datatype of the protocol", got=str(first.dtype))
         shapes = [value.shape for _, value in results]
         shape = [sizes[0] if len(set(sizes)) == 1 else -1 for sizes in zip(*shapes, strict=True)]
-        made.append((name, TensorSpec(name=name, datatype=_DATATYPES[first.numpy().dtype], shape=shape)))
+        made.append((name, TensorSpec(name=name, datatype=datatype, shape=shape)))
     return made
+
+
+def _numpy(value: torch.Tensor) -> np.dtype[Any]:
+    """Its type as numpy has it; nothing known where it has none."""
+    try:
+        return value.numpy().dtype
+    except TypeError:
+        return np.dtype(np.void)
 
 
 def _example(signature: Signature, rows: int, grown: int = 0) -> tuple[torch.Tensor, ...]:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from export.importing.rows import alike, joined
 from export.parity import compare
+from serving.runtimes.base import RunError
 from serving.runtimes.onnx import OnnxMaker
 from staytrue.bundle import REQUIRED_BATCHES, Parity, digest
+from staytrue.errors import CorruptData, InvalidConfig
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from export.importing.foreign import Foreign
     from export.importing.rows import Arrays
+    from serving.runtimes.base import Runtime
     from staytrue.sections import ExportSection
     from staytrue.signature import Signature
 
@@ -43,9 +46,10 @@ def prove(
         what: the rows are, for the record.
 
     Raises:
-        CorruptData: the outputs differ by more than the tolerances allow. Nothing may be published then.
+        CorruptData: the outputs differ by more than the tolerances allow, or the server's runtime fails on rows that
+            the file itself takes. Nothing may be published then.
+        InvalidConfig: the file itself takes no batch of a size that callers might send.
         InvalidInput: outputs have other sizes than the signature tells callers.
-        RunError: the server's runtime fails on rows that the file itself takes.
     """
     proofs = []
     with OnnxMaker() as make:
@@ -54,7 +58,7 @@ def prove(
             worst_abs = worst_rel = 0.0
             parts = _batches(signature, rows, batch)
             for part in parts:
-                expected, got = foreign.run(part), runtime.run(part)
+                expected, got = _answers(foreign, runtime, part, batch)
                 for spec in signature.outputs:
                     spec.check(got[spec.name], spec.datatype, "output")
                 where = f"{foreign.path.name} at batch {batch}"
@@ -77,6 +81,21 @@ def prove(
             )
         runtime.close()
     return proofs
+
+
+def _answers(foreign: Foreign, runtime: Runtime, part: Arrays, batch: int) -> tuple[Arrays, Arrays]:
+    """Of the file as given, and of the server."""
+    try:
+        expected = foreign.run(part)
+    except Exception as error:
+        said = " ".join(str(error).split())[:300]
+        hint = "tell a smaller max_batch, or rows: none, with --amend"
+        raise InvalidConfig(f"{foreign.path} at batch {batch}", f"the model refuses it: {said}", hint=hint) from error
+    try:
+        return expected, runtime.run(part)
+    except RunError as error:
+        said = " ".join(str(error).split())[:300]
+        raise CorruptData(f"{foreign.path} at batch {batch}", f"fails as the server runs it: {said}") from error
 
 
 def _batches(signature: Signature, rows: Sequence[Arrays], batch: int) -> list[Arrays]:

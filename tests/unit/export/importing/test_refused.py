@@ -13,6 +13,8 @@ from onnx import TensorProto, external_data_helper, helper, numpy_helper
 
 from export import parity
 from export.importing import proof
+from serving.runtimes.base import RunError
+from serving.runtimes.onnx import OnnxRuntime
 from staytrue.errors import CorruptData, InvalidConfig, InvalidInput, StaytrueError, TooLarge, Unsupported
 from staytrue.sections import ExportSection
 from tests.unit.export.importing.conftest import graph_model, weight
@@ -222,3 +224,40 @@ def test_a_server_that_answers_otherwise(refused: Callable[..., str], monkeypatc
 
     monkeypatch.setattr(proof, "compare", shifted)
     assert "nothing was published: no proof, no bundle" in refused(CorruptData, scaled())
+
+
+def test_no_model_of_onnx_s_own_tests_fails_in_another_way_than_with_a_message(
+    take: Callable[..., Bundle], store: Store
+) -> None:
+    """Some 40 of its 140 have opsets that ONNX Runtime no longer has, or operators that it never had; every fourth."""
+    folder, refused = Path(onnx.backend.test.__file__).parent / "data", set[str]()
+    paths = sorted(path for kind in ("pytorch", "simple") for path in folder.glob(f"{kind}*/*/model.onnx"))[::4]
+    for path in paths:
+        try:
+            take(path, name=path.parent.name)
+        except (Unsupported, InvalidConfig):
+            refused.add(path.parent.name)
+    assert 5 <= len(refused) <= len(paths) // 2
+    assert {name for name in refused if store.versions(name)} == set()
+
+
+def test_a_batch_that_the_model_itself_refuses(refused: Callable[..., str]) -> None:
+    """It has places for seven rows, and no more."""
+    kept = helper.make_tensor("w", TensorProto.FLOAT, [7, 1], np.arange(7, dtype=np.float32))
+    start, axes = (numpy_helper.from_array(np.array([0]), name) for name in ("a", "axes"))
+    nodes = [
+        helper.make_node("Shape", ["x"], ["n"], start=0, end=1),
+        helper.make_node("Slice", ["w", "a", "n", "axes"], ["some"]),
+        helper.make_node("Add", ["x", "some"], ["y"]),
+    ]
+    said = refused(InvalidConfig, graph_model(nodes, {"x": ["n", 1]}, {"y": ["n", 1]}, weights=[kept, start, axes]))
+    assert "at batch 32: the model refuses it" in said
+    assert "tell a smaller max_batch" in said
+
+
+def test_a_model_that_fails_as_the_server_runs_it(refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: Any) -> None:
+        raise RunError("out of memory")
+
+    monkeypatch.setattr(OnnxRuntime, "run", failing)
+    assert "fails as the server runs it: out of memory" in refused(CorruptData, scaled())
