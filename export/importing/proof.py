@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from export.importing.rows import alike, joined
-from export.parity import compare
+from export.importing.scale import Scales
 from serving.runtimes.base import RunError
 from serving.runtimes.onnx import OnnxMaker
 from staytrue.bundle import REQUIRED_BATCHES, Parity, digest
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 MOST_RUNS = 64
 """Of single rows."""
+SCALED = 16
+"""Rows whose answers tell how large its outputs are."""
 MOST_BATCHES = 4
 """Of one size above: each holds other rows as long as there are any."""
 
@@ -54,6 +56,7 @@ def prove(
     proofs = []
     with OnnxMaker() as make:
         runtime = make(path, signature)
+        scales = Scales(signature, [foreign.run(row) for row in rows[:SCALED]])
         for batch in sorted({min(size, max_batch) for size in (*REQUIRED_BATCHES, max_batch)}):
             worst_abs = worst_rel = 0.0
             parts = _batches(signature, rows, batch)
@@ -62,7 +65,7 @@ def prove(
                 for spec in signature.outputs:
                     spec.check(got[spec.name], spec.datatype, "output")
                 where = f"{foreign.path.name} at batch {batch}"
-                absolute, relative = compare(signature, expected, got, 1.0, settings, where)
+                absolute, relative = scales.compare(expected, got, settings, where)
                 worst_abs, worst_rel = max(worst_abs, absolute), max(worst_rel, relative)
             proofs.append(
                 Parity(
@@ -73,7 +76,7 @@ def prove(
                     rows=batch * len(parts),
                     max_abs_error=worst_abs,
                     max_rel_error=worst_rel,
-                    absolute_tolerance=settings.absolute_tolerance,
+                    absolute_tolerance=settings.absolute_tolerance * scales.smallest,
                     relative_tolerance=settings.relative_tolerance,
                     passed=True,
                     against=f"{foreign.said}, run by {foreign.ran_by} on {what}",

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from export.importing.rows import SIZES, alike, counts_rows, gathered, generated, grown, joined, sized
-from export.parity import compare
+from export.importing.rows import SIZES, alike, counts_rows, gathered, generated, grown, joined, shared, sized
+from export.importing.scale import Scales
 from staytrue.errors import CorruptData, InvalidConfig
 from staytrue.signature import NUMPY
 
@@ -75,8 +75,10 @@ def rows_of_first_axis(
         return "none"
     found: RowsName = "dependent"
     pool = alike(rows)[::-1]  # those at random stand behind
+    if len(pool) == 1:  # of one row alone nothing can be seen
+        return told or found
     count = min(PROBED, max(2, amending.said.max_batch or PROBED))
-    taken = [pool[place % len(pool)] for place in range(count)]
+    taken = shared(signature, [pool[place % len(pool)] for place in range(count)])
     try:
         together = foreign.run(joined(signature, taken))
     except Exception as error:
@@ -89,7 +91,7 @@ def rows_of_first_axis(
     sides = gathered(foreign.run(taken[0]), copies, together, merged=signature.merges)
     if sides is not None:
         try:
-            compare(signature, *sides, 1.0, settings, "rows beside others")
+            Scales(signature, [together]).compare(*sides, settings, "rows beside others")
             found = "independent"
         except CorruptData as error:
             if told == "independent":

@@ -75,6 +75,12 @@ def joined(signature: Signature, rows: Sequence[Arrays]) -> Arrays:
     return batch
 
 
+def shared(signature: Signature, rows: Sequence[Arrays]) -> list[Arrays]:
+    """Rows that share what rows of one request do: the first one's."""
+    common = {spec.name: rows[0][spec.name] for spec in signature.inputs if row_axis(signature, spec) is None}
+    return [row | common for row in rows]
+
+
 def alike(rows: Sequence[Arrays]) -> list[Arrays]:
     """Those of the shape that most have: only they can be joined."""
     shapes = [tuple((name, row[name].shape) for name in sorted(row)) for row in rows]

@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 from serving.batching import Lane
 from serving.tickets import Limits
 from staytrue.errors import TooLarge
-from tests.unit.export.importing.conftest import graph_model
+from tests.unit.export.importing.conftest import graph_model, weight
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,21 +22,23 @@ if TYPE_CHECKING:
     from tests.unit.export.importing.conftest import Served
 
 
-def model(kind: str) -> onnx.ModelProto:
-    """A graph by what its first axis counts."""
-    axes = numpy_helper.from_array(np.array([0]), "axes")
-    if kind == "rows":
-        return graph_model([helper.make_node("Neg", ["x"], ["y"])], {"x": ["n", 2]}, {"y": ["n", 2]})
-    if kind == "neighbours":
-        nodes = [helper.make_node("ReduceMean", ["x", "axes"], ["m"]), helper.make_node("Sub", ["x", "m"], ["y"])]
-        return graph_model(nodes, {"x": ["n", 2]}, {"y": ["n", 2]}, weights=[axes])
-    if kind == "pooled":
-        node = helper.make_node("ReduceMean", ["x", "axes"], ["y"])
-        return graph_model([node], {"x": ["n", 2]}, {"y": ["one", 2]}, weights=[axes])
-    if kind == "inside":
-        node = helper.make_node("Transpose", ["x"], ["y"], perm=[1, 0])
-        return graph_model([node], {"x": ["n", 2]}, {"y": ["m", "n"]})
-    return graph_model([helper.make_node("Neg", ["x"], ["y"])], {"x": [1, 2]}, {"y": [1, 2]})
+X: dict[str, list[Any]] = {"x": ["n", 2]}
+Y: dict[str, list[Any]] = {"y": ["n", 2]}
+AXES = numpy_helper.from_array(np.array([0]), "axes")
+APART = [helper.make_node("ReduceMean", ["x", "axes"], ["m"]), helper.make_node("Sub", ["x", "m"], ["z"])]
+MEAN, TURN = helper.make_node("ReduceMean", ["x", "axes"], ["y"]), helper.make_node("Transpose", ["x"], ["y"])
+NEG, BY = helper.make_node("Neg", ["x"], ["y"]), helper.make_node("Mul", ["x", "by"], ["y"])
+SCALE = helper.make_node("Mul", ["z", "w"], ["y"])
+MODELS = {
+    "rows": graph_model([NEG], X, Y),
+    "neighbours": graph_model([*APART, SCALE], X, Y, weights=[AXES, weight("w", [1.0])]),
+    "small": graph_model([*APART, SCALE], X, Y, weights=[AXES, weight("w", [1e-6])]),
+    "shared": graph_model([BY], X | {"by": []}, Y),
+    "pooled": graph_model([MEAN], X, {"y": ["one", 2]}, weights=[AXES]),
+    "inside": graph_model([TURN], X, {"y": ["m", "n"]}),
+    "fixed": graph_model([NEG], {"x": [1, 2]}, {"y": [1, 2]}),
+}
+"""Graphs by what their first axis counts."""
 
 
 @pytest.mark.parametrize(
@@ -44,6 +46,8 @@ def model(kind: str) -> onnx.ModelProto:
     [
         ("rows", "independent", True),
         ("neighbours", "dependent", False),
+        ("small", "dependent", False),
+        ("shared", "independent", False),
         ("pooled", "dependent", False),
         ("inside", "dependent", False),
         ("fixed", "none", False),
@@ -52,7 +56,7 @@ def model(kind: str) -> onnx.ModelProto:
 def test_it_is_found_by_running_the_model(
     kind: str, rows: str, merges: bool, take: Callable[..., Bundle], serve: Callable[[], Served], tmp_path: Path
 ) -> None:
-    onnx.save(model(kind), tmp_path / "m.onnx")
+    onnx.save(MODELS[kind], tmp_path / "m.onnx")
     bundle = take(tmp_path / "m.onnx")
     assert (bundle.signature.rows, bundle.signature.merges) == (rows, merges)
     assert {proof.batch for proof in bundle.parity} == ({1} if rows == "none" else {1, 2, 7, 32})
@@ -66,7 +70,7 @@ def test_an_axis_of_time_is_told_to_count_no_rows(
     take: Callable[..., Bundle], serve: Callable[[], Served], tmp_path: Path
 ) -> None:
     """A request is one of its own then, however long: it counts as one row, and two never run together."""
-    onnx.save(model("rows"), tmp_path / "m.onnx")
+    onnx.save(MODELS["rows"], tmp_path / "m.onnx")
     amend: dict[str, Any] = {"rows": "none", "inputs": {"x": {"typical": [16, 2]}}}
     bundle = take(tmp_path / "m.onnx", amend)
     assert (bundle.max_batch, bundle.signature.merges) == (1, False)
@@ -78,7 +82,7 @@ def test_an_axis_of_time_is_told_to_count_no_rows(
 def test_more_rows_than_proven_are_refused(
     take: Callable[..., Bundle], serve: Callable[[], Served], tmp_path: Path
 ) -> None:
-    onnx.save(model("neighbours"), tmp_path / "m.onnx")
+    onnx.save(MODELS["neighbours"], tmp_path / "m.onnx")
     take(tmp_path / "m.onnx", {"max_batch": 5})
     served = serve()
     served.ask(x=np.ones((5, 2), np.float32))
@@ -89,7 +93,7 @@ def test_more_rows_than_proven_are_refused(
 def test_names_are_amended_for_callers_and_in_the_file(
     take: Callable[..., Bundle], serve: Callable[[], Served], tmp_path: Path
 ) -> None:
-    onnx.save(model("rows"), tmp_path / "m.onnx")
+    onnx.save(MODELS["rows"], tmp_path / "m.onnx")
     amend = {"inputs": {"x": {"name": "y.of x", "unit": "m"}}, "outputs": {"y": {"name": "x"}}}
     bundle = take(tmp_path / "m.onnx", amend)
     assert (bundle.signature.inputs[0].unit, bundle.target) == ("m", "x")
