@@ -93,6 +93,19 @@ def test_a_module_of_ours_that_is_missing_is_no_matter_of_packages(monkeypatch: 
         command.main(["train"])
 
 
+def test_a_package_that_import_lacks_is_one_of_training(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Export has no extra of its own: what it needs comes with training."""
+
+    def missing(_: str) -> None:
+        raise ModuleNotFoundError("No module named 'onnx'", name="onnx")
+
+    monkeypatch.setattr(command, "_find", missing)
+    assert command.main(["import", "m.onnx"]) == 2
+    assert "needs the package 'onnx'; pip install -e '.[training]'" in capsys.readouterr().err
+
+
 def test_a_package_missing_while_it_runs_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
