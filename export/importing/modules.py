@@ -208,7 +208,7 @@ def _write(module: Any, signature: Signature, path: Path, max_batch: int, *, scr
     free = {name: [at for at, size in enumerate(spec.shape) if size < 0] for name, spec in specs}
     with _quiet():
         torch.onnx.export(
-            module,
+            module if scripted else Flat(module),
             _example(signature, 2),
             str(path),
             dynamo=False,  # its other exporter takes no ScriptModule, and no axis but the first as free

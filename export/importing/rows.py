@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Arrays = dict[str, "NDArray[Any]"]
-RANDOM_ROWS = 5
+RANDOM_ROWS = 4
 SIZES = (1, 2, 3, 4, 8, 16, 32, 48, 64, 128, 224, 256, 512, 1024)
 """Tried in turn along free axes until the model takes one."""
 

