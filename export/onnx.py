@@ -31,8 +31,7 @@ def to_onnx(module: nn.Module, signature: Signature, path: Path, max_batch: int)
     Raises:
         torch.onnx.errors.OnnxExporterError: the module has no ONNX form.
     """
-    inputs = {f"staytrue.input.{place}": spec.name for place, spec in enumerate(signature.inputs)}
-    outputs = {f"staytrue.output.{place}": spec.name for place, spec in enumerate(signature.outputs)}
+    inputs, outputs = placeholders(signature)
     with quiet(), _undisturbed():
         torch.onnx.export(
             captured(module, signature, max_batch),
@@ -43,6 +42,18 @@ def to_onnx(module: nn.Module, signature: Signature, path: Path, max_batch: int)
             external_data=False,
             verbose=False,
         )
+    finish(path, signature)
+
+
+def placeholders(signature: Signature) -> tuple[dict[str, str], dict[str, str]]:
+    """What inputs and outputs are called while a graph is written, each with its own name: :func:`finish` gives it."""
+    inputs = {f"staytrue.input.{place}": spec.name for place, spec in enumerate(signature.inputs)}
+    return inputs, {f"staytrue.output.{place}": spec.name for place, spec in enumerate(signature.outputs)}
+
+
+def finish(path: Path, signature: Signature) -> None:
+    """Give a written graph its names, without the exporter's notes, and its encoding of texts."""
+    inputs, outputs = placeholders(signature)
     model = onnx.load(path)
     graph.forget_origin(model)
     graph.rename(model, inputs | outputs)

@@ -71,8 +71,7 @@ def prove(
                 expected, got = eager(module, signature, tokenized(part)), run(part)
                 _check_outputs(signature, expected, batch)
                 where = f"{path.name} at batch {batch}"
-                numbers = _untied(_compare_texts(signature, expected, got, settings, where), got, settings)
-                absolute, relative = _compare(numbers, got, scale, settings, where)
+                absolute, relative = compare(signature, expected, got, scale, settings, where)
                 worst_abs, worst_rel = max(worst_abs, absolute), max(worst_rel, relative)
             proofs.append(
                 Parity(
@@ -89,6 +88,18 @@ def prove(
                 )
             )
     return proofs
+
+
+def compare(
+    signature: Signature, expected: Arrays, got: Arrays, scale: float, settings: ExportSection, where: str
+) -> tuple[float, float]:
+    """The largest absolute and relative error of outputs; ``where`` opens the message.
+
+    Raises:
+        CorruptData: they differ by more than the tolerances allow, or in shape or datatype.
+    """
+    numbers = _untied(_compare_texts(signature, expected, got, settings, where), got, settings)
+    return _compare(numbers, got, scale, settings, where)
 
 
 def eager(module: Callable[..., Any], signature: Signature, rows: Mapping[str, NDArray[Any]]) -> Arrays:
@@ -203,7 +214,8 @@ def _compare(expected: Arrays, got: Arrays, scale: float, settings: ExportSectio
         near = np.isfinite(a) & (apart <= limit)
         same = near | (a == b) | (np.isnan(a) & np.isnan(b))
         if not same.all():
-            row = int(np.argwhere(~same)[0][0])
+            a, b = np.atleast_1d(a), np.atleast_1d(b)
+            row = int(np.argwhere(np.atleast_1d(~same))[0][0])
             raise CorruptData(
                 f'{where}, output "{name}", row {row}',
                 expected=f"{a[row].ravel()[0]:.9g} as the model itself gives",

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from staytrue.bundle import Format, Parity
     from staytrue.checkpoint import Checkpoint
+    from staytrue.environment import Environment
     from staytrue.profile import ReferenceProfile
     from staytrue.sections import ExportSection
     from staytrue.store import Store
@@ -83,9 +84,7 @@ def publish(
             parity += prove(kind, path, model, checkpoint.signature, rows, scale, settings)
         (folder / PROFILE).write_bytes(msgspec.json.encode(profile))
         bundle = _manifest(checkpoint, version, parity, settings)
-        _finish(bundle, folder, checkpoint, _evaluation(run))
-        if settings.signing_key is not None:
-            sign(folder, digest(folder / MANIFEST).sha256, settings.signing_key)
+        finish(bundle, folder, settings.signing_key, checkpoint.environment, _evaluation(run))
         checked = load_bundle(folder)  # what server and sidecar will check, checked before it can be seen
         load_profile(folder)
     return checked
@@ -154,9 +153,17 @@ def _evaluation(run: Path | None) -> Evaluation | None:
     return read(Evaluation, path) if path is not None and path.is_file() else None
 
 
-def _finish(bundle: Bundle, folder: Path, checkpoint: Checkpoint, evaluation: Evaluation | None) -> None:
-    """Write card, manifest with the digests of all files, and the seal, in that order."""
-    (folder / CARD).write_text(card(bundle, checkpoint.environment, evaluation), encoding="utf-8")
+def finish(
+    bundle: Bundle,
+    folder: Path,
+    key: Path | None,
+    environment: Environment | None = None,
+    evaluation: Evaluation | None = None,
+) -> None:
+    """Write card, manifest with the digests of all files, the seal, and the signature where there is a key for it."""
+    (folder / CARD).write_text(card(bundle, environment, evaluation), encoding="utf-8")
     files = {path.name: digest(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
     (folder / MANIFEST).write_bytes(to_json(msgspec.structs.replace(bundle, files=files)))
     seal(folder)
+    if key is not None:
+        sign(folder, digest(folder / MANIFEST).sha256, key)

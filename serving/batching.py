@@ -31,7 +31,7 @@ class Lane:
     Args:
         name: for messages and threads.
         runtime: what runs the model.
-        signature: tells whether requests can be merged: all inputs and outputs must begin with an axis of any size.
+        signature: tells whether requests can be merged: all tensors must begin with an axis of independent rows.
         max_batch: rows that the model was proven for; a model proven for one row is never merged.
         limits: see :class:`Limits`.
         settle: is given each ticket once, done, in groups as they ended, by the thread that ended them, under no lock.
@@ -49,9 +49,7 @@ class Lane:
         judge: Callable[[Exception], Exception] = lambda error: error,
     ) -> None:
         self._name, self._runtime, self._limits, self._settle, self._judge = name, runtime, limits, settle, judge
-        specs = [*signature.inputs, *signature.outputs]
-        batched = all(spec.shape[:1] == [-1] for spec in specs)
-        self._most = min(limits.batch_rows, max_batch) if batched else 1
+        self._most = min(limits.batch_rows, max_batch) if signature.merges else 1
         self._free = [spec.name for spec in signature.inputs if -1 in spec.shape[1:]]
         self._queue = Waiting(alike=not self._free)
         self._lock = threading.Lock()

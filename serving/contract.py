@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from staytrue.signature import rows_of
 from staytrue.tensors import ALL_BINARY, Asked, accepted, wanted
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ class Contract:
         if rows is not None:
             return {one.name: one.array for one in given}, rows
         arrays = accepted(self._signature, self._max_batch, given)
-        rows = rows_of(list(arrays.values()))
+        rows = self._signature.rows_in(arrays)
         if len(self._forms) < MOST_FORMS:
             self._forms[form] = rows
         return arrays, rows

@@ -29,7 +29,14 @@ class Description:
 
     def more(self) -> dict[str, Any]:
         """What the protocol's metadata has no place for."""
-        specs = [*self.bundle.signature.inputs, *self.bundle.signature.outputs]
+        signature = self.bundle.signature
+        specs = [*signature.inputs, *signature.outputs]
+        told = {
+            "state": {spec.name: spec.state for spec in specs if spec.state},
+            "ranges": {spec.name: spec.range for spec in specs if spec.range},
+            "descriptions": {spec.name: spec.description for spec in specs if spec.description},
+            "rows": "" if signature.rows == "independent" else signature.rows,
+        }
         return {
             "version": self.bundle.version,
             "runtime": self.runtime,
@@ -37,4 +44,5 @@ class Description:
             "max_batch": self.bundle.max_batch,
             "categories": {spec.name: spec.categories for spec in specs if spec.categories},
             "refused_versions": self.refused,
+            **{name: said for name, said in told.items() if said},
         }

@@ -169,7 +169,8 @@ def warm_up(bundle: Bundle, runtime: Runtime) -> float:
         CorruptData: outputs are not the signature's.
     """
     signature, seconds = bundle.signature, 0.0
-    several = min(bundle.max_batch, WARM_ROWS) if all(spec.shape[:1] == [-1] for spec in signature.inputs) else 1
+    counted = signature.rows != "none" and all(spec.shape[:1] == [-1] for spec in signature.inputs)
+    several = min(bundle.max_batch, WARM_ROWS) if counted else 1
     if several > 1:
         _check_outputs(bundle, runtime.run(example(signature, several)))
     row = example(signature)
@@ -186,14 +187,15 @@ def warm_up(bundle: Bundle, runtime: Runtime) -> float:
 def example(signature: Signature, rows: int = 1) -> dict[str, NDArray[Any]]:
     """Rows of zeros, or of the first category.
 
-    Shapes: ``rows`` along a first axis that is free, 1 along the other free ones.
+    Shapes: ``rows`` along a first axis that is free and counts rows, what is typical or 1 along the other free ones.
     """
     values: dict[str, NDArray[Any]] = {}
     for spec in signature.inputs:
-        shape = [1 if size < 0 else size for size in spec.shape]
-        if spec.shape[:1] == [-1]:
+        shape = list(spec.one_row())
+        if spec.shape[:1] == [-1] and signature.rows != "none":
             shape[0] = rows
-        fill: Any = (spec.categories[0] if spec.categories else "") if spec.datatype == "BYTES" else 0
+        text = spec.datatype == "BYTES"
+        fill: Any = (spec.categories[0] if text else int(spec.categories[0])) if spec.categories else "" if text else 0
         values[spec.name] = np.full(shape, fill, dtype=NUMPY[spec.datatype])
     return values
 

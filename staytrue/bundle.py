@@ -56,6 +56,8 @@ class Parity(Record, frozen=True, kw_only=True):
     absolute_tolerance: float
     relative_tolerance: float
     passed: bool
+    against: str = ""
+    """What gave the outputs that it was compared with; empty: the module that was exported, in eager PyTorch."""
 
 
 class Metric(Record, frozen=True, kw_only=True):
@@ -87,6 +89,8 @@ class Lineage(Record, frozen=True, kw_only=True):
     """What the parts of the data share although they should not, each in a sentence; a setting allowed it."""
     began_with: str = ""
     """SHA-256 of the weights that its training began with; empty where all were fresh."""
+    imported: str = ""
+    """The file that it was made of elsewhere, with its SHA-256; empty where it was trained here."""
 
 
 class Bundle(Record, frozen=True, kw_only=True):

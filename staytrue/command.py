@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import keyword
 import os
 import select
 import sys
@@ -39,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "augment": ("training.augment.commands", "show what augmentation makes of training rows: pictures and pages"),
     "export": ("training.commands", "export a run, prove it and publish it as a version"),
+    "import": ("export.commands", "take in a model made elsewhere: ONNX, TorchScript or PyTorch weights, proven"),
     "serve": ("serving.commands", "answer predictions over REST and gRPC"),
     "monitor": ("monitoring.commands", "collect what was served, watch for drift, raise alarms, retrain"),
     "rules": ("monitoring.commands", "write the alerting rules for Prometheus"),
@@ -59,7 +61,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "keys": ("serving.keys", "make, list and remove the keys that callers of a server send"),
     "schema": ("staytrue.commands", "print the JSON Schema of staytrue.yaml"),
 }
-"""Name → module and summary. The module has an object of the command's name that is a :class:`Command`."""
+"""Name → module and summary. The module has an object of the command's name (``import_`` where that is a word of
+Python's) that is a :class:`Command`."""
 
 UNREAD = 128 + 13
 """Exit code of a command that was ended since nobody read what it printed: as if by SIGPIPE."""
@@ -129,7 +132,8 @@ def _overview() -> argparse.ArgumentParser:
 
 
 def _find(name: str) -> Command:
-    return cast("Command", getattr(importlib.import_module(COMMANDS[name][0]), name))
+    held = f"{name}_" if keyword.iskeyword(name) else name
+    return cast("Command", getattr(importlib.import_module(COMMANDS[name][0]), held))
 
 
 def _needs(name: str, error: ModuleNotFoundError) -> InvalidConfig:

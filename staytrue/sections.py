@@ -101,6 +101,14 @@ class TrainingSection(Section):
         return DECAYS.get(self.optimiser, 0.0) if self.weight_decay is None else self.weight_decay
 
 
+class ImportingSection(Section):
+    """What of files from elsewhere is taken in; they are looked through before anything of them runs."""
+
+    max_bytes: Count = Field(default=2 * 1024**3, description="of a file, with what it keeps beside it")
+    max_nodes: Count = Field(default=100_000, description="operators of a graph, those of branches and functions too")
+    max_batch: Count = Field(default=32, description="rows of the largest request served, where no amendment tells it")
+
+
 class ExportSection(Section):
     """What is exported, and how exactly it must match."""
 
@@ -115,6 +123,7 @@ class ExportSection(Section):
     absolute_tolerance: Positive = Field(default=1e-4, description="in units of the target's standard deviation")
     relative_tolerance: Positive = Field(default=1e-4)
     signing_key: Path | None = Field(default=None, description="PEM file of a private key that signs each new version")
+    importing: ImportingSection = ImportingSection()
 
 
 class WebhookTarget(Section):

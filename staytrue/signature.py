@@ -12,7 +12,7 @@ from staytrue.errors import InvalidInput
 from staytrue.records import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -79,6 +79,13 @@ class TensorSpec(Record, frozen=True, kw_only=True):
     """Of a text that becomes token ids in front of the artefact: the file beside it that says how."""
     tokens: int = 0
     """How many: the artefact itself takes INT64 [N, tokens]."""
+    description: str = ""
+    range: list[float] = msgspec.field(default_factory=list)
+    """Lowest and highest value that it was made for; empty where that is not told."""
+    typical: list[int] = msgspec.field(default_factory=list)
+    """A shape of one row that the model is known to take, where 1 along each free axis need not do; empty: it does."""
+    state: str = ""
+    """Of an input that carries a model's state: the output that a caller sends back as it with the next request."""
 
     def label(self) -> str:
         """Datatype and shape as error messages show them: ``FP32 [-1,28,28]``."""
@@ -100,12 +107,35 @@ class TensorSpec(Record, frozen=True, kw_only=True):
             got = f"{datatype} {_bracket(array.shape)}"
             raise InvalidInput(f'{side} "{self.name}"', expected=self.label(), got=got)
 
+    def one_row(self) -> list[int]:
+        """A shape of one row: the typical one, or 1 along each free axis."""
+        return self.typical or [1 if size < 0 else size for size in self.shape]
+
+
+RowsName = Literal["independent", "dependent", "none"]
+"""What the first axis of tensors counts, where it is of any size."""
+
 
 class Signature(Record, frozen=True, kw_only=True):
     """The inputs and outputs of a model, in the order of its artefacts."""
 
     inputs: list[TensorSpec]
     outputs: list[TensorSpec]
+    rows: RowsName = "independent"
+    """``independent``: rows, each answered for itself, so that those of several requests may run together;
+    ``dependent``: rows, whose answers may hang on those beside them; ``none``: no rows, a request is one of its own."""
+
+    @property
+    def merges(self) -> bool:
+        """Whether requests may be run together: all tensors begin with an axis of independent rows."""
+        return self.rows == "independent" and all(spec.shape[:1] == [-1] for spec in [*self.inputs, *self.outputs])
+
+    def rows_in(self, arrays: Mapping[str, NDArray[Any]]) -> int:
+        """Rows of a request that it has accepted."""
+        if self.rows == "none" or not self.inputs:
+            return 1
+        counted = next((spec for spec in self.inputs if spec.shape[:1] == [-1]), self.inputs[0])
+        return rows_of([arrays[counted.name]])
 
     def input(self, name: str) -> TensorSpec | None:
         """The input of that name, or None."""

@@ -115,6 +115,8 @@ def wanted(signature: Signature, parsed: Parsed) -> list[Asked]:
 
 def _check_rows(signature: Signature, max_batch: int, arrays: dict[str, NDArray[Any]]) -> None:
     rows = -1
+    if signature.rows == "none":
+        return
     for spec in signature.inputs:
         if spec.shape and spec.shape[0] == -1:
             size = arrays[spec.name].shape[0]

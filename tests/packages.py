@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def member(package: str, path: str) -> Path:
+def member(package: str, path: str, *, source: bool = False) -> Path:
     """A file of a wheel or source archive on PyPI, ``name==version``."""
-    return _had(lambda: packages.member(package, path))
+    return _had(lambda: packages.member(package, path, source=source))
 
 
 def npm_member(package: str, path: str) -> Path:

@@ -63,8 +63,10 @@ class QualityBaseline:
 
     def judge(self, rows: WindowRows) -> Quality | None:
         """Quality of a window's labelled rows; None without any. Unlabelled days never count as good or bad."""
+        if not np.isfinite(self._mean):  # without a baseline predictions may be texts too
+            return None
         labelled = rows.labelled & np.isfinite(rows.prediction)
-        if not labelled.any() or not np.isfinite(self._mean):
+        if not labelled.any():
             return None
         error = np.abs(rows.prediction - rows.truth)[labelled]
         _, values = daily(rows.time[labelled], error, 0.5 * self._usual_rows, 0.5 * self._usual_hours)

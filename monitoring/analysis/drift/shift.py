@@ -153,6 +153,8 @@ class BlockShift:
         return found + untested
 
     def _needed(self) -> str:
+        if not self._enough.any():
+            return "the version has no reference rows to compare them with"
         count, hours, seconds = self._enough
         return (
             f"a window needs {count:.0f} rows in {hours:.0f} hours over {seconds / DAY_SECONDS:.1f} days, "

@@ -93,7 +93,7 @@ def test_a_module_of_ours_that_is_missing_is_no_matter_of_packages(monkeypatch: 
         command.main(["train"])
 
 
-@pytest.mark.parametrize("name", ["train", "diff"])
+@pytest.mark.parametrize("name", ["train", "diff", "import"])
 def test_a_package_missing_while_it_runs_says_what_to_install(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -86,14 +86,14 @@ WORDS = {
         "split: expected a mapping, got nothing; its keys: method, block_days, validation, test",
     ),
     "text for a list": ("serving: {models: bikes}", "models: expected a list of text, got 'bikes'; meaning: names to"),
-    "empty list": ("export: {formats: []}", "list of 'onnx', 'torchscript', 'mar', at least 1, got an empty list"),
+    "empty list": ("export: {formats: []}", "list of 'onnx', 'torchscript', 'mar', 'pt2', 'ort', at least 1, got an empty list"),
     "truth for a number": ("serving: {grpc_port: 1.5}", "expected a whole number ≥ 0, ≤ 65535 or nothing, got 1.5"),
     "word for truth": ("serving: {insecure: maybe}", "expected true or false, got 'maybe'; meaning: listen beyond loo"),
     "truth for a path": ("store: true", "store: expected a path, got true; meaning: folder of the model store"),
     "word near another": ("serving: {nan_policy: strng}", "got 'strng'; did you mean 'string'?"),
     "word of a list": (
         "export: {formats: [onxx]}",
-        "formats.0: expected one of 'onnx', 'torchscript', 'mar', got 'onxx'",
+        "formats.0: expected one of 'onnx', 'torchscript', 'mar', 'pt2', 'ort', got 'onxx'",
     ),
     "odd list": (
         "data: [1]",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ import pytest
 
 from monitoring.analysis.rows import WindowRows
 from monitoring.analysis.windows import Analysis
+from staytrue.profile import ReferenceProfile
 from staytrue.records import DAY_SECONDS
 from staytrue.sections import MonitoringSection
 from staytrue.windows import Window
@@ -123,3 +125,16 @@ def test_a_column_that_fails_its_check_costs_no_other(analysis: Analysis, week: 
     window = analysis.look(rows_of(LIVE, columns), START, END)
     assert {item.feature for item in window.drift} == {"x", "prediction"}
     assert window.drift_evidence > 1
+
+
+@pytest.mark.parametrize("texts", [False, True])
+def test_a_version_without_reference_rows_is_watched_without_evidence(texts: bool) -> None:
+    """As a model has none that was made elsewhere and imported without data; it may answer in texts."""
+    profile = ReferenceProfile(columns=[], time=[], split=[], prediction=[], truth=[])
+    analysis = Analysis(BUNDLE, profile, MonitoringSection(window_days=7), since=START)
+    week = rows_of(LIVE, {"x": np.zeros(168)}, truth=np.zeros(168))
+    if texts:
+        week = dataclasses.replace(week, prediction=np.full(168, "a", dtype=object))
+    window = analysis.look(week, START, END)
+    assert (window.rows, window.drift_evidence, window.quality, window.checks) == (168, 0.0, None, [])
+    assert "no reference rows" in window.note

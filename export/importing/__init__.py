@@ -1,0 +1,1 @@
+"""Models made elsewhere: looked through, run beside the server's own runtime, published with that proof."""
