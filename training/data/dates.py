@@ -9,6 +9,7 @@ import numpy as np
 
 from staytrue.errors import InvalidInput
 from staytrue.signature import MISSING_INTEGER
+from staytrue.table import MISSING
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,7 +83,7 @@ def moment(value: object, where: str, expected: str) -> datetime.datetime:
 
 
 def _second(value: object, where: str) -> int:
-    if value is None or value == "":
+    if value is None or (isinstance(value, str) and value.strip().lower() in MISSING):
         return MISSING_INTEGER
     since = moment(value, where, "dates, ISO 8601 texts or Unix seconds") - _EPOCH
     return since // datetime.timedelta(seconds=1)

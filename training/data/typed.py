@@ -8,7 +8,9 @@ import numpy as np
 
 from staytrue.errors import InvalidInput
 from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
+from staytrue.table import MISSING
 from training.data.dates import integers, whole_seconds
+from training.data.money import money_hint
 from training.data.padded import padded
 from training.data.pictures import stacked
 
@@ -39,7 +41,7 @@ def typed(name: str, feature: Feature, values: NDArray[Any], where: str, begin: 
         return texts(values)
     if feature.sent_as == "INT64" and plain.dtype.kind in "iu":  # as they are: floats would round the large ones
         return integers(plain, missing, f'{where}, column "{name}"', begin)
-    numbers = floats(plain, missing, f'{where}, column "{name}"', _OTHERWISE)
+    numbers = floats(plain, missing, f'{where}, column "{name}"', _OTHERWISE, name)
     if feature.sent_as == "FP32":
         with np.errstate(over="ignore"):  # what is too large is infinite, which cleaning counts
             return numbers.astype(np.float32)
@@ -78,8 +80,10 @@ def text_of(value: object) -> str:
     return str(value)
 
 
-def floats(values: NDArray[Any], missing: NDArray[np.bool_], where: str, hint: str = "") -> NDArray[np.float64]:
-    """Numbers as float64, missing ones as NaN.
+def floats(
+    values: NDArray[Any], missing: NDArray[np.bool_], where: str, hint: str = "", column: str = ""
+) -> NDArray[np.float64]:
+    """Numbers as float64, missing ones as NaN, and so are texts that say so (:data:`staytrue.table.MISSING`).
 
     Raises:
         InvalidInput: a value that is no number; names the first with its row, counted from 1.
@@ -88,13 +92,13 @@ def floats(values: NDArray[Any], missing: NDArray[np.bool_], where: str, hint: s
         return np.where(missing, np.nan, values.astype(np.float64))
     numbers = np.full(len(values), np.nan)
     for index, (value, gone) in enumerate(zip(values, missing, strict=True)):
-        if gone or value is None:
+        if gone or value is None or (type(value) is str and value.strip().lower() in MISSING):
             continue
         try:
             numbers[index] = float(value)
         except (TypeError, ValueError) as error:
-            place = f"{where}, row {index + 1}"
-            raise InvalidInput(place, expected="numbers", got=repr(value)[:80], hint=hint) from error
+            place, said = f"{where}, row {index + 1}", money_hint(column, str(value)) or hint
+            raise InvalidInput(place, expected="numbers", got=repr(value)[:80], hint=said) from error
     return numbers
 
 

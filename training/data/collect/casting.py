@@ -9,7 +9,7 @@ import duckdb
 
 from staytrue.errors import InvalidConfig
 from training.data.collect.aside import Fault, set_aside
-from training.data.collect.kinds import fraction, is_whole
+from training.data.collect.kinds import fraction, is_whole, unmarked
 from training.data.collect.reading import first_line, literal, quoted
 
 if TYPE_CHECKING:
@@ -53,10 +53,11 @@ def change(reading: Reading, table: str, column: str, kind: str, value: str) -> 
 
 
 def _value(column: str, given: str, kind: str) -> str:
-    """What is cast: of JSON a plain value's text, without the quotes; an empty text is no number, as in CSV."""
+    """What is cast: of JSON a plain value's text, without the quotes; what says that a number or time is missing is."""
     plain = given == "JSON" and not _NESTED.search(kind)
     value = f"({quoted(column)} ->> '$')" if plain else quoted(column)
-    return f"nullif({value}, '')" if _NUMBER.match(kind) and given in {"JSON", "VARCHAR"} else value
+    single = _NUMBER.match(kind) or kind.upper().startswith(("DATE", "TIMESTAMP"))
+    return f"({unmarked(value)})" if single and given in {"JSON", "VARCHAR"} else value
 
 
 def _unfit(column: str, value: str, kind: str) -> Fault:

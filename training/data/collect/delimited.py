@@ -11,9 +11,9 @@ import duckdb
 from staytrue.errors import InvalidConfig, InvalidInput
 from training.data.collect.aside import Fault, set_aside
 from training.data.collect.casting import change
-from training.data.collect.dialect import called, guessed, names_line, sniffed
-from training.data.collect.kinds import checked, kinds, narrow, unfit, wider
-from training.data.collect.lost import insert, plain_part, taller
+from training.data.collect.dialect import guessed, names_line, selected, sniffed
+from training.data.collect.kinds import checked, kinds, marked, marks, narrow, unfit, wider
+from training.data.collect.lost import Marked, insert, plain_part, taller
 from training.data.collect.options import options_of
 from training.data.collect.origins import Origins
 from training.data.collect.patterns import UNION, match, refuse_unread
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from staytrue.section import Option
     from training.data.collect.dialect import Sniffed
     from training.data.collect.kinds import Kind
+    from training.data.collect.origins import Part
     from training.data.collect.reading import Reading
 
 _DELIMITERS = (",", ";", "\t", "|")
@@ -87,18 +88,30 @@ def load(
         found = [sniffed(path, options, reading) if options else guessed(path, reading) for path in files]
         found = _alike(found)
         match(name, dict(zip(labels(files), [there.types for there in found], strict=True)), reading, union=union)
-        made = _kinds(name, files, found, declared, reading)
-        columns = ", ".join(f"{quoted(column)} {kind.read}" for column, kind in made.items())
-        reading.connection.execute(f"CREATE TABLE {quoted(name)} ({columns})")
-        parts = []
-        for path, file, there in zip(files, labels(files), found, strict=True):
-            parts.append(insert(name, called(path, there, made), path, file, reading, there))
+        made, parts = _kinds(name, files, found, declared, reading), None
+        while parts is None:
+            parts = _parts(name, files, found, made, reading)
         reading.origins[name] = Origins(parts, functools.cache(functools.partial(taller, reading, name)))
         _make(name, made, reading)
     except duckdb.BinderException as error:
         raise InvalidConfig(f"data.sources.{name}", first_line(error), hint="see its options and columns") from error
     except duckdb.Error as error:
         raise InvalidInput(f"data.sources.{name}", f"{names(files)} cannot be read: {first_line(error)}") from error
+
+
+def _parts(
+    name: str, files: Sequence[Path], found: Sequence[Sniffed], made: dict[str, Kind], reading: Reading
+) -> list[Part] | None:
+    """Make the table; None where it is to be made once more, since a column has words for missing values."""
+    columns = ", ".join(f"{quoted(column)} {kind.read}" for column, kind in made.items())
+    reading.connection.execute(f"CREATE OR REPLACE TABLE {quoted(name)} ({columns})")
+    those = zip(files, labels(files), found, strict=True)
+    try:
+        return [insert(name, path, file, reading, there, made) for path, file, there in those]
+    except Marked as found_marks:
+        reading.quarantine.forget(name)
+        made |= {column: marked(column, made[column], found[0].dialect) for column in found_marks.columns}
+        return None
 
 
 def strict(path: Path, reading: Reading) -> None:
@@ -121,15 +134,18 @@ def strict(path: Path, reading: Reading) -> None:
             if kind.value
         ]
         replaced = f" REPLACE ({', '.join(values)})" if values else ""
-        call = called(path, found, made)
-        reading.connection.execute(f"CREATE OR REPLACE VIEW source AS SELECT *{replaced} FROM read_csv({call})")  # noqa: S608
+        read = selected(path, found, made)
+        reading.connection.execute(f"CREATE OR REPLACE VIEW source AS SELECT *{replaced} FROM ({read})")  # noqa: S608
 
     def widen(failure: str) -> bool:
-        place = narrow(failure)
-        if place is None:
+        place, word = narrow(failure), marks(failure)
+        if place is not None:
+            column = list(made)[place]
+            made[column] = wider(made[column])
+        elif word in made and made[word].read != "VARCHAR":
+            made[word] = marked(word, made[word], found.dialect)
+        else:
             return False
-        column = list(made)[place]
-        made[column] = wider(made[column])
         view()
         return True
 

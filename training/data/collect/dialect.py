@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import csv
+import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
 import duckdb
 
+from training.data.chapters import many
+from training.data.collect.kinds import lifted
 from training.data.collect.options import arguments, struct
+from training.data.collect.origins import opened
 from training.data.collect.reading import file_literal, literal
 
 if TYPE_CHECKING:
@@ -42,6 +46,11 @@ class Sniffed(NamedTuple):
     dialect: dict[str, str]
 
     @property
+    def marks(self) -> bool:
+        """Whether words say that a number is missing: an option may say which do."""
+        return "nullstr" not in self.dialect
+
+    @property
     def before(self) -> int:
         """Lines above the first row."""
         skipped, header = (self.dialect.get(key, "0").strip("'").lower() for key in ("skip", "header"))
@@ -74,19 +83,37 @@ def guessed(path: Path, reading: Reading) -> Sniffed:
 
     Lines that DuckDB takes for comments stay lines of the file, but for those above the names.
     """
+    best = _best(path, {}, reading)
+    commented = _commented(path, next(iter(best.types), ""))
+    if commented:
+        best = _best(path, {"skip": str(commented), "header": "true", "comment": "''"}, reading)
+    quoting = {"quote": "'\"'", "escape": "'\"'"} if best.dialect.get("quote", "''") == "''" else {}
+    if best.dialect.get("escape", "''") == "''":
+        quoting["escape"] = quoting.get("quote", best.dialect.get("quote", "''"))
+    skipped = int(best.dialect.get("skip", "0").strip("'"))
+    if skipped:
+        reading.notes.append(f"{path.name}: what stands above the names is left out: {many(skipped, 'line')}")
+    return Sniffed(best.types, best.dialect | quoting)
+
+
+def _best(path: Path, options: Mapping[str, str], reading: Reading) -> Sniffed:
+    """As strict or as lenient reading finds it: either may miss columns, by a broken line or by what stands above."""
     found = []
-    for asked in ({}, _LENIENT):  # either may miss columns: by a broken line, or by what stands above the names
+    for asked in ({}, _LENIENT):
         try:
-            found.append(_sniffed(path, asked, {}, reading))
+            found.append(_sniffed(path, asked | dict(options), options, reading))
         except duckdb.InvalidInputException as error:
             failed = error
     if not found:
         raise failed
-    best = max(found, key=lambda one: len(one.types))
-    quoting = {"quote": "'\"'", "escape": "'\"'"} if best.dialect.get("quote", "''") == "''" else {}
-    if best.dialect.get("escape", "''") == "''":
-        quoting["escape"] = quoting.get("quote", best.dialect.get("quote", "''"))
-    return Sniffed(best.types, best.dialect | quoting)
+    return max(found, key=lambda one: len(one.types))
+
+
+def _commented(path: Path, first: str) -> int:
+    """Lines above the names that begin with ``#``; none where the first name does."""
+    with opened(path) as stream:
+        lines = itertools.takewhile(lambda line: line.startswith((b"#", b"\xef\xbb\xbf#")), stream)
+        return 0 if first.startswith("#") else sum(1 for _ in lines)
 
 
 def names_line(path: Path, options: Mapping[str, str], reading: Reading) -> str:
@@ -97,8 +124,9 @@ def names_line(path: Path, options: Mapping[str, str], reading: Reading) -> str:
     return str(found[0][0]) if found else ""
 
 
-def called(path: Path, found: Sniffed, made: Mapping[str, Kind]) -> str:
-    """Arguments that read a file, each column as its kind is read."""
+def selected(path: Path, found: Sniffed, made: Mapping[str, Kind], more: str = "") -> str:
+    """SQL that reads a file, each column as its kind is read; words for missing values are missing but in texts."""
     columns = struct((column, made[column].read) for column in found.types)
     options = {"comment": "''"} | found.dialect  # none is skipped, whatever it begins with
-    return f"{file_literal(path)}{arguments(options)}, auto_detect = false, columns = {columns}"
+    call = f"{file_literal(path)}{arguments(options)}, auto_detect = false, columns = {columns}{more}"
+    return f"SELECT *{lifted(made, found.types) if found.marks else ''} FROM read_csv({call})"  # noqa: S608 - quoted

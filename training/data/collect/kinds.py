@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from staytrue.table import MISSING
 from training.data.collect.reading import literal, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from training.data.collect.reading import Wanted
 
@@ -117,17 +118,57 @@ def _name(column: str, kind: str) -> Kind:
     )
 
 
-def _whole(column: str, kind: str, dialect: Mapping[str, str]) -> Kind:
+def _number(column: str, dialect: Mapping[str, str]) -> str:
+    """SQL of a column's text as a cast takes it for a number."""
     text = quoted(column)
     point, thousands = dialect.get("decimal_separator", "'.'"), dialect.get("thousands", "''")
     if thousands != "''":
         text = f"replace({text}, {thousands}, '')"
-    if point != "'.'":
-        text = f"replace({text}, {point}, '.')"
+    return text if point == "'.'" else f"replace({text}, {point}, '.')"
+
+
+def _whole(column: str, kind: str, dialect: Mapping[str, str]) -> Kind:
+    text = _number(column, dialect)
     number = f"TRY_CAST({text} AS DOUBLE)"
     marked = f"(contains({text}, '.') OR contains({text}, 'e') OR contains({text}, 'E'))"  # few are, and parsed twice
     beyond = f"({marked} AND {fraction(text)})"
     return Kind("VARCHAR", kind, f"TRY_CAST({text} AS {kind})", beyond, "DOUBLE", number)
+
+
+def lifted(made: Mapping[str, Kind], columns: Iterable[str]) -> str:
+    """What follows ``SELECT *`` of a file: words for missing values are missing in what is no text in the end."""
+    texts = [column for column in columns if made[column].read == "VARCHAR" and made[column].made != "VARCHAR"]
+    values = ", ".join(f"{unmarked(quoted(column))} AS {quoted(column)}" for column in texts)
+    return f" REPLACE ({values})" if values else ""
+
+
+def marked(column: str, kind: Kind, dialect: Mapping[str, str]) -> Kind:
+    """The kind of a column that the reader makes numbers or times of, as one that may have words for missing ones."""
+    text, form = quoted(column), ""
+    if kind.made.startswith(_MOMENTS):
+        form = dialect.get("timestampformat", "")
+    elif kind.made == "DATE":
+        form = dialect.get("dateformat", "")
+    else:
+        text = _number(column, dialect)
+    value = f"TRY_CAST(try_strptime({text}, {form}) AS {kind.made})" if form else f"TRY_CAST({text} AS {kind.made})"
+    return Kind("VARCHAR", kind.made, value)
+
+
+def marks(failure: str) -> str:
+    """The column that a reader could not convert since it holds a word for a missing value; empty where it is else.
+
+    >>> marks('Error when converting column "x". Could not convert string "N/A" to DOUBLE')
+    'x'
+    """
+    found = re.search(r'converting column "(.*)"\. Could not convert string "(.*)" to', failure)
+    return found[1] if found and found[2].strip().lower() in MISSING else ""
+
+
+def unmarked(text: str) -> str:
+    """SQL of a text, NULL where it says that a value is missing."""
+    listed = ", ".join(literal(word) for word in sorted(MISSING))
+    return f"CASE WHEN lower(trim({text})) NOT IN ({listed}) THEN {text} END"
 
 
 def is_whole(kind: str) -> bool:

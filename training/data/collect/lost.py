@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import functools
+import re
 import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
+from staytrue.table import MISSING
 from training.data.collect.broken import escaped
+from training.data.collect.dialect import selected
+from training.data.collect.kinds import marks
 from training.data.collect.origins import Part, Records, placed
-from training.data.collect.reading import quoted
+from training.data.collect.reading import literal, quoted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from training.data.collect.dialect import Sniffed
+    from training.data.collect.kinds import Kind
     from training.data.collect.reading import Reading
 
 _OPEN = "error_type IN ('UNQUOTED VALUE', 'LINE SIZE OVER MAXIMUM')"
@@ -26,12 +32,27 @@ _REJECTS = ", store_rejects = true, rejects_table = '__rejects', rejects_scan = 
 _NONE = np.empty(0, np.int64)
 
 
-def insert(name: str, call: str, path: Path, file: str, reading: Reading, found: Sniffed) -> Part:
-    """Add a file's good lines to the table, and set its bad ones aside."""
+class Marked(Exception):
+    """Columns of numbers or times hold words for missing values: the table is to be made once more."""
+
+    def __init__(self, columns: list[str]) -> None:
+        super().__init__(*columns)
+        self.columns = columns
+
+
+def insert(name: str, path: Path, file: str, reading: Reading, found: Sniffed, made: Mapping[str, Kind]) -> Part:
+    """Add a file's good lines to the table, and set its bad ones aside.
+
+    Raises:
+        Marked: a column is to be read as text, and made numbers or times of that.
+    """
     plain = path if "encoding" not in found.dialect else None  # else DuckDB counts other bytes than the file has
     before = reading.count(name)
-    inserted = f"INSERT INTO {quoted(name)} BY NAME SELECT * FROM read_csv({call}{_REJECTS})"  # noqa: S608 - quoted
+    inserted = f"INSERT INTO {quoted(name)} BY NAME {selected(path, found, made, _REJECTS)}"
     rows = int(reading.connection.execute(inserted).fetchall()[0][0])
+    if found.marks and (those := marked_columns(reading)):
+        reading.connection.execute("DROP TABLE __rejects; DROP TABLE __scans")
+        raise Marked(those)
     tall = functools.cache(functools.partial(taller, reading, name, before))
     records = told = _records(reading)
     gone = _NONE
@@ -53,6 +74,14 @@ def insert(name: str, call: str, path: Path, file: str, reading: Reading, found:
     if len(gone) or not plain:
         return Part(file, rows, found.before, lambda: gone)
     return Part(file, rows, found.before, functools.cache(lambda: placed(plain, found.before, tall(), records)[1]))
+
+
+def marked_columns(reading: Reading) -> list[str]:
+    """Columns of numbers and times that words for missing values were met in, which the reader takes for bad lines."""
+    words = "|".join(re.escape(word) for word in sorted(MISSING - {""}))
+    some = literal(rf'could not convert string "\s*({words})\s*"')
+    asked = f"SELECT DISTINCT error_message FROM __rejects WHERE regexp_matches(lower(error_message), {some})"  # noqa: S608
+    return sorted({marks(message) for (message,) in reading.connection.execute(asked).fetchall()} - {""})
 
 
 def plain_part(path: Path, found: Sniffed, reading: Reading) -> Part:

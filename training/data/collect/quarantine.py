@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from staytrue.errors import InvalidInput
+from training.data.money import money_hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,6 +26,8 @@ _GROUP = 1000
 _PART = ".part-"
 _NAMES = b"source,file,line,column,reason,text"
 """First line of the file."""
+_VALUE = re.compile(r'string "(.*)" to |, got (.*)$')
+"""The value that a reason tells of."""
 _MISSING = re.compile(r'("(?:NA|N/A|n/a|na|NULL|null|None|NaN|nan|-|\?|\.)")')
 """What people write where they know nothing."""
 
@@ -89,6 +92,11 @@ class Quarantine:
     def count(self, source: str, rows: int) -> None:
         """Say how many rows of a source were set aside with what was added: a row may have several faults."""
         self._rows[source] += rows
+
+    def forget(self, source: str) -> None:
+        """Leave out what was added of a source, which is read once more."""
+        self._connection.execute("DELETE FROM __quarantine WHERE source = $source", {"source": source})
+        del self._rows[source]
 
     def of(self, source: str) -> int:
         """Rows of one source that are set aside."""
@@ -182,6 +190,10 @@ def _remove(file: Path) -> None:
 
 def _aside(found: BadRows, first: BadRow) -> str:
     """What else to do: so many may be set aside, or are no slip."""
+    value = _VALUE.search(first.reason)
+    money = money_hint(first.column, value[1] or value[2]) if value and first.column else ""
+    if money:
+        return f"; {money}"
     if found.share < 0.5:
         return f", or set them aside by data.max_bad_rows: {_above(found.share):g} or more"
     if "not utf-8" in first.reason or not first.column:

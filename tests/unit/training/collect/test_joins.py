@@ -71,12 +71,14 @@ def test_flights_and_weather_are_joined_as_pandas_does(section: Make) -> None:
 def test_a_word_for_missing_values_is_told_with_what_to_do(section: Make) -> None:
     """Of the flights, 9,430 have no delay: they were cancelled, or landed elsewhere."""
     values = flights(query="SELECT * FROM flights", features={"distance": {"kind": "numeric"}})
-    del values["sources"]["weather"], values["sources"]["flights"]["options"]
-    values["sources"]["flights"]["columns"] = {"arr_delay": "DOUBLE"}
+    del values["sources"]["weather"]
+    values["sources"]["flights"] |= {"columns": {"arr_delay": "DOUBLE"}, "options": {"nullstr": ""}}
     with pytest.raises(InvalidInput, match=r'"NA" to .* got 9430 of 336776; say options: \{nullstr: \["", "NA"\]\}'):
         collected(section(**values))
     found = collected(section(**values, max_bad_rows=0.03))
     assert (len(found.rows), found.report.bad.reasons) == (FLIGHTS - 9430, {"flights: cast": 9430})
+    del values["sources"]["flights"]["options"]  # unless it is told otherwise, NA among numbers is missing
+    assert np.isnan(collected(section(**values)).rows.target).sum() == 9430
 
 
 def test_an_inner_join_leaves_out_rows_and_says_so(section: Make) -> None:

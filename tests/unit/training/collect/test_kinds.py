@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from staytrue.errors import InvalidInput
+from staytrue.signature import MISSING_INTEGER
 from training.data.collect.source import collect, collected
 
 if TYPE_CHECKING:
@@ -165,3 +166,59 @@ def test_names_that_are_numbers_are_called_as_they_are_written(over: Make) -> No
     rows = collect(over(lines, features={"x": {"kind": "category"}}))[0]
     assert rows.columns["x"][:6].tolist() == ["1.50", "3", "4", "2.25", "", "0"]
     assert rows.columns["x"][-1] == "other"
+
+
+MARKS = ("N/A", "n/a", "NA", "NaN", "null", "NONE", "?", "-", "")
+
+
+@pytest.mark.parametrize("early", [True, False])
+@pytest.mark.parametrize("query", ["SELECT * FROM source", "SELECT * FROM source WHERE y > 0"])
+def test_words_for_missing_values_are_missing_numbers_and_stay_names(over: Make, query: str, early: bool) -> None:
+    """Wherever they come: `staytrue init` takes the same for missing."""
+    marked = [f"2024-01-01,{mark},1,sun{mark}" for mark in MARKS]
+    plain = [f"2024-01-01,{number},1,{'NA' if number == 3 else 'sun'}" for number in range(ROWS)]
+    lines = [*marked, *plain] if early else [*plain, *marked]
+    features = {"x": {"kind": "numeric"}, "z": {"kind": "category"}}
+    rows = collect(over(lines, head="at,x,y,z", features=features, query=query))[0]
+    assert np.isnan(rows.columns["x"]).sum() == len(MARKS)
+    assert (rows.columns["z"] == "NA").sum() == 1
+    whole = features | {"x": {"kind": "numeric", "datatype": "INT64"}}
+    rows = collect(over(lines, head="at,x,y,z", features=whole, query=query))[0]
+    assert (rows.columns["x"] == MISSING_INTEGER).sum() == len(MARKS)
+
+
+def test_words_for_missing_values_are_those_that_an_option_says(section: Make, tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_text("at,x,y\n2024-01-01,1,1\n2024-01-01,NA,2\n2024-01-01,nix,3\n")
+    source = {"path": tmp_path / "s.csv", "options": {"nullstr": ["", "nix"]}}
+    values = {"query": "SELECT * FROM s", "time": "at", "target": "y", "features": {"x": {"kind": "numeric"}}}
+    data = section(sources={"s": source | {"columns": {"x": "DOUBLE"}}}, max_bad_rows=0.5, **values)
+    assert [str(value) for value in collect(data)[0].columns["x"]] == ["1.0", "nan"]
+    assert [row["text"] for row in set_aside(data)] == ["2024-01-01,NA,2"]
+
+
+@pytest.mark.parametrize(
+    ("amounts", "number"),
+    [(("$1,200.50", "$7"), 1200.5), (("1.200,50 \u20ac", "7,00 \u20ac"), 1200.5)],
+    ids=["dollar", "euro"],
+)
+def test_money_is_told_with_the_query_that_reads_it(over: Make, amounts: tuple[str, str], number: float) -> None:
+    lines = [f'2024-01-01,"{amount}",1' for amount in amounts]
+    with pytest.raises(InvalidInput, match=r'column "x".*it holds money: say data\.query: SELECT') as caught:
+        collect(over(lines, max_bad_rows=0))
+    query = str(caught.value).partition("say data.query: ")[2]
+    assert collect(over(lines, query=query))[0].columns["x"].tolist() == [number, 7]
+    filtered = over(lines, query="SELECT * FROM source WHERE y > 0", max_bad_rows=0)
+    with pytest.raises(InvalidInput, match=r"it holds money: say data\.query: SELECT"):
+        collect(filtered)
+
+
+def test_what_stands_above_the_names_is_left_out_and_told(section: Make, tmp_path: Path) -> None:
+    """Of a single file, of which nothing else is said; lines below it stay rows."""
+    path = tmp_path / "s.csv"
+    path.write_text("# by me\n# 2024\nat,x,y\n" + "\n".join(lines_of(100)) + "\n#2024-01-01,3,1\n")
+    values = {"query": "SELECT * FROM source", "time": "at", "target": "y", "features": {"x": {"kind": "numeric"}}}
+    data = section(source=path, sources={}, max_bad_rows=0.5, **values)
+    found = collected(data)
+    assert (len(found.rows), found.report.bad.rows) == (100, 1)
+    assert [row["line"] for row in set_aside(data)] == ["104"]
+    assert found.report.notes == ["s.csv: what stands above the names is left out: 2 lines"]
