@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from staytrue.collection import JoinSection, SourceSection
 from staytrue.feature import Feature
 from staytrue.repairs import MissingSection, NoiseSection, OutlierSection, TargetSection
 from staytrue.section import Section, Share, refuse_unread
+
+LEAST_MEMORY_KB = 16_000.0
+"""Of less DuckDB cannot give each of its threads a block."""
 
 
 class DataSection(Section):
@@ -37,6 +40,16 @@ class DataSection(Section):
         pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$",
         description="what DuckDB may hold; more goes to disk, and so do the columns beyond a quarter of it",
     )
+
+    @field_validator("memory")
+    @classmethod
+    def _memory_suffices(cls, memory: str) -> str:
+        number, power = memory[:-1].rstrip("iKMGT").strip(), memory.rstrip("iB")[-1]
+        if float(number) * 1000.0 ** "KMGT".index(power) < LEAST_MEMORY_KB:
+            raise ValueError(
+                f"memory {memory} is too little to read anything with: at least {LEAST_MEMORY_KB / 1000:g}MB"
+            )
+        return memory
 
     @model_validator(mode="after")
     def _says_where(self) -> Self:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from staytrue.errors import NotFound
 from training import balance
 from training.augment import chapter as augmenting
 from training.augment import check as augmentation
@@ -116,6 +117,7 @@ def check(project: Project) -> None:
 
     Raises:
         InvalidConfig: names the setting.
+        NotFound: a file of the labels is not there.
     """
     check_names(project)
     balance.check(project)
@@ -124,6 +126,11 @@ def check(project: Project) -> None:
     augmentation.check(project.training, project.data.features)
     tokens.check(project.data.features)
     slices.check(project)
+    for name in ("annotations", "guideline", "features"):
+        path = getattr(project.labelling, name)
+        if path is not None and not path.is_file():
+            hint = "paths are relative to staytrue.yaml"
+            raise NotFound(f"labelling.{name}", f"no file {path}", hint=hint)
 
 
 def chapters(project: Project, prepared: Prepared, *, watch: Watch = unwatched) -> list[Chapter]:

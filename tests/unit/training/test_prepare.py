@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -243,3 +245,52 @@ def test_a_class_that_does_not_train_is_told_by_prepare(tmp_path: Path, capsys: 
     told = capsys.readouterr().err
     assert "no row to train on is of class" in told
     assert "newer than those that train" in told
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (
+            "labelling: {annotations: nowhere.csv}\n",
+            r"yaml:\d+ labelling\.annotations: no file .*nowhere\.csv",
+        ),
+        ("labelling: {guideline: nowhere.yaml}\n", r"yaml:\d+ labelling\.guideline: no file .*nowhere\.yaml"),
+        ("  memory: 1KB\n", r"staytrue\.yaml:\d+ data\.memory.*memory 1KB is too little .*at least 16MB"),
+    ],
+)
+def test_what_cannot_be_used_is_told_with_its_setting_before_the_rows_are_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: str, said: str
+) -> None:
+    write_project(tmp_path)
+    (tmp_path / "toy.csv").unlink()
+    path, text = tmp_path / "staytrue.yaml", (tmp_path / "staytrue.yaml").read_text()
+    path.write_text(text.replace("  time: at\n", f"  time: at\n{more}") if more.startswith(" ") else text + more)
+    assert main(["prepare", "--project", str(path), "--output", str(tmp_path / "out")]) != 0
+    assert re.search(said, capsys.readouterr().err)
+
+
+CODE = """
+import hashlib, msgspec, pathlib, sys
+from staytrue.project import load
+from training.prepare import chapters, prepare
+project = load(pathlib.Path(sys.argv[1]))
+made = prepare(project)
+told = [made.fingerprint, made.split, made.parted, chapters(project, made), project.fingerprint(), made.rows.digest()]
+print(hashlib.sha256(msgspec.json.encode(told)).hexdigest())
+"""
+
+
+def test_results_do_not_depend_on_how_python_hashes(tmp_path: Path) -> None:
+    """Sets of texts come in another order in each process: groups, categories and near texts do not."""
+    write_project(tmp_path)
+    path, text = tmp_path / "staytrue.yaml", (tmp_path / "staytrue.yaml").read_text()
+    note = "concat_ws(' ', sky, sky || hour, 'the', 'and', sky || (hour // 5), 'of')"
+    query = f"  query: SELECT *, {note} AS note, 'day ' || day(\"at\") AS whose FROM source\n"  # noqa: S608 - ours
+    text = text.replace("source: toy.csv\n", f"source: toy.csv\n{query}").replace("{block_days: 2}", "{split}")
+    text = text.replace("    x: {", "    note: {kind: category}\n    x: {")
+    path.write_text(text.replace("{split}", "{method: grouped, group: whose, allow: [near_duplicates]}"))
+    made = set()
+    for seed in ("1", "2"):
+        command = ["/usr/bin/env", f"PYTHONHASHSEED={seed}", sys.executable, "-c", CODE, str(path)]
+        made.add(subprocess.run(command, capture_output=True, check=True).stdout)
+    assert len(made) == 1

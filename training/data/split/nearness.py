@@ -55,7 +55,8 @@ def nearness(points: NDArray[np.float64], others: NDArray[np.float64], draw: np.
         axes = ~np.isnan(points[mine[0]])
         if not axes.any():
             continue
-        some, those = _spread(points[np.ix_(mine, axes)], others[np.ix_(theirs, axes)])
+        some, those = points[np.ix_(mine, axes)], others[np.ix_(theirs, axes)]
+        _spread(some, those)
         found = near(some, those)
         place[mine] = np.where(found >= 0, theirs[found], -1)
         share = some.size * len(those) / (points.size * len(others))
@@ -83,17 +84,17 @@ def _patterns(
         yield orders[0][begin:end], orders[1][start:stop]
 
 
-def _spread(points: NDArray[np.float64], others: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
-    """Both such that the distance between two is the root of the mean over the numbers. Shapes: [N,D], [M,D]."""
-    numbers = _numeric(np.concatenate([points, others]))
+def _spread(points: NDArray[np.float64], others: NDArray[np.float64]) -> None:
+    """Scale both so that the distance between two is the root of the mean over the numbers. Shapes: [N,D], [M,D]."""
+    numbers = _numeric(points) | _numeric(others)
     scale = np.where(numbers, 1 / np.sqrt(max(int(numbers.sum()), 1)), 1.0)
-    return points * scale, others * scale
+    np.multiply(points, scale, out=points)
+    np.multiply(others, scale, out=others)
 
 
 def _numeric(points: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which axes are none of categories. Shapes: [N,D] → [D]."""
-    found: NDArray[np.bool_] = (points % APART != 0).any(axis=0)
-    return found
+    """Which axes are none of categories; one by one, as they are many in wide tables. Shapes: [N,D] → [D]."""
+    return np.array([(axis % APART != 0).any() for axis in points.T], dtype=np.bool_)
 
 
 def near(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.int64]:
