@@ -10,6 +10,7 @@ from torch import nn
 
 from staytrue.errors import InvalidConfig
 from training.scaling import Scaler
+from training.transfer.freezing import held, hold
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -143,7 +144,7 @@ class Accelerated:
     def placed(self, module: nn.Module) -> nn.Module:
         """On the device; the statistics of batches are those of all processes, where the device can do that."""
         if self.processes > 1 and self._accelerator.device.type == "cuda":
-            module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
+            module = joined(module)
         return module.to(self._accelerator.device)
 
     def prepared(self, module: nn.Module) -> nn.Module:
@@ -199,6 +200,15 @@ class Accelerated:
     def done(self, module: nn.Module) -> None:
         """To the processor."""
         module.cpu()
+
+
+def joined(module: nn.Module) -> nn.Module:
+    """Its batch norms made such that take their statistics from all processes; frozen ones stay frozen."""
+    frozen = held(module)
+    made: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
+    for name in frozen:
+        hold(made.get_submodule(name))
+    return made
 
 
 class _Called(nn.Module):

@@ -28,7 +28,7 @@ from training.data.split.seal import LEDGER, open_test, openings
 from training.devices import devices
 from training.environment import environment
 from training.fit import fit
-from training.models.architectures import arguments_of
+from training.models.architectures import arguments_of, check_processes
 from training.models.assembly import assemble
 from training.models.generator import Generator
 from training.prepare import STEPS, prepare
@@ -99,6 +99,7 @@ def train(
         Conflict: the killed run was of other settings or data.
     """
     machine = devices(project.training)
+    check_processes(project.model, machine.processes)  # torchrun's, which no setting tells
     if not machine.main:
         return _beside(project, machine, resume)
     with watched(len(STEPS), say, least_seconds=LONG_SECONDS) as watch:
