@@ -25,6 +25,8 @@ class Devices(Protocol):
     processes: int
     main: bool
     """Whether this process is the one that writes."""
+    device: str
+    """By torch's name."""
 
     def placed(self, module: nn.Module) -> nn.Module:
         """The module, brought to the device."""
@@ -69,7 +71,7 @@ class Devices(Protocol):
 class Processor:
     """One process on the processor, at full precision: nothing needs to be done."""
 
-    processes, main = 1, True
+    processes, main, device = 1, True, "cpu"
 
     def placed(self, module: nn.Module) -> nn.Module:
         """It is there."""
@@ -135,7 +137,7 @@ class Accelerated:
             raise InvalidConfig("training.precision", expected="full or bf16 without a GPU", got=mixed, hint=hint)
         self._accelerator: Any = Accelerator(cpu=processor, mixed_precision=mixed)
         self.processes, self.main = self._accelerator.num_processes, self._accelerator.is_main_process
-        self._at = self._accelerator.process_index
+        self._at, self.device = self._accelerator.process_index, str(self._accelerator.device)
         if settings.device == "cuda" and self._accelerator.device.type != "cuda":
             expected = "a CUDA device that this torch can use"
             raise InvalidConfig("training.device", expected=expected, got=str(self._accelerator.device))

@@ -173,7 +173,7 @@ def fit_parts(
     settings = project.training
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
-    surroundings = environment(project.folder, settings.seed)
+    surroundings = environment(project.folder, settings.seed, machine.device)
     weights = parts.weights or (np.ones(len(parts.train)), np.ones(len(parts.held)))
     with watched(1, say, least_seconds=LONG_SECONDS) as watch, watch("repair"):
         cleaned = steps.apply(parts.train, project.data.features, project.cleaning, watch)
