@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import torch
 from torch import nn
 
 from staytrue.errors import InvalidConfig
 from training.scaling import Scaler
+from training.transfer.freezing import held, hold
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,12 +25,20 @@ class Devices(Protocol):
     processes: int
     main: bool
     """Whether this process is the one that writes."""
+    device: str
+    """By torch's name."""
 
     def placed(self, module: nn.Module) -> nn.Module:
         """The module, brought to the device."""
 
     def prepared(self, module: nn.Module) -> nn.Module:
-        """What to call in training in place of a placed module: in the precision, its gradients shared by all."""
+        """What to call in training in place of a placed module: in the precision, its gradients shared by all.
+
+        The module itself stays as it is: called by itself, to be judged or exported, it is at full precision.
+        """
+
+    def draws(self, seed: int, step: int) -> None:
+        """Before a step: let what it draws (dropout, noise) be another in each process, and the same if done again."""
 
     def share(self, which: Tensor) -> Tensor:
         """The rows of a step that this process takes."""
@@ -45,6 +55,9 @@ class Devices(Protocol):
     def total(self, number: Tensor) -> float:
         """The sum of a number over all processes."""
 
+    def agree(self, module: nn.Module) -> None:
+        """Give all processes the main one's buffers (a norm's statistics), which each takes from its own rows."""
+
     def state(self) -> dict[str, Any]:
         """What the next steps depend on; JSON values."""
 
@@ -58,7 +71,7 @@ class Devices(Protocol):
 class Processor:
     """One process on the processor, at full precision: nothing needs to be done."""
 
-    processes, main = 1, True
+    processes, main, device = 1, True, "cpu"
 
     def placed(self, module: nn.Module) -> nn.Module:
         """It is there."""
@@ -67,6 +80,9 @@ class Processor:
     def prepared(self, module: nn.Module) -> nn.Module:
         """As it is."""
         return module
+
+    def draws(self, seed: int, step: int) -> None:
+        """From torch's generator as it stands, which a run keeps."""
 
     def share(self, which: Tensor) -> Tensor:
         """All."""
@@ -87,6 +103,9 @@ class Processor:
     def total(self, number: Tensor) -> float:
         """The number."""
         return number.item()
+
+    def agree(self, module: nn.Module) -> None:
+        """With itself."""
 
     def state(self) -> dict[str, Any]:
         """Nothing."""
@@ -118,23 +137,28 @@ class Accelerated:
             raise InvalidConfig("training.precision", expected="full or bf16 without a GPU", got=mixed, hint=hint)
         self._accelerator: Any = Accelerator(cpu=processor, mixed_precision=mixed)
         self.processes, self.main = self._accelerator.num_processes, self._accelerator.is_main_process
-        self._at = self._accelerator.process_index
+        self._at, self.device = self._accelerator.process_index, str(self._accelerator.device)
         if settings.device == "cuda" and self._accelerator.device.type != "cuda":
             expected = "a CUDA device that this torch can use"
             raise InvalidConfig("training.device", expected=expected, got=str(self._accelerator.device))
         self._scaler = Scaler(self._accelerator.device) if mixed == "fp16" else None
-        torch.manual_seed(settings.seed + self._at)  # dropout must not be the same in all processes
 
     def placed(self, module: nn.Module) -> nn.Module:
         """On the device; the statistics of batches are those of all processes, where the device can do that."""
         if self.processes > 1 and self._accelerator.device.type == "cuda":
-            module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
+            module = joined(module)
         return module.to(self._accelerator.device)
 
     def prepared(self, module: nn.Module) -> nn.Module:
         """With several processes behind what averages their gradients."""
-        made: nn.Module = self._accelerator.prepare_model(module)
+        made: nn.Module = self._accelerator.prepare_model(_Called(module))
         return made
+
+    def draws(self, seed: int, step: int) -> None:
+        """From a seed of the step and the process: no generator but the main process's would be kept."""
+        if self.processes > 1:
+            mixed = np.random.SeedSequence((seed, step, self._at)).generate_state(1, np.uint64)
+            torch.manual_seed(int(mixed[0] >> np.uint64(1)))
 
     def share(self, which: Tensor) -> Tensor:
         """Every so many-th row."""
@@ -160,6 +184,12 @@ class Accelerated:
         summed: Tensor = self._accelerator.reduce(number.detach().to(self._accelerator.device), "sum")
         return summed.item()
 
+    def agree(self, module: nn.Module) -> None:
+        """As in each forward pass of training, where they are the main process's too."""
+        if self.processes > 1:
+            for buffer in module.buffers():
+                torch.distributed.broadcast(buffer, src=0)
+
     def state(self) -> dict[str, Any]:
         """The factor of the loss, where there is one."""
         return {} if self._scaler is None else self._scaler.state()
@@ -170,8 +200,35 @@ class Accelerated:
             self._scaler.restore(values)
 
     def done(self, module: nn.Module) -> None:
-        """To the processor, at full precision."""
-        self._accelerator.unwrap_model(module, keep_fp32_wrapper=False).cpu()
+        """To the processor."""
+        module.cpu()
+
+
+def joined(module: nn.Module) -> nn.Module:
+    """Its batch norms made such that take their statistics from all processes; frozen ones stay frozen."""
+    frozen = held(module)
+    made: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
+    for name in frozen:
+        hold(made.get_submodule(name))
+    return made
+
+
+class _Called(nn.Module):
+    """A module as Accelerate may change it: it puts a forward pass in 16 bits into what it is given, and leaves it."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, matrix: Tensor) -> Tensor:
+        """The module's."""
+        made: Tensor = self.module(matrix)
+        return made
+
+
+def alone(called: nn.Module) -> nn.Module:
+    """What ``prepared`` gave, in its precision, without the other processes."""
+    return called.module if isinstance(called, nn.parallel.DistributedDataParallel) else called
 
 
 def devices(settings: TrainingSection) -> Devices:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import platform
 import shutil
 import subprocess
+import sys
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,10 +36,19 @@ def environment(folder: Path, seed: int, device: str = "cpu") -> Environment:
             "torch": str(torch.__version__),
             "numpy": np.__version__,
             "staytrue": __version__,
+            **_behind(device),
         },
         commit=commit,
         changed=None if changes is None else changes != "",
     )
+
+
+def _behind(device: str) -> dict[str, str]:
+    """Versions of what computes only where it is asked for: Accelerate, and a GPU's library."""
+    found = {"accelerate": version("accelerate")} if "accelerate" in sys.modules else {}
+    if device.startswith("cuda"):
+        found["cuda"] = str(torch.version.cuda)
+    return found
 
 
 def _processor(device: str) -> str:

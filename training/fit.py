@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from training.devices import alone
 from training.divergence import Scene, by_column
 from training.guard import Guard
 from training.history import History
@@ -68,14 +69,17 @@ def fit(
             batches = torch.tensor_split(order(len(train), at.epoch, settings.seed, classes), steps)[at.step :]
             own = train.stream(map(machine.share, batches), augmenter, at.epoch + 1)
             for which, rows in zip(batches, map(machine.moved, own), strict=True):
+                step = at.epoch * steps + at.step + 1
+                machine.draws(settings.seed, step)
                 loss = rows.total(functools.partial(loss_of, called(rows.matrix))) / len(which)
-                value, step = machine.total(loss), at.epoch * steps + at.step + 1
-                scene = functools.partial(_scene, model, head, loss_of, rows, machine.share(which), optimiser)
+                value = machine.total(loss)
+                scene = functools.partial(_scene, model, called, loss_of, rows, machine.share(which), optimiser)
                 guard.check(step, at.epoch + 1, value, scene)
                 optimiser.step(loss, machine)
                 watch.stepped(step, value, optimiser.learning_rate)
                 at.took(value * len(which), rate)
                 keeper.keep(at)
+            machine.agree(optimiser.kept)
             error = _error(optimiser.kept, held, task, machine)
             optimiser.epoch_ended(error)
             history.add(at.loss / len(train), error, rate, time.perf_counter() - began, optimiser.kept)
@@ -101,14 +105,14 @@ def _error(module: nn.Module, held: Batch, task: Task, machine: Devices) -> floa
 
 
 def _scene(
-    model: Model, head: nn.Module, loss_of: Objective, rows: Taken, which: Tensor, optimiser: Optimiser
+    model: Model, called: nn.Module, loss_of: Objective, rows: Taken, which: Tensor, optimiser: Optimiser
 ) -> Scene:
     """What a step was about to do, for whoever looks into what went wrong with it."""
     truth, weight = rows.truths[0]
     names, widths = zip(*((s.name, s.module().width) for s in model.encoder.states), strict=True)
     return Scene(
-        module=head,
-        losses=lambda: loss_of(head(rows.matrix), truth) * weight,
+        module=model.head,
+        losses=lambda: loss_of(alone(called)(rows.matrix), truth) * weight,
         rows=which.tolist(),
         inputs=by_column(names, widths, rows.matrix),
         learning_rate=optimiser.learning_rate,

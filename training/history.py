@@ -55,7 +55,8 @@ class History:
         self.epochs, self.best_weights = epochs, best_weights
 
     def _is_better(self, error: float) -> bool:
-        return error < self.best_error * (1 - LEAST_IMPROVEMENT)
+        best = self.best_error
+        return math.isinf(best) or error < best - LEAST_IMPROVEMENT * abs(best)
 
     @property
     def waited(self) -> int:

@@ -51,8 +51,9 @@ class Keeper:
     """Keeps all that the rest of a training depends on in one file of a run's folder, replaced in one step.
 
     That is: weights, optimiser, schedule and average, the epochs so far with the best weights, the place, and torch's
-    generator, which dropout draws from. The order of rows depends on seed and epoch alone. ``identity`` is what must
-    be the same for a run to go on: settings and data.
+    generator, which dropout draws from (with several processes from the step's seed instead). The order of rows depends
+    on seed and epoch alone. ``identity`` is what must be the same for a run to go on, beside the number of processes:
+    settings and data.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Keeper:
             "history": epochs,
             "guard": self._guard.state(),
             "machine": self._machine.state(),
+            "processes": self._machine.processes,
         }
         written = safetensors.torch.save(tensors, metadata={_STANDING: json.dumps(standing)})
         write_atomically(self._path, written)
@@ -99,7 +101,7 @@ class Keeper:
         """Put everything back as it was kept; the very beginning where nothing was.
 
         Raises:
-            Conflict: the run was made with other settings or on other data.
+            Conflict: the run was made with other settings, on other data, or by another number of processes.
             CorruptData: the file cannot be read, or is not of this model.
         """
         if not self._path.is_file():
@@ -110,7 +112,7 @@ class Keeper:
             tensors = safetensors.torch.load_file(self._path)
         except (safetensors.SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
             raise CorruptData(str(self._path), f"cannot be read: {error}", hint="start a new run") from error
-        self._check(standing["identity"])
+        self._check(standing["identity"], standing.get("processes", 1))
         try:
             self._module.load_state_dict(_part("module", tensors))
             self._optimiser.restore(_part("optimiser", tensors), standing["optimiser"])
@@ -122,11 +124,15 @@ class Keeper:
         except (KeyError, TypeError, RuntimeError) as error:
             raise CorruptData(str(self._path), f"is not of this model: {error}", hint="start a new run") from error
 
-    def _check(self, found: dict[str, Any]) -> None:
+    def _check(self, found: dict[str, Any], processes: int) -> None:
         for what, now in self._identity.items():
             if found.get(what) != now:
                 hint = "put them back as they were, or start a new run without --resume"
                 raise Conflict(str(self._path.parent), f"was made with other {what}", hint=hint)
+        if processes != self._machine.processes:
+            what = f"was made by {processes} process{'es' * (processes > 1)}, and {self._machine.processes} would go on"
+            hint = f"start {processes} (training.processes, or torchrun's), or start a new run without --resume"
+            raise Conflict(str(self._path.parent), what, hint=hint)
 
 
 def _within(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

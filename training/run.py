@@ -33,7 +33,7 @@ from training.evaluate import slices
 from training.evaluate.columns import columns
 from training.evaluate.parts import evaluated
 from training.fit import fit
-from training.models.architectures import arguments_of
+from training.models.architectures import arguments_of, check_processes
 from training.models.assembly import assemble
 from training.models.generator import Generator
 from training.prepare import STEPS, prepare
@@ -104,6 +104,7 @@ def train(
         Conflict: the killed run was of other settings or data.
     """
     machine = devices(project.training)
+    check_processes(project.model, machine.processes)  # torchrun's, which no setting tells
     if not machine.main:
         return _beside(project, machine, resume)
     with watched(len(STEPS), say, least_seconds=LONG_SECONDS) as watch:
@@ -177,7 +178,7 @@ def fit_parts(
     settings = project.training
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
-    surroundings = environment(project.folder, settings.seed)
+    surroundings = environment(project.folder, settings.seed, machine.device)
     weights = parts.weights or (np.ones(len(parts.train)), np.ones(len(parts.held)))
     with watched(1, say, least_seconds=LONG_SECONDS) as watch, watch("repair"):
         cleaned = steps.apply(parts.train, project.data.features, project.cleaning, watch)

@@ -71,15 +71,22 @@ def arguments_of(project: Project) -> dict[str, Any]:
         named = [name for name, body in ARCHITECTURES.items() if getattr(body, "GENERATES", False)]
         expected = f"{', '.join(named)} for task generation, and for no other"
         raise InvalidConfig("model.architecture", expected=expected, got=f"{model.architecture} for {model.task}")
-    if getattr(made, "TURNS", False) and project.training.processes > 1:
-        hint = "set it to 1, or take vae or vae_conv"
-        raise InvalidConfig(
-            "training.processes", expected=f"1 for {model.architecture}, which has turns", got="more", hint=hint
-        )
+    check_processes(model, project.training.processes)
     _check_features(project, getattr(made, "KINDS", ()))
     given = {name for name in type(model).model_fields if name not in NO_ARGUMENTS and getattr(model, name) is not None}
     _check_settings(model, given, made)
     return {name: getattr(model, name) for name in type(model).model_fields if name in given}
+
+
+def check_processes(model: ModelSection, processes: int) -> None:
+    """That so many processes, of the settings or of whoever started them, can share each step of a training.
+
+    Raises:
+        InvalidConfig: the architecture is trained by one.
+    """
+    if processes > 1 and getattr(_made_by(model.architecture), "TURNS", False):
+        expected, hint = f"1 for {model.architecture}, which has turns", "start one, or take vae or vae_conv"
+        raise InvalidConfig("training.processes", expected=expected, got=str(processes), hint=hint)
 
 
 def measure_of(name: str) -> str:

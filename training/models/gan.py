@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import nn
 
+from staytrue.errors import InvalidConfig
 from training.models.generative import Downward, Generative, Upward
 
 if TYPE_CHECKING:
@@ -69,11 +70,15 @@ class GAN(Generative):
         self.turn.copy_((self.turn + 1) % (self.critic_steps + 1))
         noise = self._noise(len(matrix), matrix)
         loss = self._critics(matrix, noise) if of_critic else self._generators(noise)
+        if torch.is_grad_enabled() and not loss.requires_grad:
+            part = "critic" if of_critic else "generator"
+            expected, got = f"some of the {part} to train, whose turn it is", f"all of {part}.* frozen"
+            raise InvalidConfig("training.transfer.freeze", expected=expected, got=got)
         return torch.cat([loss, torch.zeros_like(loss)], dim=1)
 
     def _critics(self, matrix: Tensor, noise: Tensor) -> Tensor:
         with torch.no_grad():
-            made = self.draw(noise)
+            made = self.draw(noise).to(matrix.dtype)  # in 16 bits where the rest is, and the real ones are not
         return self.critics_loss(matrix.reshape(-1, *self.shape), made.reshape(-1, *self.shape))
 
     def _generators(self, noise: Tensor) -> Tensor:
@@ -139,7 +144,8 @@ class WassersteinGAN(GAN):
     def critics_loss(self, real: Tensor, made: Tensor) -> Tensor:
         """What it says of made less what it says of real, and the penalty between the two."""
         between = torch.rand(len(real), 1, 1, 1).to(real.device)
-        slope = slopes(self.critic, torch.lerp(made, real, between))
+        with torch.autocast(real.device.type, enabled=False):  # small differences, which 16 bits lose
+            slope = slopes(self.critic, torch.lerp(made, real, between))
         difference: Tensor = self.critic(made) - self.critic(real)
         return difference + self.penalty * (slope - 1).square()
 
@@ -149,10 +155,15 @@ class WassersteinGAN(GAN):
 
 
 def slopes(critic: nn.Module, pictures: Tensor) -> Tensor:
-    """Length of the critic's gradient at each picture. Shapes: [N,C,H,W] → [N,1]."""
+    """Length of the critic's gradient at each picture. Shapes: [N,C,H,W] → [N,1].
+
+    Where it is 0 the root has no slope; it is taken for 0, or one such picture would make all weights NaN.
+    """
     at = pictures.detach().requires_grad_()
     gradient: Tensor = torch.autograd.grad(critic(at).sum(), at, create_graph=True)[0]
-    return gradient.flatten(1).square().sum(dim=1, keepdim=True).sqrt()
+    squares = gradient.flatten(1).square().sum(dim=1, keepdim=True)
+    sloping = squares > 0
+    return torch.where(sloping, torch.where(sloping, squares, 1.0).sqrt(), 0.0)
 
 
 def energy_score(real: Tensor, made: Tensor) -> Tensor:
@@ -169,12 +180,15 @@ def energy_score(real: Tensor, made: Tensor) -> Tensor:
 
 @contextlib.contextmanager
 def _frozen(module: nn.Module) -> Iterator[None]:
-    """Gradients go through it, and not to its weights."""
-    module.requires_grad_(requires_grad=False)
+    """Gradients go through it, and not to its weights; those that a transfer froze stay frozen behind it."""
+    trained = [weight for weight in module.parameters() if weight.requires_grad]
+    for weight in trained:
+        weight.requires_grad = False
     try:
         yield
     finally:
-        module.requires_grad_(requires_grad=True)
+        for weight in trained:
+            weight.requires_grad = True
 
 
 def _begin(layer: nn.Module) -> None:

@@ -38,9 +38,19 @@ def freeze(module: nn.Module, patterns: Sequence[str]) -> list[str]:
             own = list(norm.parameters(recurse=False))
             still = not any(weight.requires_grad for weight in own) if own else f"{name}.running_mean" in named
             if still:
-                norm.train = types.MethodType(_still, norm)  # type: ignore[method-assign]
-                norm.training = False
+                hold(norm)
     return sorted(frozen)
+
+
+def hold(norm: nn.Module) -> None:
+    """Have a norm evaluated, never trained."""
+    norm.train = types.MethodType(_still, norm)  # type: ignore[method-assign]
+    norm.training = False
+
+
+def held(module: nn.Module) -> list[str]:
+    """Names of the norms within that are."""
+    return [name for name, part in module.named_modules() if "train" in vars(part)]
 
 
 def _still(norm: nn.Module, mode: bool = True) -> nn.Module:

@@ -13,8 +13,10 @@ import torch
 from staytrue.command import main
 from staytrue.errors import InvalidConfig
 from staytrue.sections import TrainingSection
+from training import checkpoint as checkpoints
 from training.checkpoint import METRICS
 from training.devices import Accelerated, Processor, devices
+from training.prepare import prepare
 from training.run import train
 
 if TYPE_CHECKING:
@@ -62,6 +64,19 @@ def test_half_precision_learns_the_same_law(brief: Project) -> None:
     half = losses(brief.retraining.runs)
     assert half != full
     np.testing.assert_allclose(half, full, rtol=0.05)
+
+
+@pytest.mark.parametrize("averaging", [0.0, 0.9])
+def test_half_precision_judges_the_model_that_is_saved(brief: Project, averaging: float) -> None:
+    """Figures of the journal and of the checkpoint are those of the saved weights at full precision."""
+    training = brief.training.model_copy(update={"precision": "bf16", "averaging": averaging})
+    project = brief.model_copy(update={"training": training})
+    prepared = prepare(project)
+    held = prepared.validation.only(project.data.features)
+    saved, _, model = checkpoints.load(train(project, opening="skip"))
+    error = np.abs(model.answers(held.columns)[0].ravel() - held.target.astype(float).ravel()).mean()
+    assert saved.evaluation["validation"]["mae"].value == pytest.approx(error, rel=1e-6)
+    assert losses(project.retraining.runs)[saved.best_epoch - 1][1] == pytest.approx(error, rel=1e-5)
 
 
 def test_one_process_on_the_processor_does_without_accelerate() -> None:

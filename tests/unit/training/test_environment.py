@@ -14,7 +14,11 @@ import torch
 
 import staytrue
 from staytrue.environment import Environment, said
+from staytrue.project import load
+from training.checkpoint import load as load_checkpoint
+from training.devices import Processor
 from training.environment import environment
+from training.run import train
 
 ROOT = Path(__file__).parents[3]
 
@@ -41,6 +45,21 @@ def test_it_says_seed_versions_and_machine(tmp_path: Path) -> None:
     packages = {"torch": torch.__version__, "numpy": np.__version__, "staytrue": staytrue.__version__}
     assert packages.items() < found.versions.items()
     assert found.processor.startswith(platform.machine() + " ")
+
+
+def test_it_names_the_gpu_that_a_training_ran_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the processor beside it, and with the version of its library."""
+
+    class Placed(Processor):
+        device = "cuda:1"
+
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda device: f"GPU at {device}")
+    monkeypatch.setattr("torch.version.cuda", "13.0")
+    monkeypatch.setattr("training.run.devices", lambda _: Placed())
+    write(tmp_path)
+    told = load_checkpoint(train(load(tmp_path / "table" / "staytrue.yaml"), opening="skip"))[0].environment
+    assert told is not None
+    assert (told.processor, told.versions["cuda"]) == ("GPU at cuda:1", "13.0")
 
 
 def test_the_commit_is_that_of_the_checkout_around_the_project(tmp_path: Path) -> None:
@@ -111,9 +130,7 @@ def test_two_processes_with_one_seed_make_the_same_weights_of_a_table_and_of_pic
 
 def digests(folder: str) -> list[str]:
     """Of the weights of a table's model and of one of pictures, trained here and now."""
-    from staytrue.project import load
     from training import checkpoint
-    from training.run import train
 
     projects = [load(Path(folder) / name / "staytrue.yaml") for name in ("table", "pictures")]
     return [checkpoint.load(train(project))[0].weights_sha256 for project in projects]

@@ -25,6 +25,7 @@ from staytrue.store import Store
 from staytrue.verdicts import RetrainJob
 from tests.killing import cut
 from training import checkpoint as checkpoints
+from training.devices import Processor
 from training.evaluate.generation import PictureJudge
 from training.evaluate.parts import evaluated
 from training.models.architectures import ARCHITECTURES, arguments_of, build
@@ -36,6 +37,7 @@ from training.optim import Optimiser
 from training.retrain import publish_run, retrain
 from training.run import train
 from training.sheet import SHEET
+from training.transfer.freezing import freeze
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -177,6 +179,57 @@ def test_the_slope_of_a_linear_critic_is_the_length_of_its_weights() -> None:
     torch.testing.assert_close(slopes(critic, torch.rand(7, 1, 1, 2)), torch.full((7, 1), 5.0))
 
 
+class Valley(torch.nn.Linear):
+    """Level at 0, steeper away from it."""
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """A square."""
+        return super().forward(pictures.flatten(1)).square()
+
+
+def test_a_picture_without_a_slope_does_not_spoil_the_gradient() -> None:
+    """Of a root at 0 it would be no number, and a sum with one is none."""
+    critic = Valley(2, 1, bias=False)
+    pictures, found = torch.tensor([[0.0, 0.0], [1.0, 1.0]]).reshape(2, 1, 1, 2), []
+    for some in (pictures, pictures[1:]):
+        critic.zero_grad()
+        slope = slopes(critic, some)
+        torch.autograd.backward((slope - 1).square().sum())
+        assert critic.weight.grad is not None
+        found.append(critic.weight.grad.clone())
+        assert slope[:-1].tolist() == [[0.0]] * (len(some) - 1)
+    assert found[0].isfinite().all()
+    torch.testing.assert_close(found[0], found[1])
+
+
+@pytest.mark.parametrize("name", ["dcgan", "wgan_gp"])
+def test_networks_in_turns_train_in_sixteen_bits_on_pictures_of_thirty_two(name: str) -> None:
+    """Made pictures have fewer bits than real ones, and are mixed with them."""
+    torch.manual_seed(0)
+    body = build(name, PICTURES, {"width": 4, "latent": 3, "critic_steps": 1})
+    for part in ("critic", "generator"):
+        body.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = body(torch.rand(8, 64)).float().sum()
+        torch.autograd.backward(loss)
+        moved = {key.split(".")[0] for key, weight in body.named_parameters() if weight.grad is not None}
+        assert part in moved
+        assert all(weight.grad.isfinite().all() for weight in body.parameters() if weight.grad is not None)
+
+
+def test_frozen_weights_of_a_critic_stay_frozen() -> None:
+    """Though all of it is held still for the generator's turn; one that is wholly frozen has no turn to take."""
+    body = build("dcgan", PICTURES, {"width": 4, "latent": 3, "critic_steps": 1})
+    freeze(body, ["critic.layers.*"])
+    told = {name: weight.requires_grad for name, weight in body.named_parameters()}
+    for _ in range(4):
+        torch.autograd.backward(body(torch.rand(8, 64)).sum())
+    assert {name: weight.requires_grad for name, weight in body.named_parameters()} == told
+    freeze(body, ["critic.*"])
+    with pytest.raises(InvalidConfig, match=r"some of the critic to train.*all of critic\.\* frozen"):
+        body(torch.rand(8, 64))
+
+
 def test_the_energy_score_is_least_for_the_right_law() -> None:
     """Of normal points in one direction the mean is E|X - Y| / 2 = 1/√π."""
     draw = torch.Generator().manual_seed(0)
@@ -205,6 +258,14 @@ def test_what_does_not_go_together_is_refused(folder: Path) -> None:
     shared = shared.model_copy(update={"training": shared.training.model_copy(update={"processes": 2})})
     with pytest.raises(InvalidConfig, match="1 for dcgan, which has turns"):
         arguments_of(shared)
+    machine = Processor()
+    machine.processes = 2  # as torchrun starts them
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.run.devices", lambda _: machine)
+        with pytest.raises(
+            InvalidConfig, match=r"training\.processes: expected 1 for dcgan.*got 2; start one, or take"
+        ):
+            train(of(folder, architecture="dcgan"))
     job = RetrainJob(id="1", model="digits", champion="1", trigger="drift", event_time=0.0, created=0.0)
     with pytest.raises(InvalidConfig, match="no labels that a challenger could be judged by"):
         retrain(project, job)

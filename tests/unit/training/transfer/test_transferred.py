@@ -14,7 +14,9 @@ from torch import nn
 from staytrue.errors import CorruptData, InvalidConfig, InvalidInput, Unsupported
 from staytrue.sections import TrainingSection
 from staytrue.transferring import TransferSection
+from training.devices import joined
 from training.optim import Optimiser
+from training.transfer.freezing import freeze
 from training.transfer.layers import factors, groups, layers
 from training.transfer.reading import read
 from training.transfer.report import chapter, summary
@@ -224,6 +226,16 @@ def test_a_norm_without_parameters_is_frozen_by_its_statistics(tmp_path: Path) -
     model = plain()
     begin(model, saved(tmp_path / "w.safetensors", plain()), freeze=["0.*", "1.*"])
     assert [layer.training for layer in model.train()] == [True, False, True]
+
+
+def test_frozen_norms_stay_so_where_processes_join_their_statistics() -> None:
+    """Norms are made anew for that."""
+    body = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), nn.BatchNorm1d(2))
+    freeze(body, ["1.*"])
+    made = list(joined(body).train().children())
+    assert [type(part) for part in made] == [nn.Linear, nn.SyncBatchNorm, nn.SyncBatchNorm]
+    assert [part.training for part in made] == [True, False, True]
+    assert not any(weight.requires_grad for weight in made[1].parameters())
 
 
 def test_rates_fall_from_layer_to_layer_and_by_pattern() -> None:
