@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from staytrue.environment import Environment
     from staytrue.project import Project
     from training.augment.augmenter import Augmenter
     from training.batches import Batch, Taken
@@ -43,6 +44,7 @@ def fit(
     augmenter: Augmenter | None,
     folder: Path,
     identity: Mapping[str, str],
+    surroundings: Environment,
     say: Callable[[str], None],
 ) -> History:
     """Train the model's head in place on the first part, and stop early by the second.
@@ -58,8 +60,12 @@ def fit(
     steps = math.ceil(len(train) / settings.batch_size)
     optimiser = Optimiser(head, settings, steps * settings.epochs, groups=groups(head, settings.transfer))
     loss_of, history, guard = task.loss(settings), History(task.measure), Guard(settings)
-    keeper = Keeper(folder, settings.checkpoint_seconds, identity, head, optimiser, history, guard, machine)
+    keeper = Keeper(
+        folder, settings.checkpoint_seconds, identity, surroundings, head, optimiser, history, guard, machine
+    )
     at, called = keeper.restore(), machine.prepared(head)
+    if keeper.moved:
+        say(f"resume: this run began with {keeper.moved}, and goes on with other; last bits of weights may differ")
     classes = train.truth if settings.sampling == "balanced" else None
     with watchers(project, folder, say=say, first=machine.main) as watch:
         watch.began(facts(project, folder, history, steps=steps, rows=len(train)))

@@ -7,6 +7,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import safetensors
 import safetensors.torch
 import torch
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from staytrue.environment import Environment
     from training.devices import Devices
     from training.guard import Guard
     from training.history import History
@@ -61,6 +63,7 @@ class Keeper:
         folder: Path,
         seconds: float,
         identity: Mapping[str, str],
+        surroundings: Environment,
         module: nn.Module,
         optimiser: Optimiser,
         history: History,
@@ -70,6 +73,9 @@ class Keeper:
         self._path, self._seconds, self._identity = folder / STATE, seconds, dict(identity)
         self._module, self._optimiser, self._history = module, optimiser, history
         self._guard, self._machine = guard, machine
+        self._surroundings = surroundings
+        self.moved = ""
+        """What the run that goes on began with, where that is other software; empty else."""
         self._last = time.monotonic()
 
     def keep(self, place: Place) -> None:
@@ -92,6 +98,7 @@ class Keeper:
             "guard": self._guard.state(),
             "machine": self._machine.state(),
             "processes": self._machine.processes,
+            "environment": msgspec.to_builtins(self._surroundings),
         }
         written = safetensors.torch.save(tensors, metadata={_STANDING: json.dumps(standing)})
         write_atomically(self._path, written)
@@ -116,6 +123,7 @@ class Keeper:
         try:
             self._module.load_state_dict(_part("module", tensors))
             self._optimiser.restore(_part("optimiser", tensors), standing["optimiser"])
+            self.moved = self._begun(standing.get("environment", {}))
             self._history.restore(standing["history"], _part("best", tensors))
             self._guard.restore(standing["guard"])
             self._machine.restore(standing.get("machine", {}))
@@ -133,6 +141,14 @@ class Keeper:
             what = f"was made by {processes} process{'es' * (processes > 1)}, and {self._machine.processes} would go on"
             hint = f"start {processes} (training.processes, or torchrun's), or start a new run without --resume"
             raise Conflict(str(self._path.parent), what, hint=hint)
+
+    def _begun(self, found: dict[str, Any]) -> str:
+        """Versions and code that differ from those of now, as they were."""
+        were, now = found.get("versions", {}), self._surroundings
+        other = [f"{name} {version}" for name, version in were.items() if now.versions.get(name) != version]
+        if found.get("commit") and found["commit"] != now.commit:
+            other.append(f"code at commit {found['commit'][:12]}")
+        return ", ".join(other)
 
 
 def _within(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

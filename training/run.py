@@ -198,7 +198,7 @@ def fit_parts(
     augmenter = augmentation(settings, project.data.features, len(train))
     if augmenter is not None:
         preview(augmenter, train, project.data.features, folder / PREVIEW)
-    history = fit(model, task, batches, project, machine, augmenter, folder, identity, say)
+    history = fit(model, task, batches, project, machine, augmenter, folder, identity, surroundings, say)
     draw(history, project.data.goal, folder / checkpoints.CURVE)
     if isinstance(model, Generator):
         sheet(model, parts.held, settings.seed, folder / SHEET)

@@ -28,6 +28,7 @@ from training.batches import Batch
 from training.data.encode.encoder import learn
 from training.data.rows import TrainingRows
 from training.devices import Processor
+from training.environment import environment
 from training.fit import fit
 from training.models.assembly import assemble
 from training.sampling import order
@@ -133,9 +134,11 @@ def measured(case: Case) -> tuple[float, float, float]:
     held = Batch.of(model, task, rows.take(np.arange(64)), np.ones(64))
     steps = -(-case.rows // case.batch) * case.epochs
 
+    surroundings = environment(Path(), project.training.seed)
+
     def looped(fresh: Model) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            fit(fresh, task, (train, held), project, Processor(), None, Path(folder), {}, lambda _: None)
+            fit(fresh, task, (train, held), project, Processor(), None, Path(folder), {}, surroundings, lambda _: None)
 
     def took(run: Callable[[Model], None]) -> float:
         fresh = copy.deepcopy(model)

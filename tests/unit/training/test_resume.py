@@ -96,6 +96,19 @@ def test_a_process_killed_with_kill_9_leaves_a_run_that_goes_on(project: Project
     assert (folder / WEIGHTS).read_bytes() == (train(long, opening="skip") / WEIGHTS).read_bytes()
 
 
+def test_a_run_that_began_with_other_software_says_so(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes on, and the record of its end alone would not tell."""
+    project, said = brief(project), list[str]()
+    with monkeypatch.context() as patch:
+        patch.setattr("torch.__version__", "1.0")
+        folder = cut(project, 3)
+    train(project, opening="skip", resume=folder, say=said.append)
+    assert "resume: this run began with torch 1.0, and goes on with other" in "\n".join(said)
+    folder = cut(project, 3)
+    train(project, opening="skip", resume=folder, say=said.append)
+    assert sum("resume:" in line for line in said) == 1
+
+
 def test_a_run_of_other_data_does_not_go_on(project: Project) -> None:
     """Says what is another."""
     project = brief(project)
