@@ -225,7 +225,7 @@ def test_texts_stay_texts_whatever_they_were_stored_as() -> None:
     assert padded(told(train="bpe"), values, "here").tolist() == ["né", "", "né", "né", ""]
     for value, got in ((b"n\xff", "expected a text in UTF-8, got byte 0xff at place 1"), (3.5, "expected a text")):
         values[1] = value
-        with pytest.raises(InvalidInput, match=f"here, row 1: {got}"):
+        with pytest.raises(InvalidInput, match=f"here, row 2: {got}"):
             padded(told(train="bpe"), values, "here")
 
 
