@@ -72,8 +72,8 @@ class Prepared:
         return self.split.validation(self.rows)
 
 
-def prepare(project: Project, *, watch: Watch = unwatched) -> Prepared:
-    """Collect, clean, split.
+def check_settings(project: Project) -> None:
+    """Look at the settings, before there are rows.
 
     Raises:
         InvalidConfig: names, sizes or settings that do not go with the task or the architecture.
@@ -84,6 +84,15 @@ def prepare(project: Project, *, watch: Watch = unwatched) -> Prepared:
     arguments_of(project)
     augmentation.check(project.training, project.data.features)
     tokens.check(project.data.features)
+
+
+def prepare(project: Project, *, watch: Watch = unwatched) -> Prepared:
+    """Collect, clean, split.
+
+    Raises:
+        InvalidConfig: names, sizes or settings that do not go with the task or the architecture.
+    """
+    check_settings(project)
     with watch("collect"):
         found = collected(project.data, project.model.task, steps.marks(project))
     with watch("clean"):
