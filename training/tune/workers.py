@@ -73,7 +73,7 @@ def work(
 
 def share(project: Project) -> int:
     """Threads of each worker."""
-    return max(1, min(project.training.threads, len(os.sched_getaffinity(0)) // project.tuning.workers))
+    return max(1, min(project.training.threads, (os.cpu_count() or 1) // project.tuning.workers))
 
 
 def work_apart(
