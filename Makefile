@@ -1,6 +1,6 @@
 # Needs make and Python 3.11 or newer; every target first makes .venv if it is missing or out of date.
 BIN := .venv/bin
-EXTRAS := serving,training,loggers,monitoring,torchserve,tokenizer,signing,dev
+EXTRAS := serving,training,loggers,tune,monitoring,torchserve,tokenizer,signing,dev
 LOCKING := build/locking
 .DEFAULT_GOAL := help
 # Without compiled files, each of the many processes of a test would compile what it imports anew.

@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("training.commands", "prepare the data and train a model: a run"),
     "rate": ("training.rates.commands", "try learning rates on a fresh model and propose one"),
     "suggest": ("training.suggest.commands", "read the data and propose settings, each with its reason"),
+    "tune": ("training.tune.commands", "try settings of a search space and write down the best configuration"),
     "label": (
         "training.data.label.commands",
         "compare the labels of several annotators and settle on one for each item",

@@ -108,7 +108,16 @@ def _holds_secret(annotation: Any) -> bool:
 
 def allows_none(annotation: Any) -> bool:
     """Whether a field may be None."""
-    return types.NoneType in _options(annotation)
+    return takes(annotation, types.NoneType)
+
+
+def takes(annotation: Any, kind: type) -> bool:
+    """Whether values of a plain type may stand there.
+
+    >>> takes(int | None, int), takes(list[int], int)
+    (True, False)
+    """
+    return kind in _options(annotation)
 
 
 def _is_section(annotation: Any) -> bool:

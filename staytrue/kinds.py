@@ -21,6 +21,7 @@ _NAMES = {
     bool: "true or false",
     Path: "path",
     SecretStr: "secret text",
+    Any: "any value",
 }
 _LIMITS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, PrivateAttr
 
-from staytrue import yamlfile
+from staytrue import tuning, yamlfile
 from staytrue.errors import InvalidConfig, StaytrueError
 from staytrue.labelling import LabellingSection
 from staytrue.modelling import ModelSection
@@ -21,6 +21,7 @@ from staytrue.server import ServingSection
 from staytrue.settings import warn_of_strays
 from staytrue.slicing import EvaluationSection
 from staytrue.splitting import SplitSection
+from staytrue.tuning import TuningSection
 
 if TYPE_CHECKING:
     import argparse
@@ -50,6 +51,7 @@ class Project(Section):
     model: ModelSection = ModelSection()
     training: TrainingSection = TrainingSection()
     evaluation: EvaluationSection = EvaluationSection()
+    tuning: TuningSection = TuningSection()
     export: ExportSection = ExportSection()
     serving: ServingSection = ServingSection()
     monitoring: MonitoringSection = MonitoringSection()
@@ -82,10 +84,24 @@ def load(path: Path) -> Project:
         if role in project.data.features:
             where = yamlfile.place(path, tree, ["data", "features", role])
             raise InvalidConfig(where, "is the target or the time, which no feature may be", hint="remove it")
+    check_space(project, path)
     warn_of_strays([*Project.model_fields, *OTHERS])
     placed = _absolute(project, path.resolve().parent)
     placed._folder = path.resolve().parent  # noqa: SLF001 - no field: it is no setting
     return placed
+
+
+def check_space(project: Project, path: Path) -> None:
+    """Look at what a study may try.
+
+    Raises:
+        InvalidConfig: an unknown setting, or a value that its section refuses: says file, line and setting.
+    """
+    for setting, fault in tuning.faults(project):
+        keys = ["tuning", "space", setting]
+        line = yamlfile.line(path, keys)
+        where = f"{path}{f':{line}' if line else ''} {'.'.join(keys)}"
+        raise InvalidConfig(where, fault.problem, expected=fault.expected, got=fault.got, hint=fault.hint)
 
 
 def located(error: StaytrueError, path: Path) -> StaytrueError:

@@ -20,7 +20,7 @@ from training.transfer.layers import groups
 from training.watch.watchers import facts, watchers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from torch import Tensor, nn
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from training.models.model import Model
     from training.objectives import Objective
     from training.tasks.task import Task
+    from training.watch.watcher import Watcher
 
 
 def fit(
@@ -46,11 +47,13 @@ def fit(
     identity: Mapping[str, str],
     surroundings: Environment,
     say: Callable[[str], None],
+    vital: Sequence[Watcher] = (),
 ) -> History:
     """Train the model's head in place on the first part, and stop early by the second.
 
     What each epoch gave is a line of ``metrics.jsonl`` in the run's folder. A run that was killed goes on from what its
-    folder keeps, to the same weights; ``identity`` is what must not have changed since.
+    folder keeps, to the same weights; ``identity`` is what must not have changed since. What a ``vital`` watcher raises
+    ends it.
 
     Raises:
         InvalidInput: the loss became NaN or infinite, or ran away.
@@ -67,7 +70,7 @@ def fit(
     if keeper.moved:
         say(f"resume: this run began with {keeper.moved}, and goes on with other; last bits of weights may differ")
     classes = train.truth if settings.sampling == "balanced" else None
-    with watchers(project, folder, say=say, first=machine.main) as watch:
+    with watchers(project, folder, say=say, first=machine.main, vital=vital) as watch:
         watch.began(facts(project, folder, history, steps=steps, rows=len(train)))
         while at.epoch < settings.epochs and history.waited < settings.patience:
             began, rate = time.perf_counter(), optimiser.learning_rate if not at.step else at.rate

@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from training.models.model import Model
     from training.prepare import Prepared
     from training.tasks.task import Task
+    from training.watch.watcher import Watcher
 
 Opening = Literal["once", "skip", "force"]
 """Of the sealed test split: if it was never opened, not at all, or whatever the ledger says."""
@@ -173,8 +174,13 @@ def fit_parts(
     machine: Devices,
     *,
     say: Callable[[str], None] = lambda _: None,
+    vital: Sequence[Watcher] = (),
+    drawn: bool = True,
 ) -> Trained:
-    """Learn the encoder and the weights; curve and metrics.jsonl go to the run's folder. ``data``: the rows' digest."""
+    """Learn the encoder and the weights; curve and metrics.jsonl go to the run's folder. ``data``: the rows' digest.
+
+    ``vital`` watchers may end it; what is not ``drawn`` has no pictures.
+    """
     settings = project.training
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
@@ -196,11 +202,12 @@ def fit_parts(
     batches = Batch.of(model, task, train, weight), Batch.of(model, task, parts.held, weights[1])
     identity = {"settings": project.fingerprint(), "data": data}
     augmenter = augmentation(settings, project.data.features, len(train))
-    if augmenter is not None:
+    if augmenter is not None and drawn:
         preview(augmenter, train, project.data.features, folder / PREVIEW)
-    history = fit(model, task, batches, project, machine, augmenter, folder, identity, surroundings, say)
-    draw(history, project.data.goal, folder / checkpoints.CURVE)
-    if isinstance(model, Generator):
+    history = fit(model, task, batches, project, machine, augmenter, folder, identity, surroundings, say, vital)
+    if drawn:
+        draw(history, project.data.goal, folder / checkpoints.CURVE)
+    if drawn and isinstance(model, Generator):
         sheet(model, parts.held, settings.seed, folder / SHEET)
     return Trained(parts, task, model, history, cleaned, surroundings)
 

@@ -9,6 +9,7 @@ import yaml
 
 from staytrue.errors import Conflict, StaytrueError
 from staytrue.project import load
+from staytrue.tuning import changed
 from training.models.architectures import arguments_of
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ def _fault(path: Path, text: str) -> str | None:
     return None
 
 
-def written(text: str, settings: Settings) -> str:
-    r"""The text with these settings, named ``section.key``: values replaced in place, new keys first of a section.
+def written(text: str, settings: Mapping[str, Any]) -> str:
+    r"""The text with these settings, named by their paths: values replaced in place, new keys first of a section.
 
     Raises:
         Conflict: the file is written such that a setting cannot be changed without harm to something else.
@@ -64,9 +65,9 @@ def written(text: str, settings: Settings) -> str:
     """
     wanted: dict[str, Any] = copy.deepcopy(yaml.safe_load(text)) or {}
     for name, value in settings.items():
-        section, key = name.split(".")
-        text = _with(text, section, key, str(value))
-        wanted[section] = {**(wanted.get(section) or {}), key: value}
+        keys = name.split(".")
+        text = _with(text, keys, _said(value))
+        wanted = changed(wanted, keys, value)
         try:
             made = yaml.safe_load(text)
         except yaml.YAMLError:
@@ -77,27 +78,55 @@ def written(text: str, settings: Settings) -> str:
     return text
 
 
-def _with(text: str, section: str, key: str, value: str) -> str:
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
-    found = _child(root, section)
+def _said(value: Any) -> str:
+    """A value as YAML says it in a line."""
+    if isinstance(value, str) and not value.startswith(("'", '"')) and _read(value) == value:
+        return value
+    return (
+        yaml.safe_dump(value, default_flow_style=True, width=10**9, allow_unicode=True).removesuffix("\n...\n").strip()
+    )
+
+
+def _read(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return None
+
+
+def _with(text: str, keys: list[str], value: str) -> str:
+    node: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
     newline = "\r\n" if "\r\n" in text else "\n"
+    found = _child(node, keys[0])
     if found is None:
         gap = "" if text.endswith("\n") or not text else newline
-        return f"{text}{gap}{newline}{section}:{newline}  {key}: {value}{newline}"
+        return f"{text}{gap}{newline}{keys[0]}:{newline}{_nested(keys[1:], value, '  ', newline)}"
+    place = 1
+    while place < len(keys) and (inner := _child(found[1], keys[place])) is not None:
+        found, place = inner, place + 1
     head, body = found
-    inside = _child(body, key)
-    if inside is not None:
-        old = inside[1]
-        return text[: old.start_mark.index] + value + text[old.end_mark.index :]
-    at = body.start_mark.index
+    if place == len(keys):
+        return text[: body.start_mark.index] + value + text[body.end_mark.index :]
+    rest, at = keys[place:], body.start_mark.index
     if isinstance(body, yaml.MappingNode) and body.flow_style:
-        return f"{text[: at + 1]}{key}: {value}{', ' if body.value else ''}{text[at + 1 :]}"
+        said = f"{rest[-1]}: {value}"
+        for key in reversed(rest[:-1]):
+            said = f"{key}: {{{said}}}"
+        return f"{text[: at + 1]}{said}{', ' if body.value else ''}{text[at + 1 :]}"
     if isinstance(body, yaml.MappingNode):
         line = text.rfind("\n", 0, at) + 1
-        return f"{text[:line]}{' ' * body.start_mark.column}{key}: {value}{newline}{text[line:]}"
+        return f"{text[:line]}{_nested(rest, value, ' ' * body.start_mark.column, newline)}{text[line:]}"
     end = text.find("\n", head.end_mark.index)  # a section that is empty
     whole, end = (text, end) if end >= 0 else (text + newline, len(text) + len(newline) - 1)
-    return f"{whole[: end + 1]}  {key}: {value}{newline}{whole[end + 1 :]}"
+    indent = " " * (head.start_mark.column + 2)
+    return f"{whole[: end + 1]}{_nested(rest, value, indent, newline)}{whole[end + 1 :]}"
+
+
+def _nested(keys: list[str], value: str, indent: str, newline: str) -> str:
+    """Lines of a key within keys."""
+    *outer, last = keys
+    lines = [f"{indent}{'  ' * depth}{key}:" for depth, key in enumerate(outer)]
+    return newline.join([*lines, f"{indent}{'  ' * len(outer)}{last}: {value}", ""])
 
 
 def _child(node: yaml.Node | None, key: str) -> tuple[yaml.Node, yaml.Node] | None:

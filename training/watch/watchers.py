@@ -19,7 +19,7 @@ from training.watch.tensorboard import TensorBoard
 from training.watch.watcher import Watcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -114,9 +114,16 @@ def _following(watchers: Iterable[Watcher]) -> list[Watcher]:
 
 
 def watchers(
-    project: Project, folder: Path, *, say: Callable[[str], None] = log.warning, first: bool = True
+    project: Project,
+    folder: Path,
+    *,
+    say: Callable[[str], None] = log.warning,
+    first: bool = True,
+    vital: Sequence[Watcher] = (),
 ) -> Watchers:
-    """Those that the settings ask for, over a run's folder. Of several processes the ``first`` alone is watched.
+    """Those that the settings ask for, over a run's folder, and ``vital`` ones, which may end the training.
+
+    Of several processes the ``first`` alone is watched.
 
     Raises:
         InvalidConfig: what a setting needs is not installed; says how to install it.
@@ -127,7 +134,9 @@ def watchers(
     wanted = [*settings.loggers, *(["metrics_port"] if settings.metrics_port is not None else [])]
     for name in wanted:
         _refuse_missing(name)
-    found = Watchers([Journal(folder / checkpoints.METRICS)], [Progress(), Drawing(folder / checkpoints.CURVE)], say)
+    found = Watchers(
+        [Journal(folder / checkpoints.METRICS), *vital], [Progress(), Drawing(folder / checkpoints.CURVE)], say
+    )
     if settings.metrics_port is not None:
         host, port = settings.watching.metrics_host, settings.metrics_port
         found.add(Gauges(host, port, dropped=lambda: len(found.dropped), say=say))

@@ -94,3 +94,23 @@ def test_balanced_classes_are_not_balanced_twice(tmp_path: Path) -> None:
     assert list(refused) == ["training.class_weights"]
     assert "class_weights and sampling both balanced" in refused["training.class_weights"]
     assert f"{path}:" in refused["training.class_weights"]
+
+
+@pytest.mark.parametrize(
+    ("before", "name", "value", "after"),
+    [
+        ("a:\n  b:\n    c: 1 # one\n", "a.b.c", 2, "a:\n  b:\n    c: 2 # one\n"),
+        ("a:\n  b:\n    c: 1\n", "a.b.d", True, "a:\n  b:\n    d: true\n    c: 1\n"),
+        ("a:\n  x: 1\n", "a.b.c", 2, "a:\n  b:\n    c: 2\n  x: 1\n"),
+        ("a: {x: 1}\n", "a.b.c", [1, 2], "a: {b: {c: [1, 2]}, x: 1}\n"),
+        ("a:\n  b:\n", "a.b.c", 2, "a:\n  b:\n    c: 2\n"),
+        ("x: 1\n", "a.b.c", 1e-05, "x: 1\n\na:\n  b:\n    c: 1.0e-05\n"),
+        ("a:\n  b: 1\n", "a.b", None, "a:\n  b: null\n"),
+        ("a:\n  b: 1\n", "a.b", "1e-3", "a:\n  b: 1e-3\n"),
+        ("a:\n  b: 1\n", "a.b", "yes", "a:\n  b: 'yes'\n"),
+    ],
+)
+def test_a_setting_of_a_section_within_another_is_written_where_it_belongs(
+    before: str, name: str, value: object, after: str
+) -> None:
+    assert written(before, {name: value}) == after

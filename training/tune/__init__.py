@@ -1,0 +1,1 @@
+"""Tune: a study of settings, tried on the rows that train and judged by those that validate."""

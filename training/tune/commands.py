@@ -1,0 +1,101 @@
+"""The command ``tune``."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from staytrue import project as projects
+
+if TYPE_CHECKING:
+    import argparse
+
+    from training.tune.study import Study
+
+BEST = "best.yaml"
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+class Tune:
+    """``staytrue tune``."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's arguments."""
+        projects.add_flag(parser)
+        parser.add_argument("--method", choices=["grid", "random", "tpe"], help="instead of tuning.method")
+        parser.add_argument("--trials", type=int, help="instead of tuning.trials")
+        parser.add_argument("--minutes", type=float, help="instead of tuning.minutes")
+        parser.add_argument("--workers", type=int, help="instead of tuning.workers")
+        parser.add_argument("--seed", type=int, help="instead of tuning.seed")
+        parser.add_argument("--study", help="name of the study (default: the model's)")
+        parser.add_argument(
+            "--output", type=Path, help="project file with the best settings (default: best.yaml beside the project's)"
+        )
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Begin the study or go on with it; print the best trials and write the files."""
+        from training.tune.settings import check, folder_of, resolved
+
+        began = time.time()
+        output = _output(arguments.project, arguments.output)
+        flags = {name: getattr(arguments, name) for name in ("method", "trials", "minutes", "workers", "seed")}
+        project = resolved(arguments.project, **flags)
+        folder = folder_of(project, arguments.study)
+        check(project)
+        from training.prepare import STEPS, prepare
+        from training.progress import LONG_SECONDS, watched
+        from training.tune.material import Material
+        from training.tune.search import search
+
+        with watched(len(STEPS), _say, least_seconds=LONG_SECONDS) as watch:
+            material = Material.of(prepare(project, watch=watch))
+        minutes = project.tuning.minutes
+        until = math.inf if minutes is None else began + 60 * minutes
+        study, interrupted = search(project, arguments.project, material, folder, until=until, say=_say)
+        _tell(study, arguments.project, output)
+        return 130 if interrupted else 0
+
+
+tune = Tune()
+
+
+def _output(file: Path, given: Path | None) -> Path:
+    """Where the best settings go: beside the project's file, as its relative paths mean its folder."""
+    from staytrue.errors import InvalidConfig
+
+    output = given or file.with_name(BEST)
+    if output.resolve().parent != file.resolve().parent or output.resolve() == file.resolve():
+        hint = "relative paths in it mean the folder it lies in"
+        raise InvalidConfig("--output", expected=f"another file beside {file}", got=str(output), hint=hint)
+    return output
+
+
+def _tell(study: Study, file: Path, output: Path) -> None:
+    """Print the best trials and write all there is.
+
+    Raises:
+        Conflict: no trial came to its end.
+    """
+    from staytrue.errors import Conflict
+    from staytrue.records import write_atomically
+    from training.tune import report
+
+    found = report.lines(study)
+    paths = report.write(study)
+    best = report.best(found)
+    if best is not None:
+        _say(report.table(found, study.measure))
+        write_atomically(output, report.configured(file.read_bytes().decode(), best.settings).encode())
+        projects.load(output)
+        paths.append(output)
+    for path in paths:
+        _say(f"wrote {path}")
+    if best is None:
+        why = next((line.reason for line in found if line.reason), "none was begun")
+        raise Conflict(str(study.folder), f"none of {len(found)} trials came to its end: {why}")
+    _say(f"`staytrue train --project {output}` trains with the best settings")
