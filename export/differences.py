@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import onnx
@@ -14,6 +14,7 @@ from export.graph import graphs
 from staytrue.bundle import SETTINGS
 from staytrue.commands import add_project, store_of
 from staytrue.records import utc
+from staytrue.yamlfile import flat
 
 if TYPE_CHECKING:
     import argparse
@@ -69,15 +70,7 @@ def _settings(folder: Path, bundle: Bundle) -> dict[str, str]:
     """By path, ``training.learning_rate``; of a version that holds none their fingerprint alone."""
     if SETTINGS not in bundle.files:
         return {"fingerprint": bundle.lineage.project_fingerprint}
-    return dict(_flat(yaml.safe_load((folder / SETTINGS).read_text(encoding="utf-8")), ()))
-
-
-def _flat(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict) and value:
-        for key, inner in value.items():
-            yield from _flat(inner, (*path, str(key)))
-    else:
-        yield ".".join(path), str(value)
+    return flat(yaml.safe_load((folder / SETTINGS).read_text(encoding="utf-8")))
 
 
 def _signature(bundle: Bundle) -> dict[str, str]:

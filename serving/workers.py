@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import logging
 import os
 import signal
-import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING
 from serving.ports import again
 from staytrue.errors import ErrorCode, StaytrueError
 from staytrue.listening import ended_by
+from staytrue.orphans import end_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +32,6 @@ WATCH_SECONDS = 0.1
 _LATE_SECONDS = 1.0
 _REFUSED = 2
 """Exit code of a worker whose settings are wrong: trying again mends nothing."""
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(slots=True)
@@ -128,7 +126,7 @@ class Workers:
         try:
             for number in (signal.SIGTERM, signal.SIGINT):  # of the parent; a worker that is still starting just ends
                 signal.signal(number, signal.SIG_DFL)
-            _die_with(parent)
+            end_with(parent, signal.SIGKILL)
             for other in (told, *(each.pipe for each in self._places if each.process)):
                 os.close(other)
             code = self._serve(again(self._ports, tells=place.number == 0, pulse=tells))
@@ -182,11 +180,3 @@ class Workers:
     def _free(self, place: _Place) -> None:
         os.close(place.pipe)
         place.process, place.pipe, place.heard = 0, -1, None
-
-
-def _die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent is gone: nobody else would end it."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it went before we asked
-        os._exit(1)

@@ -55,8 +55,8 @@ class DataSection(Section):
     def _says_where(self) -> Self:
         if (self.source is None) == (not self.sources):
             raise ValueError("source or sources says where the rows are: one of them")
-        if len(set(self.targets)) < len(self.targets) or not all(self.targets):
-            raise ValueError("target names columns, each once")
+        if len(set(self.targets)) < len(self.targets) or not all(self.targets) or not self.targets:
+            raise ValueError("target names a column, or several, each once")
         if self.join and not self.sources:
             raise ValueError("join needs sources")
         unfit = [name for name in self.sources if not name.isidentifier() or name.startswith("_")]

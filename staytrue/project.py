@@ -32,6 +32,8 @@ OTHERS = ("rules", "gateway")
 """What variables set beside the sections."""
 
 
+DECIDING = ("name", "cleaning", "split", "model", "training")
+"""Sections that decide what is trained, beside what is read of ``data``."""
 BESIDE = ("checkpoint_seconds", "processes", "loggers", "metrics_port", "explosion", "watching")
 """Settings of a training that only decide who sees it, or when it is given up."""
 
@@ -64,7 +66,7 @@ class Project(Section):
 
     def fingerprint(self) -> str:
         """Digest of everything that decides what is trained: 16 hexadecimal digits."""
-        parts = self.model_dump(mode="json", include={"name", "cleaning", "split", "model", "training"})
+        parts = self.model_dump(mode="json", include=set(DECIDING))
         parts["training"] = {key: value for key, value in parts["training"].items() if key not in BESIDE}
         parts["data"] = self.data.identity()
         parts["training"]["augmentation"] = self.training.augmentation.identity()

@@ -110,3 +110,17 @@ def _child(node: yaml.Node | None, part: str) -> tuple[int, yaml.Node] | None:
         item = node.value[int(part)]
         return item.start_mark.line + 1, item
     return None
+
+
+def flat(tree: Any, path: tuple[str, ...] = ()) -> dict[str, str]:
+    """Values of nested settings as texts, by their paths.
+
+    >>> flat({"model": {"width": 8, "options": {}}})
+    {'model.width': '8', 'model.options': '{}'}
+    """
+    if not (isinstance(tree, dict) and tree):
+        return {".".join(path): str(tree)}
+    found: dict[str, str] = {}
+    for key, inner in tree.items():
+        found |= flat(inner, (*path, str(key)))
+    return found

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import fcntl
+import os
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,7 +19,9 @@ from staytrue.bundle import PROFILE, digest
 from staytrue.checkpoint import CHECKPOINT, CONFIGURATION, WEIGHTS, Checkpoint
 from staytrue.errors import Conflict, CorruptData, NotFound
 from staytrue.profile import ReferenceProfile
+from staytrue.project import BESIDE, DECIDING
 from staytrue.records import read, to_json, write_atomically
+from staytrue.yamlfile import flat
 from training.data.clean.steps import CleaningState
 from training.data.encode import tokenizers
 from training.data.encode.encoder import ColumnState
@@ -25,6 +30,7 @@ from training.resume import STATE
 from training.tasks.tasks import restored
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -35,6 +41,8 @@ if TYPE_CHECKING:
     from training.prepare import Prepared
     from training.tasks.task import Task
 
+MOST_TOLD = 5
+"""Settings that a message names."""
 METRICS = "metrics.jsonl"
 CURVE = "learning_curve.png"
 SPLIT = "split.json"
@@ -53,6 +61,47 @@ def new_run(runs: Path) -> Path:
         except FileExistsError:
             continue
         return folder
+
+
+def refuse_changed(project: Project, folder: Path) -> None:
+    """Refuse to go on with a run that was made by other settings.
+
+    Raises:
+        Conflict: says which, as they were and are.
+    """
+    said = yaml.safe_load((folder / CONFIGURATION).read_text(encoding="utf-8"))
+    try:
+        same = type(project).model_validate(said).fingerprint() == project.fingerprint()
+    except ValueError:  # of another version of Staytrue: what is kept tells whether it goes on
+        return
+    if same:
+        return
+    were, are = flat(said), flat(project.model_dump(mode="json"))
+    beside = {f"training.{name}" for name in BESIDE}
+    differ = [name for name in {**were, **are} if were.get(name) != are.get(name) and name not in beside]
+    changed = [name for name in differ if name.split(".")[0] in (*DECIDING, "data")]
+    told = ", ".join(f"{name} was {were.get(name)} and is {are.get(name)}" for name in changed[:MOST_TOLD])
+    more = f" and {len(changed) - MOST_TOLD} more" if len(changed) > MOST_TOLD else ""
+    hint = "put them back as they were, or start a new run without --resume"
+    raise Conflict(str(folder), f"was made with other settings: {told}{more}", hint=hint)
+
+
+@contextlib.contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Keep a run to this process while it trains; however that ends, the claim ends with it.
+
+    Raises:
+        Conflict: another process trains it.
+    """
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Conflict(str(folder), "is being trained by another process", hint="wait for it, or end it") from None
+        yield
+    finally:
+        os.close(handle)
 
 
 def newest_run(runs: Path, name: str) -> Path:

@@ -48,15 +48,18 @@ class Train:
     def run(self, arguments: argparse.Namespace) -> int:
         """Train; print the run's folder and its metrics."""
         from staytrue.checkpoint import CHECKPOINT, Checkpoint
-        from staytrue.records import read
+        from staytrue.records import read, writable
         from training.checkpoint import unfinished
         from training.processes import is_main, launch, waits_for_more
+        from training.resume import STATE
         from training.run import train
 
         project, resume = _resolved(arguments.project, seed=arguments.seed), arguments.resume
+        writable(project.retraining.runs, "retraining.runs")
         if resume is not None:
             resume = unfinished(project.retraining.runs, project.name, None if resume == NEWEST else resume)
-            _say(f"going on with run {resume}")
+            kept = (resume / STATE).is_file()
+            _say(f"going on with run {resume}" if kept else f"run {resume} has saved no state yet: it begins anew")
         if waits_for_more(project.training):
             return launch(project.training, ["train", "--project", str(arguments.project), *_given(arguments, resume)])
         folder = train(project, opening=arguments.test, resume=resume, say=_say)

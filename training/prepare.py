@@ -13,7 +13,7 @@ from training import balance
 from training.augment import chapter as augmenting
 from training.augment import check as augmentation
 from training.data import columns, spacing
-from training.data.classes import check_names, check_varies, classes_of
+from training.data.classes import check_names, check_sign, check_varies, classes_of
 from training.data.clean import report as repairs
 from training.data.clean import steps
 from training.data.clean.cleaning import CleaningReport, clean
@@ -97,6 +97,8 @@ def prepare(project: Project, *, watch: Watch = unwatched) -> Prepared:
     prepared = Prepared(rows, plan, found.fingerprint, found.report, report, parted)
     if project.model.task != "generation":  # whose pictures may be of one class
         check_target(prepared, project.data.targets)
+    if project.model.output == "positive":
+        check_sign(prepared.training.target, project.data.targets)
     return prepared
 
 

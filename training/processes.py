@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import torch
+
+from staytrue.orphans import end_with
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,11 +26,16 @@ def waits_for_more(settings: TrainingSection) -> bool:
 def launch(settings: TrainingSection, arguments: Sequence[str]) -> int:
     """Run ``python -m training ARGUMENTS`` as processes that find each other on the loopback address; the exit code.
 
-    When one of them fails, torchrun ends the others.
+    When one of them fails, torchrun ends the others; when this process ends, the kernel ends torchrun, and so them.
     """
     meeting = ["--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0", "--local-addr=127.0.0.1"]
     command = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={settings.processes}", *meeting]
-    return subprocess.run([*command, "-m", "training", *arguments], check=False).returncode
+    parent = os.getpid()
+    return subprocess.run(
+        [*command, "-m", "training", *arguments],
+        check=False,
+        preexec_fn=lambda: end_with(parent, signal.SIGTERM),
+    ).returncode
 
 
 def is_main() -> bool:

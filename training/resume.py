@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import time
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from training.optim import Optimiser
 
 STATE = "state.safetensors"
-_STANDING, _RANDOM = "standing", "random"
+_STANDING, _RANDOM, _DIGEST = "standing", "random", "sha256"
 
 
 @dataclasses.dataclass
@@ -100,7 +101,8 @@ class Keeper:
             "processes": self._machine.processes,
             "environment": msgspec.to_builtins(self._surroundings),
         }
-        written = safetensors.torch.save(tensors, metadata={_STANDING: json.dumps(standing)})
+        told = json.dumps(standing)
+        written = safetensors.torch.save(tensors, metadata={_STANDING: told, _DIGEST: _digest(tensors, told)})
         write_atomically(self._path, written)
         self._last = time.monotonic()
 
@@ -115,10 +117,12 @@ class Keeper:
             return Place()
         try:
             with safetensors.safe_open(self._path, framework="pt") as file:
-                standing = json.loads(file.metadata()[_STANDING])
-            tensors = safetensors.torch.load_file(self._path)
+                told = file.metadata()
+            standing, tensors = json.loads(told[_STANDING]), safetensors.torch.load_file(self._path)
         except (safetensors.SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
             raise CorruptData(str(self._path), f"cannot be read: {error}", hint="start a new run") from error
+        if _DIGEST in told and told[_DIGEST] != _digest(tensors, told[_STANDING]):  # of older runs there is none
+            raise CorruptData(str(self._path), "its bytes are not those that were written", hint="start a new run")
         self._check(standing["identity"], standing.get("processes", 1))
         try:
             self._module.load_state_dict(_part("module", tensors))
@@ -159,3 +163,12 @@ def _part(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """What :func:`_within` put under a name."""
     start = f"{name}/"
     return {key.removeprefix(start): value for key, value in tensors.items() if key.startswith(start)}
+
+
+def _digest(tensors: Mapping[str, Tensor], told: str) -> str:
+    """SHA-256 of all that a state holds."""
+    made = hashlib.sha256(told.encode())
+    for name in sorted(tensors):
+        made.update(name.encode())
+        made.update(tensors[name].contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return made.hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shutil
 import tempfile
@@ -102,12 +103,27 @@ def train(
     """Train a project's model, or go on with the killed run in the folder ``resume``; the folder of the finished run.
 
     Raises:
-        Conflict: the killed run was of other settings or data.
+        Conflict: the killed run was of other settings or data, or is not killed: another process trains it.
     """
     machine = devices(project.training)
     check_processes(project.model, machine.processes)  # torchrun's, which no setting tells
     if not machine.main:
         return _beside(project, machine, resume)
+    with contextlib.ExitStack() as held:
+        if resume is not None:
+            held.enter_context(checkpoints.claimed(resume))
+        return _train(project, machine, opening, resume, held, say)
+
+
+def _train(
+    project: Project,
+    machine: Devices,
+    opening: Opening,
+    resume: Path | None,
+    held: contextlib.ExitStack,
+    say: Callable[[str], None],
+) -> Path:
+    """As the process that writes the run, which is claimed in ``held``."""
     with watched(len(STEPS), say, least_seconds=LONG_SECONDS) as watch:
         prepared = prepare(project, watch=watch)
     for warning in warnings_of(prepared.parted):
@@ -116,6 +132,10 @@ def train(
     for name in [name for name in given if name not in project.data.features]:
         say(f"cleaning: {name} is sparse and left out of the model")
     folder = resume or checkpoints.new_run(project.retraining.runs)
+    if resume is None:
+        held.enter_context(checkpoints.claimed(folder))
+    else:
+        checkpoints.refuse_changed(project, folder)
     checkpoints.begin(project, prepared, folder)
     trained = fit_parts(project, _parts(project, prepared), folder, prepared.fingerprint.sha256, machine, say=say)
     evaluation = evaluate_parts(project, trained)

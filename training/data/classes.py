@@ -27,7 +27,8 @@ QUANTILES = "quantiles"
 CONFIDENCE = "confidence"
 """Name of the largest of them, as monitoring watches it."""
 MOST = 1000
-
+MANY = 100
+"""Numbers that nobody means as names, where they are more than a tenth of the rows too."""
 
 _HINTS = {
     "blocks": "lower split.block_days, or take split.method: stratified",
@@ -43,11 +44,14 @@ def classes_of(target: NDArray[Any], train: NDArray[Any], method: str = "blocks"
     """All names that the rows hold, sorted; none where the target is a number.
 
     Raises:
-        InvalidInput: fewer than two or very many of them, or one that no row to train on bears.
+        InvalidInput: fewer than two or very many of them, a number for nearly each row, or a name that does not train.
     """
     if target.dtype != object:
         return ()
     names = sorted(set(target.tolist()))
+    if len(names) > max(MANY, len(target) // 10) and all(map(_is_number, names)):
+        got, hint = f"{len(names):,} different numbers", "model.task: regression predicts numbers"
+        raise InvalidInput("data.target", expected="names of classes for classification", got=got, hint=hint)
     if not 2 <= len(names) <= MOST:
         shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
         expected = f"2 to {MOST} classes in the target"
@@ -59,6 +63,14 @@ def classes_of(target: NDArray[Any], train: NDArray[Any], method: str = "blocks"
         hint += f", or {_HINTS[method]}" if method in _HINTS else ""
         raise InvalidInput("data.target", "no row to train on is of class", expected="some of each", got=got, hint=hint)
     return tuple(names)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def check_varies(target: NDArray[Any], names: Sequence[str], parts: Mapping[str, int]) -> None:
@@ -79,6 +91,19 @@ def check_varies(target: NDArray[Any], names: Sequence[str], parts: Mapping[str,
             )
             expected = f'"{name}" of two values or more in the rows to train on'
             raise InvalidInput("data.target", expected=expected, got=f"{value} in all {len(column):,}", hint=hint)
+
+
+def check_sign(target: NDArray[np.float64], names: Sequence[str]) -> None:
+    """Refuse targets below zero of a model that cannot predict them. Shapes: [N] or [N,K].
+
+    Raises:
+        InvalidConfig: names the column, how many there are, and the least.
+    """
+    for name, column in by_name(target, names).items():
+        if count := int((column < 0).sum()):
+            least = f'{count:,} of {len(column):,} values of "{name}" below zero, the least {column.min():g}'
+            hint = "leave it out, with training.loss: poisson where that stands; or leave such rows out in data.query"
+            raise InvalidConfig("model.output", expected="no target below zero with positive", got=least, hint=hint)
 
 
 def of_classes(rows: Rows, classes: Collection[str]) -> tuple[Rows, int]:

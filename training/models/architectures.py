@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from typing import TYPE_CHECKING, Any
 
 from staytrue.errors import InvalidConfig, NotFound
+from training.models import own
 from training.models.gan import DCGAN, WassersteinGAN
 from training.models.generative import Generative
 from training.models.inception import Inception
@@ -51,9 +51,11 @@ def build(name: str, layout: Layout, arguments: dict[str, Any], outputs: int = 1
 
     Raises:
         NotFound: no such architecture; says which there are.
-        InvalidConfig: a factory cannot be imported.
+        InvalidConfig: a factory of one's own is not there, or makes something else than a body.
     """
-    return _made_by(name)(layout, outputs, **arguments)
+    if name not in ARCHITECTURES:
+        return own.built(name, layout, outputs, arguments)
+    return ARCHITECTURES[name](layout, outputs, **arguments)
 
 
 def arguments_of(project: Project) -> dict[str, Any]:
@@ -65,7 +67,11 @@ def arguments_of(project: Project) -> dict[str, Any]:
     """
     model = project.model
     made = _made_by(model.architecture)
+    given = {name for name in type(model).model_fields if name not in NO_ARGUMENTS and getattr(model, name) is not None}
     if model.architecture not in ARCHITECTURES:
+        if given:
+            hint = f"name it in model.options, which {model.architecture} is called with"
+            raise InvalidConfig(f"model.{min(given)}", "is no setting of an architecture of your own", hint=hint)
         return dict(model.options)
     if getattr(made, "GENERATES", False) != (model.task == "generation"):
         named = [name for name, body in ARCHITECTURES.items() if getattr(body, "GENERATES", False)]
@@ -73,7 +79,6 @@ def arguments_of(project: Project) -> dict[str, Any]:
         raise InvalidConfig("model.architecture", expected=expected, got=f"{model.architecture} for {model.task}")
     check_processes(model, project.training.processes)
     _check_features(project, getattr(made, "KINDS", ()))
-    given = {name for name in type(model).model_fields if name not in NO_ARGUMENTS and getattr(model, name) is not None}
     _check_settings(model, given, made)
     return {name: getattr(model, name) for name in type(model).model_fields if name in given}
 
@@ -96,19 +101,13 @@ def measure_of(name: str) -> str:
 
 
 def _made_by(name: str) -> Callable[..., nn.Module]:
-    module, colon, function = name.partition(":")
-    if not colon:
+    if ":" not in name:
         if name not in ARCHITECTURES:
             known = ", ".join(ARCHITECTURES)
             hint = f"there are {known}, and package.module:factory of your own"
             raise NotFound(f'architecture "{name}"', "is not known", hint=hint)
         return ARCHITECTURES[name]
-    try:
-        made: Callable[..., nn.Module] = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as error:
-        hint = "install it, or set PYTHONPATH to its folder"
-        raise InvalidConfig("model.architecture", f"{name} cannot be imported: {error}", hint=hint) from error
-    return made
+    return own.found(name)
 
 
 def _check_settings(model: ModelSection, given: set[str], made: Callable[..., nn.Module]) -> None:

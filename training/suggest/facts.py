@@ -39,6 +39,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """Whether every target holds whole numbers that are never negative."""
     positive: bool = False
     """Whether every target is always above zero."""
+    binary: bool = False
+    """Whether there is one target, of two numbers."""
     mean: float = 0.0
     """The largest of the targets'."""
     skew: float = 0.0
@@ -77,6 +79,7 @@ def facts_of(project: Project, rows: TrainingRows) -> Facts:
         classes=(np.unique(target, return_counts=True)[1] / len(rows)).tolist() if named else [],
         counts=not named and all(bool((some >= 0).all() and (some == np.round(some)).all()) for some in numbers),
         positive=all(bool((some > 0).all()) for some in numbers),
+        binary=len(targets) == 1 and len(np.unique(numbers[0])) == 2,
         mean=max(float(some.mean()) for some in numbers),
         skew=max((_skew(some) for some in numbers), key=abs),
         dependence=max(map(dependence, targets)),

@@ -124,7 +124,7 @@ def _loss_of(facts: Facts) -> Proposal:
         return Proposal(setting, "binary_cross_entropy", f"any of {facts.targets} labels")
     if facts.quantiles:
         return Proposal(setting, "pinball", "the loss whose least value is at the quantiles")
-    if facts.counts and facts.mean < 10:
+    if facts.counts and facts.mean < 10 and not facts.binary:
         return Proposal(setting, "poisson", f"small counts, {facts.mean:.2g} on average, vary as much as their mean")
     if abs(facts.skew) > SKEWED:
         return Proposal(setting, "mae", f"the target is skewed ({facts.skew:.1f}): large values would rule a square")
@@ -204,6 +204,9 @@ def _balance(facts: Facts) -> Iterator[Proposal]:
 
 
 def _advice(facts: Facts) -> Iterator[Proposal]:
+    if facts.binary:
+        why = "the target has two values: its classes are named, with how probable they are, by classification"
+        yield Proposal("model.task", None, why)
     for name, count in facts.categories.items():
         if count > MANY_CATEGORIES:
             why = f"{count} different values: numbers learnt for each are fewer than a column for each"

@@ -86,6 +86,10 @@ WORDS = {
         "split: expected a mapping, got nothing; its keys: method, block_days, validation, test",
     ),
     "text for a list": ("serving: {models: bikes}", "models: expected a list of text, got 'bikes'; meaning: names to"),
+    "no target": (
+        "data: {source: a.csv, time: t, target: [], features: {}}",
+        "target names a column, or several",
+    ),
     "empty list": ("export: {formats: []}", "'mar', 'pt2', 'ort', at least 1, got an empty list"),
     "truth for a number": ("serving: {grpc_port: 1.5}", "expected a whole number ≥ 0, ≤ 65535 or nothing, got 1.5"),
     "word for truth": ("serving: {insecure: maybe}", "expected true or false, got 'maybe'; meaning: listen beyond loo"),

@@ -40,9 +40,20 @@ def test_classes_are_sorted_names_and_a_number_has_none() -> None:
 def test_one_class_or_very_many_are_refused() -> None:
     with pytest.raises(InvalidInput, match="expected 2 to 1000 classes in the target, got 1: a"):
         classes_of(named("a", "a"), named("a"))
-    many = named(*map(str, range(1001)))
-    with pytest.raises(InvalidInput, match="got 1001: 0, 1, 10, …"):
+    many = named(*(f"c{place}" for place in range(1001)))
+    with pytest.raises(InvalidInput, match="got 1001: c0, c1, c10, …"):
         classes_of(many, many)
+
+
+def test_numbers_that_are_no_names_are_for_regression() -> None:
+    """Codes that many rows share may be names: of 101 there are, a tenth of the rows have each."""
+    many = named(*(f"{place / 10}" for place in range(101)))
+    told = "expected names of classes for classification, got 101 different numbers; model.task: regression predicts"
+    with pytest.raises(InvalidInput, match=told):
+        classes_of(many, many)
+    often = np.repeat(many, 20)
+    assert len(classes_of(often, often)) == 101
+    assert len(classes_of(many[:100], many[:100])) == 100
 
 
 def test_a_class_that_nothing_trains_on_is_named() -> None:

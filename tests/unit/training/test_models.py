@@ -199,12 +199,57 @@ def test_the_settings_know_every_architecture_by_name() -> None:
         pictures(architecture="resnt")
 
 
-@pytest.mark.parametrize("name", ["nowhere:plugged", "mine:nothing"])
-def test_a_factory_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("nowhere:plugged", "nowhere cannot be imported: ModuleNotFoundError: .*; install it, or set PYTHONPATH"),
+        ("mine:plugd", "mine has no plugd; did you mean 'plugged'"),
+        ("mine:number", "expected mine:number to be a function, got int"),
+    ],
+)
+def test_a_factory_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, told: str) -> None:
     """Before any data are read."""
-    monkeypatch.setitem(sys.modules, "mine", types.SimpleNamespace(plugged=plugged))
-    with pytest.raises(InvalidConfig, match="cannot be imported"):
+    monkeypatch.setitem(sys.modules, "mine", types.SimpleNamespace(plugged=plugged, number=3))
+    with pytest.raises(InvalidConfig, match=rf"model\.architecture: {told}"):
         arguments_of(pictures(architecture=name))
+
+
+def test_settings_beside_a_factory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mine", types.SimpleNamespace(plugged=plugged))
+    with pytest.raises(InvalidConfig, match=r"model\.width: is no setting of an architecture of your own; name it"):
+        arguments_of(pictures(architecture="mine:plugged", width=8))
+
+
+class Flat(torch.nn.Linear):
+    """Gives one axis."""
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """Shapes: [N,3] → [N]."""
+        return super().forward(values)[:, 0]
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (lambda *_: None, r"expected mine:made to return a torch\.nn\.Module, got NoneType"),
+        (lambda *_: torch.nn.Identity(), "expected mine:made to return a module with weights to learn"),
+        (lambda *_: torch.nn.Linear(3, 5), r"expected mine:made to give \[N,2\], for 2 rows \[2,2\], got \[2, 5\]"),
+        (lambda *_: Flat(3, 2), r"for 2 rows \[2,2\], got \[2\]; the second argument"),
+        (lambda *_: torch.nn.GRU(3, 2), r"for 2 rows \[2,2\], got tuple"),
+        (
+            lambda *_: torch.nn.Linear(4, 2),
+            r"mine:made fails on rows of 3 numbers, \[2,3\]: RuntimeError",
+        ),
+        (lambda _: None, r"mine:made fails: TypeError: .*; it is called with the layout of an encoded row"),
+        (lambda *_: int("x"), "mine:made fails: ValueError: invalid literal for int"),
+    ],
+)
+def test_what_is_no_body_is_told_before_anything_is_trained(
+    monkeypatch: pytest.MonkeyPatch, made: Any, told: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "mine", types.SimpleNamespace(made=made))
+    with pytest.raises(InvalidConfig, match=rf"model\.architecture: .*{told}"):
+        build("mine:made", Layout.numbers(3), {}, outputs=2)
 
 
 def test_a_classifier_gives_codes_from_one_and_probabilities_that_add_up() -> None:

@@ -176,6 +176,25 @@ def test_a_target_of_one_value_ends_it_with_what_to_do(
     assert "split.method: random deals them to all parts (672 to train, " in told
 
 
+def test_targets_below_zero_are_not_for_a_model_that_cannot_predict_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_project(tmp_path)
+    path = tmp_path / "staytrue.yaml"
+    values = yaml.safe_load(path.read_text())
+    values["data"]["query"] = "SELECT * REPLACE (CASE WHEN hour = 3 THEN -7.5 ELSE abs(y) END AS y) FROM source"
+    values["model"]["output"] = "positive"
+    path.write_text(yaml.safe_dump(values))
+    for command in ("prepare", "train"):
+        assert main([command, "--project", str(path)]) == 2
+        told = capsys.readouterr().err
+        assert (
+            'model.output: expected no target below zero with positive, got 28 of 672 values of "y" below zero, '
+            in told
+        )
+        assert "the least -7.5; leave it out" in told
+
+
 def test_parts_of_few_rows_are_warned_of_with_what_they_can_tell(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,6 +14,7 @@ import pytest
 import safetensors.torch
 
 from staytrue.checkpoint import WEIGHTS
+from staytrue.command import main
 from staytrue.errors import Conflict, CorruptData, NotFound
 from tests.killing import Killed, cut
 from training import checkpoint as checkpoints
@@ -120,12 +121,56 @@ def test_a_run_of_other_data_does_not_go_on(project: Project) -> None:
 
 
 def test_a_state_with_a_changed_byte_does_not_go_on_silently(project: Project) -> None:
-    """Cut short, it cannot be read."""
+    """Cut short, it cannot be read; a changed number would go unseen."""
     project = brief(project)
     folder = cut(project, 3)
-    (folder / STATE).write_bytes((folder / STATE).read_bytes()[:-1])
+    whole = (folder / STATE).read_bytes()
+    (folder / STATE).write_bytes(whole[:-1])
     with pytest.raises(CorruptData, match=r"cannot be read.*start a new run"):
         train(project, resume=folder)
+    (folder / STATE).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(CorruptData, match="its bytes are not those that were written; start a new run"):
+        train(project, resume=folder)
+    (folder / STATE).write_bytes(whole.replace(b'\\"step\\": 3', b'\\"step\\": 2'))
+    with pytest.raises(CorruptData, match="its bytes are not those that were written"):
+        train(project, resume=folder)
+
+
+def test_a_run_that_another_process_trains_is_left_to_it(project: Project) -> None:
+    project = brief(project)
+    folder = cut(project, 3)
+    with (
+        checkpoints.claimed(folder),
+        pytest.raises(Conflict, match="is being trained by another process; wait for it, or end it"),
+    ):
+        train(project, resume=folder)
+    train(project, opening="skip", resume=folder)
+
+
+def test_a_run_of_other_settings_says_which(project: Project) -> None:
+    project = brief(project)
+    folder = cut(project, 3)
+    training = project.training.model_copy(update={"learning_rate": 0.5, "checkpoint_seconds": 60})
+    told = r"was made with other settings: training\.learning_rate was 0\.02 and is 0\.5; put them back"
+    with pytest.raises(Conflict, match=told):
+        train(project.model_copy(update={"training": training}), resume=folder)
+    with pytest.raises(Conflict, match=told):  # what it was made by is still there
+        train(project.model_copy(update={"training": training}), resume=folder)
+
+
+def test_a_run_without_a_state_says_that_it_begins_anew(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = cut(brief(project), 3)
+    flags = ["--project", str(project.folder / "staytrue.yaml"), "--test", "skip", "--resume", str(folder)]
+    (folder / STATE).unlink()
+    assert main(["train", *flags]) == 0
+    assert f"run {folder} has saved no state yet: it begins anew" in capsys.readouterr().out
+
+
+def test_a_file_in_the_place_of_the_runs_is_told(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.retraining.runs.write_text("")
+    assert main(["train", "--project", str(project.folder / "staytrue.yaml")]) == 2
+    told = f"retraining.runs: expected a folder to write, got {project.retraining.runs}, which is a file"
+    assert told in capsys.readouterr().err
 
 
 def test_what_is_no_killed_run_is_refused(project: Project) -> None:

@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 import safetensors
 import safetensors.torch
@@ -137,3 +139,26 @@ def test_what_a_step_draws_depends_on_seed_step_and_process() -> None:
     machine._at = 1
     machine.draws(0, 1)
     assert torch.rand(1).item() == drawn[0, 1, 1]
+
+
+def test_processes_end_with_the_command_that_started_them(tmp_path: Path) -> None:
+    """Also where it is killed, and cannot end them itself."""
+    write_project(tmp_path)
+    path = tmp_path / "staytrue.yaml"
+    text = path.read_text(encoding="utf-8").replace(
+        "epochs: 30, patience: 10", "epochs: 9999, patience: 9999, processes: 2"
+    )
+    path.write_text(text, encoding="utf-8")
+    told = {**os.environ, "PYTHONPATH": str(ROOT)}  # noqa: TID251 - no settings of Staytrue's
+    command = [sys.executable, "-m", "staytrue", "train", "--project", str(path)]
+    with subprocess.Popen(command, env=told, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob(f"runs/*/{METRICS}")) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        started = psutil.Process(process.pid).children(recursive=True)
+        assert len(started) >= 3
+        process.kill()
+    gone, left = psutil.wait_procs(started, timeout=30)
+    for one in left:
+        one.kill()
+    assert (len(gone), left) == (len(started), [])

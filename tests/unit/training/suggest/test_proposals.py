@@ -58,6 +58,10 @@ def chosen(facts: Facts) -> dict[str, Any]:
         (msgspec.structs.replace(PLAIN, rows=900), {"model.width": 32, "model.depth": 1, "training.loss": "huber"}),
         (msgspec.structs.replace(PLAIN, rows=500_000), {"model.width": 256, "training.batch_size": 256}),
         (msgspec.structs.replace(PLAIN, counts=True, mean=1.5), {"training.loss": "poisson"}),
+        (
+            msgspec.structs.replace(PLAIN, counts=True, mean=0.5, binary=True),
+            {"training.loss": "huber"},
+        ),
         (msgspec.structs.replace(PLAIN, quantiles=True), {"training.loss": "pinball"}),
         (msgspec.structs.replace(PLAIN, task="multilabel", targets=3), {"training.loss": "binary_cross_entropy"}),
         (PLAIN, {"split.method": "random"}),
@@ -68,6 +72,11 @@ def chosen(facts: Facts) -> dict[str, Any]:
 )
 def test_facts_speak_for_settings(facts: Facts, expected: dict[str, Any]) -> None:
     assert {name: chosen(facts).get(name) for name in expected} == expected
+
+
+def test_a_target_of_two_numbers_is_advised_to_be_classes() -> None:
+    assert "model.task" in chosen(msgspec.structs.replace(PLAIN, binary=True))
+    assert "model.task" not in chosen(PLAIN)
 
 
 def test_what_is_preferred_is_there() -> None:
@@ -130,7 +139,9 @@ def test_all_targets_are_looked_at(tmp_path: Path) -> None:
     assert (facts.counts, facts.positive) == (False, False)
     assert facts.skew < -1
     both = facts_of(project(tmp_path, "[a, b]", "{x: {kind: numeric}}"), rows(np.stack([counts, counts], axis=1)))
-    assert (both.counts, both.positive, both.mean) == (True, True, 3.0)
+    assert (both.counts, both.positive, both.mean, both.binary) == (True, True, 3.0, False)
+    halves = rows(np.arange(20.0) % 2)
+    assert facts_of(project(tmp_path, "y", "{x: {kind: numeric}}"), halves).binary
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,18 @@
+"""Processes that must not outlive the one which started them, however that ends."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+
+_PR_SET_PDEATHSIG = 1
+"""Source: prctl(2). It holds across the start of another program."""
+
+
+def end_with(parent: int, number: int) -> None:
+    """Have the kernel send this process a signal when its parent is gone: nobody else would end it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
+    if os.getppid() != parent:  # it went before we asked
+        os._exit(1)
