@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import os
 import platform
 import shutil
@@ -69,10 +70,12 @@ def run(case: Case, threads: int | None = None) -> tuple[Metric, float, float]:
         with contextlib.redirect_stdout(sys.stderr):  # what it says is no line of the table
             case.prepare(folder)
         project = load(Path(shutil.copy(case.project, folder)))
-        change = case.change | ({"training": case.change.get("training", {}) | {"threads": threads}} if threads else {})
-        sections = {name: getattr(project, name).model_copy(update=settings) for name, settings in change.items()}
+        if threads:
+            training = case.change.get("training", {}) | {"threads": threads}
+            case = dataclasses.replace(case, change=case.change | {"training": training})
+        project = case.changed(project)
         began, before = time.perf_counter(), time.process_time()
-        done = train(project.model_copy(update=sections))
+        done = train(project)
         seconds, worked = time.perf_counter() - began, time.process_time() - before
         return checkpoints.load(done)[0].evaluation["test"][case.metric], seconds, worked
 

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from staytrue.project import Project
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One training. ``change`` holds settings by section: what stands there replaces what the example says."""
+    """One training. ``change`` holds settings by section: what stands there replaces what the example says.
+
+    ``split`` replaces the whole section: what one method reads goes with no other.
+    """
 
     example: str
     prepare: Callable[[Path], Path]
@@ -30,3 +35,13 @@ class Case:
     def project(self) -> Path:
         """The example's own project file."""
         return EXAMPLES / self.example / "staytrue.yaml"
+
+    def changed(self, project: Project) -> Project:
+        """The example's settings with those of the case."""
+        said = project.model_dump(exclude_unset=True)
+        kept = {name: {} if name == "split" else said.get(name, {}) for name in self.change}
+        sections = {
+            name: type(getattr(project, name)).model_validate(kept[name] | settings)
+            for name, settings in self.change.items()
+        }
+        return project.model_copy(update=sections)

@@ -61,7 +61,8 @@ def test_aliases_and_journal_tell_the_same_story(steps: list[tuple[str, str]]) -
     effective = 0
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(Store, "load"):
         store = Store(Path(folder))
-        (store.root / "m").mkdir()
+        for version in ("1", "2", "3"):
+            (store.root / "m" / version).mkdir(parents=True)
         for step, version in steps:
             change(store, step, version)
             if step == "promote" and (not line or line[-1] != version):

@@ -53,9 +53,9 @@ def build(name: str, layout: Layout, arguments: dict[str, Any], outputs: int = 1
         NotFound: no such architecture; says which there are.
         InvalidConfig: a factory of one's own is not there, or makes something else than a body.
     """
-    if name not in ARCHITECTURES:
+    if ":" in name:
         return own.built(name, layout, outputs, arguments)
-    return ARCHITECTURES[name](layout, outputs, **arguments)
+    return _made_by(name)(layout, outputs, **arguments)
 
 
 def arguments_of(project: Project) -> dict[str, Any]:

@@ -87,7 +87,7 @@ WORDS = {
     ),
     "text for a list": ("serving: {models: bikes}", "models: expected a list of text, got 'bikes'; meaning: names to"),
     "no target": (
-        "data: {source: a.csv, time: t, target: [], features: {}}",
+        "data: {source: a.csv, time: t, target: [], features: {x: {kind: numeric}}}",
         "target names a column, or several",
     ),
     "empty list": ("export: {formats: []}", "'mar', 'pt2', 'ort', at least 1, got an empty list"),
