@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from staytrue.environment import said
-from staytrue.evaluation import headline, is_headline
+from staytrue.evaluation import figure, headline, interval, is_headline
 from staytrue.records import utc
 
 if TYPE_CHECKING:
@@ -52,9 +52,8 @@ def _evaluation(bundle: Bundle, evaluation: Evaluation | None) -> list[str]:
     lines = ["## Evaluation", "", "| split | metric | value | interval |", "|---|---|---|---|"]
     for split, metrics in bundle.evaluation.items():
         for name, metric in headline(metrics).items():
-            interval = f"{metric.low:.4g} to {metric.high:.4g} ({metric.confidence:.0%})"
             note = f"; {_cell(metric.note)}" if metric.note else ""
-            lines.append(f"| {split} | {_cell(name)} | {metric.value:.4g} | {interval}{note} |")
+            lines.append(f"| {split} | {_cell(name)} | {metric.value:.4g} | {interval(metric)}{note} |")
     parts = evaluation.parts if evaluation else {}
     for split, part in parts.items():
         lacking = {name: reason for name, reason in part.absent.items() if is_headline(name) or not part.metrics}
@@ -74,9 +73,7 @@ def _slice(one: SliceEvaluation) -> str:
 
 
 def _figure(name: str, metric: Metric) -> str:
-    return f"{name} {metric.value:.4g} [{metric.low:.4g}, {metric.high:.4g}]" + (
-        f" ({metric.note})" if metric.note else ""
-    )
+    return figure(name, metric) + (f" ({metric.note})" if metric.note else "")
 
 
 def _trained(bundle: Bundle) -> list[str]:

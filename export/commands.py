@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from staytrue import project as projects
+from staytrue.commands import add_project, store_of
 
 if TYPE_CHECKING:
     import argparse
@@ -23,20 +24,17 @@ class Import:
         parser.add_argument("--reference", type=Path, metavar="DATA", help="rows: Parquet, CSV, JSON lines or npz")
         parser.add_argument("--amend", type=Path, metavar="YAML", help="what the file does not tell of its model")
         parser.add_argument("--factory", default="", help="package.module:function that makes the weights' module")
-        projects.add_flag(parser)
-        parser.add_argument("--store", type=Path, help="folder of the model store, instead of the project's")
+        add_project(parser)
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Look through, amend, prove, publish; the first version of a model is promoted."""
         from export.importing.intake import take_in
         from staytrue.sections import ExportSection
         from staytrue.settings import resolve
-        from staytrue.store import Store
 
         alone = arguments.store is not None and not arguments.project.exists()  # a store needs no project
-        project = None if alone else projects.load(arguments.project)
-        store = Store(arguments.store or project.store if project else arguments.store)
-        settings = resolve(project.export if project else ExportSection(), "export", {})
+        section = ExportSection() if alone else projects.load(arguments.project).export
+        store, settings = store_of(arguments), resolve(section, "export", {})
         bundle = take_in(
             store,
             arguments.name,
@@ -48,7 +46,7 @@ class Import:
         )
         _tell(bundle)
         print(f"published {bundle.name} version {bundle.version}: {store.path(bundle.name, bundle.version)}")
-        if bundle.name not in store.models() or not store.aliases(bundle.name).champion:
+        if not store.standing(bundle.name).champion:
             store.promote(bundle.name, bundle.version, reason=f"first version, imported from {arguments.file.name}")
             print(f"champion of {bundle.name} is version {bundle.version}")
         return 0

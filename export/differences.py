@@ -42,7 +42,7 @@ def differences(first: tuple[Bundle, Path], second: tuple[Bundle, Path]) -> dict
         "data": _changed(_data(one), _data(other)),
         "settings": _changed(_settings(here, one), _settings(there, other)),
         "signature": _changed(_signature(one), _signature(other)),
-        "figures": _figures(one, other),
+        "figures": _changed(_figures(one), _figures(other)),
         "graph": _changed(_graph(here, one), _graph(there, other)),
         "files": _changed(_sizes(one), _sizes(other)),
     }
@@ -84,12 +84,9 @@ def _said(spec: TensorSpec) -> str:
     return " ".join([f"{spec.datatype} {spec.shape}", *(f"{key}={value}" for key, value in more.items() if value)])
 
 
-def _figures(one: Bundle, other: Bundle) -> list[Difference]:
-    def told(bundle: Bundle) -> dict[str, str]:
-        parts = bundle.evaluation.items()
-        return {f"{part} {name}": _metric(metric) for part, metrics in parts for name, metric in metrics.items()}
-
-    return _changed(told(one), told(other))
+def _figures(bundle: Bundle) -> dict[str, str]:
+    parts = bundle.evaluation.items()
+    return {f"{part} {name}": _metric(metric) for part, metrics in parts for name, metric in metrics.items()}
 
 
 def _metric(metric: Metric) -> str:
@@ -102,14 +99,10 @@ def _graph(folder: Path, bundle: Bundle) -> dict[str, str]:
         return {}
     model = onnx.load(folder / bundle.artefacts["onnx"], load_external_data=False)
     counts = Counter(node.op_type for graph in graphs(model.graph) for node in graph.node)
-    held = sum(_numbers(tensor) for graph in graphs(model.graph) for tensor in graph.initializer)
+    held = sum(math.prod(tensor.dims) for graph in graphs(model.graph) for tensor in graph.initializer)
     found = {f"nodes {name}": str(counts[name]) for name in sorted(counts)}
     sets = {f"operator set {entry.domain or 'ai.onnx'}": str(entry.version) for entry in model.opset_import}
     return {"nodes": str(counts.total()), **found, "numbers held": f"{held:,}", **sets}
-
-
-def _numbers(tensor: onnx.TensorProto) -> int:
-    return math.prod(tensor.dims)
 
 
 def _sizes(bundle: Bundle) -> dict[str, str]:

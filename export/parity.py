@@ -13,7 +13,7 @@ from export.example import eager_inputs, edge_rows
 from serving.runtimes.onnx import OnnxMaker
 from serving.runtimes.tokens import front
 from serving.runtimes.torchserve.runtime import TorchServeMaker
-from staytrue.bundle import REQUIRED_BATCHES, Parity, digest
+from staytrue.bundle import Parity, digest, proven_batches
 from staytrue.errors import CorruptData, InvalidInput
 from staytrue.server import ServingSection
 from staytrue.settings import resolve
@@ -64,7 +64,7 @@ def prove(
     pool, proofs = _pool(signature, rows), []
     tokenized = front(signature, path.parent) or dict
     with _running(kind, path, signature) as (run, runtime):
-        for batch in sorted({min(size, settings.max_batch) for size in (*REQUIRED_BATCHES, settings.max_batch)}):
+        for batch in proven_batches(settings.max_batch):
             taken = _take(pool, batch)
             worst_abs = worst_rel = 0.0
             for part in taken:

@@ -17,12 +17,12 @@ from export.program import to_program
 from export.settings import write_settings
 from export.tokenizers import copy_tokenizers
 from export.torchscript import to_torchscript
-from staytrue.bundle import CARD, MANIFEST, PROFILE, SETTINGS, Bundle, digest, load_profile, seal
+from staytrue.bundle import CARD, MANIFEST, PROFILE, SETTINGS, Bundle, digest, load_profile, seal, sign
 from staytrue.bundle import load as load_bundle
 from staytrue.checkpoint import CONFIGURATION
 from staytrue.evaluation import EVALUATION, Evaluation
 from staytrue.records import read, to_json, utc
-from staytrue.signing import private_key, sign
+from staytrue.signing import private_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -166,4 +166,4 @@ def finish(
     (folder / MANIFEST).write_bytes(to_json(msgspec.structs.replace(bundle, files=files)))
     seal(folder)
     if key is not None:
-        sign(folder, digest(folder / MANIFEST).sha256, key)
+        sign(folder, key)

@@ -6,6 +6,7 @@ alone, whichever of them grows. For three there is no such rule.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,7 +15,7 @@ from staytrue.errors import Conflict, InvalidInput
 from staytrue.records import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 PROMOTE, ROLL_BACK = "promote", "roll back"
 CANARY, END_CANARY = "canary", "end canary"
@@ -66,6 +67,19 @@ def entry(line: bytes) -> Change | None:
         return msgspec.json.decode(line, type=Change)
     except msgspec.MsgspecError:
         return None
+
+
+def check_told(action: str, reason: str, figures: Mapping[str, float]) -> None:
+    """Refuse what the journal cannot hold.
+
+    Raises:
+        InvalidInput: no reason given, or a figure that is not finite.
+    """
+    if not reason.strip():
+        raise InvalidInput(action, "needs a reason for the journal")
+    infinite = next((key for key, value in figures.items() if not math.isfinite(value)), None)
+    if infinite:
+        raise InvalidInput(f'{action}: figure "{infinite}"', expected="a finite number", got=str(figures[infinite]))
 
 
 def crowned(old: Aliases, name: str, version: str) -> Aliases:

@@ -128,6 +128,24 @@ def seal(folder: Path) -> None:
     (folder / SEAL).write_text(digest(folder / MANIFEST).sha256 + "\n", encoding="ascii")
 
 
+def sign(folder: Path, key: Path) -> None:
+    """Write the signature of a sealed bundle; one that is there already is replaced.
+
+    Raises:
+        InvalidConfig: the file holds no key to sign with, or ``cryptography`` is not installed.
+    """
+    signing.sign(folder, digest(folder / MANIFEST).sha256, key)
+
+
+def proven_batches(max_batch: int) -> list[int]:
+    """Batch sizes at which each artefact of such a bundle has to be proven, smallest first.
+
+    >>> proven_batches(32), proven_batches(5)
+    ([1, 2, 7, 32], [1, 2, 5])
+    """
+    return sorted({min(size, max_batch) for size in (*REQUIRED_BATCHES, max_batch)})
+
+
 def load(folder: Path, trusted_keys: Path | None = None) -> Bundle:
     """Read a bundle after checking every byte and every proof of it, and who signed it where keys are given.
 
@@ -136,9 +154,7 @@ def load(folder: Path, trusted_keys: Path | None = None) -> Bundle:
             none of the keys; names the file.
         InvalidConfig: the file of trusted keys cannot be used.
     """
-    bundle, manifest = _sealed(folder), str(folder / MANIFEST)
-    if trusted_keys is not None:
-        signing.check(folder, digest(folder / MANIFEST).sha256, trusted_keys)
+    bundle, manifest = _sealed(folder, trusted_keys), str(folder / MANIFEST)
     if bundle.max_batch < 1:
         raise CorruptData(manifest, "max_batch", expected="at least 1", got=str(bundle.max_batch))
     if not bundle.artefacts:
@@ -162,8 +178,7 @@ def check_proof(bundle: Bundle, kind: Format, where: str) -> None:
     if entry is None:
         raise CorruptData(where, f'artefact "{file}" has no digest')
     proofs = [p for p in bundle.parity if p.format == kind and p.artefact_sha256 == entry.sha256 and p.passed]
-    wanted = {min(batch, bundle.max_batch) for batch in (*REQUIRED_BATCHES, bundle.max_batch)}
-    missing = sorted(wanted - {proof.batch for proof in proofs})
+    missing = sorted({*proven_batches(bundle.max_batch)} - {proof.batch for proof in proofs})
     if missing:
         raise CorruptData(
             where,
@@ -182,8 +197,8 @@ def load_profile(folder: Path) -> ReferenceProfile:
     return read(ReferenceProfile, folder / PROFILE)
 
 
-def _sealed(folder: Path) -> Bundle:
-    """The manifest, if it is the one that was sealed."""
+def _sealed(folder: Path, trusted_keys: Path | None = None) -> Bundle:
+    """The manifest, if it is the one that was sealed, and signed by one of the keys where they are given."""
     manifest = folder / MANIFEST
     try:
         sealed = (folder / SEAL).read_bytes()
@@ -202,7 +217,10 @@ def _sealed(folder: Path) -> Bundle:
             got=f"{found[:16]}…",
             hint="export the version again",
         )
-    return from_json(Bundle, data, str(manifest))
+    bundle = from_json(Bundle, data, str(manifest))
+    if trusted_keys is not None:
+        signing.check(folder, found, trusted_keys)
+    return bundle
 
 
 def _check_file(folder: Path, bundle: Bundle, name: str) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from staytrue.aliases import Aliases, succession
+from staytrue.aliases import succession
 from staytrue.errors import InvalidInput
 from staytrue.nearest import no_model
 from staytrue.records import fsync_folder
@@ -25,9 +25,9 @@ _LEAVING = ".leaving-"
 class Cleared:
     """What was, or would be, cleared away, and why the others stay."""
 
-    removed: dict[str, int] = field(default_factory=dict)
+    removed: dict[str, int]
     """Version → bytes."""
-    kept: dict[str, str] = field(default_factory=dict)
+    kept: dict[str, str]
     """Version → why."""
 
 
@@ -63,15 +63,12 @@ def clear(store: Store, name: str, *, keep: int, dry: bool = False) -> Cleared:
 
 def _needed(store: Store, name: str, keep: int) -> dict[str, str]:
     """Versions that stay, and why; the strongest reason of each."""
-    there = name in store.models()
-    aliases = store.aliases(name) if there else Aliases()
-    line = succession(store.journal(name)) if there else []
+    aliases = store.standing(name)
+    line = succession(store.journal(name)) if aliases.revision else []
     why = dict.fromkeys(store.versions(name)[-keep:], f"one of the newest {keep}" if keep > 1 else "the newest")
     why |= dict.fromkeys(line[-1 - ROLL_BACKS : -1], "a champion before: a roll back goes to it")
-    why |= dict.fromkeys([aliases.challenger] if aliases.challenger else [], "challenger")
-    why |= dict.fromkeys([aliases.shadow] if aliases.shadow else [], "shadow")
-    why |= dict.fromkeys(aliases.traffic, "canary")
-    why |= dict.fromkeys([aliases.champion] if aliases.champion else [], "champion")
+    why |= {aliases.challenger: "challenger", aliases.shadow: "shadow"}
+    why |= dict.fromkeys(aliases.traffic, "canary") | {aliases.champion: "champion"}
     return {version: why[version] for version in store.versions(name) if version in why}
 
 

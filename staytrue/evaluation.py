@@ -115,6 +115,24 @@ class Evaluation(Record, frozen=True, kw_only=True):
     parts: dict[str, PartEvaluation]
 
 
+def interval(metric: Metric) -> str:
+    """The interval of a metric, for people.
+
+    >>> interval(Metric(value=1.0, low=0.5, high=2.0))
+    '0.5 to 2 (95%)'
+    """
+    return f"{metric.low:.4g} to {metric.high:.4g} ({metric.confidence:.0%})"
+
+
+def figure(name: str, metric: Metric) -> str:
+    """A metric with its interval, in few letters.
+
+    >>> figure("mae", Metric(value=1.0, low=0.5, high=2.0))
+    'mae 1 [0.5, 2]'
+    """
+    return f"{name} {metric.value:.4g} [{metric.low:.4g}, {metric.high:.4g}]"
+
+
 def headline(metrics: Mapping[str, Metric]) -> dict[str, Metric]:
     """Those of the metrics that stand for the rest; of several targets each its own. All, where none of them does.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from staytrue.evaluation import headline
+from staytrue.evaluation import headline, interval
 from staytrue.records import utc
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _proofs(bundle: Bundle) -> Iterator[list[str]]:
 def _evaluation(bundle: Bundle) -> Iterator[list[str]]:
     for part, metrics in bundle.evaluation.items():
         for name, one in headline(metrics).items():
-            yield [part, name, f"{one.value:.4g}", f"{one.low:.4g} to {one.high:.4g} ({one.confidence:.0%})"]
+            yield [part, name, f"{one.value:.4g}", interval(one)]
 
 
 def _table(title: str, rows: Iterable[Sequence[str]]) -> list[str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import math
 import re
 import time
 from functools import partial
@@ -95,6 +94,11 @@ class Store:
         if not path.exists():
             raise no_model(name, self.models(), self.root)
         return read(Aliases, path)
+
+    def standing(self, name: str) -> Aliases:
+        """Who answers for a model now; nobody, at revision 0, where no version of it was ever promoted."""
+        path = self._folder(name) / "aliases.json"
+        return read(Aliases, path) if path.exists() else Aliases()
 
     def journal(self, name: str) -> list[Change]:
         """Changes that took effect, oldest first."""
@@ -252,12 +256,12 @@ class Store:
     ) -> Aliases:
         """Journal a change, then let it take effect; ``load`` is a version that has to be whole for it."""
         figures = figures or {}
-        _can_be_told(action, reason, figures)
+        states.check_told(action, reason, figures)
         if load is not None:
             self.load(name, load)
         path = self._folder(name) / "aliases.json"
         with self.locked(name):
-            old = read(Aliases, path) if path.exists() else Aliases()
+            old = self.standing(name)
             if expected is not None and old.champion != expected:
                 raise Conflict(f'model "{name}"', "champion", expected=expected or "none", got=old.champion or "none")
             if load is not None:
@@ -289,12 +293,3 @@ class Store:
         with (self._folder(name) / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-
-
-def _can_be_told(action: str, reason: str, figures: dict[str, float]) -> None:
-    """Whether the journal can hold it."""
-    if not reason.strip():
-        raise InvalidInput(action, "needs a reason for the journal")
-    infinite = next((key for key, value in figures.items() if not math.isfinite(value)), None)
-    if infinite:
-        raise InvalidInput(f'{action}: figure "{infinite}"', expected="a finite number", got=str(figures[infinite]))

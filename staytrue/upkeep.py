@@ -6,15 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from staytrue import showing
-from staytrue.aliases import Aliases
-from staytrue.bundle import MANIFEST, digest
+from staytrue.bundle import sign as sign_bundle
 from staytrue.clearing import clear
 from staytrue.commands import add_project, role_of, store_of
 from staytrue.errors import InvalidConfig, StaytrueError
 from staytrue.fetching import fetch as fetch_store
 from staytrue.nearest import no_model
 from staytrue.records import to_json
-from staytrue.signing import sign as sign_bundle
 from staytrue.store import Store
 
 if TYPE_CHECKING:
@@ -34,7 +32,7 @@ class Show:
     def run(self, arguments: argparse.Namespace) -> int:
         """Tell what a version is, after checking its every byte."""
         store, name = store_of(arguments), arguments.model
-        aliases = store.aliases(name) if name in store.models() else Aliases()
+        aliases = store.standing(name)
         newest = next(reversed(store.versions(name)), "")
         bundle = store.load(name, arguments.version or aliases.champion or newest)
         if arguments.json:
@@ -80,8 +78,7 @@ class Sign:
         """Sign a version after checking its every byte; an older signature is replaced."""
         store = Store(store_of(arguments).root)  # whoever signed it before
         store.load(arguments.model, arguments.version)
-        folder = store.path(arguments.model, arguments.version)
-        sign_bundle(folder, digest(folder / MANIFEST).sha256, arguments.key)
+        sign_bundle(store.path(arguments.model, arguments.version), arguments.key)
         print(f"{arguments.model} {arguments.version}: signed")
         return 0
 

@@ -148,8 +148,7 @@ class Export:
             error = f"largest error {proof.max_abs_error:.3g}"
             _say(f"proven {proof.format} at batch {proof.batch}: {error} ({proof.runtime})")
         _say(f"published {bundle.name} version {bundle.version}: {store.path(bundle.name, bundle.version)}")
-        first = project.name not in store.models() or not store.aliases(project.name).champion
-        if first or arguments.promote:
+        if arguments.promote or not store.standing(project.name).champion:
             reason = arguments.reason or "first version"
             store.promote(bundle.name, bundle.version, reason=reason, figures=_figures(bundle.evaluation))
             _say(f"champion of {bundle.name} is version {bundle.version}: {reason}")
@@ -218,13 +217,12 @@ def _given(arguments: argparse.Namespace, resume: Path | None) -> list[str]:
 
 
 def _table(evaluation: dict[str, dict[str, Metric]]) -> str:
-    from staytrue.evaluation import headline
+    from staytrue.evaluation import figure, headline
 
     lines = []
     for part, metrics in evaluation.items():
-        shown = headline(metrics).items()
-        figures = "  ".join(f"{name} {m.value:.4g} [{m.low:.4g}, {m.high:.4g}]" for name, m in shown)
-        lines.append(f"  {part:<10}  {figures}")
+        figures = (figure(name, metric) for name, metric in headline(metrics).items())
+        lines.append(f"  {part:<10}  {'  '.join(figures)}")
     return "\n".join(lines)
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from export.importing.foreign import Foreign
     from export.importing.reference import Reference
     from export.importing.rows import Arrays
+    from staytrue.bundle import Parity
     from staytrue.sections import ExportSection
     from staytrue.signature import Signature
     from staytrue.store import Store
@@ -73,8 +74,8 @@ def take_in(
         what = f"rows of {reference.name}" if reference else "made-up rows: zeros, ones, random"
         parity = prove(foreign, written, signature, rows, max_batch, settings, what)
         (folder / PROFILE).write_bytes(msgspec.json.encode(profile(foreign, signature, given)))
-        bundle = _manifest(foreign, signature, amending, name=name, version=version, max_batch=max_batch)
-        bundle = msgspec.structs.replace(bundle, parity=parity, lineage=_lineage(foreign, given))
+        lineage = _lineage(foreign, given)
+        bundle = _manifest(signature, amending, parity, lineage, name=name, version=version, max_batch=max_batch)
         finish(bundle, folder, settings.signing_key)
         checked = load_bundle(folder)  # what server and sidecar will check, checked before it can be seen
         load_profile(folder)
@@ -82,7 +83,14 @@ def take_in(
 
 
 def _manifest(
-    foreign: Foreign, signature: Signature, amending: Amending, *, name: str, version: str, max_batch: int
+    signature: Signature,
+    amending: Amending,
+    parity: list[Parity],
+    lineage: Lineage,
+    *,
+    name: str,
+    version: str,
+    max_batch: int,
 ) -> Bundle:
     said = amending.said
     return Bundle(
@@ -96,9 +104,9 @@ def _manifest(
         max_batch=max_batch,
         artefacts={"onnx": FILES["onnx"]},
         files={},
-        parity=[],
+        parity=parity,
         evaluation={},
-        lineage=_lineage(foreign, None),
+        lineage=lineage,
     )
 
 

@@ -11,7 +11,7 @@ from export.importing.rows import alike, joined
 from export.importing.scale import Scales
 from serving.runtimes.base import RunError
 from serving.runtimes.onnx import OnnxMaker
-from staytrue.bundle import REQUIRED_BATCHES, Parity, digest
+from staytrue.bundle import Parity, digest, proven_batches
 from staytrue.errors import CorruptData, InvalidConfig
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def prove(
     with OnnxMaker() as make:
         runtime = make(path, signature)
         scales = Scales(signature, [foreign.run(row) for row in rows[-SCALED:]])
-        for batch in sorted({min(size, max_batch) for size in (*REQUIRED_BATCHES, max_batch)}):
+        for batch in proven_batches(max_batch):
             worst_abs = worst_rel = 0.0
             parts = _batches(signature, rows, batch)
             for part in parts:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from staytrue import bundle as bundles
-from staytrue.bundle import MANIFEST, digest
+from staytrue.bundle import MANIFEST
 from staytrue.command import main
 from staytrue.errors import CorruptData, InvalidConfig
 from staytrue.signing import SIGNATURE, public_keys, sign
@@ -46,7 +46,7 @@ def store(tmp_path: Path) -> Store:
 def signed(store: Store, version: str, key: Path) -> Path:
     """A version's folder, with its signature."""
     folder = store.path("tiny", version)
-    sign(folder, digest(folder / MANIFEST).sha256, key)
+    bundles.sign(folder, key)
     return folder
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import onnx
 import pyarrow as pa
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from onnx import TensorProto, helper
 from pyarrow import csv, parquet
 
@@ -130,3 +132,29 @@ def test_the_command_imports_tells_and_promotes(
     assert "x.csv: is no ONNX model" in capsys.readouterr().err
     assert main(["import", "neg.onnx", "--name", "neg"]) == 2  # neither a project nor a store
     assert "staytrue.yaml" in capsys.readouterr().err
+
+
+def test_the_command_promotes_nothing_that_the_trusted_keys_did_not_sign(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    nodes = [helper.make_node("Neg", ["x"], ["y"])]
+    onnx.save(graph_model(nodes, {"x": ["n", 1]}, {"y": ["n", 1]}), tmp_path / "neg.onnx")
+    key = ed25519.Ed25519PrivateKey.generate()
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    (tmp_path / "key.pem").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+    public = serialization.PublicFormat.SubjectPublicKeyInfo
+    (tmp_path / "trusted.pem").write_bytes(key.public_key().public_bytes(pem, public))
+    project = (
+        "name: neg\ndata: {source: x.csv, time: t, target: y, features: {x: {kind: numeric}}}\n"
+        "store: models\nserving: {trusted_keys: trusted.pem}\n"
+    )
+    (tmp_path / "staytrue.yaml").write_text(project)
+    assert main(["import", "neg.onnx", "--name", "neg"]) == 1
+    told = capsys.readouterr()
+    assert "published neg version 1" in told.out
+    assert "is not signed" in told.err
+    assert Store(tmp_path / "models").standing("neg").champion == ""
+    (tmp_path / "staytrue.yaml").write_text(project + "export: {signing_key: key.pem}\n")
+    assert main(["import", "neg.onnx", "--name", "neg"]) == 0
+    assert Store(tmp_path / "models").standing("neg").champion == "2"
