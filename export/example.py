@@ -75,7 +75,7 @@ def _edges(spec: TensorSpec) -> list[Any]:
         long = " ".join(f"{word}{place}" for place in range(4 * spec.tokens) for word in ("a", "The", "never-seen"))
         return [MISSING_TEXT, "never seen before", long, "Zoë aß 東京 \U0001f600 e\u0301\u0378", " \t\n", "x" * 9999]
     if spec.datatype == "BYTES":
-        return [MISSING_TEXT, "never seen before", *spec.categories]
+        return [MISSING_TEXT, "never seen before", *spec.known()]
     if spec.datatype == "BOOL":
         return [False, True]
     kind = NUMPY[spec.datatype]
@@ -85,6 +85,5 @@ def _edges(spec: TensorSpec) -> list[Any]:
     if spec.datatype == "UINT8" and len(spec.shape) > 2:  # pictures: black, white, noise
         return [0, 255, np.random.default_rng(0).integers(0, 256, math.prod(map(abs, spec.shape[1:])))]
     low, top = np.iinfo(kind).min, np.iinfo(kind).max
-    known = [int(text) for text in spec.categories]
     missing = [MISSING_INTEGER] if spec.datatype == "INT64" else []
-    return missing + [int(np.clip(number, low, top)) for number in (0, 1, -1, 1000, -1000, top)] + known
+    return missing + [int(np.clip(number, low, top)) for number in (0, 1, -1, 1000, -1000, top)] + spec.known()

@@ -194,8 +194,7 @@ def example(signature: Signature, rows: int = 1) -> dict[str, NDArray[Any]]:
         shape = list(spec.one_row())
         if spec.shape[:1] == [-1] and signature.rows != "none":
             shape[0] = rows
-        text = spec.datatype == "BYTES"
-        fill: Any = (spec.categories[0] if text else int(spec.categories[0])) if spec.categories else "" if text else 0
+        fill = next(iter(spec.known()), "" if spec.datatype == "BYTES" else 0)
         values[spec.name] = np.full(shape, fill, dtype=NUMPY[spec.datatype])
     return values
 

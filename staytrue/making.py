@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from staytrue.claims import claim
 from staytrue.records import fsync_folder
 
 if TYPE_CHECKING:
@@ -30,9 +30,7 @@ class Making:
         """Make and claim the folder; the caller holds the model's lock."""
         folder = model / f".making-{version}-{os.getpid()}"
         folder.mkdir()
-        claim = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        fcntl.flock(claim, fcntl.LOCK_EX)
-        return cls(folder, claim)
+        return cls(folder, claim(folder))
 
     def appear(self, target: Path) -> None:
         """Sync all of it, then give it its name in one step."""
@@ -55,16 +53,14 @@ def in_the_making(model: Path) -> list[int]:
         if (found := _MAKING.fullmatch(path.name)) is None:
             continue
         try:
-            claim = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            left = claim(path)
         except FileNotFoundError:  # done this moment
             continue
-        try:
-            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(path, ignore_errors=True)
         except BlockingIOError:
             numbers.append(int(found[1]))
-        finally:
-            os.close(claim)
+            continue
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(left)
     return numbers
 
 

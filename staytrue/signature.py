@@ -107,6 +107,10 @@ class TensorSpec(Record, frozen=True, kw_only=True):
             got = f"{datatype} {_bracket(array.shape)}"
             raise InvalidInput(f'{side} "{self.name}"', expected=self.label(), got=got)
 
+    def known(self) -> list[Any]:
+        """The categories as callers send them: texts, or the numbers that they name."""
+        return [*self.categories] if self.datatype == "BYTES" else [int(text) for text in self.categories]
+
     def one_row(self) -> list[int]:
         """A shape of one row: the typical one, or 1 along each free axis."""
         return self.typical or [1 if size < 0 else size for size in self.shape]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import fcntl
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ import yaml
 
 from staytrue.bundle import PROFILE, digest
 from staytrue.checkpoint import CHECKPOINT, CONFIGURATION, WEIGHTS, Checkpoint
+from staytrue.claims import claim
 from staytrue.errors import Conflict, CorruptData, NotFound
 from staytrue.profile import ReferenceProfile
 from staytrue.project import BESIDE, DECIDING
@@ -26,7 +26,7 @@ from training.data.clean.steps import CleaningState
 from training.data.encode import tokenizers
 from training.data.encode.encoder import ColumnState
 from training.models.assembly import assemble
-from training.resume import STATE
+from training.resume import OTHERWISE, STATE
 from training.tasks.tasks import restored
 
 if TYPE_CHECKING:
@@ -82,8 +82,7 @@ def refuse_changed(project: Project, folder: Path) -> None:
     changed = [name for name in differ if name.split(".")[0] in (*DECIDING, "data")]
     told = ", ".join(f"{name} was {were.get(name)} and is {are.get(name)}" for name in changed[:MOST_TOLD])
     more = f" and {len(changed) - MOST_TOLD} more" if len(changed) > MOST_TOLD else ""
-    hint = "put them back as they were, or start a new run without --resume"
-    raise Conflict(str(folder), f"was made with other settings: {told}{more}", hint=hint)
+    raise Conflict(str(folder), f"was made with other settings: {told}{more}", hint=OTHERWISE)
 
 
 @contextlib.contextmanager
@@ -93,12 +92,11 @@ def claimed(folder: Path) -> Iterator[None]:
     Raises:
         Conflict: another process trains it.
     """
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Conflict(str(folder), "is being trained by another process", hint="wait for it, or end it") from None
+        handle = claim(folder)
+    except BlockingIOError:
+        raise Conflict(str(folder), "is being trained by another process", hint="wait for it, or end it") from None
+    try:
         yield
     finally:
         os.close(handle)

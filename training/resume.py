@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from training.optim import Optimiser
 
 STATE = "state.safetensors"
+OTHERWISE = "put them back as they were, or start a new run without --resume"
+"""What to do where settings are not those of the run."""
 _STANDING, _RANDOM, _DIGEST = "standing", "random", "sha256"
 
 
@@ -139,8 +141,7 @@ class Keeper:
     def _check(self, found: dict[str, Any], processes: int) -> None:
         for what, now in self._identity.items():
             if found.get(what) != now:
-                hint = "put them back as they were, or start a new run without --resume"
-                raise Conflict(str(self._path.parent), f"was made with other {what}", hint=hint)
+                raise Conflict(str(self._path.parent), f"was made with other {what}", hint=OTHERWISE)
         if processes != self._machine.processes:
             what = f"was made by {processes} process{'es' * (processes > 1)}, and {self._machine.processes} would go on"
             hint = f"start {processes} (training.processes, or torchrun's), or start a new run without --resume"

@@ -122,7 +122,7 @@ def _filled(spec: TensorSpec, place: int) -> NDArray[Any]:
     """All elements the first category or the last, zero or one."""
     value: Any = 0 if place == 0 else 1
     if spec.categories:
-        value = spec.categories[place] if spec.datatype == "BYTES" else int(spec.categories[place])
+        value = spec.known()[place]
     elif spec.datatype == "BYTES":
         value = "" if place == 0 else "never seen before"
     return np.full(spec.one_row(), value, dtype=NUMPY[spec.datatype])
@@ -132,9 +132,8 @@ def _drawn(spec: TensorSpec, draw: np.random.Generator, at: int) -> NDArray[Any]
     """At random; of scalars one category after the other."""
     shape, kind = spec.one_row(), NUMPY[spec.datatype]
     if spec.datatype == "BYTES" or spec.categories:
-        known = spec.categories or ["a", "Zoë aß 東京", "x" * 99]
-        values = np.array(known if spec.datatype == "BYTES" else [int(text) for text in known], dtype=kind)
-        return values[draw.integers(0, len(known), shape)] if shape else np.array(values[at % len(values)], dtype=kind)
+        values = np.array(spec.known() or ["a", "Zoë aß 東京", "x" * 99], dtype=kind)
+        return values[draw.integers(0, len(values), shape)] if shape else np.array(values[at % len(values)], dtype=kind)
     if spec.datatype == "BOOL":
         return draw.integers(0, 2, shape).astype(kind)
     if kind.kind == "f":

@@ -119,9 +119,8 @@ class Server:
             settling = min(SETTLING_SECONDS, seconds)
             await asyncio.gather(*(self._listen_no_more(one, settling) for one in listening), return_exceptions=True)
         while self._open() and now() < until:
-            before = (
-                self.clock - LEAVING_SECONDS - 2 * SWEEP_SECONDS
-            )  # by this clock they may have come so much earlier
+            # By this clock they may have come so much earlier.
+            before = self.clock - LEAVING_SECONDS - 2 * SWEEP_SECONDS
             for connection in self._open():
                 connection.end_if_idle(before)
             await asyncio.sleep(_LOOK_SECONDS)

@@ -28,8 +28,9 @@ def fitting(path: Path, settings: Settings) -> tuple[str, dict[str, str]]:
         Conflict: as :func:`written`.
     """
     text, taken, refused = path.read_bytes().decode(), dict[str, str | int | float](), dict[str, str]()
-    if _fault(path, written(text, settings)) is None:  # some fit only together
-        return written(text, settings), {}
+    together = written(text, settings)
+    if _fault(path, together) is None:  # some fit only together
+        return together, {}
     for name, value in settings.items():
         fault = _fault(path, written(text, {**taken, name: value}))
         if fault is None:

@@ -83,6 +83,7 @@ def _tell(study: Study, file: Path, output: Path) -> None:
     """
     from staytrue.errors import Conflict
     from staytrue.records import write_atomically
+    from training.suggest.writing import written
     from training.tune import report
 
     found = report.lines(study)
@@ -90,7 +91,7 @@ def _tell(study: Study, file: Path, output: Path) -> None:
     best = report.best(found)
     if best is not None:
         _say(report.table(found, study.measure))
-        write_atomically(output, report.configured(file.read_bytes().decode(), best.settings).encode())
+        write_atomically(output, written(file.read_bytes().decode(), best.settings).encode())
         projects.load(output)
         paths.append(output)
     for path in paths:

@@ -13,11 +13,9 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import TrialState
 
 from staytrue.records import write_atomically
-from training.suggest.writing import written
 from training.tune.study import ANEW, REASON, STOPPED, VALUES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from optuna.trial import FrozenTrial
@@ -102,11 +100,6 @@ def importance(study: Study) -> dict[str, float]:
         return dict(get_param_importances(study.optuna, evaluator=evaluator))
     except (RuntimeError, ValueError):  # as no two trials differ in what they tried
         return {}
-
-
-def configured(text: str, settings: Mapping[str, Any]) -> str:
-    """The text of a project file with these settings; everything else of it stays."""
-    return written(text, settings)
 
 
 def _line(trial: FrozenTrial) -> Line:

@@ -17,6 +17,7 @@ import numpy as np
 import optuna
 from optuna.trial import TrialState
 
+from staytrue.claims import claim
 from staytrue.errors import Conflict, CorruptData
 from training.tune.space import label
 
@@ -140,7 +141,7 @@ class Study:
             trial.set_user_attr(VALUES, values)
             folder = self.folder / TRIALS / f"{trial.number:04}"
             folder.mkdir(parents=True, exist_ok=True)
-            return Claim(trial, values, folder, _locked(folder))
+            return Claim(trial, values, folder, claim(folder))
 
     def judge(self, measure: str) -> None:
         """Say what trials are judged by."""
@@ -179,7 +180,7 @@ class Study:
     def _is_dead(self, trial: FrozenTrial) -> bool:
         folder = self.folder / TRIALS / f"{trial.number:04}"
         try:
-            os.close(_locked(folder))
+            os.close(claim(folder))
         except FileNotFoundError:  # killed before it had one
             return True
         except BlockingIOError:
@@ -217,21 +218,6 @@ class Study:
 def _fresh(trials: list[FrozenTrial]) -> int:
     """Trials that repeat no other."""
     return sum(ANEW not in trial.user_attrs for trial in trials)
-
-
-def _locked(folder: Path) -> int:
-    """The folder, opened and locked.
-
-    Raises:
-        BlockingIOError: somebody has it.
-    """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise
-    return descriptor
 
 
 def _storage(path: Path) -> optuna.storages.RDBStorage:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -25,6 +25,13 @@ from training.report import FIGURES, PAGE, Report
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+def amend(path: Path, data: dict[str, Any], **sections: Any) -> None:
+    """Add settings to section ``data`` of a project file, and put other sections in place of those that are there."""
+    values = yaml.safe_load(path.read_text()) | sections
+    values["data"] |= data
+    path.write_text(yaml.safe_dump(values))
 
 
 def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
@@ -164,10 +171,8 @@ def test_a_target_of_one_value_ends_it_with_what_to_do(
 ) -> None:
     write_project(tmp_path)
     path = tmp_path / "staytrue.yaml"
-    values = yaml.safe_load(path.read_text())
-    values["data"] |= {"query": query, "target": yaml.safe_load(target)}
-    values |= {"model": yaml.safe_load(settings), "training": {"epochs": 1}}
-    path.write_text(yaml.safe_dump(values))
+    data = {"query": query, "target": yaml.safe_load(target)}
+    amend(path, data, model=yaml.safe_load(settings), training={"epochs": 1})
     assert main([command, "--project", str(path)]) == 1
     told = capsys.readouterr().err
     assert re.search(
@@ -181,10 +186,8 @@ def test_targets_below_zero_are_not_for_a_model_that_cannot_predict_them(
 ) -> None:
     write_project(tmp_path)
     path = tmp_path / "staytrue.yaml"
-    values = yaml.safe_load(path.read_text())
-    values["data"]["query"] = "SELECT * REPLACE (CASE WHEN hour = 3 THEN -7.5 ELSE abs(y) END AS y) FROM source"
-    values["model"]["output"] = "positive"
-    path.write_text(yaml.safe_dump(values))
+    query = "SELECT * REPLACE (CASE WHEN hour = 3 THEN -7.5 ELSE abs(y) END AS y) FROM source"
+    amend(path, {"query": query}, model={"width": 16, "depth": 1, "output": "positive"})
     for command in ("prepare", "train"):
         assert main([command, "--project", str(path)]) == 2
         told = capsys.readouterr().err
@@ -201,10 +204,8 @@ def test_parts_of_few_rows_are_warned_of_with_what_they_can_tell(
     """One row a day, of forty days."""
     write_project(tmp_path)
     path = tmp_path / "staytrue.yaml"
-    values = yaml.safe_load(path.read_text())
-    values["data"]["query"] = "SELECT * FROM source WHERE hour = 3"
-    values["split"] = {"method": "random", "validation": 0.25, "test": 0.25}
-    path.write_text(yaml.safe_dump(values))
+    split = {"method": "random", "validation": 0.25, "test": 0.25}
+    amend(path, {"query": "SELECT * FROM source WHERE hour = 3"}, split=split)
     told = said(capsys, "prepare", "--project", str(path), "--output", str(tmp_path / "out"))
     figure = "a root mean squared error has a 95 % interval of 0.70 to 1.75 times itself, wider where rows are alike"
     assert [line for line in told if line.startswith("look at split: ")][-3:] == [

@@ -34,7 +34,7 @@ def set_aside(reading: Reading, table: str, source: str, faults: Sequence[Fault]
 
     The other rows keep their numbers (:meth:`training.data.collect.reading.Reading.row`), and so their lines.
     """
-    faults = [fault for fault in faults if _any(reading, table, fault.where)]
+    faults = [fault for fault in faults if reading.any(table, fault.where)]
     for fault in faults:
         _tell(reading, table, source, fault)
     if not faults:
@@ -44,11 +44,6 @@ def set_aside(reading: Reading, table: str, source: str, faults: Sequence[Fault]
     rows = int(deleted[0][0])
     reading.quarantine.count(source, rows)
     return rows
-
-
-def _any(reading: Reading, table: str, where: str) -> bool:
-    asked = f"SELECT 1 FROM {quoted(table)} WHERE {where} LIMIT 1"  # noqa: S608 - ours
-    return reading.connection.execute(asked).fetchone() is not None
 
 
 def set_rows_aside(
@@ -70,9 +65,8 @@ def leave(reading: Reading, table: str, source: str, rows: Collection[int]) -> N
 
 def _tell(reading: Reading, table: str, source: str, fault: Fault) -> None:
     """Write down the rows with one fault, some at a time: it may be all of them."""
-    numbered = f"(SELECT {reading.row(table)} AS __row, * FROM {quoted(table)})"  # noqa: S608 - quoted
     shown = f"left(CAST({fault.text} AS VARCHAR), 2000)"
-    asked = f"SELECT __row, {fault.reason}, {shown} FROM {numbered} WHERE {fault.where}"  # noqa: S608 - ours
+    asked = f"SELECT __row, {fault.reason}, {shown} FROM {reading.numbered(table)} WHERE {fault.where}"  # noqa: S608 - ours
     with reading.connection.cursor() as cursor:
         cursor.execute("SET TimeZone = 'UTC'; SET threads = 1")
         for batch in cursor.sql(asked).to_arrow_reader(_BATCH):

@@ -16,7 +16,7 @@ from training.data.collect.kinds import checked, kinds, marked, marks, narrow, u
 from training.data.collect.lost import Marked, insert, plain_part, taller
 from training.data.collect.options import options_of
 from training.data.collect.origins import Origins
-from training.data.collect.patterns import UNION, match, refuse_unread
+from training.data.collect.patterns import UNION, called, match, refuse_unread
 from training.data.collect.places import files_of, format_of, labels, names
 from training.data.collect.reading import first_line, literal, quoted
 
@@ -170,9 +170,7 @@ def _kinds(
 
 def _alike(found: Sequence[Sniffed]) -> list[Sniffed]:
     """The same with columns called as the first file that has them does: upper and lower case are alike."""
-    first: dict[str, str] = {}
-    for column in [column for there in found for column in there.types]:
-        first.setdefault(column.casefold(), column)
+    first = called(there.types for there in found)
     return [
         there._replace(types={first[column.casefold()]: kind for column, kind in there.types.items()})
         for there in found
@@ -216,8 +214,7 @@ def _chosen(name: str, kind: Kind, reading: Reading) -> Kind:
 
 
 def _is_beyond(name: str, kind: Kind, reading: Reading) -> bool:
-    asked = f"SELECT 1 FROM {quoted(name)} WHERE {kind.beyond} LIMIT 1"  # noqa: S608 - ours
-    return bool(kind.beyond) and reading.connection.execute(asked).fetchone() is not None
+    return bool(kind.beyond) and reading.any(name, kind.beyond)
 
 
 def _reason(column: str, kind: Kind) -> str:

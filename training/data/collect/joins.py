@@ -8,7 +8,7 @@ import duckdb
 import msgspec
 
 from staytrue.errors import InvalidConfig
-from training.data.collect.matching import check, same, value, values
+from training.data.collect.matching import check, same, told, value, values
 from training.data.collect.reading import first_line, quoted
 
 if TYPE_CHECKING:
@@ -90,8 +90,7 @@ def _join(section: JoinSection, left: str, made: str, reading: Reading, where: s
     ]
     if lacking:
         name, found, key = lacking[0]
-        shown = "what the joins before gave" if name.startswith("__joined_") else name
-        raise InvalidConfig(where, f'no column "{key}" in {shown}', hint=f"there are {', '.join(found)}")
+        raise InvalidConfig(where, f'no column "{key}" in {told(name)}', hint=f"there are {', '.join(found)}")
     check(section.key, names, types, reading, where)
     query = _appended if section.how == "append" else _matched
     reading.connection.execute(f"CREATE TABLE {quoted(made)} AS {query(section, left, types)}")

@@ -60,7 +60,7 @@ def check(on: Sequence[str], names: tuple[str, str], types: Types, reading: Read
                 where,
                 expected=f'"{key}" of one type in both',
                 got=" and ".join(
-                    f"{made} in {_told(name)}{_texts(name, key, made, other, reading)}"
+                    f"{made} in {told(name)}{_texts(name, key, made, other, reading)}"
                     for name, made, other in zip(names, given, reversed(given), strict=True)
                 ),
                 hint=f"declare {ways}; a word that means no value is named by options: {{nullstr: [...]}}",
@@ -97,7 +97,8 @@ def same(on: Sequence[str], types: Types) -> str:
     return " AND ".join(" = ".join(values(key, types)) for key in on)
 
 
-def _told(name: str) -> str:
+def told(name: str) -> str:
+    """What a table is called to people: those in between have no names of theirs."""
     return "what the joins before gave" if name.startswith("__joined_") else name
 
 

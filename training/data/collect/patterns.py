@@ -9,7 +9,7 @@ from staytrue.errors import InvalidInput
 from training.data.collect.origins import opened
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
     from training.data.collect.reading import Reading
@@ -29,9 +29,7 @@ def match(name: str, columns: Mapping[str, Collection[str]], reading: Reading, *
     Raises:
         InvalidInput: a file lacks a column that another has; names both.
     """
-    first: dict[str, str] = {}
-    for column in itertools.chain.from_iterable(columns.values()):
-        first.setdefault(column.casefold(), column)
+    first = called(columns.values())
     lacking: dict[str, list[str]] = {}
     for file, those in columns.items():
         has = {column.casefold() for column in those}
@@ -46,6 +44,18 @@ def match(name: str, columns: Mapping[str, Collection[str]], reading: Reading, *
         return
     hint = f"name the columns alike, or say options: {{{UNION}: true}} if what a file lacks is missing there"
     raise InvalidInput(f"data.sources.{name}", told, expected="the same columns in all files", hint=hint)
+
+
+def called(files: Iterable[Iterable[str]]) -> dict[str, str]:
+    """All columns of some files as the first that has each calls it, by what is the same whatever its case.
+
+    >>> called([["x", "Sky"], ["SKY", "y"]])
+    {'x': 'x', 'sky': 'Sky', 'y': 'y'}
+    """
+    first: dict[str, str] = {}
+    for column in itertools.chain.from_iterable(files):
+        first.setdefault(column.casefold(), column)
+    return first
 
 
 def _listed(columns: Collection[str]) -> str:

@@ -71,6 +71,15 @@ class Reading:
         hidden = (table,) in views or "rowid" in map(str.lower, self.columns(table))
         return "row_number() OVER () - 1" if hidden else "rowid"
 
+    def numbered(self, table: str) -> str:
+        """SQL of a table with the numbers of its rows as ``__row`` beside its columns."""
+        return f"(SELECT {self.row(table)} AS __row, * FROM {quoted(table)})"  # noqa: S608 - quoted
+
+    def any(self, table: str, where: str) -> bool:
+        """Whether SQL holds of any row of a table."""
+        asked = f"SELECT 1 FROM {quoted(table)} WHERE {where} LIMIT 1"  # noqa: S608 - ours
+        return self.connection.execute(asked).fetchone() is not None
+
     def widen(self, failure: str) -> bool:
         """Whether a query that failed may be asked once more, since a column holds more than its first lines."""
         return any(widener(failure) for widener in self.wideners)

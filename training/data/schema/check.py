@@ -140,8 +140,8 @@ def _text(raw: str, kind: str, numeric: bool) -> str:
 def _violation(reading: Reading, table: str, name: str, rule: str, sql: str) -> Violation:
     execute = reading.connection.execute
     count = int(execute(f"SELECT count(*) FROM {quoted(table)} WHERE {sql}").fetchall()[0][0])  # noqa: S608 - ours
-    numbered = f"(SELECT {reading.row(table)} AS __row, * FROM {quoted(table)})"  # noqa: S608 - quoted
-    some = f"SELECT __row, CAST({quoted(name)} AS VARCHAR) FROM {numbered} WHERE {sql} ORDER BY 1 LIMIT {_EXAMPLES}"  # noqa: S608
+    rows = f"FROM {reading.numbered(table)} WHERE {sql} ORDER BY 1 LIMIT {_EXAMPLES}"
+    some = f"SELECT __row, CAST({quoted(name)} AS VARCHAR) {rows}"
     examples = [f"{value or 'missing'} (row {row + 1})" for row, value in execute(some).fetchall()] if count else []
     return Violation(column=name, rule=rule, count=count, examples=examples)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from training.data.chapters import many
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -50,7 +52,7 @@ def factors(count: int) -> tuple[float, float]:
 
 
 def _told(part: str, count: int, task: TaskName) -> str:
-    rows = f"{part} has {count} {'row' if count == 1 else 'rows'}"
+    rows = f"{part} has {many(count, 'row')}"
     if part == "train":
         return f"{rows}: hardly anything can be learnt of so few, means and categories included"
     if not count:
