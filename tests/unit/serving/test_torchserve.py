@@ -11,6 +11,7 @@ import sys
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +29,6 @@ from tests.needs import needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 SETTINGS = TorchServeSection(timeout_seconds=2, start_seconds=60)
 LONGEST = 60.0
@@ -127,6 +127,12 @@ def the(maker: TorchServeMaker, word: str) -> psutil.Process:
     return next(
         p for p in family(keeper(maker)) if any(word in part for part in p.cmdline()) and p.pid != keeper(maker)
     )
+
+
+def stopped(process: psutil.Process) -> bool:
+    """Whether a suspended process runs no more: its threads stop one by one, and until then they may answer."""
+    tasks = [task / "stat" for task in Path(f"/proc/{process.pid}/task").iterdir()]
+    return all(stat.read_text(encoding="utf-8").rpartition(") ")[2].startswith("T") for stat in tasks)
 
 
 def test_says_what_runs_and_answers(model: TorchServeRuntime) -> None:
@@ -296,6 +302,7 @@ def test_a_java_that_hangs_is_known_to_hang_after_a_second(maker: TorchServeMake
     assert running is not None
     java.suspend()
     try:
+        until(lambda: stopped(java))
         with pytest.raises(DeadlineExceeded, match=r"within 0\.5 s"):
             running.workers(str(model._name))
         until(lambda: not model.ready())
