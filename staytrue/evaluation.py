@@ -21,6 +21,22 @@ HEADLINE = (
 """Metrics that are printed, stand in the model card and are told of each slice; whatever a task has of them."""
 
 
+class RankingCurve(Record, frozen=True, kw_only=True):
+    """What is found, and what is taken along, by taking every row of at least a probability; the highest one first.
+
+    Recall by false positive rate is the ROC curve, which begins at (0, 0); precision by recall the other one. A long
+    curve is told at some of its points.
+    """
+
+    thresholds: list[float]
+    recall: list[float]
+    """Share of the rows of it that are taken."""
+    false_positive_rate: list[float]
+    """Share of the other rows that are taken."""
+    precision: list[float]
+    """Share of the rows taken that are of it."""
+
+
 class ClassEvaluation(Record, frozen=True, kw_only=True):
     """One class or label by itself: against all others."""
 
@@ -29,6 +45,8 @@ class ClassEvaluation(Record, frozen=True, kw_only=True):
     predicted: int
     metrics: dict[str, Metric]
     absent: dict[str, str]
+    curve: RankingCurve | None = None
+    """None where no pair can be ranked, and of more classes than can be looked at."""
 
 
 class Confusion(Record, frozen=True, kw_only=True):

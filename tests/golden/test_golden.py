@@ -21,6 +21,7 @@ from staytrue.evaluation import (
     Confusion,
     Evaluation,
     PartEvaluation,
+    RankingCurve,
     ResidualGroup,
     Residuals,
     SliceEvaluation,
@@ -88,7 +89,18 @@ RECORDS: dict[str, Record] = {
                 metrics=METRIC["validation"],
                 absent={"r2": "the truth is the same in every row"},
                 by_class={
-                    "rain": ClassEvaluation(rows=4, predicted=0, metrics={"recall": NOTED}, absent={"f1": "why"})
+                    "rain": ClassEvaluation(
+                        rows=4,
+                        predicted=0,
+                        metrics={"recall": NOTED},
+                        absent={"f1": "why"},
+                        curve=RankingCurve(
+                            thresholds=[0.75, 0.25],
+                            recall=[0.5, 1.0],
+                            false_positive_rate=[0.0, 1.0],
+                            precision=[1.0, 0.5],
+                        ),
+                    )
                 },
                 confusion=Confusion(classes=["clear", "rain"], rows=[[4, 1], [2, 2]], other=[1, 0]),
                 calibration=[CalibrationBin(low=0.5, high=0.75, rows=4, said=0.625, right=NOTED)],

@@ -10,6 +10,7 @@ import numpy as np
 from staytrue.evaluation import Confusion
 from training.evaluate import calibration, rates
 from training.evaluate.bootstrap import Figures, mean_of_defined, ratio
+from training.evaluate.curves import with_curves
 from training.evaluate.judge import Detail, unfit
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class ClassJudge:
         figures = self._figures(sums, ranks, draws)
         figures |= draws.figures({"calibration_error": calibration.error_with_draws(binned, draws)})
         known = np.concatenate([some[:, :-1] for some in rates.Counts.of(sums[:, _OWN:])], axis=1)
-        by_class = rates.by_class(known, ranks, draws, self.classes)
+        by_class = with_curves(rates.by_class(known, ranks, draws, self.classes), self.probabilities, self._holds)
         return figures, Detail(by_class, self._confusion(), calibration.curve(binned, draws))
 
     def _figures(self, sums: Numbers, ranks: rates.Ranks, draws: Draws) -> Figures:
@@ -84,7 +85,12 @@ class ClassJudge:
         return rates.noted(draws.told(sums, _metrics), notes) | ranks.overall(draws, self.classes)
 
     def _ranks(self, draws: Draws) -> rates.Ranks:
-        return rates.ranks(self.probabilities, lambda place: self.true == place, draws)
+        return rates.ranks(self.probabilities, self._holds, draws)
+
+    def _holds(self, place: int) -> NDArray[np.bool_]:
+        """Which rows are of a class."""
+        of_it: NDArray[np.bool_] = self.true == place
+        return of_it
 
     def _sums(self, draws: Draws) -> Numbers:
         """What the metrics need of each day: rows, log loss, Brier score; then right, answered and true by class.

@@ -10,6 +10,7 @@ import numpy as np
 from training.evaluate import calibration, rates
 from training.evaluate.bootstrap import Figures
 from training.evaluate.classification import LEAST_PROBABILITY
+from training.evaluate.curves import with_curves
 from training.evaluate.judge import Detail, unfit
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class LabelJudge:
         binned = calibration.binned(self.likely, self.truth, draws)
         figures = self._figures(sums, ranks, draws)
         figures |= draws.figures({"calibration_error": calibration.error_with_draws(binned, draws)})
-        by_label = rates.by_class(sums[:, _OWN:], ranks, draws, self.labels)
+        by_label = with_curves(rates.by_class(sums[:, _OWN:], ranks, draws, self.labels), self.likely, self._holds)
         return figures, Detail(by_label, calibration=calibration.curve(binned, draws))
 
     def _figures(self, sums: Numbers, ranks: rates.Ranks, draws: Draws) -> Figures:
@@ -74,7 +75,11 @@ class LabelJudge:
         return rates.noted(told, rates.counted_as_nothing(total, self.labels)) | ranks.overall(draws, self.labels)
 
     def _ranks(self, draws: Draws) -> rates.Ranks:
-        return rates.ranks(self.likely, lambda place: self.truth[:, place] > 0, draws)
+        return rates.ranks(self.likely, self._holds, draws)
+
+    def _holds(self, place: int) -> NDArray[np.bool_]:
+        """In which rows a label holds."""
+        return self.truth[:, place] > 0
 
     def _sums(self, draws: Draws) -> Numbers:
         """What the metrics need of each day; then right, decided and true by label. Shapes: [D,_OWN+3K]."""

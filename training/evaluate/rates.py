@@ -71,7 +71,7 @@ def ranks(scores: Numbers, holds: Callable[[int], NDArray[np.bool_]], draws: Dra
     Shapes: scores [N,K]; ``holds`` gives [N] of a class.
     """
     (rows, count), resamples = scores.shape, len(draws.often)
-    some = evenly(rows, max(MOST_RANKED // count, LEAST_RANKED))
+    some = ranked_rows(rows, count)
     taken: Any = slice(None) if len(some) == rows else some
     note = f"of {len(some)} of {rows} rows" if len(some) < rows else ""
     of_some = dataclasses.replace(draws, days=draws.days[taken])
@@ -84,6 +84,11 @@ def ranks(scores: Numbers, holds: Callable[[int], NDArray[np.bool_]], draws: Dra
             for name, value, each in zip(points, *found, strict=True):
                 points[name][place], drawn[name][:, place] = value, each
     return Ranks(points, drawn, note)
+
+
+def ranked_rows(rows: int, count: int) -> NDArray[np.int64]:
+    """Places of the rows that are ranked for each of so many classes: all, or some from all over them."""
+    return evenly(rows, max(MOST_RANKED // count, LEAST_RANKED))
 
 
 def overall(counts: Counts) -> dict[str, Numbers]:
