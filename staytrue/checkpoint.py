@@ -1,9 +1,10 @@
 """The record of a training run, ``runs/ID/checkpoint.json``: all that export needs to know besides the weights.
 
 Beside it stand ``model.safetensors`` (weights, never pickle), ``project.yaml`` (the configuration as resolved),
-``metrics.jsonl``, ``learning_curve.png``, ``profile.json`` and ``split.json`` (indices, seed, the test seal); of
-pictures also ``pictures.safetensors``, a sample of them for the parity proof, as the profile holds none. Of texts
-with a tokenizer ``texts.json`` is that sample, and ``tokenizer-DIGEST.json`` the file which the signature names.
+``metrics.jsonl``, ``learning_curve.png``, ``evaluation.json``, ``report.html``, ``profile.json`` and ``split.json``
+(indices, seed, the test seal); of pictures also ``pictures.safetensors``, a sample of them for the parity proof, as
+the profile holds none. Of texts with a tokenizer ``texts.json`` is that sample, and ``tokenizer-DIGEST.json`` the
+file which the signature names.
 """
 
 from __future__ import annotations

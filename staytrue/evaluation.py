@@ -107,6 +107,29 @@ class SliceEvaluation(Record, frozen=True, kw_only=True):
     """Why there are no metrics; nothing where there are."""
 
 
+class Example(Record, frozen=True, kw_only=True):
+    """One row, and what was said of it."""
+
+    row: int
+    """Its place in the part, from 0, in the order of time."""
+    time: float
+    """Unix seconds."""
+    loss: float | None
+    """How bad the answer is; None where it is no finite number, which is the worst."""
+    truth: str
+    answer: str
+    inputs: dict[str, str]
+    """What was given, for people; long texts are cut, of pictures only the shape is told."""
+
+
+class Examples(Record, frozen=True, kw_only=True):
+    """The rows that the model did worst on, the worst first."""
+
+    loss: str
+    """What they are sorted by, in words."""
+    rows: list[Example]
+
+
 class PartEvaluation(Record, frozen=True, kw_only=True):
     """The rows of one part of the data."""
 
@@ -123,6 +146,8 @@ class PartEvaluation(Record, frozen=True, kw_only=True):
     residuals: dict[str, Residuals] = msgspec.field(default_factory=dict)
     """By target."""
     slices: list[SliceEvaluation] = msgspec.field(default_factory=list)
+    worst: Examples | None = None
+    """None of the test split, whose rows nobody looks at, and of pictures out of noise."""
 
 
 class Evaluation(Record, frozen=True, kw_only=True):

@@ -51,6 +51,7 @@ class Train:
         from staytrue.records import read, writable
         from training.checkpoint import unfinished
         from training.processes import is_main, launch, waits_for_more
+        from training.report import PAGE
         from training.resume import STATE
         from training.run import train
 
@@ -68,6 +69,7 @@ class Train:
         checkpoint = read(Checkpoint, folder / CHECKPOINT)
         _say(f"trained {checkpoint.name}: kept epoch {checkpoint.best_epoch} of {checkpoint.epochs}")
         _say(_table(checkpoint.evaluation))
+        _say(f"report: {folder / PAGE}")
         _say(f"run: {folder}")
         return 0
 

@@ -1,4 +1,4 @@
-"""The report of a preparation: one page for people and one JSON file for programs, of the same chapters."""
+"""A report: one page for people and one JSON file for programs, of the same chapters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import msgspec
 
 from staytrue import __version__
 from staytrue.records import utc, write_atomically
-from training.data.chapters import Bars, Cell, Chapter
+from training import charts
+from training.data.chapters import Bars, Cell, Chapter, Table
 
 PAGE, FIGURES = "report.html", "report.json"
 WIDTH, HEIGHT = 240.0, 90.0
@@ -19,7 +20,7 @@ WIDTH, HEIGHT = 240.0, 90.0
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """Chapters in the order of the steps."""
+    """Chapters one after the other, as of the steps of a preparation."""
 
     title: str
     made: str
@@ -66,6 +67,14 @@ def _cell(value: Cell) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+def _shade(value: Cell, row: list[Cell], table: Table) -> int:
+    """Percent of the colour behind a cell."""
+    if not table.shaded or not isinstance(value, int):
+        return 0
+    total = sum(cell for cell in row if isinstance(cell, int))
+    return round(80 * value / total) if total else 0
+
+
 def _drawn(bars: Bars) -> list[_Bar]:
     most, step = max(bars.counts, default=0) or 1, WIDTH / max(len(bars.counts), 1)
     made = []
@@ -81,4 +90,5 @@ _environment = jinja2.Environment(
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
 )
-_environment.filters |= {"cell": _cell, "drawn": _drawn}
+_environment.filters |= {"cell": _cell, "drawn": _drawn, "drawing": charts.drawing, "shade": _shade}
+_environment.globals["chart"] = charts

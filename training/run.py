@@ -17,6 +17,7 @@ from staytrue.checkpoint import Checkpoint
 from staytrue.evaluation import EVALUATION, Evaluation
 from staytrue.records import to_json, write_atomically
 from training import checkpoint as checkpoints
+from training.account import page
 from training.augment.augmenter import augmentation
 from training.augment.preview import FOLDER as PREVIEW
 from training.augment.preview import preview
@@ -33,6 +34,7 @@ from training.environment import environment
 from training.evaluate import slices
 from training.evaluate.columns import columns
 from training.evaluate.parts import evaluated
+from training.evaluate.worst import worst
 from training.fit import fit
 from training.models.architectures import arguments_of, check_processes
 from training.models.assembly import assemble
@@ -242,7 +244,8 @@ def evaluate_parts(
         table = columns(rows, project) if divisions else {}
         judge = trained.task.judge(trained.model, rows, seed=seed)
         some = (one for division in divisions for one in division.of(table))
-        made[name] = evaluated(judge, some, minimum_rows=least, seed=seed)
+        told = None if name == "test" else worst(judge, rows, project.data.features)  # nobody looks at sealed rows
+        made[name] = evaluated(judge, some, minimum_rows=least, seed=seed, worst=told)
     return made
 
 
@@ -285,3 +288,6 @@ def save(
     checkpoints.save_pictures(proofs, folder)
     write_atomically(folder / EVALUATION, to_json(Evaluation(run=folder.name, parts=evaluation)))
     checkpoints.finish(checkpoint, rows, folder)
+    page.write(
+        project, checkpoint, evaluation, {"train": trained.parts.train, "validation": trained.parts.held}, folder
+    )

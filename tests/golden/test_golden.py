@@ -20,6 +20,8 @@ from staytrue.evaluation import (
     ClassEvaluation,
     Confusion,
     Evaluation,
+    Example,
+    Examples,
     PartEvaluation,
     RankingCurve,
     ResidualGroup,
@@ -118,6 +120,10 @@ RECORDS: dict[str, Record] = {
                     SliceEvaluation(name="sky", holds="sky = rain", rows=4, metrics=METRIC["validation"], absent={}),
                     SliceEvaluation(name="night", holds="hour < 6", rows=1, metrics={}, absent={}, note="too few"),
                 ],
+                worst=Examples(
+                    loss="absolute error",
+                    rows=[Example(row=3, time=0.5, loss=2.5, truth="1", answer="3.5", inputs={"temp": "0.5"})],
+                ),
             )
         },
     ),

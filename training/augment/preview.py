@@ -9,7 +9,7 @@ import torch
 
 from staytrue.records import write_atomically
 from training.augment import comparison
-from training.augment.texts import text_of
+from training.augment.texts import readable
 from training.data.rows import evenly, learnable
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _draw(axes: Axes, feature: Feature, values: NDArray[Any], given: NDArray[Any
 
 
 def _texts(column: NDArray[np.uint8]) -> list[str]:
-    return [text_of(row).encode(errors="surrogateescape").decode(errors="replace") for row in column]
+    return [readable(row) for row in column]
 
 
 def _file(name: str) -> str:

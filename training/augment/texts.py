@@ -46,6 +46,11 @@ def text_of(row: NDArray[np.uint8]) -> str:
     return codecs.utf_8_decode(data, _KEPT, False)[0]  # noqa: FBT003 - not final: what is cut in two is left
 
 
+def readable(row: NDArray[np.uint8]) -> str:
+    """The same for people: a mark stands where bytes are no UTF-8."""
+    return text_of(row).encode(errors=_KEPT).decode(errors="replace")
+
+
 def bytes_of(text: str, length: int) -> NDArray[np.uint8]:
     """So many bytes of a text, whole characters alone, filled up with zeros.
 

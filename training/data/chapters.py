@@ -14,6 +14,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     columns: list[str]
     rows: list[list[Cell]]
     note: str = ""
+    shaded: bool = False
+    """Cells that count are the darker, the larger their share of their row is."""
 
 
 class Bars(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,11 +26,35 @@ class Bars(msgspec.Struct, frozen=True, kw_only=True):
     counts: list[int]
 
 
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """Points one after the other, and how far each may be off; what is no finite number is no point."""
+
+    name: str
+    across: list[float]
+    up: list[float]
+    low: list[float] = []
+    high: list[float] = []
+    dashed: bool = False
+    """Without marks: what the others are compared with."""
+
+
+class Chart(msgspec.Struct, frozen=True, kw_only=True):
+    """Lines over one axis."""
+
+    title: str
+    across: str
+    up: str
+    """What the axes are."""
+    lines: list[Line]
+    note: str = ""
+
+
 class Picture(msgspec.Struct, frozen=True, kw_only=True):
-    """A small picture as a data address, and what it shows."""
+    """A picture as a data address, and what it shows; a ``large`` one as it is, others as high as a few lines."""
 
     caption: str
     source: str
+    large: bool = False
 
 
 class Chapter(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +64,7 @@ class Chapter(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     tables: list[Table] = []
     bars: list[Bars] = []
+    charts: list[Chart] = []
     pictures: list[Picture] = []
     warnings: list[str] = []
 

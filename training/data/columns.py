@@ -198,10 +198,10 @@ def _shown(name: str, rows: TrainingRows) -> list[Picture]:
     """Pictures from all over the rows, each with its truth."""
     column = rows.columns[name]
     places = evenly(len(column), MOST_PICTURES)
-    return [Picture(caption=f"{name}: {rows.target[place]}", source=_address(column[place])) for place in places]
+    return [Picture(caption=f"{name}: {rows.target[place]}", source=address(column[place])) for place in places]
 
 
-def _address(picture: NDArray[Any]) -> str:
+def address(picture: NDArray[Any]) -> str:
     """A picture of 1 or 3 channels as PNG; of others the first channel. Shapes: [C,H,W]."""
     values = picture.astype(np.float64)
     if picture.dtype != np.uint8:
@@ -211,4 +211,9 @@ def _address(picture: NDArray[Any]) -> str:
     image = Image.fromarray(np.moveaxis(layers, 0, -1) if len(layers) == 3 else layers[0])
     written = io.BytesIO()
     image.save(written, format="PNG")
-    return "data:image/png;base64," + base64.b64encode(written.getvalue()).decode()
+    return png(written.getvalue())
+
+
+def png(content: bytes) -> str:
+    """A PNG file as a data address."""
+    return "data:image/png;base64," + base64.b64encode(content).decode()

@@ -61,6 +61,27 @@ class ClassJudge:
         """The rows of a mask or an index."""
         return ClassJudge(self.true[which], self.probabilities[which], self.classes, self.times[which])
 
+    @property
+    def loss(self) -> str:
+        """As the log loss has it."""
+        return "-ln of the true class's probability"
+
+    def losses(self) -> Numbers:
+        """Of each row its part of the log loss. Shapes: [N]."""
+        return -np.log(np.clip(self._said_of_truth(), LEAST_PROBABILITY, 1.0))
+
+    def told(self, row: int) -> tuple[str, str]:
+        """The true class, and the likeliest one with its probability."""
+        place = int(self.probabilities[row].argmax())
+        answer = f"{self.classes[place]} ({self.probabilities[row, place]:.1%})"
+        return [*self.classes, NOBODY][self.true[row]], answer
+
+    def _said_of_truth(self) -> Numbers:
+        """The probability of the true class, 0 of one that is none of them. Shapes: [N]."""
+        count = self.probabilities.shape[1]
+        said = self.probabilities[np.arange(len(self.true)), np.minimum(self.true, count - 1)]
+        return np.where(self.true == count, 0.0, said)
+
     def brief(self, draws: Draws) -> Figures:
         """Rates, log loss and ranking."""
         if reason := unfit(self.probabilities):
@@ -98,12 +119,11 @@ class ClassJudge:
         The last class is that of truths which are none of the others. Shapes: [D,_OWN+3(K+1)].
         """
         count = self.probabilities.shape[1]
-        guess, rows = self.probabilities.argmax(axis=1), np.arange(len(self.true))
+        guess, said = self.probabilities.argmax(axis=1), self._said_of_truth()
         unknown = self.true == count
-        said = np.where(unknown, 0.0, self.probabilities[rows, np.minimum(self.true, count - 1)])
         # Σ (p - y)² is Σ p² - 2p + 1 of the class that is true; of two classes half of it, as is usual.
         brier = (self.probabilities**2).sum(axis=1) - 2 * said + np.where(unknown, 0.0, 1.0)
-        own = [np.ones(len(rows)), -np.log(np.clip(said, LEAST_PROBABILITY, 1.0)), brier / (2 if count == 2 else 1)]
+        own = [np.ones(len(said)), self.losses(), brier / (2 if count == 2 else 1)]
         right = draws.counts(guess, count + 1, (guess == self.true).astype(np.float64))
         counts = [right, draws.counts(guess, count + 1), draws.counts(self.true, count + 1)]
         return np.concatenate([draws.sums(own), *counts], axis=1)

@@ -40,6 +40,20 @@ class PictureJudge:
         bound = None if self.bound is None else self.bound[which]
         return PictureJudge(self.real[which], self.made[which], bound, self.times[which], self.seed)
 
+    @property
+    def loss(self) -> str:
+        """Nothing: no made picture is an answer to a real one."""
+        return ""
+
+    def losses(self) -> Numbers:
+        """None. Shapes: [N]."""
+        return np.full(len(self.times), np.nan)
+
+    def told(self, row: int) -> tuple[str, str]:
+        """Nothing."""
+        del row
+        return "", ""
+
     def brief(self, draws: Draws) -> Figures:
         """The evidence lower bound by days drawn; the two-sample scores have their intervals of rows."""
         bound = Figures() if self.bound is None else draws.means({"elbo": -self.bound})

@@ -38,11 +38,30 @@ class Judge(Protocol):
     def take(self, which: NDArray[Any]) -> Judge:
         """The rows of a mask or an index."""
 
+    @property
+    def loss(self) -> str:
+        """What a single answer is judged by, in words; nothing where none is."""
+
+    def losses(self) -> Numbers:
+        """How bad each answer is; whatever it may be of a row without a truth. Shapes: [N]."""
+
+    def told(self, row: int) -> tuple[str, str]:
+        """Truth and answer of one row, for people."""
+
     def brief(self, draws: Draws) -> Figures:
         """What is told of a slice. All rows have a truth, and there is at least one."""
 
     def whole(self, draws: Draws) -> tuple[Figures, Detail]:
         """All that is told. All rows have a truth, and there is at least one."""
+
+
+def said(number: float) -> str:
+    """A number of an answer, for people.
+
+    >>> said(1234.5678), said(0.1)
+    ('1234.57', '0.1')
+    """
+    return f"{number:.6g}"
 
 
 def unfit(answers: Numbers) -> str:

@@ -46,6 +46,23 @@ class LabelJudge:
         """The rows of a mask or an index."""
         return LabelJudge(self.truth[which], self.decided[which], self.likely[which], self.labels, self.times[which])
 
+    @property
+    def loss(self) -> str:
+        """As the log loss has it."""
+        return "-ln of what was said of the truth, mean over the labels"
+
+    def losses(self) -> Numbers:
+        """Of each row its part of the log loss. Shapes: [N]."""
+        said = np.clip(np.where(self.truth > 0, self.likely, 1 - self.likely), LEAST_PROBABILITY, 1.0)
+        missed: Numbers = -np.log(said).mean(axis=1)
+        return missed
+
+    def told(self, row: int) -> tuple[str, str]:
+        """The labels that hold, and those decided for."""
+        both = (self.truth[row] > 0, self.decided[row])
+        holding, decided = (", ".join(np.array(self.labels, dtype=object)[some]) or "none" for some in both)
+        return holding, decided
+
     def brief(self, draws: Draws) -> Figures:
         """Rates, log loss and ranking."""
         if reason := unfit(self.likely):
@@ -84,9 +101,8 @@ class LabelJudge:
     def _sums(self, draws: Draws) -> Numbers:
         """What the metrics need of each day; then right, decided and true by label. Shapes: [D,_OWN+3K]."""
         truth = self.truth > 0
-        said = np.clip(np.where(truth, self.likely, 1 - self.likely), LEAST_PROBABILITY, 1.0)
         wrong = truth != self.decided
-        own = [np.ones(len(truth)), -np.log(said).mean(axis=1), ((self.likely - truth) ** 2).mean(axis=1)]
+        own = [np.ones(len(truth)), self.losses(), ((self.likely - truth) ** 2).mean(axis=1)]
         own += [~wrong.any(axis=1), wrong.mean(axis=1)]
         counts = [draws.sums(some.T) for some in (truth & self.decided, self.decided, truth)]
         return np.concatenate([draws.sums(own), *counts], axis=1)

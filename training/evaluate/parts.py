@@ -11,13 +11,16 @@ from training.evaluate.judge import Detail
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from staytrue.evaluation import Examples
     from training.evaluate.judge import Judge
     from training.evaluate.slices import Slice
 
 NO_ROWS = "no row has a truth"
 
 
-def evaluated(judge: Judge, slices: Iterable[Slice], *, minimum_rows: int, seed: int) -> PartEvaluation:
+def evaluated(
+    judge: Judge, slices: Iterable[Slice], *, minimum_rows: int, seed: int, worst: Examples | None = None
+) -> PartEvaluation:
     """All metrics of the rows that have a truth, and the headline ones of each slice that has enough such rows."""
     known = judge.known
     judged = judge if known.all() else judge.take(known)
@@ -35,6 +38,7 @@ def evaluated(judge: Judge, slices: Iterable[Slice], *, minimum_rows: int, seed:
         calibration=detail.calibration,
         residuals=detail.residuals,
         slices=[_sliced(judge, some, minimum_rows, seed) for some in slices],
+        worst=worst,
     )
 
 

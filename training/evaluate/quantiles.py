@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from training.evaluate.bootstrap import Figures
-from training.evaluate.judge import Detail, unfit
+from training.evaluate.judge import Detail, said, unfit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +41,29 @@ class QuantileJudge:
         """The rows of a mask or an index."""
         return QuantileJudge(self.answered.take(which), self.made[which], self.levels)
 
+    @property
+    def loss(self) -> str:
+        """In the target's unit."""
+        return "pinball loss"
+
+    def losses(self) -> Numbers:
+        """The mean over the levels of the pinball loss. Shapes: [N]."""
+        found: Numbers = self._pinball(self.answered.truth[:, None] - self.made).mean(axis=1)
+        return found
+
+    def told(self, row: int) -> tuple[str, str]:
+        """The truth, and the number that is answered with its lowest and highest quantile."""
+        truth, answer = self.answered.told(row)
+        return truth, f"{answer} ({said(self.made[row, 0])} to {said(self.made[row, -1])})"
+
+    def _pinball(self, above: Numbers) -> Numbers:
+        """What lies above a level's quantile counts by the level, what lies below by the rest. Shapes: [N,Q].
+
+        Source: Koenker and Bassett, 1978, "Regression quantiles".
+        """
+        levels = np.array(self.levels)
+        return np.maximum(levels * above, (levels - 1) * above)
+
     def brief(self, draws: Draws) -> Figures:
         """Of the quantiles, then of the number."""
         return self._quantiles(draws) | self.answered.brief(draws)
@@ -53,14 +76,13 @@ class QuantileJudge:
     def _quantiles(self, draws: Draws) -> Figures:
         """Pinball loss, the mean over the levels and of each; the share of truths at or below; coverage and width.
 
-        What lies above a level's quantile counts by the level, what lies below by the rest. Coverage and width are from
-        the lowest quantile to the highest. Source: Koenker and Bassett, 1978, "Regression quantiles".
+        Coverage and width are from the lowest quantile to the highest.
         """
-        truth, levels = self.answered.truth, np.array(self.levels)
+        truth, levels = self.answered.truth, self.levels
         if reason := unfit(self.made):
             return Figures(absent=dict.fromkeys(("pinball", "coverage"), reason))
         above = truth[:, None] - self.made
-        losses, below = np.maximum(levels * above, (levels - 1) * above), above <= 0
+        losses, below = self._pinball(above), above <= 0
         judged = {"pinball": losses.mean(axis=1)}
         if len(levels) > 1:
             judged |= {f"pinball_{level:g}": losses[:, place] for place, level in enumerate(self.levels)}

@@ -9,7 +9,7 @@ import numpy as np
 
 from training.data.rows import evenly
 from training.evaluate.bootstrap import Figures, without
-from training.evaluate.judge import Detail, unfit
+from training.evaluate.judge import Detail, said, unfit
 from training.evaluate.residuals import residuals
 
 if TYPE_CHECKING:
@@ -44,6 +44,20 @@ class NumberJudge:
     def take(self, which: NDArray[Any]) -> NumberJudge:
         """The rows of a mask or an index."""
         return NumberJudge(self.target, self.truth[which], self.prediction[which], self.times[which])
+
+    @property
+    def loss(self) -> str:
+        """In the target's unit."""
+        return "absolute error"
+
+    def losses(self) -> Numbers:
+        """Absolute errors. Shapes: [N]."""
+        found: Numbers = np.abs(self.prediction - self.truth)
+        return found
+
+    def told(self, row: int) -> tuple[str, str]:
+        """Both numbers."""
+        return said(self.truth[row]), said(self.prediction[row])
 
     def brief(self, draws: Draws) -> Figures:
         """Squared and absolute error, R² (1 - squared error over variance), bias, relative error."""

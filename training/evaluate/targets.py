@@ -41,6 +41,28 @@ class TargetsJudge:
         """The rows of a mask or an index."""
         return TargetsJudge([one.take(which) for one in self.each])
 
+    @property
+    def loss(self) -> str:
+        """In units that do not depend on the targets' own."""
+        return "absolute error in deviations of the truth, mean over the targets"
+
+    def losses(self) -> Numbers:
+        """Of each row the mean over the targets; of one that is the same in every row the error counts as it is.
+
+        Shapes: [N].
+        """
+        known = self.known
+        spreads = [float(one.truth[known].std()) if known.any() else 0.0 for one in self.each]
+        errors = [one.losses() / (spread or 1.0) for one, spread in zip(self.each, spreads, strict=True)]
+        found: Numbers = np.mean(errors, axis=0)
+        return found
+
+    def told(self, row: int) -> tuple[str, str]:
+        """Those of each target."""
+        pairs = [(one.target, *one.told(row)) for one in self.each]
+        truth, answer = (", ".join(f"{pair[0]} {pair[place]}" for pair in pairs) for place in (1, 2))
+        return truth, answer
+
     def brief(self, draws: Draws) -> Figures:
         """Those of each target."""
         return functools.reduce(operator.or_, [one.brief(draws).under(one.target) for one in self.each])

@@ -22,6 +22,7 @@ from training import curve
 from training.models.regressor import Regressor
 from training.prepare import prepare
 from training.reference import sample
+from training.report import PAGE
 from training.run import train
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def test_a_run_learns_the_law_and_leaves_all_its_records(trained: tuple[Project,
     assert checkpoint.epochs == len((folder / checkpoints.METRICS).read_text().splitlines())
     assert {path.name for path in folder.iterdir()} == {
         *(CHECKPOINT, WEIGHTS, CONFIGURATION, checkpoints.METRICS),
-        *(checkpoints.CURVE, checkpoints.SPLIT, checkpoints.DATA, "profile.json", EVALUATION),
+        *(checkpoints.CURVE, checkpoints.SPLIT, checkpoints.DATA, "profile.json", EVALUATION, PAGE),
     }
     assert json.loads((folder / checkpoints.DATA).read_text())["fingerprint"]["rows"] == 960
     assert yaml.safe_load((folder / CONFIGURATION).read_text())["training"]["patience"] == 10

@@ -1,0 +1,1 @@
+"""Account: what a finished run tells people, on one page."""
