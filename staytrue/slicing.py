@@ -19,8 +19,8 @@ class SliceSection(Section):
 
     column: str | None = Field(
         default=None,
-        description="a feature, a target, the time or what the split goes by; numbers and times are cut at the "
-        "quartiles of the rows that train; unset: the column of the slice's name",
+        description="any that the query gives, feature or not, with one value a row; numbers and times are cut at "
+        "the quartiles of the rows that train; unset: the column of the slice's name",
     )
     where: str | None = Field(
         default=None, description='instead: DuckDB SQL over such columns; `night: "hour >= 22 or hour < 6"` for short'

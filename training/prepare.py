@@ -28,6 +28,7 @@ from training.data.schema import schema as schemas
 from training.data.schema.infer import infer
 from training.data.split import partition, sizes
 from training.evaluate import slices
+from training.evaluate.columns import spoken
 from training.models.architectures import arguments_of
 from training.progress import unwatched
 
@@ -89,7 +90,9 @@ def prepare(project: Project, *, watch: Watch = unwatched) -> Prepared:
     """
     check(project)
     with watch("collect"):
-        found = collected(project.data, project.model.task, steps.marks(project))
+        beside = functools.partial(spoken, project)
+        found = collected(project.data, project.model.task, steps.marks(project), beside)
+    slices.check(project, found.rows, found.fingerprint.columns)
     with watch("clean"):
         rows, report = clean(found.rows, project.cleaning)
     with watch("split"):

@@ -13,7 +13,7 @@ import numpy as np
 from staytrue.signature import MISSING_TEXT
 from training.data import mapped
 from training.data.collect.columns import Columns
-from training.data.typed import number, texts, typed
+from training.data.typed import number, texts, typed, untyped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -46,6 +46,9 @@ class Rows:
     marks: dict[str, NDArray[Any]] = dataclasses.field(default_factory=dict)
     most_bytes: int = sys.maxsize
     """That the columns may take in memory together: one beyond its even share is mapped."""
+    beside: dict[str, NDArray[Any]] = dataclasses.field(default_factory=dict)
+    """Columns that slices alone speak of: numbers (float64), moments (datetime64) or texts. No model learns from them,
+    and they are no part of the content."""
 
     def __len__(self) -> int:
         return len(self.time)
@@ -53,8 +56,8 @@ class Rows:
     def take(self, which: NDArray[Any]) -> Rows:
         """The rows of an index or a mask."""
         columns = {name: mapped.taken(column, which, self.share) for name, column in self.columns.items()}
-        marks = {name: mark[which] for name, mark in self.marks.items()}
-        return Rows(self.time[which], columns, self.target[which], marks, self.most_bytes)
+        marks, beside = ({name: some[which] for name, some in of.items()} for of in (self.marks, self.beside))
+        return Rows(self.time[which], columns, self.target[which], marks, self.most_bytes, beside)
 
     @property
     def share(self) -> int:
@@ -95,7 +98,7 @@ class TrainingRows(Rows):
     @classmethod
     def of(cls, rows: Rows) -> TrainingRows:
         """Rows that a split has dealt to training."""
-        return cls(rows.time, rows.columns, rows.target, rows.marks, rows.most_bytes)
+        return cls(rows.time, rows.columns, rows.target, rows.marks, rows.most_bytes, rows.beside)
 
     def take(self, which: NDArray[Any]) -> TrainingRows:
         """The rows of an index or a mask; they train as the others do."""
@@ -134,7 +137,7 @@ def share_of(most_bytes: int, columns: int) -> int:
 def join(parts: Sequence[Rows], some: NDArray[np.int64] | None = None) -> Rows:
     """Several parts as one, in time order, or some of its rows; rows of one time keep the order of their parts.
 
-    Served rows have no marks: theirs are missing ones.
+    Served rows have no marks, nor what slices alone speak of: theirs are missing ones.
     """
     order = np.argsort(np.concatenate([part.time for part in parts]), kind="stable")
     return one_after_other(parts, order if some is None else order[some])
@@ -146,14 +149,30 @@ def one_after_other(parts: Sequence[Rows], places: NDArray[np.int64]) -> Rows:
     names = list(parts[0].columns)
     share = share_of(least, len(names))
     columns = {name: mapped.joined([part.columns[name] for part in parts], places, share) for name in names}
-    named = dict.fromkeys(name for part in parts for name in part.marks)
-    marks = {name: np.concatenate([part.marks.get(name, _nameless(part)) for part in parts])[places] for name in named}
+    marks, beside = (
+        _after_other(parts, some, places) for some in ([p.marks for p in parts], [p.beside for p in parts])
+    )
     time, target = (np.concatenate(some)[places] for some in ([p.time for p in parts], [p.target for p in parts]))
-    return Rows(time, columns, target, marks, least)
+    return Rows(time, columns, target, marks, least, beside)
 
 
-def _nameless(rows: Rows) -> NDArray[Any]:
-    return np.full(len(rows), MISSING_TEXT, dtype=object)
+def _after_other(
+    parts: Sequence[Rows], each: Sequence[dict[str, NDArray[Any]]], places: NDArray[np.int64]
+) -> dict[str, NDArray[Any]]:
+    """Columns that some of the parts have, the rows of the others without a value."""
+    kinds = {name: column.dtype for some in each for name, column in some.items()}
+    return {
+        name: np.concatenate(
+            [some.get(name, _nothing(len(part), kind)) for part, some in zip(parts, each, strict=True)]
+        )[places]
+        for name, kind in kinds.items()
+    }
+
+
+def _nothing(rows: int, kind: np.dtype[Any]) -> NDArray[Any]:
+    """So many missing values. Shapes: [rows]."""
+    missing = {"f": np.nan, "M": np.datetime64("NaT")}
+    return np.full(rows, missing.get(kind.kind, MISSING_TEXT), dtype=kind)
 
 
 def from_table(
@@ -163,6 +182,7 @@ def from_table(
     where: str,
     task: TaskName,
     marks: Sequence[str] = (),
+    beside: Sequence[str] = (),
 ) -> Rows:
     """Rows in time order from fetched columns; the target is a number, or text for classification."""
     most = mapped.most_bytes(data.memory)
@@ -170,14 +190,14 @@ def from_table(
         name: _column(name, feature, table, where, (len(time), share_of(most, len(data.features))))
         for name, feature in data.features.items()
     }
-    marked = {name: texts(table[name]) for name in marks}
+    marked, plain = {name: texts(table[name]) for name in marks}, {name: untyped(table[name]) for name in beside}
     if task == "generation":  # nothing is learnt of the target
-        return _in_order(Rows(time, columns, np.zeros(len(time)), marked, most))
+        return _in_order(Rows(time, columns, np.zeros(len(time)), marked, most, plain))
     if task == "classification":
-        return _in_order(Rows(time, columns, texts(table[data.goal]), marked, most))
+        return _in_order(Rows(time, columns, texts(table[data.goal]), marked, most, plain))
     targets = [number(table[name], f'{where}, target "{name}"', task) for name in data.targets]
     target = targets[0] if len(targets) == 1 else np.stack(targets, axis=1)
-    return _in_order(Rows(time, columns, target, marked, most))
+    return _in_order(Rows(time, columns, target, marked, most, plain))
 
 
 def _column(

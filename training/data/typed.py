@@ -67,6 +67,19 @@ def texts(values: NDArray[Any]) -> NDArray[Any]:
     return np.array(written, dtype=object)
 
 
+def untyped(values: NDArray[Any]) -> NDArray[Any]:
+    """A column that no setting tells the kind of, by its own: numbers, moments, or texts; missing ones are NaN or such.
+
+    Shapes: [N] → [N] of float64, datetime64[us] or texts.
+    """
+    plain, missing = np.ma.getdata(values), np.ma.getmaskarray(values)
+    if plain.dtype.kind in "fiu":
+        return np.where(missing, np.nan, plain.astype(np.float64))
+    if plain.dtype.kind == "M":
+        return np.where(missing, np.datetime64("NaT"), plain.astype("datetime64[us]"))
+    return texts(values)
+
+
 def text_of(value: object) -> str:
     """How a category is written: whole numbers without a point.
 

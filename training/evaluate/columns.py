@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import TYPE_CHECKING, Any, Literal
 
 import duckdb
@@ -10,10 +11,11 @@ import numpy as np
 import pyarrow as pa
 
 from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
+from training.data.collect.reading import first_line
 from training.data.rows import by_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from training.data.rows import Rows
 
 Sort = Literal["number", "name", "moment"]
+_BESIDE: dict[str, Sort] = {"f": "number", "M": "moment", "O": "name"}
+_WORD = re.compile(r"\w+")
 _KINDS: dict[str, Sort] = {"numeric": "number", "category": "name", "date": "moment"}
 
 
@@ -42,19 +46,32 @@ class Column:
         return gone
 
 
-def sorts(project: Project) -> dict[str, Sort]:
-    """What slices may speak of: time, targets, features of one value a row, and what the split goes by."""
+def spoken(project: Project, names: Sequence[str]) -> list[str]:
+    """Those of some names that a slice of the project speaks of."""
+    sections = project.evaluation.slices
+    alone = {name if section.column is None else section.column for name, section in sections.items()}
+    said = [section.where for section in sections.values() if section.where is not None]
+    return [name for name in names if name in alone or any(_mentions(where, name) for where in said)]
+
+
+def sorts(project: Project, rows: Rows | None = None) -> dict[str, Sort]:
+    """What slices may speak of: time, targets, features of one value a row, and what the split goes by.
+
+    Of rows also what they have beside them.
+    """
     data = project.data
+    others = {} if rows is None else {name: _BESIDE[column.dtype.kind] for name, column in rows.beside.items()}
     target: Sort = "name" if project.model.task == "classification" else "number"
     features = {name: _KINDS[feature.kind] for name, feature in data.features.items() if feature.kind in _KINDS}
     marks: dict[str, Sort] = dict.fromkeys(project.split.marks, "name")
-    return marks | {data.time: "moment"} | dict.fromkeys(data.targets, target) | features
+    return others | marks | {data.time: "moment"} | dict.fromkeys(data.targets, target) | features
 
 
 def columns(rows: Rows, project: Project) -> dict[str, Column]:
     """Those of some rows; without features that were left out of the model."""
-    found = rows.marks | {project.data.time: rows.time} | by_name(rows.target, project.data.targets) | rows.columns
-    return {name: Column(sort, found[name]) for name, sort in sorts(project).items() if name in found}
+    found = {name: _seconds(column) if column.dtype.kind == "M" else column for name, column in rows.beside.items()}
+    found |= rows.marks | {project.data.time: rows.time} | by_name(rows.target, project.data.targets) | rows.columns
+    return {name: Column(sort, found[name]) for name, sort in sorts(project, rows).items() if name in found}
 
 
 def matching(where: str, table: Mapping[str, Column]) -> NDArray[np.bool_]:
@@ -81,11 +98,11 @@ def matching(where: str, table: Mapping[str, Column]) -> NDArray[np.bool_]:
     return holds
 
 
-def refused(where: str, project: Project) -> str:
-    """Why a condition cannot be asked of the project's rows; nothing where it can."""
+def refused(where: str, project: Project, rows: Rows | None = None) -> str:
+    """Why a condition cannot be asked of the project's rows; nothing where it can, or where that takes the rows."""
     empty = {
         name: Column(sort, np.empty(0, dtype=object if sort == "name" else np.float64))
-        for name, sort in sorts(project).items()
+        for name, sort in sorts(project, rows).items()
     }
     whole = {
         name: Column(column.sort, np.empty(0, dtype=np.int64))
@@ -95,9 +112,22 @@ def refused(where: str, project: Project) -> str:
     }
     try:
         matching(where, whole)
+    except duckdb.BinderException as error:
+        return "" if rows is None else first_line(error)  # a column that the query gives, perhaps
     except duckdb.Error as error:
-        return str(error).splitlines()[0]
+        return first_line(error)
     return ""
+
+
+def _mentions(where: str, name: str) -> bool:
+    """Whether a condition has the name of a column among its words, or in quotes."""
+    said, quoted = where.lower(), name.lower().replace('"', '""')
+    return name.lower() in _WORD.findall(said) or f'"{quoted}"' in said
+
+
+def _seconds(moments: NDArray[Any]) -> NDArray[np.float64]:
+    """Unix seconds, NaN of what is none."""
+    return np.where(np.isnat(moments), np.nan, moments.astype("datetime64[us]").astype(np.int64) / 1e6)
 
 
 def _arrow(column: Column) -> pa.Array:

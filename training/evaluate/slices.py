@@ -18,13 +18,13 @@ from training.data.typed import text_of
 from training.evaluate.columns import columns, matching, refused, sorts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
     from staytrue.project import Project
     from staytrue.slicing import SliceSection
-    from training.data.rows import TrainingRows
+    from training.data.rows import Rows, TrainingRows
     from training.evaluate.columns import Column
 
 QUARTILES = (0.25, 0.5, 0.75)
@@ -116,26 +116,29 @@ class Lost:
         yield Slice(self.name, self.column, None, f"{self.column} was left out of the model")
 
 
-def check(project: Project) -> None:
-    """Refuse slices that cannot be made, before anything is trained.
+def check(project: Project, rows: Rows | None = None, names: Iterable[str] = ()) -> None:
+    """Refuse slices that cannot be made, before anything is trained; without rows those that no rows could answer.
+
+    ``names``: all columns that the query gives.
 
     Raises:
         InvalidConfig: a column or a condition that the rows cannot answer, or pictures out of noise.
     """
-    known = sorts(project)
+    known = sorts(project, rows)
     for name, section in project.evaluation.slices.items():
         where = f"evaluation.slices.{name}"
         if project.model.task == "generation":
             hint = "remove it"
             raise InvalidConfig(where, "generation makes pictures of no row, which none could be told of", hint=hint)
         if section.where is not None:
-            if reason := refused(section.where, project):
-                hint = f"it may speak of {', '.join(known)}"
+            if reason := refused(section.where, project, rows):
+                hint = f"it may speak of {', '.join(known)}, and other columns that the query gives"
                 raise InvalidConfig(where, f"is no condition: {reason}", hint=hint)
-        elif _column(name, section) not in known:
+        elif rows is not None and _column(name, section) not in known:
             got = _column(name, section)
-            expected = "a feature of one value a row, a target, the time or what the split goes by"
-            hint = meant(got, list(known)) or f"there are {', '.join(known)}"
+            expected = "a column of the data, with one value a row"
+            there = list(dict.fromkeys([*known, *names]))
+            hint = meant(got, there) or f"there are {', '.join(there)}"
             raise InvalidConfig(where, expected=expected, got=got, hint=hint)
 
 

@@ -29,7 +29,7 @@ from training.data.schema.check import check
 from training.data.schema.schema import read as read_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from training.data.collect.quarantine import BadRows
     from training.data.collect.reading import Reading
     from training.data.schema.check import SchemaReport
+
+    Beside = Callable[[Sequence[str]], Sequence[str]]
 
 _FORMS = (".csv", ".parquet")
 _PLAIN = "SELECT * FROM source"
@@ -74,8 +76,12 @@ def collect(data: DataSection, task: TaskName = "regression", marks: Sequence[st
     return found.rows, found.fingerprint
 
 
-def collected(data: DataSection, task: TaskName = "regression", marks: Sequence[str] = ()) -> Collected:
+def collected(
+    data: DataSection, task: TaskName = "regression", marks: Sequence[str] = (), beside: Beside = lambda _: ()
+) -> Collected:
     """Read the sources through joins and query; ``marks`` are further columns that the split goes by.
+
+    ``beside`` says which of the columns that are no part of the rows come along for slices.
 
     Raises:
         NotFound: no such file.
@@ -86,18 +92,18 @@ def collected(data: DataSection, task: TaskName = "regression", marks: Sequence[
     wanted = Wanted(types if data.query == _PLAIN else {}, direct(data, held(data, types)), spelt(data, task))
     with reading(data.memory, wanted, _picture(data)) as going:
         try:
-            return _collected(data, task, marks, going, types)
+            return _collected(data, task, marks, beside, going, types)
         except StaytrueError:
             _explain(data, wanted)
             raise
 
 
 def _collected(
-    data: DataSection, task: TaskName, marks: Sequence[str], going: Reading, wanted: dict[str, str]
+    data: DataSection, task: TaskName, marks: Sequence[str], beside: Beside, going: Reading, wanted: dict[str, str]
 ) -> Collected:
     needed = list(dict.fromkeys([data.time, *data.targets, *data.features, *marks]))
     sources, joins = _tables(data, going)
-    types = _result(data, needed, going)
+    types, others = _result(data, needed, beside, going)
     whose = _traced(data, going, sources)
     if data.sources or data.max_bad_rows:
         cast(going, _TABLE, uncertain(data, wanted, types), whose, where="data.features")
@@ -108,21 +114,24 @@ def _collected(
     read = sum(source.rows or 0 for source in sources)
     going.settle()
     try:
-        rows = _rows(data, task, marks, going, read)
+        rows = _rows(data, task, (marks, others), going, read)
     except InvalidInput as error:
         if not unfit_aside(going, Columns(going, _TABLE), _TABLE, whose, data, task):
             raise
         bad = _judged_late(data, going, sources, whose, error)
-        rows = _rows(data, task, marks, going, read)
+        rows = _rows(data, task, (marks, others), going, read)
     sources = [_told(source, going, len(rows)) if source.name == whose else source for source in sources]
     fingerprint = Fingerprint(source=data.place, columns=types, rows=len(rows), sha256=rows.digest())
     report = CollectionReport(sources=sources, joins=joins, rows=len(rows), bad=bad, schema=schema, notes=going.notes)
     return Collected(rows, fingerprint, report)
 
 
-def _rows(data: DataSection, task: TaskName, marks: Sequence[str], going: Reading, read: int) -> Rows:
+def _rows(
+    data: DataSection, task: TaskName, further: tuple[Sequence[str], Sequence[str]], going: Reading, read: int
+) -> Rows:
+    """``further``: marks, and what slices alone speak of."""
     columns, where = Columns(going, _TABLE), data.place
-    rows = from_table(columns, data, times(columns, data.time, where), where, task, marks)
+    rows = from_table(columns, data, times(columns, data.time, where), where, task, *further)
     if not len(rows):
         hint = f"data.query leaves none of the {read} that were read" if read else "the file names columns alone"
         raise InvalidInput(where, expected="at least one row", got="none", hint=hint)
@@ -232,19 +241,19 @@ def _counted(going: Reading) -> int | None:
         return None
 
 
-def _result(data: DataSection, needed: list[str], going: Reading) -> dict[str, str]:
-    """Make the table of what is needed of the query's result; the types of all that it gives."""
+def _result(data: DataSection, needed: list[str], beside: Beside, going: Reading) -> tuple[dict[str, str], list[str]]:
+    """Make the table of what is needed of the query's result; the types of all that it gives, and what came along."""
     while True:
         try:
-            types = _made(data, needed, going)
+            found = _made(data, needed, beside, going)
         except duckdb.Error as error:
             if not going.widen(str(error)):
                 raise InvalidConfig("data.query", first_line(error)) from error
         else:
-            return types
+            return found
 
 
-def _made(data: DataSection, needed: list[str], going: Reading) -> dict[str, str]:
+def _made(data: DataSection, needed: list[str], beside: Beside, going: Reading) -> tuple[dict[str, str], list[str]]:
     relation = going.connection.sql(data.query)
     types = {column[0]: str(column[1]) for column in relation.description} if relation is not None else {}
     for name in needed:
@@ -253,8 +262,9 @@ def _made(data: DataSection, needed: list[str], going: Reading) -> dict[str, str
             question = meant(name, types)
             hint = f"{question} " if question else ""
             raise InvalidConfig(_says(data, name), problem, hint=f"{hint}there are {', '.join(types)}")
-    relation.project(", ".join(quoted(name) for name in needed)).create(_TABLE)
-    return types
+    others = list(beside([name for name in types if name not in needed]))
+    relation.project(", ".join(quoted(name) for name in [*needed, *others])).create(_TABLE)
+    return types, others
 
 
 def _says(data: DataSection, name: str) -> str:

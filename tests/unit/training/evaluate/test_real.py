@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import functools
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +14,7 @@ import pytest
 from staytrue.bundle import CARD, Metric
 from staytrue.evaluation import EVALUATION, Evaluation
 from staytrue.project import load
-from staytrue.records import read
+from staytrue.records import HOUR_SECONDS, read, seconds_of
 from staytrue.store import Store
 from tests.command import run as command
 from training import checkpoint as checkpoints
@@ -31,6 +33,8 @@ evaluation:
     warmth: {column: temp}
     night: hr >= 22 or hr < 6
     busiest: bikers > 600
+    mnth: {values: 2}
+    idle: casual * 4 < registered
 """
 
 
@@ -42,6 +46,20 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     text = (BIKES / "staytrue.yaml").read_text(encoding="utf-8").replace("epochs: 80", "epochs: 3")
     (folder / "staytrue.yaml").write_text(text + SLICES + "export: {formats: [onnx]}\n", encoding="utf-8")
     return folder, command(folder, "train")
+
+
+@functools.cache
+def _file() -> dict[int, tuple[str, int, int]]:
+    with (BIKES / "hourly.csv").open(encoding="utf-8", newline="") as file:
+        return {
+            24 * (int(row["day"]) - 1) + int(row["hr"]): (row["mnth"], int(row["casual"]), int(row["registered"]))
+            for row in csv.DictReader(file)
+        }
+
+
+def beside(hour: int) -> tuple[str, int, int]:
+    """What the file has in an hour of the year beside what the model learns from: month, casual, registered."""
+    return _file()[hour]
 
 
 def test_slices_of_a_run_are_what_its_predictions_say(trained: tuple[Path, str]) -> None:
@@ -66,6 +84,13 @@ def test_slices_of_a_run_are_what_its_predictions_say(trained: tuple[Path, str])
     same(slices[f"temp <= {cut:.6g}"], temp <= cut)
     warmth = [one for one in part.slices if one.name == "warmth"]
     assert (len(warmth), sum(one.rows for one in warmth)) == (4, part.rows)
+    hours = ((rows.time - seconds_of("2011-01-01")) / HOUR_SECONDS).round().astype(np.int64)
+    months, casual, registered = np.array([beside(hour) for hour in hours.tolist()], dtype=object).T
+    same(slices["casual * 4 < registered"], casual * 4 < registered)
+    often = [one for one in part.slices if one.name == "mnth"]
+    assert [one.holds for one in often] == ["mnth = April", "mnth = Feb", "mnth is none of these"]
+    for one, which in zip(often, (months == "April", months == "Feb", ~np.isin(months, ["April", "Feb"])), strict=True):
+        same(one, which)
     few = slices["bikers > 600"]
     assert (few.metrics, few.note) == ({}, f"{few.rows} rows, fewer than 30: too few to judge by")
 
@@ -96,4 +121,24 @@ def test_a_slice_that_is_none_is_refused_with_its_line(trained: tuple[Path, str]
     (tmp_path / "staytrue.yaml").write_text(text, encoding="utf-8")
     shutil.copy(BIKES / "hourly.csv", tmp_path)
     with pytest.raises(AssertionError, match=r"staytrue\.yaml:\d+ evaluation\.slices\.busiest: is no condition"):
+        command(tmp_path, "train")
+
+
+def test_slices_change_neither_what_is_trained_nor_the_seal(trained: tuple[Path, str]) -> None:
+    """Else a test split that was opened would be shut again by another slice."""
+    project = load(trained[0] / "staytrue.yaml")
+    given = prepare(project)
+    plain = prepare(project.model_copy(update={"evaluation": type(project.evaluation)()}))
+    assert set(given.rows.beside) == {"mnth", "casual", "registered"}
+    assert plain.rows.beside == {}
+    assert (given.split.seal, given.fingerprint) == (plain.split.seal, plain.fingerprint)
+    assert list(given.training.columns) == list(plain.training.columns)
+    assert project.fingerprint() == project.model_copy(update={"evaluation": type(project.evaluation)()}).fingerprint()
+
+
+def test_a_misspelt_column_is_told_from_all_columns_of_the_data(trained: tuple[Path, str], tmp_path: Path) -> None:
+    text = (trained[0] / "staytrue.yaml").read_text(encoding="utf-8").replace("mnth:", "mnht:")
+    (tmp_path / "staytrue.yaml").write_text(text, encoding="utf-8")
+    shutil.copy(BIKES / "hourly.csv", tmp_path)
+    with pytest.raises(AssertionError, match=r"slices\.mnht: expected a column .* did you mean 'mnth'"):
         command(tmp_path, "train")

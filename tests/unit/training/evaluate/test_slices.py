@@ -13,8 +13,8 @@ from staytrue.errors import InvalidConfig
 from staytrue.project import Project
 from staytrue.signature import MISSING_INTEGER
 from tests.unit.training.evaluate.judging import daily, numbers
-from training.data.rows import Rows, TrainingRows
-from training.evaluate.columns import columns
+from training.data.rows import Rows, TrainingRows, join
+from training.evaluate.columns import columns, spoken
 from training.evaluate.parts import evaluated
 from training.evaluate.slices import check, learn
 
@@ -144,9 +144,12 @@ def test_a_condition_does_not_hold_where_it_says_nothing() -> None:
 @pytest.mark.parametrize(
     ("slices", "said"),
     [
-        ({"skye": None}, r"slices\.skye: expected a feature .*got skye; did you mean 'sky'"),
-        ({"note": None}, "expected a feature of one value a row"),
-        ({"night": "houre >= 22"}, r"slices\.night: is no condition: .*houre.*it may speak of who, at, y, temp"),
+        ({"skye": None}, r"slices\.skye: expected a column of the data.*got skye; did you mean 'sky'"),
+        ({"note": None}, "expected a column of the data, with one value a row"),
+        (
+            {"night": "houre >= 22"},
+            r"slices\.night: is no condition: .*houre.*it may speak of who, at, y, temp.* and other columns",
+        ),
         ({"night": "hour >="}, "is no condition: Parser Error"),
         ({"night": "sky"}, "gives VARCHAR and not true or false"),
         ({"night": "note = 'a'"}, "is no condition"),
@@ -155,7 +158,72 @@ def test_a_condition_does_not_hold_where_it_says_nothing() -> None:
 )
 def test_slices_that_cannot_be_made_are_refused_before_a_training(slices: dict[str, Any], said: str) -> None:
     with pytest.raises(InvalidConfig, match=said):
-        check(project(**slices))
+        check(project(**slices), rows())
+
+
+def test_before_there_are_rows_only_what_no_row_could_answer_is_refused() -> None:
+    """The query may give any other column."""
+    check(project(skye=None, night='houre >= 22 and "it\'s" > 2'))
+    for where in ("hour >=", "sky", "nofunction(hour) > 2"):
+        with pytest.raises(InvalidConfig, match="is no condition"):
+            check(project(night=where))
+
+
+def test_columns_that_no_model_learns_from_are_sliced_too() -> None:
+    """Numbers by quartiles, texts by value, moments by time; in a condition each as its kind, NULL where missing."""
+    moments = np.array([f"2026-01-0{day}T12:00" for day in range(1, 8)] + ["NaT"], dtype="datetime64[us]")
+    towns = np.array(["Ulm", "Ulm", "Bonn", "", "Ulm", "Bonn", "Ulm", "Ulm"], dtype=object)
+    heights = np.array([*range(7), math.nan], dtype=np.float64)
+    train = dataclasses.replace(rows(), beside={"town": towns, "seen": moments, "height": heights})
+    given = project(
+        town={"values": 1},
+        height=None,
+        seen=None,
+        late="seen >= TIMESTAMPTZ '2026-01-06' and hour > 0",
+        none="height is null or town is null",
+    )
+    check(given, train)
+    assert held(given, train) == {
+        "town = Ulm": [0, 1, 4, 6, 7],
+        "town is none of these": [2, 5],
+        "town is missing": [3],
+        "height <= 1.5": [0, 1],
+        "1.5 < height <= 3": [2, 3],
+        "3 < height <= 4.5": [4],
+        "4.5 < height": [5, 6],
+        "height is missing": [7],
+        "seen <= 2026-01-03T00:00:00.000Z": [0, 1],
+        "2026-01-03T00:00:00.000Z < seen <= 2026-01-04T12:00:00.000Z": [2, 3],
+        "2026-01-04T12:00:00.000Z < seen <= 2026-01-06T00:00:00.000Z": [4],
+        "2026-01-06T00:00:00.000Z < seen": [5, 6],
+        "seen is missing": [7],
+        "seen >= TIMESTAMPTZ '2026-01-06' and hour > 0": [5],
+        "height is null or town is null": [3, 7],
+    }
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ("day > 3", ["day"]),
+        ("today > 3 or DAY_2 = 1", []),
+        ('"Day" > 3', ["day"]),
+        ('"odd ""name""" > 3', ['odd "name"']),
+        ("odd > 3", []),
+    ],
+)
+def test_of_a_condition_the_columns_it_names_come_along(where: str, expected: list[str]) -> None:
+    assert spoken(project(some=where), ["day", 'odd "name"', "another"]) == expected
+    assert spoken(project(day=None, some={"column": "another"}), ["day", "another"]) == ["day", "another"]
+
+
+def test_served_rows_lack_what_they_were_not_asked_for() -> None:
+    own = dataclasses.replace(rows(), beside={"town": np.array(["Ulm"] * 8, dtype=object), "height": np.arange(8.0)})
+    both = join([own, rows()])
+    assert both.beside["town"].tolist() == ["Ulm", ""] * 8
+    assert np.isnan(both.beside["height"]).tolist() == [False, True] * 8
+    assert both.take(np.array([3])).beside["town"].tolist() == [""]
+    assert own.digest() == rows().digest()  # no part of the content: neither a fingerprint nor a seal knows of it
 
 
 def test_generators_have_no_slices() -> None:
