@@ -14,6 +14,7 @@ import yaml
 from staytrue import alerts
 from staytrue.bundle import Bundle, FileDigest, Lineage, Metric, Parity
 from staytrue.checkpoint import Checkpoint
+from staytrue.comparison import AgainstFirst, Comparison, Differences
 from staytrue.environment import Environment
 from staytrue.evaluation import (
     CalibrationBin,
@@ -126,6 +127,32 @@ RECORDS: dict[str, Record] = {
                 ),
             )
         },
+    ),
+    "comparison": Comparison(
+        name="bikes",
+        runs=["r1", "r2"],
+        part="validation",
+        rows=9,
+        blocks=3,
+        blocked_by="days",
+        settings={"model.width": ["64", "128"]},
+        figures={"validation": [METRIC["validation"], METRIC["validation"]]},
+        against=[
+            AgainstFirst(
+                run="r2",
+                differences=[
+                    Differences(
+                        name="",
+                        holds="all rows",
+                        rows=9,
+                        blocks=3,
+                        metrics={"mae": Metric(value=-1.5, low=-2.5, high=-0.5)},
+                        verdicts={"mae": "better"},
+                    ),
+                    Differences(name="sky", holds="sky = rain", rows=1, blocks=0, metrics={}, verdicts={}, note="few"),
+                ],
+            )
+        ],
     ),
     "bundle": Bundle(
         name="bikes",

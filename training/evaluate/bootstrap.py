@@ -26,18 +26,20 @@ ONE_DAY = "rows of one day: no interval"
 
 @dataclasses.dataclass(frozen=True)
 class Figures:
-    """Metrics by name, and of those that have no value here the reason."""
+    """Metrics by name, of those that have no value here the reason, and what the resamples gave. Shapes: [R] each."""
 
     metrics: dict[str, Metric] = dataclasses.field(default_factory=dict)
     absent: dict[str, str] = dataclasses.field(default_factory=dict)
+    drawn: dict[str, Numbers] = dataclasses.field(default_factory=dict)
 
     def __or__(self, other: Figures) -> Figures:
-        return Figures(self.metrics | other.metrics, self.absent | other.absent)
+        return Figures(self.metrics | other.metrics, self.absent | other.absent, self.drawn | other.drawn)
 
     def under(self, name: str) -> Figures:
         """The same as ``NAME.metric``."""
         metrics = {f"{name}.{key}": metric for key, metric in self.metrics.items()}
-        return Figures(metrics, {f"{name}.{key}": reason for key, reason in self.absent.items()})
+        absent = {f"{name}.{key}": reason for key, reason in self.absent.items()}
+        return Figures(metrics, absent, {f"{name}.{key}": values for key, values in self.drawn.items()})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,10 +56,14 @@ class Draws:
     @classmethod
     def of(cls, times: Numbers, seed: int) -> Draws:
         """The days of some rows, drawn. Shapes: [N] ascending, at least one."""
-        days = blocks_of(times, BLOCK_DAYS)
-        count = int(days[-1]) + 1
-        drawn = np.random.default_rng(seed).integers(0, count, (RESAMPLES, count))
-        return cls(days, np.stack([np.bincount(draw, minlength=count) for draw in drawn]).astype(np.float64))
+        return cls.of_blocks(blocks_of(times, BLOCK_DAYS), seed)
+
+    @classmethod
+    def of_blocks(cls, blocks: NDArray[np.int64], seed: int, resamples: int = RESAMPLES) -> Draws:
+        """Any blocks of rows, drawn. Shapes: [N] ascending from 0 without a gap, at least one."""
+        count = int(blocks[-1]) + 1
+        drawn = np.random.default_rng(seed).integers(0, count, (resamples, count))
+        return cls(blocks, np.stack([np.bincount(draw, minlength=count) for draw in drawn]).astype(np.float64))
 
     @property
     def count(self) -> int:
@@ -99,6 +105,7 @@ class Draws:
         A resample in which a metric is not defined is NaN and left out; a value that is no finite number is absent.
         """
         metrics, absent = {}, {}
+        every = {name: drawn for name, (_, drawn) in found.items()}
         for name, (value, drawn) in found.items():
             if not np.isfinite(value):
                 absent[name] = "is no finite number"
@@ -110,13 +117,13 @@ class Draws:
             if not note and len(defined) < len(drawn):
                 note = f"interval of {len(defined)} of {len(drawn)} resamples: it is not defined in the others"
             metrics[name] = Metric(value=value, low=float(low), high=float(high), confidence=CONFIDENCE, note=note)
-        return Figures(metrics, absent)
+        return Figures(metrics, absent, every)
 
 
 def without(figures: Figures, reasons: Mapping[str, str]) -> Figures:
     """The figures with some of them absent, each for a reason."""
     kept = {name: metric for name, metric in figures.metrics.items() if name not in reasons}
-    return Figures(kept, figures.absent | dict(reasons))
+    return Figures(kept, figures.absent | dict(reasons), figures.drawn)
 
 
 def ratio(above: Numbers, below: Numbers) -> Numbers:

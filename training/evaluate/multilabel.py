@@ -88,7 +88,9 @@ class LabelJudge:
             for what, count in (("no label holds", total.true), ("none was decided for", total.predicted))
             if not count.any()
         )
-        told = Figures(told.metrics, dict.fromkeys(told.absent, why))  # nothing else leaves a rate without a value
+        told = dataclasses.replace(
+            told, absent=dict.fromkeys(told.absent, why)
+        )  # nothing else leaves a rate without a value
         return rates.noted(told, rates.counted_as_nothing(total, self.labels)) | ranks.overall(draws, self.labels)
 
     def _ranks(self, draws: Draws) -> rates.Ranks:

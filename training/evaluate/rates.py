@@ -131,7 +131,7 @@ def noted(figures: Figures, notes: dict[str, str]) -> Figures:
         if note and name in metrics:
             said = "; ".join(filter(None, [note, metrics[name].note]))
             metrics[name] = msgspec.structs.replace(metrics[name], note=said)
-    return Figures(metrics, figures.absent)
+    return dataclasses.replace(figures, metrics=metrics)
 
 
 def by_class(sums: Numbers, found: Ranks, draws: Draws, names: Sequence[str]) -> dict[str, ClassEvaluation]:
