@@ -104,14 +104,16 @@ def _against(made: Comparison, other: AgainstFirst) -> Chapter:
     table = Table(title="Differences", columns=_HEAD, rows=_differences(other, headlines=False))
     summary = (
         f"Metrics of {other.run} minus those of {made.runs[0]} on the same rows, {made.blocked_by} drawn for both at "
-        "once. An interval that holds 0 does not tell them apart; of twenty intervals of models that are alike, one "
-        "on average does."
+        "once. An interval that holds 0 does not tell them apart; of twenty intervals of models that are alike one "
+        "on average excludes it."
     )
     return Chapter(title=f"{other.run} against {made.runs[0]}", summary=summary, tables=[table])
 
 
 def _short(value: str) -> str:
-    return value if len(value) <= LETTERS else f"{value[: LETTERS - 1]}…"
+    """In one line, as a query may have several."""
+    line = " ".join(value.split())
+    return line if len(line) <= LETTERS else f"{line[: LETTERS - 1]}…"
 
 
 def _aligned(rows: list[list[str]]) -> list[str]:

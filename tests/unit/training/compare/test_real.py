@@ -132,6 +132,21 @@ def test_a_run_beside_its_copy_differs_by_nothing(bikes: tuple[Path, str, str, s
     assert {(metric.value, metric.low, metric.high) for metric in metrics} == {(0, 0, 0)}
 
 
+def test_groups_are_drawn_where_the_split_goes_by_them(tmp_path: Path) -> None:
+    """Of half weeks, whose rows are dealt whole."""
+    shutil.copy(BIKES / "hourly.csv", tmp_path)
+    group = ("to_hours(hr::INTEGER) AS time, *", "to_hours(hr::INTEGER) AS time, * REPLACE (day // 4 AS day)")
+    run = trained(
+        tmp_path, group, ("day <= 120", "source.day <= 120"), ("block_days: 7", "method: grouped\n  group: day")
+    )
+    shutil.copytree(tmp_path / "runs" / run, tmp_path / "copy")
+    command(tmp_path, "compare", run, "copy", "--output", "out")
+    made = read(Comparison, tmp_path / "out" / COMPARISON)
+    held = prepare(load_project(tmp_path / "staytrue.yaml")).validation
+    assert (made.blocked_by, made.blocks) == ("groups of day", len(set(held.marks["day"])))
+    assert made.blocks < len(set(day_of(held.time)))
+
+
 def test_runs_that_were_judged_by_other_rows_are_refused(bikes: tuple[Path, str, str, str]) -> None:
     folder, first, _, other = bikes
     said = (

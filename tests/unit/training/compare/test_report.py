@@ -39,6 +39,13 @@ def test_names_on_the_page_are_text(tmp_path: Path) -> None:
     assert any(EVIL in line for line in lines(made))
 
 
+def test_a_setting_of_several_lines_is_told_in_one() -> None:
+    made: Comparison = RECORDS["comparison"]  # type: ignore[assignment]
+    long = msgspec.structs.replace(made, settings={"data.query": ["SELECT *\nFROM source\n", "SELECT " + "x" * 99]})
+    told = next(line for line in lines(long) if "data.query" in line)
+    assert told.split("  ")[2:] == ["SELECT * FROM source", "SELECT " + "x" * 32 + "…"]
+
+
 @pytest.mark.parametrize(
     ("changes", "why"),
     [({"task": "generation"}, "makes pictures of no row"), ({"parent": "3"}, "is a retraining")],
