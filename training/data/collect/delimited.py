@@ -21,6 +21,7 @@ from training.data.collect.patterns import UNION, called, match, refuse_unread
 from training.data.collect.places import files_of, format_of, labels, names
 from training.data.collect.reading import first_line, literal, quoted
 from training.data.collect.swallowed import QUOTED_LINES, refuse_swallowed, swallowed_aside
+from training.data.collect.twice import refuse_twice_named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -91,6 +92,8 @@ def load(
     """
     try:
         found = [sniffed(path, options, reading) if options else guessed(path, reading) for path in files]
+        for path, file, there in zip(files, labels(files), found, strict=True):
+            refuse_twice_named(path, file, there, reading)
         found = _alike(found)
         match(name, dict(zip(labels(files), [there.types for there in found], strict=True)), reading, union=union)
         made, parts = _kinds(name, files, found, declared, reading), None
@@ -128,9 +131,10 @@ def strict(path: Path, reading: Reading) -> None:
 
     Raises:
         duckdb.Error: how the file is written cannot be told.
-        InvalidInput: a quote that is not closed takes lines along.
+        InvalidInput: a quote that is not closed takes lines along, or two columns have one name.
     """
     found = guessed(path, reading)
+    refuse_twice_named(path, path.name, found, reading)
     made = _kinds("source", [path], [found], {}, reading)
     refuse_swallowed(reading, path, found, made)
     tall = functools.cache(functools.partial(taller, reading, "source"))
