@@ -47,12 +47,12 @@ def set_aside(reading: Reading, table: str, source: str, faults: Sequence[Fault]
 
 
 def set_rows_aside(
-    reading: Reading, table: str, source: str, column: str, found: Sequence[tuple[int, str, str]]
+    reading: Reading, table: str, source: str, column: str, found: Sequence[tuple[int, str, str]], kind: str = "value"
 ) -> None:
     """Write down rows by their numbers, each with reason and text; :func:`leave` takes them out of the table."""
     rows, reasons, texts = zip(*found, strict=True)
     told = (pa.array(rows, pa.int64()), pa.array(reasons, pa.string()), pa.array(texts, pa.string()))
-    _write(reading, table, source, (column, "value"), told)
+    _write(reading, table, source, (column, kind), told)
 
 
 def leave(reading: Reading, table: str, source: str, rows: Collection[int]) -> None:

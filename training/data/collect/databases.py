@@ -16,6 +16,7 @@ from training.data.collect.origins import Origins, Part
 from training.data.collect.places import file_of
 from training.data.collect.quarantine import BadRow
 from training.data.collect.reading import quoted
+from training.data.collect.twice import ALIAS, refuse_twice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -44,13 +45,16 @@ def read_sqlite(name: str, source: SourceSection, reading: Reading) -> str:
     """Make a table of a database's; where it lies, for people.
 
     Raises:
-        InvalidInput: it is no database, or the query fails.
+        InvalidInput: it is no database, or the query fails or gives two columns of a name.
     """
     path = file_of(name, source, reading.scratch)
     try:
         with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
             selected = _selected(name, source)
             columns = [column[0] for column in database.execute(f"{selected} LIMIT 0").description]
+            if source.query:  # of a part of a query SQLite calls the second "x:1"
+                asked = database.execute(source.query).description
+                refuse_twice(f"data.sources.{name}", [column[0] for column in asked], ALIAS)
             types = [_type(database, selected, column) for column in columns]
             values = ", ".join(
                 quoted(column) if pa.types.is_string(kind) else f"nullif({quoted(column)}, '')"
@@ -104,7 +108,7 @@ def read_postgresql(name: str, source: SourceSection, reading: Reading) -> str:
     """Make a table of a server's, through a cursor of its own that sends some rows at a time.
 
     Raises:
-        InvalidInput: no server answers, or the query fails.
+        InvalidInput: no server answers, or the query fails or gives two columns of a name.
     """
     import psycopg  # noqa: PLC0415 - few projects ask a server
 
@@ -116,6 +120,7 @@ def read_postgresql(name: str, source: SourceSection, reading: Reading) -> str:
                 cursor.itersize = ROWS
                 cursor.execute(_selected(name, source).encode())
                 described = cursor.description or []
+                refuse_twice(where, [column.name for column in described], ALIAS)
                 types = [_POSTGRESQL.get(column.type_code, pa.string()) for column in described]
                 floats = [column.type_code == 1700 for column in described]
                 create(reading.connection, name, [c.name for c in described], types, _rows(cursor, floats))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ from training.data.collect.origins import Origins
 from training.data.collect.patterns import UNION, called, match, refuse_unread
 from training.data.collect.places import files_of, format_of, labels, names
 from training.data.collect.reading import first_line, literal, quoted
+from training.data.collect.swallowed import QUOTED_LINES, refuse_swallowed, swallowed_aside
+from training.data.collect.twice import refuse_twice_named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,12 +55,12 @@ def read_delimited(name: str, source: SourceSection, reading: Reading) -> str:
     files = files_of(name, source, reading.scratch)
     defaults = _DEFAULTS[format_of(name, source)]
     options = options_of(name, source, defaults)
-    union = options.pop(UNION, "false") == "true"
+    union, tall = (options.pop(key, "false") == "true" for key in (UNION, QUOTED_LINES))
     for path, file in zip(files, labels(files), strict=True):
         refuse_unread(f"data.sources.{name}", path, file, encoded="encoding" in options)
     if not options.keys() & {"delim", "sep", "delimiter"}:
         options["delim"] = literal(_delimiter(names_line(files[0], options, reading)))
-    load(name, files, options, source.columns, reading, union=union)
+    load(name, files, options, source.columns, reading, union=union, tall=tall)
     return names(files)
 
 
@@ -78,20 +81,27 @@ def load(
     reading: Reading,
     *,
     union: bool = False,
+    tall: bool = False,
 ) -> None:
     """Make the table of some files, whose columns are matched by name; with ``union`` files may lack some.
+
+    With ``tall`` lines within quotes are text, also where they read as rows.
 
     The types are those declared, those that features demand, and those that hold what the files do: DuckDB finds them
     in the first lines, and later ones may have fractions or times of day where those had none.
     """
     try:
         found = [sniffed(path, options, reading) if options else guessed(path, reading) for path in files]
+        for path, file, there in zip(files, labels(files), found, strict=True):
+            refuse_twice_named(path, file, there, reading)
         found = _alike(found)
         match(name, dict(zip(labels(files), [there.types for there in found], strict=True)), reading, union=union)
         made, parts = _kinds(name, files, found, declared, reading), None
         while parts is None:
             parts = _parts(name, files, found, made, reading)
         reading.origins[name] = Origins(parts, functools.cache(functools.partial(taller, reading, name)))
+        if not tall:
+            swallowed_aside(reading, name, found, made, list(itertools.accumulate(part.rows for part in parts)))
         _make(name, made, reading)
     except duckdb.BinderException as error:
         raise InvalidConfig(f"data.sources.{name}", first_line(error), hint="see its options and columns") from error
@@ -121,9 +131,12 @@ def strict(path: Path, reading: Reading) -> None:
 
     Raises:
         duckdb.Error: how the file is written cannot be told.
+        InvalidInput: a quote that is not closed takes lines along, or two columns have one name.
     """
     found = guessed(path, reading)
+    refuse_twice_named(path, path.name, found, reading)
     made = _kinds("source", [path], [found], {}, reading)
+    refuse_swallowed(reading, path, found, made)
     tall = functools.cache(functools.partial(taller, reading, "source"))
     reading.origins["source"] = Origins([plain_part(path, found, reading)], tall)
 

@@ -15,6 +15,7 @@ from training.data.collect.origins import Origins, Part, counted
 from training.data.collect.places import files_of, labels, names
 from training.data.collect.quarantine import BadRow
 from training.data.collect.reading import file_literal, first_line, quoted
+from training.data.collect.twice import key_twice
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from staytrue.collection import SourceSection
     from training.data.collect.reading import Reading
 
+_TWICE = "duplicate key"
+"""What DuckDB says of an object with a key more than once."""
 _BY_LINE = (".jsonl", ".ndjson")
 
 
@@ -42,17 +45,45 @@ def read_json(name: str, source: SourceSection, reading: Reading) -> str:
         if all(by_line) and len(files) > 1:
             parts = [_whole(path, file) for path, file in zip(files, labels(files), strict=True)]
     except duckdb.Error as error:
-        those = zip(files, labels(files), by_line, strict=True)
-        mended = [_without_bad(name, path, file, reading) if lines else (path, None) for path, file, lines in those]
-        parts = [part for _, part in mended if part is not None]
-        try:
-            _load(name, [path for path, _ in mended], options, reading)
-        except duckdb.Error:
-            where = f"data.sources.{name}"
-            raise InvalidInput(where, f"{names(files)} cannot be read: {first_line(error)}") from error
+        parts = _mended(name, list(zip(files, by_line, strict=True)), options, reading, str(error))
+    _refuse_none(name, reading)
     if len(parts) == len(files):
         reading.origins[name] = Origins(parts)
     return names(files)
+
+
+def _mended(
+    name: str, files: list[tuple[Path, bool]], options: dict[str, str], reading: Reading, failure: str
+) -> list[Part]:
+    """Make the table of the good lines of files that have lines; looks for keys twice where DuckDB met one.
+
+    Raises:
+        InvalidInput: there is no reading it.
+    """
+    twice = _TWICE in failure
+    paths = [path for path, _ in files]
+    those = zip(files, labels(paths), strict=True)
+    mended = [
+        _without_bad(name, path, file, reading, twice=twice) if by_line else (path, None)
+        for (path, by_line), file in those
+    ]
+    try:
+        _load(name, [path for path, _ in mended], options, reading)
+    except duckdb.Error as error:
+        if _TWICE in str(error) and not twice:  # lines that are worse hid it
+            reading.quarantine.forget(name)
+            return _mended(name, files, options, reading, str(error))
+        where, hint = f"data.sources.{name}", "rename one of the keys, or take it out" if twice else ""
+        raise InvalidInput(where, f"{names(paths)} cannot be read: {first_line(error)}", hint=hint) from error
+    return [part for _, part in mended if part is not None]
+
+
+def _refuse_none(name: str, reading: Reading) -> None:
+    """Refuse files none of whose lines is good: they would have no columns to speak of."""
+    if reading.quarantine.of(name) and not reading.count(name):
+        first = reading.quarantine.examples(name)[0]
+        got = f"none of {reading.quarantine.of(name)} lines"
+        raise InvalidInput(f"{first.file}:{first.line}", first.reason, expected="an object in some line", got=got)
 
 
 def _whole(path: Path, file: str) -> Part:
@@ -68,8 +99,8 @@ def _load(name: str, files: list[Path], options: dict[str, str], reading: Readin
     )
 
 
-def _without_bad(name: str, path: Path, file: str, reading: Reading) -> tuple[Path, Part]:
-    """A copy of the good lines alone, and where they come from."""
+def _without_bad(name: str, path: Path, file: str, reading: Reading, *, twice: bool) -> tuple[Path, Part]:
+    """A copy of the good lines alone, and where they come from; with ``twice`` some have a key more than once."""
     decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
     target = reading.scratch / f"good-{len(list(reading.scratch.glob('good-*')))}.jsonl"
     bad: list[BadRow] = []
@@ -78,6 +109,7 @@ def _without_bad(name: str, path: Path, file: str, reading: Reading) -> tuple[Pa
     with _opened(path) as stream, target.open("wb") as written:
         for line, content in enumerate(stream, 1):
             reason = _fault(content, decode) if content.strip() else ""
+            reason = reason or (_twice(content) if twice and content.strip() else "")
             if reason:
                 shown = content.decode(errors="backslashreplace").rstrip("\n")
                 bad.append(BadRow(source=name, file=file, line=line, column="", reason=reason, text=shown))
@@ -102,3 +134,8 @@ def _fault(content: bytes, decode: object) -> str:
     except UnicodeDecodeError as error:
         return f"no UTF-8: byte {error.start} of the line"
     return ""
+
+
+def _twice(content: bytes) -> str:
+    key = key_twice(content)
+    return f'the key "{key}" more than once in an object: rename one of them, or take it out' if key else ""

@@ -16,6 +16,7 @@ from training.data.collect.dialect import selected
 from training.data.collect.kinds import marks
 from training.data.collect.origins import Part, Records, placed
 from training.data.collect.reading import literal, quoted
+from training.data.collect.rowlike import alike, delimiter_of, looks_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _OPEN = "error_type IN ('UNQUOTED VALUE', 'LINE SIZE OVER MAXIMUM')"
 _REJECTS = ", store_rejects = true, rejects_table = '__rejects', rejects_scan = '__scans'"
+_BATCH = 1000
 _NONE = np.empty(0, np.int64)
 
 
@@ -54,17 +56,17 @@ def insert(name: str, path: Path, file: str, reading: Reading, found: Sniffed, m
         reading.connection.execute("DROP TABLE __rejects; DROP TABLE __scans")
         raise Marked(those)
     tall = functools.cache(functools.partial(taller, reading, name, before))
-    records = told = _records(reading)
+    records = told = _records(reading, found, made)
     gone = _NONE
     if plain and len(records.lines) and (records.open.any() or (records.heights > 1).any() or len(tall()[0])):
         told, gone = placed(plain, found.before, tall(), records)
     _show(reading, records, told, plain)
     reading.quarantine.add_from(
         # DuckDB tells of each column that a short line lacks: the first says it all.
-        "SELECT $source, $file, told, column_name, error_type, split_part(error_message, chr(10), 1) || CASE WHEN "
-        "lost > 1 THEN ' It takes the lines after it along, to line ' || told + lost - 1 || '.' ELSE '' END, "
+        "SELECT $source, $file, told, column_name, error_type, CASE WHEN lost > 1 THEN rtrim(said, '.') || "
+        "'. It takes the lines after it along, to line ' || told + lost - 1 || '.' ELSE said END, "
         "coalesce(shown, trim(csv_line, chr(10) || chr(13))) "
-        "FROM __rejects LEFT JOIN __shown USING (line) "
+        "FROM (SELECT *, split_part(error_message, chr(10), 1) AS said FROM __rejects) LEFT JOIN __shown USING (line) "
         "QUALIFY row_number() OVER (PARTITION BY line, error_type, "
         "CASE error_type WHEN 'MISSING COLUMNS' THEN 0 ELSE column_idx END ORDER BY column_idx) = 1",
         {"source": name, "file": file},
@@ -84,12 +86,12 @@ def marked_columns(reading: Reading) -> list[str]:
     return sorted({marks(message) for (message,) in reading.connection.execute(asked).fetchall()} - {""})
 
 
-def plain_part(path: Path, found: Sniffed, reading: Reading) -> Part:
-    """Of a file without bad lines that is read as the view ``source``, however many rows it has."""
-    none = Records(_NONE, _NONE, _NONE.astype(bool))
+def plain_part(path: Path, found: Sniffed, reading: Reading, view: str = "source") -> Part:
+    """Of a file without bad lines that is read as a view, however many rows it has."""
+    none = Records(_NONE, _NONE, _NONE.astype(bool), _NONE.astype(bool))
 
     def gone() -> NDArray[np.int64]:
-        return placed(path, found.before, taller(reading, "source"), none)[1]
+        return placed(path, found.before, taller(reading, view), none)[1]
 
     return Part(path.name, sys.maxsize, found.before, functools.cache(gone))
 
@@ -104,7 +106,7 @@ def taller(reading: Reading, name: str, begin: int = 0) -> tuple[NDArray[np.int6
     return np.asarray(found["place"], dtype=np.int64), np.asarray(found["more"], dtype=np.int64)
 
 
-def _records(reading: Reading) -> Records:
+def _records(reading: Reading, file: Sniffed, made: Mapping[str, Kind]) -> Records:
     """As DuckDB tells of them: lines of several as one."""
     asked = (
         "SELECT line, max(1 + length(csv_line) - length(replace(csv_line, chr(10), ''))) AS height, "  # noqa: S608 - ours
@@ -113,7 +115,25 @@ def _records(reading: Reading) -> Records:
     )
     found = reading.connection.execute(asked).fetchnumpy()
     lines, heights = (np.asarray(found[key], dtype=np.int64) for key in ("line", "height"))
-    return Records(lines, heights, np.asarray(found["open"], dtype=bool))
+    is_open = np.asarray(found["open"], dtype=bool)
+    return Records(
+        lines, heights, is_open, is_open | np.isin(lines, _taken(reading, lines[(heights > 1) & ~is_open], file, made))
+    )
+
+
+def _taken(reading: Reading, lines: NDArray[np.int64], file: Sniffed, made: Mapping[str, Kind]) -> list[int]:
+    """Which records of several lines have such as read as rows."""
+    delimiter, looks = delimiter_of(file), looks_of(file, made)
+    if not len(lines) or len(delimiter) != 1:
+        return []
+    reading.connection.from_arrow(pa.table({"line": pa.array(lines, pa.uint64())})).create("__high")
+    asked = "SELECT line, any_value(csv_line) FROM __rejects SEMI JOIN __high USING (line) GROUP BY 1"
+    rows, taken = reading.connection.execute(asked), []  # by no cursor: it would not see the table of rejects
+    while batch := rows.fetchmany(_BATCH):
+        told = ((line, text.strip("\r\n").split("\n")) for line, text in batch)
+        taken += [line for line, texts in told if alike(texts, delimiter, looks) is not False]
+    reading.connection.execute("DROP TABLE __high")
+    return taken
 
 
 def _show(reading: Reading, found: Records, told: Records, plain: Path | None) -> None:
@@ -129,7 +149,7 @@ def _show(reading: Reading, found: Records, told: Records, plain: Path | None) -
         {
             "line": pa.array(found.lines, type=pa.uint64()),
             "told": told.lines,
-            "lost": np.where(told.open, told.heights, 1),
+            "lost": np.where(told.taken, told.heights, 1),
             "shown": pa.array([shown.get(line) for line in found.lines.tolist()], type=pa.string()),
         }
     )

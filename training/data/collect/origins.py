@@ -74,12 +74,14 @@ class Records(NamedTuple):
     heights: NDArray[np.int64]
     """Lines that each takes up."""
     open: NDArray[np.bool_]
-    """Whether it is one for a quote that does not end, so that its lines are rows that are lost."""
+    """Whether it is one for a quote that does not end."""
+    taken: NDArray[np.bool_]
+    """Whether its lines are rows that are lost: all of those, and what else has lines that read as rows."""
 
     @property
     def lost(self) -> int:
         """How many rows they are."""
-        return int(np.where(self.open, self.heights, 1).sum())
+        return int(np.where(self.taken, self.heights, 1).sum())
 
     def all_lines(self) -> NDArray[np.int64]:
         """Each line that they take up."""
@@ -120,7 +122,7 @@ def placed(
                 row += 1
             extra += high - 1
             place = max(place, int(np.searchsorted(blank, min(bad, good) + high)))
-    records = Records(lines, heights, found.open)
+    records = Records(lines, heights, found.open, found.taken)
     return records, np.union1d(records.all_lines(), np.array(kept, dtype=np.int64))
 
 

@@ -20,6 +20,7 @@ from training.data.collect.origins import Origins, Part
 from training.data.collect.patterns import UNION, match
 from training.data.collect.places import files_of, format_of, labels, names
 from training.data.collect.reading import file_literal, first_line, quoted
+from training.data.collect.twice import refuse_twice_parquet
 from training.data.collect.workbook import read_excel
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ def _refuse_unread(name: str, source: SourceSection, form: str) -> None:
 def _read_parquet(name: str, source: SourceSection, reading: Reading) -> str:
     """A view: columns and groups of rows that a query leaves out are never read."""
     files = files_of(name, source, reading.scratch)
+    refuse_twice_parquet(files)
     listed = ", ".join(file_literal(path) for path in files)
     options = options_of(name, source)
     given = arguments(options)

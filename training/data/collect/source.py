@@ -22,6 +22,7 @@ from training.data.collect.readers import SourceReport, read
 from training.data.collect.reading import Wanted, file_literal, first_line, quoted, reading
 from training.data.collect.report import CollectionReport
 from training.data.collect.spelling import direct, respelt_still, spelt
+from training.data.collect.twice import refuse_twice_parquet, twice
 from training.data.collect.unfit import unfit_aside
 from training.data.collect.wants import held, uncertain, wanted_types
 from training.data.rows import Rows, from_table
@@ -221,6 +222,7 @@ def _single(data: DataSection, going: Reading) -> SourceReport:
         refuse_unread("data.source", path, masked(path), encoded=False)
     try:
         if form == "parquet":
+            refuse_twice_parquet([path])
             view = f"CREATE VIEW source AS SELECT * FROM read_parquet({file_literal(path)})"  # noqa: S608 - quoted
             going.connection.execute(view)
         elif data.max_bad_rows:
@@ -255,8 +257,15 @@ def _result(data: DataSection, needed: list[str], beside: Beside, going: Reading
 
 def _made(data: DataSection, needed: list[str], beside: Beside, going: Reading) -> tuple[dict[str, str], list[str]]:
     relation = going.connection.sql(data.query)
-    types = {column[0]: str(column[1]) for column in relation.description} if relation is not None else {}
+    described = relation.description if relation is not None else []
+    types = {column[0]: str(column[1]) for column in described}
+    again = {name.casefold() for name in twice(column[0] for column in described)}
     for name in needed:
+        if name.casefold() in again:
+            hint = (
+                f'leave one of them out or name it otherwise: SELECT * REPLACE (… AS "{name}"), or * EXCLUDE ("{name}")'
+            )
+            raise InvalidConfig("data.query", f'its result has two columns "{name}"', hint=hint)
         if name not in types:
             problem = f'no column "{name}" in the query\'s result'
             question = meant(name, types)

@@ -12,6 +12,7 @@ from training.data.collect.batches import arrow_type, create
 from training.data.collect.origins import Origins, Part
 from training.data.collect.places import file_of
 from training.data.collect.quarantine import BadRow
+from training.data.collect.twice import RENAME, refuse_twice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,7 @@ def read_excel(name: str, source: SourceSection, reading: Reading) -> str:
     """Make a table of a sheet; where it lies, for people. Rows with an error for a value are set aside.
 
     Raises:
-        InvalidInput: it is no workbook, or the sheet is empty.
+        InvalidInput: it is no workbook, or the sheet is empty, or names a column twice.
         NotFound: it has no such sheet.
     """
     import openpyxl  # noqa: PLC0415 - few projects read workbooks
@@ -50,6 +51,7 @@ def read_excel(name: str, source: SourceSection, reading: Reading) -> str:
         columns = [str(value) if value is not None else f"column{place}" for place, value in enumerate(header, 1)]
         if not columns:
             raise InvalidInput(where, f"{path.name}, sheet {sheet.title}", expected="a first row of names", got="none")
+        refuse_twice(f"{path.name}, sheet {sheet.title}, row 1", columns, RENAME)
         kinds, broken = _looked(name, path, sheet, columns)
         errors = [row for row in broken.values() if row.column]
         reading.quarantine.add(errors, "error value")
