@@ -13,6 +13,7 @@ from training.batches import Batch
 from training.data.clean import steps as cleaning
 from training.data.encode.encoder import learn
 from training.data.rows import evenly
+from training.epoch import steps_of
 from training.models.architectures import arguments_of
 from training.models.assembly import assemble
 from training.prepare import prepare
@@ -37,7 +38,7 @@ def try_rates(project: Project, *, lowest: float, highest: float, steps: int) ->
     torch.manual_seed(settings.seed)
     model, task, batch = _fresh(project, steps * settings.batch_size)
     loss_of = task.loss(settings)
-    each = max(1, len(batch) // settings.batch_size)
+    each = min(max(1, len(batch) // settings.batch_size), steps_of(len(batch), settings.batch_size, model.head, 1))
     truth = batch.truth if settings.sampling == "balanced" else None
 
     def loss(step: int) -> Tensor:
