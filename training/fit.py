@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from training import memory
 from training.devices import alone
 from training.divergence import Scene, by_column
 from training.epoch import steps_of
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from training.watch.watcher import Watcher
 
 
+@memory.told()
 def fit(
     model: Model,
     task: Task,
@@ -56,7 +58,7 @@ def fit(
     ends it.
 
     Raises:
-        InvalidConfig: a batch too small for a batch norm or the processes.
+        InvalidConfig: a batch too small for a batch norm or the processes, or too large for memory.
         InvalidInput: the loss became NaN or infinite, or ran away.
         Conflict: the folder keeps a training of other settings or data.
     """
