@@ -26,6 +26,8 @@ RATES: dict[OptimiserName, float] = {
 """Learning rate of each where none is set: ten steps of momentum add up, those of Adadelta have the weights' unit."""
 DECAYS: dict[OptimiserName, float] = {"adamw": 0.01}
 """Decoupled weight decay of each where none is set; no other has any."""
+PLATEAU_EPOCHS = 5
+"""Epochs without a smaller error that the schedule of this name waits for where none are set."""
 TAKEN_BY: dict[str, tuple[OptimiserName | ScheduleName, ...]] = {
     "momentum": ("momentum", "nesterov", "rmsprop"),
     "beta1": ("adam", "adamw"),

@@ -107,7 +107,12 @@ def check_space(project: Project, path: Path) -> None:
 
 
 def located(error: StaytrueError, path: Path) -> StaytrueError:
-    """The same error with file and line, where it names a setting that stands in the project's file."""
+    """The same error with file and line, where it names a setting that stands in the project's file.
+
+    A name in quotes behind a word (``model "bikes"``) is that of a thing, which may be called as a section is.
+    """
+    if re.match(r'\w+ "', error.where):
+        return error
     keys = re.split(r"[\s,:]", error.where, maxsplit=1)[0].split(".")
     line = yamlfile.line(path, keys) if keys[0] in Project.model_fields else None
     if line is None:

@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from staytrue.augmentation import AugmentationSection
 from staytrue.balance import ClassWeights
-from staytrue.optimisation import DECAYS, RATES, OptimisationSection, OptimiserName, ScheduleName
+from staytrue.optimisation import DECAYS, PLATEAU_EPOCHS, RATES, OptimisationSection, OptimiserName, ScheduleName
 from staytrue.regularisation import RegularisationSection
 from staytrue.section import Count, Positive, Section, Share
 from staytrue.transferring import TransferSection
@@ -29,7 +29,7 @@ class TrainingSection(Section):
     )
     epochs: Count = Field(default=200, description="at most")
     patience: Count = Field(default=20, description="epochs without a smaller validation error before stopping")
-    batch_size: Count = Field(default=256, description="rows a step")
+    batch_size: Count = Field(default=256, description="rows a step, of all processes together")
     optimiser: OptimiserName = Field(
         default="adamw", description="how a gradient becomes a step (docs/optimisation.md)"
     )
@@ -82,6 +82,12 @@ class TrainingSection(Section):
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
         self.optimisation.check(self.optimiser, self.schedule)
+        waits = self.optimisation.plateau_epochs or PLATEAU_EPOCHS
+        if self.schedule == "plateau" and self.patience < waits + 2:
+            raise ValueError(
+                f"patience {self.patience} stops before schedule plateau lowers the rate, after {waits + 1} epochs "
+                f"without a smaller error: set patience to at least {waits + 2}, or lower optimisation.plateau_epochs"
+            )
         if self.optimiser == "adam" and self.weight_decay:
             raise ValueError(
                 "weight_decay with adam is adamw: set optimiser: adamw, or regularisation.l2 instead of it"

@@ -23,6 +23,7 @@ FIRST = (
     "tests/unit/serving/test_torchserve.py",
     "trained",
     "contract",
+    "tests/unit/training/models/test_contract.py",
     "tests/e2e/test_pictures.py",
     "tests/unit/training/encode/test_agreement.py",
     "tests/unit/training/test_retrain.py",

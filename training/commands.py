@@ -49,7 +49,9 @@ class Train:
         """Train; print the run's folder and its metrics."""
         from staytrue.checkpoint import CHECKPOINT, Checkpoint
         from staytrue.records import read, writable
+        from training import devices
         from training.checkpoint import unfinished
+        from training.prepare import check
         from training.processes import is_main, launch, waits_for_more
         from training.report import PAGE
         from training.resume import STATE
@@ -62,6 +64,8 @@ class Train:
             kept = (resume / STATE).is_file()
             _say(f"going on with run {resume}" if kept else f"run {resume} has saved no state yet: it begins anew")
         if waits_for_more(project.training):
+            check(project)  # or each of them would refuse the same
+            devices.check(project.training)
             return launch(project.training, ["train", "--project", str(arguments.project), *_given(arguments, resume)])
         folder = train(project, opening=arguments.test, resume=resume, say=_say)
         if not is_main():

@@ -130,11 +130,9 @@ class Accelerated:
         from accelerate.state import AcceleratorState  # noqa: PLC0415
 
         AcceleratorState._reset_state()  # noqa: SLF001 - it is the process's, and a training before may have had another
+        check(settings)
         mixed = {"full": "no", "bf16": "bf16", "fp16": "fp16"}[settings.precision]
         processor = settings.device == "cpu" or not torch.cuda.is_available()
-        if mixed == "fp16" and processor and settings.device != "cuda":
-            hint = "bf16 computes in 16 bits on any processor"
-            raise InvalidConfig("training.precision", expected="full or bf16 without a GPU", got=mixed, hint=hint)
         self._accelerator: Any = Accelerator(cpu=processor, mixed_precision=mixed)
         self.processes, self.main = self._accelerator.num_processes, self._accelerator.is_main_process
         self._at, self.device = self._accelerator.process_index, str(self._accelerator.device)
@@ -229,6 +227,21 @@ class _Called(nn.Module):
 def alone(called: nn.Module) -> nn.Module:
     """What ``prepared`` gave, in its precision, without the other processes."""
     return called.module if isinstance(called, nn.parallel.DistributedDataParallel) else called
+
+
+def check(settings: TrainingSection) -> None:
+    """Refuse what needs a GPU where there is none.
+
+    Raises:
+        InvalidConfig: names the setting.
+    """
+    there = torch.cuda.is_available()
+    if settings.device == "cuda" and not there:
+        hint = "auto takes one where there is one"
+        raise InvalidConfig("training.device", expected="a CUDA device that this torch can use", got="none", hint=hint)
+    if settings.precision == "fp16" and (settings.device == "cpu" or not there):
+        hint = "bf16 computes in 16 bits on any processor"
+        raise InvalidConfig("training.precision", expected="full or bf16 without a GPU", got="fp16", hint=hint)
 
 
 def devices(settings: TrainingSection) -> Devices:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
-import math
 import time
 from typing import TYPE_CHECKING
 
 import torch
 
+from training import memory
 from training.devices import alone
 from training.divergence import Scene, by_column
+from training.epoch import steps_of
 from training.guard import Guard
 from training.history import History
 from training.optim import Optimiser
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from training.watch.watcher import Watcher
 
 
+@memory.told()
 def fit(
     model: Model,
     task: Task,
@@ -56,11 +58,12 @@ def fit(
     ends it.
 
     Raises:
+        InvalidConfig: a batch too small for a batch norm or the processes, or too large for memory.
         InvalidInput: the loss became NaN or infinite, or ran away.
         Conflict: the folder keeps a training of other settings or data.
     """
     settings, (train, held), head = project.training, parts, machine.placed(model.head)
-    steps = math.ceil(len(train) / settings.batch_size)
+    steps = steps_of(len(train), settings.batch_size, head, machine.processes)
     optimiser = Optimiser(head, settings, steps * settings.epochs, groups=groups(head, settings.transfer))
     loss_of, history, guard = task.loss(settings), History(task.measure), Guard(settings)
     keeper = Keeper(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from staytrue.errors import NotFound
-from training import balance
+from training import balance, epoch
 from training.augment import chapter as augmenting
 from training.augment import check as augmentation
 from training.data import columns, spacing
@@ -31,6 +31,7 @@ from training.evaluate import slices
 from training.evaluate.columns import spoken
 from training.models.architectures import arguments_of
 from training.progress import unwatched
+from training.tasks import tasks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -128,6 +129,8 @@ def check(project: Project) -> None:
     balance.check(project)
     steps.check(project)
     arguments_of(project)
+    epoch.check(project)
+    tasks.check(project)
     augmentation.check(project.training, project.data.features)
     tokens.check(project.data.features)
     slices.check(project)

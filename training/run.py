@@ -18,6 +18,7 @@ from staytrue.evaluation import EVALUATION, Evaluation
 from staytrue.records import to_json, write_atomically
 from training import checkpoint as checkpoints
 from training.account import page
+from training import memory
 from training.augment.augmenter import augmentation
 from training.augment.preview import FOLDER as PREVIEW
 from training.augment.preview import preview
@@ -37,7 +38,6 @@ from training.evaluate.parts import evaluated
 from training.evaluate.worst import worst
 from training.fit import fit
 from training.models.architectures import arguments_of, check_processes
-from training.models.assembly import assemble
 from training.models.generator import Generator
 from training.prepare import STEPS, prepare
 from training.progress import LONG_SECONDS, watched
@@ -219,7 +219,7 @@ def fit_parts(
     weight = balanced(train, settings.class_weights, weight)
     states = cleaned.instruct(learn(train, project.data.features))
     task = learnt(project, train, weight, parts.classes)
-    model = assemble(states, project.model.architecture, arguments_of(project), task)
+    model = memory.assembled(project, states, task, machine.device)
     tell(transferred(model.head, settings.transfer), folder, say)
     batches = Batch.of(model, task, train, weight), Batch.of(model, task, parts.held, weights[1])
     identity = {"settings": project.fingerprint(), "data": data}

@@ -100,6 +100,12 @@ def measure_of(name: str) -> str:
     return measure
 
 
+def normalisation_of(model: ModelSection) -> str | None:
+    """Over what an architecture's numbers are scaled, by the settings; None where none tells."""
+    taken = inspect.signature(_made_by(model.architecture)).parameters.get("normalisation")
+    return None if taken is None else model.normalisation or taken.default
+
+
 def _made_by(name: str) -> Callable[..., nn.Module]:
     if ":" not in name:
         if name not in ARCHITECTURES:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from staytrue.optimisation import PLATEAU_EPOCHS
+
 if TYPE_CHECKING:
     from staytrue.optimisation import OptimisationSection
 
@@ -15,7 +17,7 @@ class Plateau:
     """The factor on the learning rate that follows from the errors so far."""
 
     def __init__(self, settings: OptimisationSection) -> None:
-        self._patience = settings.plateau_epochs or 5
+        self._patience = settings.plateau_epochs or PLATEAU_EPOCHS
         self._fall, self._least = settings.factor or 0.1, settings.end or 0.0
         self.factor = 1.0
         self._best: float | None = None

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from training import memory
 from training.balance import balanced
 from training.batches import Batch
 from training.data.clean import steps as cleaning
 from training.data.encode.encoder import learn
 from training.data.rows import evenly
-from training.models.architectures import arguments_of
-from training.models.assembly import assemble
+from training.epoch import steps_of
 from training.prepare import prepare
 from training.rates.sweep import sweep
 from training.sampling import order
@@ -37,7 +37,7 @@ def try_rates(project: Project, *, lowest: float, highest: float, steps: int) ->
     torch.manual_seed(settings.seed)
     model, task, batch = _fresh(project, steps * settings.batch_size)
     loss_of = task.loss(settings)
-    each = max(1, len(batch) // settings.batch_size)
+    each = min(max(1, len(batch) // settings.batch_size), steps_of(len(batch), settings.batch_size, model.head, 1))
     truth = batch.truth if settings.sampling == "balanced" else None
 
     def loss(step: int) -> Tensor:
@@ -47,7 +47,8 @@ def try_rates(project: Project, *, lowest: float, highest: float, steps: int) ->
         return rows.total(functools.partial(loss_of, model.head(rows.matrix))) / len(which)
 
     plain = settings.model_copy(update={"averaging": 0.0})
-    return sweep(model.head, plain, loss, lowest=lowest, highest=highest, steps=steps)
+    with memory.told():
+        return sweep(model.head, plain, loss, lowest=lowest, highest=highest, steps=steps)
 
 
 def _fresh(project: Project, most: int) -> tuple[Model, Task, Batch]:
@@ -60,7 +61,7 @@ def _fresh(project: Project, most: int) -> tuple[Model, Task, Batch]:
     states = cleaned.instruct(learn(train, features))
     counted = np.ones(len(train))
     task = learnt(project, train, counted, prepared.classes)
-    model = assemble(states, project.model.architecture, arguments_of(project), task)
+    model = memory.assembled(project, states, task, "cpu")
     transferred(model.head, project.training.transfer)
     weight = balanced(train, project.training.class_weights, counted)
     some = evenly(len(train), most)

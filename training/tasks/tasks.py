@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from staytrue.errors import InvalidConfig
 from staytrue.signature import TensorSpec
 from training.models.architectures import measure_of
 from training.models.regressor import Scale
@@ -30,6 +31,25 @@ if TYPE_CHECKING:
 
 def learnt(project: Project, train: TrainingRows, weight: NDArray[np.float64], classes: Sequence[str]) -> Task:
     """What the project's model is for; ``weight`` is how much each training row counts, [N]."""
+    places = range(len(project.data.targets) if project.model.task == "regression" else 0)
+    return _task(project, [Scale.of(train, weight, project.model.output, place) for place in places], classes)
+
+
+def check(project: Project) -> None:
+    """Refuse a loss or features that the task cannot have, before any data are read.
+
+    Raises:
+        InvalidConfig: says which there are.
+    """
+    kinds = [feature.kind for feature in project.data.features.values()]
+    if project.model.task == "generation" and kinds != ["image"]:
+        got = ", ".join(kinds)[:200]
+        raise InvalidConfig("data.features", expected="one image alone for task generation", got=got)
+    unit = Scale(link=project.model.output, location=0.0, spread=1.0)
+    _task(project, [unit] * len(project.data.targets), ("a", "b")).loss(project.training)
+
+
+def _task(project: Project, scales: Sequence[Scale], classes: Sequence[str]) -> Task:
     target, names = project.data.goal, tuple(project.data.targets)
     if project.model.task == "multilabel":
         return Multilabel(names)
@@ -39,12 +59,10 @@ def learnt(project: Project, train: TrainingRows, weight: NDArray[np.float64], c
         (name, feature), *_ = project.data.features.items()
         return Generation(target, picture_of(name, feature), measure_of(project.model.architecture))
     if len(names) > 1:
-        scales = [Scale.of(train, weight, project.model.output, place) for place in range(len(names))]
         return Targets(names, tuple(scales))
-    scale = Scale.of(train, weight, project.model.output)
     if project.model.quantiles:
-        return Quantiles(target, scale, tuple(project.model.quantiles))
-    return Regression(target, scale)
+        return Quantiles(target, scales[0], tuple(project.model.quantiles))
+    return Regression(target, scales[0])
 
 
 def restored(checkpoint: Checkpoint) -> Task:

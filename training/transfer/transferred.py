@@ -114,15 +114,20 @@ def _warnings(other: list[OtherShape], missing: list[str], head: list[str], fres
 def _too_little(
     report: Report, file: Mapping[str, Tensor], model: Mapping[str, Tensor], settings: TransferSection
 ) -> InvalidConfig:
-    lacking = [*report.missing, *(one.name for one in report.other_shape)]
-    near = [f"{name} ({its})" for name in lacking if (its := _near(name, model[name], report.unused, file))][:NEAR]
-    likely = f"near names, the file's in brackets: {', '.join(near)}; " if near else ""
-    return InvalidConfig(
-        str(settings.weights),
-        expected=f"at least {settings.at_least:.0%} of the model's {report.numbers} parameters",
-        got=f"{report.share:.1%}",
-        hint=f"{likely}set training.transfer.rename, or at_least if that is all there is",
-    )
+    expected = f"at least {100 * settings.at_least:.3g}% of the model's {report.numbers} parameters"
+    if len(report.other_shape) > len(report.missing):
+        shown = ", ".join(f"{one.name} {one.file} there and {one.model} here" for one in report.other_shape[:NEAR])
+        more = f" and {len(report.other_shape) - NEAR} more" if len(report.other_shape) > NEAR else ""
+        problem = f"names fit, and shapes do not: {shown}{more}"
+        hint = "set the sizes of model (width, depth, ...) and data.features as the weights were made with, or"
+        hint += " at_least if the rest is enough"
+    else:
+        lacking = [*report.missing, *(one.name for one in report.other_shape)]
+        near = [f"{name} ({its})" for name in lacking if (its := _near(name, model[name], report.unused, file))][:NEAR]
+        likely = f"near names, the file's in brackets: {', '.join(near)}; " if near else ""
+        problem, hint = "", f"{likely}set training.transfer.rename, or at_least if that is all there is"
+    got = f"{100 * report.share:.3g}% from {settings.weights}"
+    return InvalidConfig("training.transfer.weights", problem, expected=expected, got=got, hint=hint)
 
 
 def _near(name: str, tensor: Tensor, unused: list[str], file: Mapping[str, Tensor]) -> str:

@@ -53,7 +53,11 @@ def test_an_error_on_a_setting_of_the_file_is_told_with_its_line(tmp_path: Path)
     assert projects.located(InvalidInput('data.features, column "a"'), path).where.startswith(
         f"{path}:6 data.features,"
     )
-    for error in (InvalidInput("split: x"), InvalidInput("model x"), InvalidInput("/data.csv"), InvalidInput("data")):
+    others = (NotFound('model "bikes"'), NotFound('store "/srv"'))  # things that are called as sections are
+    for error in (
+        *(InvalidInput("split: x"), InvalidInput("model x"), InvalidInput("/data.csv"), InvalidInput("data")),
+        *others,
+    ):
         here = path if error.where != "data" else tmp_path / "none.yaml"
         assert projects.located(error, here) is error
 

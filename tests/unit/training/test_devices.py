@@ -88,5 +88,5 @@ def test_one_process_on_the_processor_does_without_accelerate() -> None:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_told() -> None:
     """Nobody waits a night for the processor."""
-    with pytest.raises(InvalidConfig, match=r"training\.device: expected a CUDA device.*, got cpu"):
+    with pytest.raises(InvalidConfig, match=r"training\.device: expected a CUDA device.*, got none; auto takes"):
         devices(TrainingSection(device="cuda"))

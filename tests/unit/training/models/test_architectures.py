@@ -1,4 +1,4 @@
-"""The contract of every architecture: it learns each kind of feature that it takes, is exported, proven, and served.
+"""Every architecture learns each kind of feature that it takes; with which tasks is told by ``test_contract.py``.
 
 An architecture comes in by standing in the registry.
 """
@@ -12,31 +12,21 @@ import numpy as np
 import pytest
 import torch
 
-from export.mobile import to_mobile
-from export.onnx import to_onnx
-from export.parity import prove
-from export.program import to_program
-from export.torchscript import to_torchscript
-from serving.runtimes.onnx import OnnxRuntime
 from staytrue.feature import Feature
-from staytrue.sections import ExportSection, TrainingSection
+from staytrue.sections import TrainingSection
 from training.data.encode.encoder import learn, tensors
 from training.data.rows import Rows, TrainingRows
 from training.models.architectures import ARCHITECTURES
 from training.models.assembly import assemble
-from training.signature import signature_of
 from training.tasks.classification import Classification
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
-    from staytrue.bundle import Format
     from training.models.model import Model
 
 PREDICTING = [name for name, body in ARCHITECTURES.items() if not getattr(body, "GENERATES", False)]
-"""Those that make pictures have a contract of their own, in ``test_generation.py``."""
+"""How those that make pictures learn is told by ``test_generation.py``."""
 ROWS = 24
 SMALL = {"width": 4, "depth": 1, "heads": 2, "patch": 4, "dropout": 0.0}
 FEATURES = {
@@ -46,14 +36,6 @@ FEATURES = {
     "text": Feature(kind="text", shape=[10]),
     "sequence": Feature(kind="sequence", shape=[4, 2]),
 }
-EXPORTED = {"gru": "text"}
-"""Kind that an architecture of one kind is exported with, where it is not the first it takes."""
-PARTS: dict[str, dict[str, Any]] = {
-    "mlp": {"links": "residual", "normalisation": "batch", "activation": "gelu"},
-    "resnet": {"links": "dense", "block": "bottleneck", "normalisation": "group", "memory_format": "channels_last"},
-    "inception": {"attention": "channel", "activation": "silu", "stem": "pooled"},
-}
-"""What an architecture of many parts is exported with: what is hard on a graph; examples export the usual ones."""
 
 
 def column(kind: str, second: NDArray[Any], draw: np.random.Generator) -> Any:
@@ -80,14 +62,14 @@ def rows_of(kinds: tuple[str, ...]) -> TrainingRows:
     return TrainingRows.of(Rows(np.arange(float(ROWS)), columns, target))
 
 
-def made(name: str, kinds: tuple[str, ...], **parts: Any) -> tuple[Model, Classification, TrainingRows]:
+def made(name: str, kinds: tuple[str, ...]) -> tuple[Model, Classification, TrainingRows]:
     """A model of an architecture, as small as can be."""
     torch.manual_seed(0)
     rows = rows_of(kinds)
     taken = inspect.signature(ARCHITECTURES[name]).parameters
     task = Classification("kind", ("no", "yes"))
     states = learn(rows, {kind: FEATURES[kind] for kind in kinds})
-    settings = {key: SMALL[key] for key in SMALL if key in taken} | parts
+    settings = {key: SMALL[key] for key in SMALL if key in taken}
     return assemble(states, name, settings, task), task, rows
 
 
@@ -111,23 +93,3 @@ def test_it_learns_each_kind_that_it_takes(name: str, kinds: tuple[str, ...]) ->
         losses.append(loss.item())
     assert losses[3] < losses[0]
     assert all(torch.isfinite(parameter).all() for parameter in model.head.parameters())
-
-
-@pytest.mark.parametrize("name", PREDICTING)
-def test_it_is_exported_proven_and_served(name: str, tmp_path: Path) -> None:
-    """At batches of 1, 2, 7 and the most, with rows of no step, no byte and missing values among them."""
-    kinds = (EXPORTED[name],) if name in EXPORTED else max(kinds_of(name), key=len)
-    model, task, rows = made(name, kinds, **PARTS.get(name, {}))
-    model.eval()
-    signature, settings = signature_of(model, task), ExportSection(max_batch=9)
-    to_onnx(model, signature, tmp_path / "model.onnx", 9)
-    to_torchscript(model, signature, tmp_path / "model.pt")
-    to_program(model, signature, tmp_path / "model.pt2", 9)
-    to_mobile(tmp_path / "model.onnx", tmp_path / "model.ort")
-    files: dict[Format, str] = {"onnx": "model.onnx", "torchscript": "model.pt", "pt2": "model.pt2", "ort": "model.ort"}
-    for kind, file in files.items():
-        proofs = prove(kind, tmp_path / file, model, signature, rows.inputs(), 1.0, settings)
-        assert [(proof.format, proof.batch) for proof in proofs] == [(kind, batch) for batch in (1, 2, 7, 9)]
-    asked = rows.take(np.arange(5))
-    got = OnnxRuntime(tmp_path / "model.onnx", signature).run(asked.inputs())["probabilities"]
-    np.testing.assert_allclose(got, model.answers(asked.columns)[1], atol=1e-5)

@@ -83,7 +83,7 @@ def test_names_that_do_not_fit_fail_with_near_ones(tmp_path: Path) -> None:
     source = nn.ModuleDict({f"block{place}": layer for place, layer in enumerate(network(seed=1))})
     path = saved(tmp_path / "w.safetensors", source)
     with pytest.raises(
-        InvalidConfig, match=r"at least 50% of the model's 93 parameters, got 0\.0%.*0\.weight \(block0\.w"
+        InvalidConfig, match=r"at least 50% of the model's 93 parameters, got 0% from .*0\.weight \(block0\.w"
     ):
         begin(network(), path)
     assert begin(network(), path, rename={r"^block(\d+)": r"\1"}).share == 1
@@ -91,6 +91,19 @@ def test_names_that_do_not_fit_fail_with_near_ones(tmp_path: Path) -> None:
         begin(network(), path, rename={"layer": ""})
     with pytest.raises(InvalidConfig, match="both become 'x"):
         begin(network(), path, rename={r"^block\d": "x"})
+
+
+def test_names_that_fit_with_other_shapes_are_told_with_both(tmp_path: Path) -> None:
+    """What helps is another size of the model, and no other name; the setting's line is told by the command."""
+    wide = nn.Sequential(nn.Linear(4, 7, bias=False), nn.BatchNorm1d(7), nn.Linear(7, 6, bias=False))
+    narrow = nn.Sequential(nn.Linear(4, 5, bias=False), nn.BatchNorm1d(5), nn.Linear(5, 6, bias=False))
+    told = (
+        r"training\.transfer\.weights: names fit, and shapes do not: 0\.weight \[7, 4\] there and \[5, 4\] here, .*, "
+        r"expected at least 0\.1% of the model's 60 parameters, got 0% from .*; set the sizes of model \(width, depth"
+    )
+    with pytest.raises(InvalidConfig, match=told) as raised:
+        begin(narrow, saved(tmp_path / "w.safetensors", wide), at_least=0.001)
+    assert "rename" not in str(raised.value)
 
 
 def test_two_parts_that_fit_alike_must_be_chosen_from(tmp_path: Path) -> None:
