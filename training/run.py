@@ -17,8 +17,8 @@ from staytrue.checkpoint import Checkpoint
 from staytrue.evaluation import EVALUATION, Evaluation
 from staytrue.records import to_json, write_atomically
 from training import checkpoint as checkpoints
-from training.account import page
 from training import memory
+from training.account import page
 from training.augment.augmenter import augmentation
 from training.augment.preview import FOLDER as PREVIEW
 from training.augment.preview import preview
