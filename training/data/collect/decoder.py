@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import struct
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from staytrue.errors import InvalidConfig
 
@@ -19,13 +21,23 @@ if TYPE_CHECKING:
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _WIDE = ("PNG", "PPM")
 """Formats whose whole numbers are of 16 bits, also where Pillow hands them out in 32."""
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes a picture upright, by what its EXIF says of the camera (CIPA DC-008, 4.6.4, Orientation)."""
 _FULL = 255
 _BARELY = 0.01
 """Sizes whose aspects differ by no more are alike but for whole pixels."""
 
 
 class Decoder:
-    """Reads pictures as callers are to send them: RGB, unless the graph reverses what it is sent.
+    """Reads pictures as callers are to send them: upright, and RGB, unless the graph reverses what it is sent.
 
     Shapes: a file → [C*H*W] bytes, in the feature's layout.
 
@@ -42,7 +54,8 @@ class Decoder:
         self.height, self.width, self.channels = sizes
         if self.channels not in _MODES:
             raise InvalidConfig("data.features", expected="1, 3 or 4 channels", got=str(self.channels))
-        self.name, self.read, self.stretched, self.most, self.transparent, self.narrowed = name, 0, 0, 1.0, 0, 0
+        self.name, self.most = name, 1.0
+        self.read = self.stretched = self.transparent = self.narrowed = self.turned = 0
 
     def __call__(self, path: Path) -> NDArray[np.uint8]:
         """One file.
@@ -52,10 +65,12 @@ class Decoder:
         """
         with Image.open(path) as opened:
             opened.load()
-            stretch = self.width * opened.height / (self.height * opened.width)
-            narrow = _is_wide(opened)
-            clear = self.channels < max(_MODES) and _is_transparent(opened)
-            plain = (_narrowed(opened) if narrow else opened).convert(_MODES[self.channels])
+            narrow, turn = _is_wide(opened), _turn(opened)
+            upright = opened if turn is None else opened.transpose(turn)
+            stretch = self.width * upright.height / (self.height * upright.width)
+            clear = self.channels < max(_MODES) and _is_transparent(upright)
+            plain = (_narrowed(upright) if narrow else upright).convert(_MODES[self.channels])
+            self.turned += turn is not None
         size = (self.width, self.height)
         fitted = plain if plain.size == size else plain.resize(size)
         self._count(max(stretch, 1 / stretch), narrow, clear)
@@ -80,12 +95,27 @@ class Decoder:
             )
         if self.narrowed:
             told.append(f"{self.narrowed:,} {of} have 16 bits a pixel, of which the upper 8 were taken")
+        if self.turned:
+            told.append(
+                f"{self.turned:,} {of} say by EXIF how the camera was held, and were made upright, as viewers "
+                f"show them; callers must send them so"
+            )
         return told
 
     def _count(self, stretch: float, narrow: bool, clear: bool) -> None:
         self.read, self.narrowed, self.transparent = self.read + 1, self.narrowed + narrow, self.transparent + clear
         if stretch > 1 + _BARELY:
             self.stretched, self.most = self.stretched + 1, max(self.most, stretch)
+
+
+def _turn(opened: Image.Image) -> Image.Transpose | None:
+    """What makes it upright; None where it is, or where what it says of itself cannot be read, as viewers do."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of EXIF that is cut off
+            return _UPRIGHT.get(opened.getexif().get(ExifTags.Base.Orientation, 1))
+    except (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error):
+        return None
 
 
 def _is_wide(opened: Image.Image) -> bool:

@@ -30,6 +30,10 @@ APART = 1000.0
 """Distance of one category from another, beyond all that is looked at."""
 _SOME = 2000
 """Pictures that tell how much patches differ."""
+_NORMAL = 1.4826
+"""Deviations of a normal distribution in one median distance from the median."""
+_HEAVY = 2.0
+"""Times by which the deviation is above the robust one where tails are heavy; of a normal distribution it is 1."""
 _SEVERAL = 5
 """Words that make a text of a category."""
 _BEGINNING = 2000
@@ -44,7 +48,8 @@ class Coordinates:
     A number counts in ``distance`` deviations of the training rows, a missing one is NaN; a picture by the means of 8
     by 8 patches, in ``distance`` of its range; a sequence by the means of 8 parts of its steps, in ``distance``
     deviations of each; categories must be equal, upper and lower case, spaces and punctuation aside; texts must share
-    most of their runs of three words.
+    most of their runs of three words. Deviations are robust ones where tails are heavy: the plain one is then that of a
+    few rows, and nearly all others are within it.
     """
 
     def __init__(self, train: TrainingRows, features: Mapping[str, Feature], distance: float) -> None:
@@ -81,21 +86,26 @@ def _scale(column: NDArray[Any], kind: str) -> NDArray[np.float64]:
     if kind == "category" or _is_written(column):
         return one
     if column.ndim == 3:
-        return _deviations(_segments(column))
+        segments = _segments(column)
+        return np.array(
+            [_deviation(axis[np.isfinite(axis)]) if np.isfinite(axis).any() else 1.0 for axis in segments.T]
+        )
     if column.ndim == 4:
         patches = _patches(mapped.taken(column, evenly(len(column), _SOME), sys.maxsize))
-        return _deviations(patches.reshape(-1, 1))
+        there = patches[np.isfinite(patches)]
+        return one * ((float(there.std()) or 1.0) if len(there) else 1.0)
     present = column[~is_missing(column)].astype(np.float64)
-    return one * (float(present.std()) or 1.0) if len(present) else one
+    return one * _deviation(present) if len(present) else one
 
 
-def _deviations(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of each axis over the points that have it, 1 where they are all alike. Shapes: [N,D] → [D]."""
-    there = np.isfinite(points)
-    counts = np.maximum(there.sum(axis=0), 1)
-    apart = np.where(there, points - np.where(there, points, 0.0).sum(axis=0) / counts, 0.0)
-    found: NDArray[np.float64] = np.sqrt((apart**2).sum(axis=0) / counts)
-    return np.where(found > 0, found, 1.0)
+def _deviation(values: NDArray[np.float64]) -> float:
+    """Of some numbers, 1 where they are all alike: by their median distance from the median where tails are heavy.
+
+    Shapes: [N]. Source: Rousseeuw and Croux, Alternatives to the Median Absolute Deviation, 1993.
+    """
+    plain = float(values.std()) or 1.0
+    robust = _NORMAL * float(np.median(np.abs(values - np.median(values))))
+    return robust if 0 < _HEAVY * robust < plain else plain
 
 
 def _number(column: NDArray[Any], scale: NDArray[np.float64]) -> NDArray[np.float64]:

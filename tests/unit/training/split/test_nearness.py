@@ -18,6 +18,8 @@ from training.data.split.leakage import find
 from training.data.split.plan import split
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from training.data.split.leakage import Finding
@@ -170,6 +172,46 @@ def test_copies_that_were_moved_a_little_more_do_not_hide_those_that_were_moved_
     ((rows, verdict),) = table_of(np.random.default_rng(5).normal(size=(2000, 100)), 150, noise)
     assert 40 < rows < 150
     assert verdict == "leakage"
+
+
+HEAVY: dict[str, Callable[[np.random.Generator, Any], NDArray[np.float64]]] = {
+    "Cauchy": lambda draw, size: draw.standard_cauchy(size),
+    "lognormal of deviation 2": lambda draw, size: draw.lognormal(0, 2, size),
+    "lognormal of deviation 3": lambda draw, size: draw.lognormal(0, 3, size),
+    "Pareto of exponent 0.7": lambda draw, size: draw.pareto(0.7, size),
+}
+"""Columns whose deviation is that of a few rows."""
+
+
+@pytest.mark.parametrize("column", HEAVY.values(), ids=HEAVY)
+def test_a_single_column_with_heavy_tails_has_no_copies(
+    column: Callable[[np.random.Generator, Any], NDArray[np.float64]],
+) -> None:
+    for seed in range(3):
+        values = column(np.random.default_rng(seed), 2000).astype(np.float32)
+        rows = Rows(np.arange(2000.0), {"x": values}, np.zeros(2000))
+        every = nearly(rows, SplitSection(method="random", seed=seed), {"x": Feature(kind="numeric")})
+        assert {finding.verdict for finding in every} <= {"none", "by chance"}
+
+
+@pytest.mark.parametrize("column", HEAVY.values(), ids=HEAVY)
+def test_copies_of_rows_with_heavy_tails_are_found(
+    column: Callable[[np.random.Generator, Any], NDArray[np.float64]],
+) -> None:
+    """Twenty, moved by little beside what most of the numbers differ by: a deviation would take in most of the rows."""
+    draw = np.random.default_rng(4)
+    values = column(draw, (2000, 8))
+    assert table_of(values, 0, 0.0)[0][1] in {"none", "by chance"}
+    values[1800:1820] = values[:20] + 0.005 * np.median(np.abs(values)) * draw.normal(size=(20, 8))
+    ((count, verdict),) = table_of(values, 0, 0.0)
+    assert (verdict, 20 <= count <= 24) == ("leakage", True)
+
+
+def test_sequences_with_heavy_tails_have_no_copies_but_those_that_are() -> None:
+    draw = np.random.default_rng(11)
+    column = np.exp(2 * draw.normal(size=(1000, 24, 2)))
+    column[900:920] = column[:20] + 0.005 * draw.normal(size=(20, 24, 2))
+    assert copied(column.astype(np.float32), [24, 2], "sequence") == [(20, "leakage")]
 
 
 def test_copies_of_sequences_with_other_gaps_are_found() -> None:
