@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import types
 import typing
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -51,7 +52,9 @@ def first_fault(error: ValidationError, kind: type[Section]) -> Fault:
     if annotation is None or first["loc"][-1] == "[key]":
         return Fault(location, expected="text for a name", got=got, hint="write it in quotes")
     taken = _taken(taken_by(field) if field else words(annotation), first.get("ctx", {}))
-    return Fault(location, expected=taken, got=got, hint=_hint(annotation, first["input"], meaning))
+    unquoted = first["type"] == "string_type" and isinstance(first["input"], bool | int | float | datetime.date)
+    hint = "put it in quotes" if unquoted else _hint(annotation, first["input"], meaning)
+    return Fault(location, expected=taken, got=got, hint=hint)
 
 
 def _misspelt(error: ValidationError, kind: type[Section]) -> ErrorDetails | None:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from staytrue.section import Count, Positive, Section, Single, refuse_unread
+from staytrue.section import Count, Filling, Positive, Section, refuse_unread
 
 FillMethod = Literal["keep", "drop_rows", "mean", "median", "mode", "constant", "knn", "iterative"]
 
@@ -15,7 +15,7 @@ class FillSection(Section):
     """What becomes of the missing values of one column."""
 
     method: FillMethod = Field(description="as missing.method, for this column alone")
-    value: Single | str | None = Field(default=None, description="what constant fills in")
+    value: Filling | None = Field(default=None, description="what constant fills in")
 
     @model_validator(mode="after")
     def _constant_has_a_value(self) -> Self:

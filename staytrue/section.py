@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 _LARGEST = 3.4e38
+QUOTES = "is no text as YAML reads it (yes, no, on, off; numbers; dates): put it in quotes"
 
 
 def _held(value: float) -> float:
     if abs(value) > _LARGEST:
         raise ValueError(f"FP32 holds numbers up to {_LARGEST:g}")
     return value
+
+
+def _as_meant(value: object) -> object:
+    """Refuse what YAML reads as something else than was meant: pydantic would take true for 1."""
+    if isinstance(value, bool | datetime.date):
+        raise ValueError(QUOTES)  # noqa: TRY004 - pydantic tells of ValueErrors alone
+    return value
+
+
+def _as_written(value: object) -> object:
+    """Refuse fractions too: of ``1.50`` YAML keeps ``1.5``."""
+    if isinstance(value, float):
+        raise ValueError(QUOTES)  # noqa: TRY004 - as above
+    return _as_meant(value)
 
 
 if TYPE_CHECKING:
@@ -23,6 +39,10 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Single = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_held)]
 """A number that FP32 holds."""
+Filling = Annotated[Single | str, BeforeValidator(_as_meant)]
+"""A number or a text."""
+Name = Annotated[str | int, BeforeValidator(_as_written)]
+"""A text or a whole number that something is called."""
 Option = str | int | float | bool | list[str] | list[int]
 """What a function of somebody else's may be called with."""
 

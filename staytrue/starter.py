@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from staytrue.errors import InvalidInput
 from staytrue.records import DAY_SECONDS
+from staytrue.slips import mended, no_numbers, no_times, told
 from staytrue.table import HEAD_ROWS, MISSING, Column, read_head
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def starter(path: Path, target: str | None, time: str | None, folder: Path | Non
         NotFound, Unsupported, InvalidInput: from reading the file; a column named that is not there; no column that
             could be the time, the target or a feature.
     """
-    columns = read_head(path)
+    columns = [mended(column) for column in read_head(path)]
     when = _named(columns, time, path, "--time") or _time(columns, path)
     what = _named(columns, target, path, "--target") or _target(columns, when, path)
     _check_time(when, path)
@@ -83,10 +84,12 @@ def _target(columns: list[Column], when: Column, path: Path) -> Column:
 
 def _check_time(column: Column, path: Path) -> None:
     if not column.times:
-        got = next(iter(column.present), "no value")
+        slips = no_times(column)
+        got = told(slips) if slips else f'"{next(iter(column.present), "no value")[:40]}"'
         hint = "make a timestamp of it in data.query, such as strptime(...) or make_timestamp(...), and name that"
+        hint = "mend these cells" if slips else hint
         expected = "dates or times, as 2024-01-31 08:00, 31.01.2024 08:00, 1/31/2024 8:00 or Unix seconds"
-        raise InvalidInput(f'{path}, column "{column.name}"', expected=expected, got=f'"{got[:40]}"', hint=hint)
+        raise InvalidInput(f'{path}, column "{column.name}"', expected=expected, got=got, hint=hint)
 
 
 def _block_days(when: Column, path: Path) -> int:
@@ -112,9 +115,9 @@ def _blocks(times: list[float], days: int) -> int:
 def _check_target(column: Column, path: Path) -> None:
     where = f'{path}, column "{column.name}"'
     if not column.numbers and (column.commas or column.seconds or column.distinct > _most_texts(column)):
-        got = next((cell for cell in column.present if not Column("", [cell]).numbers), "no value")
+        slips = no_numbers(column) or [(column.lines[column.cells.index(cell)], cell) for cell in column.present[:1]]
         expected = "numbers, to be predicted, or few names that repeat"
-        raise InvalidInput(where, expected=expected, got=f'"{got[:40]}"')
+        raise InvalidInput(where, expected=expected, got=told(slips))
     if column.distinct < 2:
         got = f"{column.numbers[0]:g}" if column.numbers else f'"{next(iter(column.present), "nothing")[:40]}"'
         kind = "numbers" if column.numbers else "names"
@@ -137,9 +140,13 @@ def _guess(column: Column) -> Guess:
         return Guess(column, "category", "INT64", f"{column.distinct} different whole numbers")
     if column.numbers:
         return Guess(column, "numeric", why=f"{min(column.numbers):g} to {max(column.numbers):g}{_gaps(column)}")
-    if column.distinct > _most_texts(column):
-        return Guess(column, "left out", why=f"{column.distinct} different texts: names or free text")
-    return Guess(column, "category", why=f"{column.distinct} different texts{_gaps(column)}")
+    different, empty = len(set(column.texts)), len(column.cells) - len(column.texts)
+    if different > _most_texts(column):
+        slips = no_numbers(column)
+        free = f"{different} different texts: names or free text"
+        why = f"numbers but for {told(slips)}: mend them, or read them in data.query" if slips else free
+        return Guess(column, "left out", why=_comment(why))
+    return Guess(column, "category", why=f"{different} different texts" + (f", {empty} missing" if empty else ""))
 
 
 def _useless(column: Column) -> str:
@@ -159,7 +166,10 @@ def _useless(column: Column) -> str:
 
 def _gaps(column: Column) -> str:
     infinite = f", {column.infinite} infinite, which count as missing" if column.infinite else ""
-    return (f", {column.missing} missing" if column.missing else "") + infinite
+    missing, slips = column.missing - len(column.slips), ""
+    if column.slips:
+        slips = f"; no numbers, and so missing: {_comment(told(column.slips))}"
+    return (f", {missing} missing" if missing else "") + infinite + slips
 
 
 def _query(when: Column, what: Column, guesses: list[Guess]) -> str:
@@ -195,7 +205,7 @@ def _number(column: Column) -> str:
     name = _sql(column.name)
     if column.decimal_comma:
         return f"TRY_CAST(replace(CAST({name} AS VARCHAR), ',', '.') AS DOUBLE)"
-    return f"TRY_CAST({name} AS DOUBLE)" if column.marked else ""
+    return f"TRY_CAST({name} AS DOUBLE)" if column.marked or column.slips else ""
 
 
 def _sql(name: str) -> str:
@@ -215,7 +225,8 @@ def _text(path: Path, source: str, when: Column, what: Column, guesses: list[Gue
         "  # SQL (DuckDB) over `source`: choose rows, derive columns such as the hour of a time",
         f"  query: {_yaml(_query(when, what, guesses))}",
         f"  time: {_yaml(when.name)} # when each row happened",
-        f"  target: {_yaml(what.name)} # what is predicted",
+        f"  target: {_yaml(what.name)} # what is predicted"
+        + (f"{_gaps(what)}: such rows are dropped" if what.slips else ""),
         "  features: # what it is predicted from",
     ]
     for guess in guesses:

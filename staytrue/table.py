@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime
 import functools
+import itertools
 import math
 import re
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from staytrue.errors import InvalidInput, NotFound, Unsupported
 from staytrue.records import LATEST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 HEAD_ROWS = 100_000
@@ -33,10 +34,16 @@ TIME_FORMATS = tuple(day + clock for day in _DAYS for clock in _CLOCKS)
 
 
 class Column:
-    """A column's cells as text, and what they have in common. Facts hold for the cells that are not missing."""
+    """A column's cells as text, and what they have in common. Facts hold for the cells that are not missing.
 
-    def __init__(self, name: str, cells: list[str]) -> None:
-        self.name = name
+    ``lines`` are those of the file where the cells' rows end, ``slips`` cells that were taken out, with their lines.
+    """
+
+    def __init__(
+        self, name: str, cells: list[str], lines: Sequence[int] = (), slips: Sequence[tuple[int, str]] = ()
+    ) -> None:
+        self.name, self.slips = name, list(slips)
+        self.lines = lines or range(2, len(cells) + 2)
         self.cells = [cell.strip() for cell in cells]
         self.present = [cell for cell in self.cells if cell.lower() not in MISSING]
 
@@ -47,8 +54,13 @@ class Column:
 
     @property
     def missing(self) -> int:
-        """How many cells are missing."""
+        """How many cells are missing, slips included."""
         return len(self.cells) - len(self.present)
+
+    @functools.cached_property
+    def texts(self) -> list[str]:
+        """The cells that are not empty: among names, such as categories, NA is one."""
+        return [cell for cell in self.cells if cell]
 
     @functools.cached_property
     def distinct(self) -> int:
@@ -105,22 +117,23 @@ class Column:
     def seconds(self) -> list[float]:
         """Unix seconds of the values, if all are dates or times, ISO 8601 or in :attr:`time_format`; else none."""
         if self.time_format:
-            return self._moments(self.time_format) or []
-        return [] if self.whole else self._moments("") or []  # ISO 8601 has whole numbers too: 20110101, 2011
+            return self.moments(self.time_format) or []
+        return [] if self.whole else self.moments("") or []  # ISO 8601 has whole numbers too: 20110101, 2011
 
     @functools.cached_property
     def time_format(self) -> str:
         """The one of :data:`TIME_FORMATS` that all values have; empty where none is, or they are ISO 8601."""
-        if not self.whole and self._moments("") is not None:
+        if not self.whole and self.moments("") is not None:
             return ""
-        found = {form: moments for form in TIME_FORMATS if (moments := self._moments(form))}
+        found = {form: moments for form in TIME_FORMATS if (moments := self.moments(form))}
         # Day or month first: where both are possible, time runs forwards, and rows lie near each other.
         likely = sorted(
             found, key=lambda form: (found[form] != sorted(found[form]), max(found[form]) - min(found[form]))
         )
         return next(iter(likely), "")
 
-    def _moments(self, form: str) -> list[float] | None:
+    def moments(self, form: str) -> list[float] | None:
+        """Unix seconds of the values, if all are written so (ISO 8601 if nothing is said)."""
         if form == "%Y%m%d" and any(len(cell) != 8 for cell in self.present):
             return None  # it would take 123411 for a day, too
         moments = []
@@ -164,9 +177,13 @@ def read_head(path: Path) -> list[Column]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()
             file.seek(0)
-            rows = _rows(csv.reader(file, delimiter=_delimiter(first)), path)
+            reader = csv.reader(file, delimiter=_delimiter(first))
+            rows = _rows(reader, path)
             header = _header(next(rows, []), path)
-            body = [row for row, _ in zip(rows, range(HEAD_ROWS), strict=False)]
+            body, lines = list[list[str]](), list[int]()
+            for row in itertools.islice(rows, HEAD_ROWS):
+                body.append(row)
+                lines.append(reader.line_num)
     except FileNotFoundError as error:
         raise NotFound(str(path), "is no file") from error
     except OSError as error:
@@ -178,7 +195,7 @@ def read_head(path: Path) -> list[Column]:
         ) from error
     if len(body) < MINIMUM_ROWS:
         raise InvalidInput(str(path), expected=f"at least {MINIMUM_ROWS} rows to train on", got=str(len(body)))
-    return [Column(name, list(cells)) for name, cells in zip(header, zip(*body, strict=True), strict=True)]
+    return [Column(name, list(cells), lines) for name, cells in zip(header, zip(*body, strict=True), strict=True)]
 
 
 def _rows(reader: Iterator[list[str]], path: Path) -> Iterator[list[str]]:

@@ -9,13 +9,15 @@ from pydantic import ValidationError
 
 from staytrue.errors import InvalidConfig
 from staytrue.faults import first_fault, said
-from staytrue.section import Section
+from staytrue.section import QUOTES, Section
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 S = TypeVar("S", bound=Section)
+_OTHERWISE = frozenset({"bool", "timestamp", "float"})
+"""Kinds of keys that YAML would call otherwise than they are written, so that nobody would find them."""
 
 
 def read(kind: type[S], path: Path, hint: str) -> tuple[S, yaml.Node | None]:
@@ -57,25 +59,27 @@ def _parse(path: Path, hint: str) -> tuple[yaml.Node | None, dict[Any, Any]]:
         raise InvalidConfig(str(path), "is nested too deeply") from error
     if not isinstance(values, dict):
         raise InvalidConfig(str(path), expected="a mapping of sections", got=said(values), hint=hint)
-    _refuse_repeated(tree, path, set())
+    _check_keys(tree, path, set())
     return tree, values
 
 
-def _refuse_repeated(node: yaml.Node | None, path: Path, seen: set[int]) -> None:
-    """Refuse a key that stands twice: YAML would silently keep the last."""
+def _check_keys(node: yaml.Node | None, path: Path, seen: set[int]) -> None:
+    """Refuse a key that stands twice, of which YAML would silently keep the last, and one that is no text to YAML."""
     if node is None or id(node) in seen:  # an anchor may lead back to where it stands
         return
     seen.add(id(node))
     if isinstance(node, yaml.SequenceNode):
         for item in node.value:
-            _refuse_repeated(item, path, seen)
+            _check_keys(item, path, seen)
     elif isinstance(node, yaml.MappingNode):
         keys: set[Any] = set()
         for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag.rpartition(":")[2] in _OTHERWISE:
+                raise InvalidConfig(f"{path}:{key.start_mark.line + 1}", f"key '{key.value}' {QUOTES}")
             if isinstance(key, yaml.ScalarNode) and key.value in keys:
                 raise InvalidConfig(f"{path}:{key.start_mark.line + 1}", f"key '{key.value}' stands there twice")
             keys.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
-            _refuse_repeated(value, path, seen)
+            _check_keys(value, path, seen)
 
 
 def line(path: Path, location: list[str]) -> int | None:

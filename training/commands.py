@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from staytrue.bundle import Metric
     from staytrue.project import Project
     from staytrue.verdicts import Verdict
+    from training.stages import Step
 
 VERDICT = "verdict.json"
 NEWEST = Path()
@@ -100,31 +101,41 @@ class Prepare:
     def run(self, arguments: argparse.Namespace) -> int:
         """Prepare the project's data; write the report and the rows that may be looked at."""
         from staytrue.records import writable
-        from training import prepare as preparing
-        from training import report as reports
-        from training import stages
-        from training.progress import watched
+        from training.output import output
 
-        project, folder = _resolved(arguments.project), writable(arguments.output, "--output")
-        with watched(len(preparing.REPORTED) + (project.labelling.annotations is not None), _say) as watch:
-            if arguments.until:
-                stage = stages.rows_after(project, arguments.until, watch=watch)
-                stages.write(stage, project, folder / preparing.ROWS)
-                _say(f"{len(stage.rows)} rows: {folder / preparing.ROWS}")
-                return 0
-            prepared = preparing.prepare(project, watch=watch)
-            chapters = preparing.chapters(project, prepared, watch=watch)
-            with watch("report"):
-                made = reports.report(f"Data of {project.name}", chapters)
-                page = reports.write(made, folder)
-                preparing.write_schema(project, prepared, folder / preparing.SCHEMA)
-                stages.write(stages.shown(prepared.rows, prepared.split), project, folder / preparing.ROWS)
-        for warning in made.warnings:
-            _say(f"look at {warning}")
-        counts = ", ".join(f"{count} {part}" for part, count in prepared.sizes.items())
-        _say(f"{len(prepared.rows)} rows: {counts} (sealed)")
-        _say(f"report: {page}")
+        folder = writable(arguments.output, "--output")
+        with output(folder, _say) as new:
+            told = _prepared(_resolved(arguments.project), arguments.until, folder, new)
+        for line in told:
+            _say(line)
         return 0
+
+
+def _prepared(project: Project, until: Step | None, folder: Path, new: Path) -> list[str]:
+    """Write to ``new`` what will be in the folder; what to say of it then."""
+    from training import prepare as preparing
+    from training import report as reports
+    from training import stages
+    from training.output import ROWS, SCHEMA
+    from training.progress import watched
+
+    with watched(len(preparing.REPORTED) + (project.labelling.annotations is not None), _say) as watch:
+        if until:
+            stage = stages.rows_after(project, until, watch=watch)
+            stages.write(stage, project, new / ROWS)
+            return [f"{len(stage.rows)} rows: {folder / ROWS}"]
+        prepared = preparing.prepare(project, watch=watch)
+        chapters = preparing.chapters(project, prepared, watch=watch)
+        with watch("report"):
+            made = reports.report(f"Data of {project.name}", chapters)
+            reports.write(made, new)
+            reviewed = project.data.schema_file
+            if reviewed is None or reviewed.resolve() != (folder / SCHEMA).resolve():
+                preparing.write_schema(project, prepared, new / SCHEMA)
+            stages.write(stages.shown(prepared.rows, prepared.split), project, new / ROWS)
+    counts = ", ".join(f"{count} {part}" for part, count in prepared.sizes.items())
+    said = f"{len(prepared.rows)} rows: {counts} (sealed)"
+    return [*(f"look at {warning}" for warning in made.warnings), said, f"report: {folder / reports.PAGE}"]
 
 
 class Export:

@@ -14,8 +14,8 @@ from training.augment import chapter as augmenting
 from training.augment import check as augmentation
 from training.data import columns, spacing
 from training.data.classes import check_names, check_sign, check_varies, classes_of
+from training.data.clean import missing, steps
 from training.data.clean import report as repairs
-from training.data.clean import steps
 from training.data.clean.cleaning import CleaningReport, clean
 from training.data.collect import report as collection
 from training.data.collect.source import Fingerprint, collected
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 STEPS = ("collect", "clean", "split", "repair", "encode")
 REPORTED = (*STEPS, "chapters", "report")
 """And what the report takes, beside the labels where there are any."""
-ROWS, SCHEMA = "rows.parquet", "schema.yaml"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,7 +167,7 @@ def chapters(project: Project, prepared: Prepared, *, watch: Watch = unwatched) 
             *made,
             _without(given.keys() - features.keys(), repairs.chapter(cleaned.report, prepared.cleaning)),
             spacing.chapter(prepared.rows.time),
-            columns.chapter(cleaned.rows, features, targets),
+            columns.chapter(missing.filled(cleaned.rows, cleaned.state.missing), features, targets),
             _warned(partition.chapter(prepared.parted), sizes.warnings_of(prepared.sizes, project.model.task)),
             encoding.chapter(states, columns.constant(cleaned.rows, targets)),
             *([augmenting.chapter(project.training, features)] if project.training.augmentation.varies else []),

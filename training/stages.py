@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from training.data import files, mapped
-from training.data.clean import steps
+from training.data.clean import missing, steps
 from training.data.clean.cleaning import clean
 from training.data.collect.source import collect
 from training.data.encode.encoder import learn
@@ -63,7 +63,8 @@ def rows_after(project: Project, step: Step, *, watch: Watch = unwatched) -> Sta
         features = project.data.features
         cleaned = steps.apply(train.only(features), features, project.cleaning, watch)
     if step == "repair":
-        return Stage(cleaned.rows, np.full(len(cleaned.rows), "train"))
+        rows = missing.filled(cleaned.rows, cleaned.state.missing)
+        return Stage(rows, np.full(len(rows), "train"))
     with watch("encode"):
         states = cleaned.instruct(learn(cleaned.rows, features))
         return Stage(encoded(cleaned.rows, states), np.full(len(cleaned.rows), "train"))

@@ -20,7 +20,8 @@ from training.data import files
 from training.data.collect.source import collect
 from training.data.rows import Rows
 from training.data.schema import schema as schemas
-from training.prepare import REPORTED, ROWS, SCHEMA, STEPS, prepare
+from training.output import EARLIER, ROWS, SCHEMA
+from training.prepare import REPORTED, STEPS, prepare
 from training.report import FIGURES, PAGE, Report
 
 if TYPE_CHECKING:
@@ -116,6 +117,31 @@ def test_bad_data_leave_no_report(tmp_path: Path, capsys: pytest.CaptureFixture[
     said = capsys.readouterr().err
     assert f"staytrue.yaml:4 data.source: no file {tmp_path / 'toy.csv'}; paths are relative" in said
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("fault", ["no such source", "no such column", "not YAML"])
+def test_a_run_that_fails_leaves_no_report_that_could_be_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], fault: str
+) -> None:
+    """The earlier one is set aside, which is said, and goes when a run ends well; an edited schema stays."""
+    write_project(tmp_path)
+    path, out = tmp_path / "staytrue.yaml", tmp_path / "out"
+    where, text = ["prepare", "--project", str(path), "--output", str(out)], path.read_text()
+    said(capsys, *where)
+    earlier = {name: (out / name).read_bytes() for name in (PAGE, FIGURES, ROWS)}
+    (out / SCHEMA).write_text("edited: true")
+    broken = {"no such source": ("toy.csv", "none.csv"), "no such column": ("target: y", "target: z")}
+    path.write_text(text.replace(*broken.get(fault, (text, "{"))))
+    for _ in range(2):
+        assert main(where) == (1 if fault == "no such source" else 2)
+        told = capsys.readouterr()
+        assert f"nothing new was written; what an earlier run wrote is in {out / EARLIER}\n" in told.out
+        assert sorted(entry.name for entry in out.iterdir()) == [EARLIER, SCHEMA]
+        assert {name: (out / EARLIER / name).read_bytes() for name in earlier} == earlier
+    assert (out / SCHEMA).read_text() == "edited: true"
+    path.write_text(text)
+    said(capsys, *where, "--until", "split")
+    assert sorted(entry.name for entry in out.iterdir()) == [ROWS, SCHEMA]  # no report of other rows beside them
 
 
 def test_what_is_missing_is_null_and_pictures_are_lists(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from staytrue.command import main
 from staytrue.errors import NotFound
 from tests.needs import missing
 from tests.packages import member, npm_archive
-from training.prepare import ROWS
+from training.output import ROWS
 from training.report import FIGURES, PAGE, Report
 
 if TYPE_CHECKING:

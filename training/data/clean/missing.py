@@ -173,6 +173,21 @@ def apply(
     return dataclasses.replace(rows, columns=columns), kept, [told for told in touches if told.count]
 
 
+def filled(rows: TrainingRows, state: MissingState | None) -> TrainingRows:
+    """Repaired rows as the encoder sees them, for people: with the one value of each column in its gaps.
+
+    A whole number that is filled with a fraction becomes a plain one. What is merely kept stays missing.
+    """
+    columns = dict(rows.columns)
+    for fill in state.fills if state else []:
+        column = columns[fill.name]
+        gone = is_missing(column)
+        if isinstance(fill.value, float) and gone.any():
+            fraction = column.dtype.kind == "i" and fill.value % 1
+            columns[fill.name] = np.where(gone, fill.value, column).astype(np.float64 if fraction else column.dtype)
+    return dataclasses.replace(rows, columns=columns)
+
+
 def _dropped(rows: TrainingRows, name: str) -> Touch:
     return touch(STEP, name, "row dropped", "training rows", is_missing(rows.columns[name]), rows.time)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, Self
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from staytrue import yamlfile
 from staytrue.records import write_atomically
-from staytrue.section import Section
+from staytrue.section import Name, Section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,15 @@ class ColumnSchema(Section):
     missing: bool = Field(default=False, description="whether values may be missing")
     minimum: float | None = Field(default=None, description="smallest value allowed")
     maximum: float | None = Field(default=None, description="largest value allowed")
-    categories: list[str | int] | None = Field(default=None, description="the values allowed")
+    categories: list[Name] | None = Field(default=None, description="the values allowed")
+
+    @field_validator("categories")
+    @classmethod
+    def _texts_are_quoted(cls, found: list[str | int] | None, info: ValidationInfo) -> list[str | int] | None:
+        number = next((value for value in found or [] if isinstance(value, int)), None)
+        if info.data.get("type") == "text" and number is not None:
+            raise ValueError(f"{number} is a number, and the column a text: put it in quotes, as it is written there")
+        return found
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:

@@ -17,6 +17,7 @@ from training.data.keys import keys_of
 from training.data.split.coordinates import Coordinates
 from training.data.split.dealing import groups_of
 from training.data.split.nearness import nearness
+from training.data.split.neighbours import neighbours, rare
 from training.progress import unwatched
 
 if TYPE_CHECKING:
@@ -138,7 +139,8 @@ def duplicates(
     Where columns are as good as names of their row (:func:`_naming`), two rows are not alike by chance: each counts,
     but for a few whose truths differ where one column alone is such. Its numbers may meet once.
     Other rows may be: then there must be more than the other part's repeats of itself predict, by Fisher's exact test
-    (one-sided), and more by a share that matters.
+    (one-sided), and more by a share that matters; or more than rows that differ in one column, since copies within the
+    other part are no chance either.
     """
     from scipy import stats  # noqa: PLC0415 - it takes seconds to import
 
@@ -158,10 +160,27 @@ def duplicates(
             example = _example(rows, row, other) + _void(rows, keys, pair, shared)
         expected = repeats / base * size
         leaks = chance < CHANCE and count - expected > MATERIAL * size
+        if not naming and not leaks and count > FEW:
+            most = _explained(rows, keys, pair, shared)
+            leaks, expected = most is not None, expected if most is None else most
         if naming:
             copied = bool(np.isin(whole[pair.held], whole[pair.others]).any())
             leaks = copied or count > (0 if naming > 1 else FEW)
         yield _finding("duplicates", pair, count, expected, leaks=leaks, example=example)
+
+
+def _explained(rows: Rows, keys: NDArray[np.uint64], pair: Pair, shared: NDArray[np.bool_]) -> float | None:
+    """How many duplicates chance explains at most, where there are more: as many as rows that differ in one column.
+
+    Of values that very many rows have nothing is told.
+    """
+    from scipy import stats  # noqa: PLC0415 - as above
+
+    copies = int((shared & rare(keys, pair.held, pair.others)).sum())
+    if copies <= FEW:
+        return None
+    most = float(neighbours(rows, keys, pair.held, pair.others).sum())
+    return most if copies > most and float(stats.poisson.sf(copies - 1, most)) < CHANCE else None
 
 
 def _void(rows: Rows, keys: NDArray[np.uint64], pair: Pair, shared: NDArray[np.bool_]) -> str:

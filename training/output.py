@@ -1,0 +1,59 @@
+"""Output: what a preparation writes takes its place when all of it is written; what was there before is set aside."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from staytrue.records import fsync_folder
+from training.report import FIGURES, PAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+ROWS, SCHEMA = "rows.parquet", "schema.yaml"
+EARLIER = "earlier"
+"""Folder of what an earlier run left, until a later one ends well."""
+_TOLD = (PAGE, FIGURES, ROWS)
+"""What speaks of one run. The schema does not: people edit it, and projects name it."""
+
+
+@contextlib.contextmanager
+def output(folder: Path, say: Callable[[str], None]) -> Iterator[Path]:
+    """A folder to write in, which need not be there yet; its files go to ``folder`` if all goes well.
+
+    Meanwhile an earlier run's report and rows are in :data:`EARLIER`: a run that fails leaves none that could be taken
+    for its own.
+    """
+    was_there, new = folder.is_dir(), folder / f".new-{os.getpid()}"
+    kept = _set_aside(folder)
+    try:
+        yield new
+        for path in sorted(new.iterdir()):
+            path.replace(folder / path.name)
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        if not was_there:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        if kept:
+            say(f"nothing new was written; what an earlier run wrote is in {folder / EARLIER}")
+        raise
+    new.rmdir()
+    shutil.rmtree(folder / EARLIER, ignore_errors=True)
+    fsync_folder(folder)
+
+
+def _set_aside(folder: Path) -> bool:
+    """Move what an earlier run left; whether there is any."""
+    found = [folder / name for name in _TOLD if (folder / name).is_file()]
+    earlier = folder / EARLIER
+    if found:
+        shutil.rmtree(earlier, ignore_errors=True)  # of one run alone, or it would tell of two
+        earlier.mkdir()
+    for path in found:
+        path.replace(earlier / path.name)
+    return earlier.is_dir()
