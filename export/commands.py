@@ -45,7 +45,7 @@ class Import:
             factory=arguments.factory,
         )
         _tell(bundle)
-        print(f"published {bundle.name} version {bundle.version}: {store.path(bundle.name, bundle.version)}")
+        print(f"published {bundle.name} version {bundle.version}: {store.where}/{bundle.name}/{bundle.version}")
         if not store.standing(bundle.name).champion:
             store.promote(bundle.name, bundle.version, reason=f"first version, imported from {arguments.file.name}")
             print(f"champion of {bundle.name} is version {bundle.version}")
