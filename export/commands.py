@@ -24,6 +24,10 @@ class Import:
         parser.add_argument("--reference", type=Path, metavar="DATA", help="rows: Parquet, CSV, JSON lines or npz")
         parser.add_argument("--amend", type=Path, metavar="YAML", help="what the file does not tell of its model")
         parser.add_argument("--factory", default="", help="package.module:function that makes the weights' module")
+        forms = ("onnx", "torchscript", "mar", "pt2", "ort")
+        parser.add_argument(
+            "--format", action="append", choices=forms, help="a form to write it in; default: export.importing.formats"
+        )
         add_project(parser)
 
     def run(self, arguments: argparse.Namespace) -> int:
@@ -35,6 +39,9 @@ class Import:
         alone = arguments.store is not None and not arguments.project.exists()  # a store needs no project
         section = ExportSection() if alone else projects.load(arguments.project).export
         store, settings = store_of(arguments), resolve(section, "export", {})
+        if arguments.format:
+            importing = settings.importing.model_copy(update={"formats": arguments.format})
+            settings = settings.model_copy(update={"importing": importing})
         bundle = take_in(
             store,
             arguments.name,
@@ -45,7 +52,7 @@ class Import:
             factory=arguments.factory,
         )
         _tell(bundle)
-        print(f"published {bundle.name} version {bundle.version}: {store.path(bundle.name, bundle.version)}")
+        print(f"published {bundle.name} version {bundle.version}: {store.where}/{bundle.name}/{bundle.version}")
         if not store.standing(bundle.name).champion:
             store.promote(bundle.name, bundle.version, reason=f"first version, imported from {arguments.file.name}")
             print(f"champion of {bundle.name} is version {bundle.version}")

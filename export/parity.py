@@ -63,7 +63,7 @@ def prove(
     """
     pool, proofs = _pool(signature, rows), []
     tokenized = front(signature, path.parent) or dict
-    with _running(kind, path, signature) as (run, runtime):
+    with running(kind, path, signature) as (run, runtime):
         for batch in proven_batches(settings.max_batch):
             taken = _take(pool, batch)
             worst_abs = worst_rel = 0.0
@@ -117,7 +117,7 @@ def eager(module: Callable[..., Any], signature: Signature, rows: Mapping[str, N
 
 
 @contextlib.contextmanager
-def _running(kind: Format, path: Path, signature: Signature) -> Iterator[tuple[Callable[[Arrays], Arrays], str]]:
+def running(kind: Format, path: Path, signature: Signature) -> Iterator[tuple[Callable[[Arrays], Arrays], str]]:
     """What runs an artefact, and its description; it ends with the block."""
     if kind in ("torchscript", "pt2"):
         loaded = torchscript.load(path) if kind == "torchscript" else program.load(path)

@@ -19,15 +19,21 @@ if TYPE_CHECKING:
 _DEPRECATED = r"`torch\.jit\.\w+` is deprecated"
 
 
-def to_torchscript(module: nn.Module, signature: Signature, path: Path) -> None:
-    """Write the module as TorchScript, by tracing; the parity proof shows that the trace holds at other batch sizes."""
+def to_torchscript(
+    module: nn.Module, signature: Signature, path: Path, example: tuple[torch.Tensor, ...] | None = None
+) -> None:
+    """Write the module as TorchScript, by tracing; the parity proof shows that the trace holds at other batch sizes.
+
+    Args:
+        example: what is traced with; zeros where there is none. Scripts within the module stay scripts.
+    """
     with warnings.catch_warnings():
         # torch deprecates TorchScript in favour of torch.export; people still load it, so it is written while it works.
         warnings.filterwarnings("ignore", category=DeprecationWarning, message=_DEPRECATED)
         # A trace that freezes a number of its example fails the proof at other batch sizes; no need to guess here.
         warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # type: ignore[attr-defined]
         with torch.no_grad():
-            traced = torch.jit.trace(module, tensors(signature), check_trace=False)  # type: ignore[no-untyped-call]
+            traced = torch.jit.trace(module, example or tensors(signature), check_trace=False)  # type: ignore[no-untyped-call]
         traced.save(str(path))
 
 

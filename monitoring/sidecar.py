@@ -109,7 +109,7 @@ def assemble(project: Project, path: Path, settings: MonitoringSection, registry
     data = settings.data.resolve()  # a job must read the lake that this process writes, wherever a flag put it
     command = (sys.executable, "-m", "staytrue", "retrain", "--data", str(data))
     state, lake = State(data / "state.sqlite"), Lake(data / "lake")
-    vitals, store = Vitals(state, registry), Store(project.store, project.serving.trusted_keys)
+    vitals, store = Vitals(state, registry), Store.of(project)
     pusher = Pusher(settings.alertmanager) if settings.alertmanager else None
     return Parts(
         store=store,

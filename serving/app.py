@@ -25,12 +25,10 @@ from serving.runtimes.factory import maker
 from serving.tls import Certificate
 from staytrue.eventlog import Writer
 from staytrue.listening import address, ended_by
-from staytrue.store import Store
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
-    from pathlib import Path
 
     from serving.denials import Denials
     from serving.loading import Lane
@@ -39,13 +37,14 @@ if TYPE_CHECKING:
     from serving.tls import Papers
     from staytrue.bundle import Bundle
     from staytrue.server import ServingSection
+    from staytrue.store import Store
 
 log = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = PULSE_SECONDS = 1.0
 RENEW_SECONDS = 0.5
 
 
-def run(settings: ServingSection, store: Path, ports: Ports, open_writer: Callable[..., Writer] = Writer) -> int:
+def run(settings: ServingSection, store: Store, ports: Ports, open_writer: Callable[..., Writer] = Writer) -> int:
     """Serve until SIGTERM or SIGINT; the exit code.
 
     Raises:
@@ -61,7 +60,7 @@ def run(settings: ServingSection, store: Path, ports: Ports, open_writer: Callab
         def attach(bundle: Bundle, runtime: Runtime, row_seconds: float) -> Lane:
             return dataplane.attach(bundle, runtime, row_seconds)
 
-        registry = Registry(Store(store, settings.trusted_keys), settings.models, make, attach=attach)
+        registry = Registry(store, settings.models, make, attach=attach)
         dataplane = Dataplane(registry, writer, settings)
         follower = Follower(registry, settings.reload_seconds)
         try:

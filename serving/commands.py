@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from staytrue import logs
 from staytrue import project as projects
 from staytrue.settings import resolve
+from staytrue.shelf import place
 from staytrue.signing import public_keys
 from staytrue.store import Store
 
@@ -29,7 +30,7 @@ class Serve:
     def configure(self, parser: argparse.ArgumentParser) -> None:
         """Add the command's arguments."""
         projects.add_flag(parser)
-        parser.add_argument("--store", type=Path, help="folder of the model store")
+        parser.add_argument("--store", type=place, help="folder or address of the model store")
         parser.add_argument("--host", help="address to listen on")
         parser.add_argument("--port", type=int, help="port; 0 for any free one, which is printed")
         parser.add_argument("--grpc-port", type=int, help="port of gRPC; 0 for any free one, which is printed")
@@ -50,10 +51,11 @@ class Serve:
         logs.configure()
         project = projects.load(arguments.project)
         flags = {name: getattr(arguments, name) for name in _FLAGS}
-        settings, store = resolve(project.serving, "serving", flags), arguments.store or project.store
-        if not Store(store).models():
-            what = "has no model yet" if store.is_dir() else "is not there"
-            logging.getLogger(__name__).warning('store "%s" %s: nothing is served before one comes', store, what)
+        settings = resolve(project.serving, "serving", flags)
+        store = Store(arguments.store or project.store, settings.trusted_keys, project.store_cache)
+        if not store.models():
+            what = "has no model yet" if store.exists() else "is not there"
+            logging.getLogger(__name__).warning('store "%s" %s: nothing is served before one comes', store.where, what)
         if settings.trusted_keys is not None:
             public_keys(settings.trusted_keys)  # what is wrong with them is told now, not when a version comes
         ports = reserve(settings)

@@ -112,7 +112,7 @@ class Loader:
         except StaytrueError as error:
             if not isinstance(error, NotFound):
                 log.error("%s version %s, which a caller named: %s", name, version, error)  # noqa: TRY400 - it says all
-            raise within(error, str(self._store.root)) from error
+            raise within(within(error, str(self._store.root)), self._store.where) from error
 
     def _artefact(self, bundle: Bundle, where: str) -> str:
         artefact = bundle.artefacts.get(self._make.format)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import threading
 import time
 from typing import TYPE_CHECKING, Literal
@@ -189,7 +188,7 @@ class Registry(Holdings):
         all at once is one that cannot be reached.
         """
         absent = set() if self._names or not there else self._models.keys() - there
-        gone = {name for name in absent if not os.path.lexists(self._store.root / name)}
+        gone = {name for name in absent if not self._store.present(name)}
         for name in gone & self._gone:
             self._forget(name)
             log.info("%s is not in the store any more and is forgotten", name)

@@ -69,6 +69,12 @@ def entry(line: bytes) -> Change | None:
         return None
 
 
+def effective(journal: bytes, revision: int) -> list[Change]:
+    """Changes of a journal's file that took effect: up to a revision, and of two with one revision the later."""
+    changes = {change.revision: change for change in map(entry, journal.splitlines()) if change is not None}
+    return [changes[number] for number in sorted(changes) if number <= revision]
+
+
 def check_told(action: str, reason: str, figures: Mapping[str, float]) -> None:
     """Refuse what the journal cannot hold.
 

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from staytrue.aliases import succession
 from staytrue.errors import InvalidInput
 from staytrue.nearest import no_model
-from staytrue.records import fsync_folder
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from staytrue.store import Store
 
 ROLL_BACKS = 2
 """Champions before this one that stay: `staytrue rollback` goes back so far, whatever is cleared away."""
-_LEAVING = ".leaving-"
 
 
 @dataclass(frozen=True)
@@ -45,20 +40,15 @@ def clear(store: Store, name: str, *, keep: int, dry: bool = False) -> Cleared:
         raise InvalidInput("--keep", expected="at least 1", got=str(keep), hint="the newest version always stays")
     versions = store.versions(name)
     if not versions and name not in store.models():
-        raise no_model(name, store.models(), store.root)
-    folder = store.root / name
-    with store.locked(name):
-        for leaving in folder.glob(f"{_LEAVING}*"):  # of one that was killed
-            shutil.rmtree(leaving, ignore_errors=True)
-        kept = _needed(store, name, keep)
-        removed = {version: _bytes(folder / version) for version in store.versions(name) if version not in kept}
-        if not dry:
-            for version in removed:
-                (folder / version).rename(folder / f"{_LEAVING}{version}")
-            fsync_folder(folder)
-            for version in removed:
-                shutil.rmtree(folder / f"{_LEAVING}{version}", ignore_errors=True)
-    return Cleared(removed, kept)
+        raise no_model(name, store.models(), store.where)
+    kept: dict[str, str] = {}
+
+    def needed() -> dict[str, str]:
+        kept.clear()
+        kept.update(_needed(store, name, keep))
+        return kept
+
+    return Cleared(store.clear(name, needed, dry=dry), kept)
 
 
 def _needed(store: Store, name: str, keep: int) -> dict[str, str]:
@@ -70,7 +60,3 @@ def _needed(store: Store, name: str, keep: int) -> dict[str, str]:
     why |= {aliases.challenger: "challenger", aliases.shadow: "shadow"}
     why |= dict.fromkeys(aliases.traffic, "canary") | {aliases.champion: "champion"}
     return {version: why[version] for version in store.versions(name) if version in why}
-
-
-def _bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

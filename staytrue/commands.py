@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from staytrue import project as projects
 from staytrue.errors import Conflict, InvalidConfig, NotFound
 from staytrue.nearest import no_model
+from staytrue.shelf import place
 from staytrue.store import Store
 
 if TYPE_CHECKING:
@@ -20,21 +21,20 @@ if TYPE_CHECKING:
 def add_project(parser: argparse.ArgumentParser) -> None:
     """Flags that name the store: the project's, or one of its own."""
     projects.add_flag(parser)
-    parser.add_argument("--store", type=Path, help="folder of the model store, instead of the project's")
+    parser.add_argument("--store", type=place, help="folder or address of the model store, instead of the project's")
 
 
 def store_of(arguments: argparse.Namespace) -> Store:
     """The store that the flags name."""
     if arguments.store:
         return Store(arguments.store)
-    project = projects.load(arguments.project)
-    return Store(project.store, project.serving.trusted_keys)
+    return Store.of(projects.load(arguments.project))
 
 
 def _known(store: Store, name: str) -> str:
     versions = store.versions(name)
     if not versions and name not in store.models():
-        raise no_model(name, store.models(), store.root)
+        raise no_model(name, store.models(), store.where)
     return f"versions: {', '.join(versions) or 'none'}"
 
 
@@ -183,11 +183,11 @@ class Models:
     def run(self, arguments: argparse.Namespace) -> int:
         """List models, versions, who answers and what changed."""
         store = store_of(arguments)
-        if not store.root.is_dir():
+        if not store.exists():
             hint = "name the store with --store; `staytrue export` makes one"
-            raise NotFound(f'store "{store.root}"', "is no folder", hint=hint)
+            raise NotFound(f'store "{store.where}"', "is not there", hint=hint)
         if not store.models():
-            print(f"no model in {store.root} yet: `staytrue train`, then `staytrue export`")
+            print(f"no model in {store.where} yet: `staytrue train`, then `staytrue export`")
         for name in store.models():
             aliases = store.aliases(name)
             versions = [version + role_of(aliases, version) for version in store.versions(name)]

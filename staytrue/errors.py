@@ -81,14 +81,14 @@ class StaytrueError(Exception):
         return f"{text}; {self.hint}" if self.hint else text
 
 
-def within(error: StaytrueError, folder: str) -> StaytrueError:
-    """The same error for those who are not to know where a folder lies.
+def within(error: StaytrueError, folder: str, shown: str = "STORE") -> StaytrueError:
+    """The same error for those who are not to know where a folder lies, or who know it by another name.
 
     >>> str(within(StaytrueError("/srv/store/bikes/2", "is broken"), "/srv/store"))
     'STORE/bikes/2: is broken'
     """
     said = {
-        name: getattr(error, name).replace(folder, "STORE") for name in ("where", "problem", "expected", "got", "hint")
+        name: getattr(error, name).replace(folder, shown) for name in ("where", "problem", "expected", "got", "hint")
     }
     return type(error)(**said, retry_seconds=error.retry_seconds)
 

@@ -5,11 +5,18 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import fsspec
+import msgspec
 
-from staytrue.errors import InvalidConfig, NotFound, Unavailable
+from staytrue.bundle import load as load_bundle
+from staytrue.errors import CorruptData, NotFound, Unavailable
+from staytrue.folder import ALIASES, JOURNAL
+from staytrue.records import to_json, write_atomically
 from staytrue.store import Store
+
+if TYPE_CHECKING:
+    from staytrue.aliases import Change
 
 
 def fetch(source: str, target: Path) -> dict[str, list[str]]:
@@ -32,40 +39,37 @@ def fetch(source: str, target: Path) -> dict[str, list[str]]:
     """
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target, prefix=".fetching-") as scratch:
-        copied = Path(scratch) / "store"
-        _download(source, copied)
-        fetched = {name: _take(copied, target, name) for name in Store(copied).models()}
+        store = Store(source, cache=Path(scratch) / "copies")
+        try:
+            if not store.exists():
+                raise NotFound(store.where, "is not there")
+            fetched = {name: _take(store, Path(scratch), target, name) for name in store.models()}
+        except OSError as error:
+            raise Unavailable(store.where, f"cannot be read: {type(error).__name__}: {error}"[:500]) from error
     if not fetched:
-        raise NotFound(source, "holds no model", hint="expected NAME/VERSION/bundle.json below it")
+        raise NotFound(store.where, "holds no model", hint="expected NAME/VERSION/bundle.json below it")
     return fetched
 
 
-def _download(source: str, target: Path) -> None:
-    try:
-        filesystem, path = fsspec.core.url_to_fs(source)
-    except (ImportError, ValueError) as error:
-        hint = "install the package that reads this kind of address, for example s3fs"
-        raise InvalidConfig(source, str(error), hint=hint) from error
-    try:
-        filesystem.get(path.rstrip("/") + "/", str(target) + "/", recursive=True)
-    except FileNotFoundError as error:
-        raise NotFound(source, "is not there") from error
-    except Exception as error:  # each filesystem raises what its own client does
-        raise Unavailable(source, f"cannot be read: {type(error).__name__}: {error}"[:500]) from error
-
-
-def _take(copied: Path, target: Path, name: str) -> list[str]:
+def _take(source: Store, scratch: Path, target: Path, name: str) -> list[str]:
     """Check a model's new versions, move them over, then its journal and aliases; the versions."""
-    source, there = Store(copied), {path.name for path in (target / name).glob("*") if path.is_dir()}
+    aliases, journal = source.aliases(name), source.journal(name)  # asked first: what they name is there by now
+    there = set(Store(target).versions(name))
     new = [version for version in source.versions(name) if version not in there]
     for version in new:
-        source.load(name, version)
+        copied = scratch / name / version
+        shutil.copytree(source.path(name, version), copied)
+        bundle = load_bundle(copied)
+        if (bundle.name, bundle.version) != (name, version):
+            got = f"{bundle.name}/{bundle.version}"
+            raise CorruptData(f"{source.where}/{name}/{version}", expected=f"{name}/{version}", got=got)
     (target / name).mkdir(exist_ok=True)
     for version in new:
-        shutil.move(copied / name / version, target / name / version)
-    files = [path for path in (copied / name).iterdir() if path.is_file()]
-    for file in sorted(files, key=lambda path: path.name == "aliases.json"):
-        moved = target / name / f".{file.name}.new"
-        shutil.move(file, moved)
-        moved.replace(target / name / file.name)
+        shutil.move(scratch / name / version, target / name / version)
+    write_atomically(target / name / JOURNAL, b"".join(map(_line, journal)))
+    write_atomically(target / name / ALIASES, to_json(aliases))
     return new
+
+
+def _line(change: Change) -> bytes:
+    return msgspec.json.encode(change) + b"\n"

@@ -9,7 +9,6 @@ from staytrue.errors import NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
 
 def meant(said: str, known: Iterable[str]) -> str:
@@ -23,9 +22,9 @@ def meant(said: str, known: Iterable[str]) -> str:
     return f"did you mean '{names[near[0]]}'?" if near else ""
 
 
-def no_model(name: str, models: list[str], root: Path) -> NotFound:
+def no_model(name: str, models: list[str], store: str) -> NotFound:
     """What tells that a store has no such model."""
     there = f"models: {', '.join(models)}" if models else "models: none yet, `staytrue export` publishes one"
     question = meant(name, models)
     hint = f"{there}; {question}" if question else there
-    return NotFound(f'model "{name}"', f'is not in the store "{root}"', hint=hint)
+    return NotFound(f'model "{name}"', f'is not in the store "{store}"', hint=hint)

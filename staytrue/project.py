@@ -6,9 +6,10 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PlainValidator, PrivateAttr
+from pydantic_core import PydanticCustomError
 
 from staytrue import tuning, yamlfile
 from staytrue.errors import InvalidConfig, StaytrueError
@@ -19,6 +20,7 @@ from staytrue.section import Section
 from staytrue.sections import ExportSection, MonitoringSection, RetrainingSection, TrainingSection
 from staytrue.server import ServingSection
 from staytrue.settings import warn_of_strays
+from staytrue.shelf import place
 from staytrue.slicing import EvaluationSection
 from staytrue.splitting import SplitSection
 from staytrue.tuning import TuningSection
@@ -38,6 +40,12 @@ BESIDE = ("checkpoint_seconds", "processes", "loggers", "metrics_port", "explosi
 """Settings of a training that only decide who sees it, or when it is given up."""
 
 
+def _place(said: Any) -> Path | str:
+    if not isinstance(said, Path | str):
+        raise PydanticCustomError("place", "is no path")
+    return place(said)
+
+
 class Project(Section):
     """A whole project. Paths are relative to the file's folder until :func:`load` makes them absolute."""
 
@@ -45,7 +53,14 @@ class Project(Section):
     name: str = Field(
         pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$", description="name of the model, in addresses and metrics"
     )
-    store: Path = Field(default=Path("store"), description="folder of the model store")
+    store: Annotated[Path | str, PlainValidator(_place, json_schema_input_type=str)] = Field(
+        default=Path("store"),
+        description="folder of the model store, or its address as fsspec knows it: `s3://bucket/store`",
+    )
+    store_cache: Path | None = Field(
+        default=None,
+        description="folder for copies of versions where `store` is an address; unset: in the temporary one",
+    )
     data: DataSection
     cleaning: CleaningSection = CleaningSection()
     split: SplitSection = SplitSection()
@@ -150,4 +165,6 @@ def _absolute(project: Project, base: Path) -> Project:
     varied = project.training.augmentation.within(base)
     begun = project.training.transfer.within(base)
     parts["training"] = project.training.model_copy(update={"augmentation": varied, "transfer": begun})
-    return project.model_copy(update={"store": base / project.store, **parts})
+    store = project.store if isinstance(project.store, str) else base / project.store
+    cache = None if project.store_cache is None else base / project.store_cache
+    return project.model_copy(update={"store": store, "store_cache": cache, **parts})

@@ -113,6 +113,12 @@ class ImportingSection(Section):
     max_bytes: Count = Field(default=2 * 1024**3, description="of a file, with what it keeps beside it")
     max_nodes: Count = Field(default=100_000, description="operators of a graph, those of branches and functions too")
     max_batch: Count = Field(default=32, description="rows of the largest request served, where no amendment tells it")
+    formats: list[Literal["onnx", "torchscript", "mar", "pt2", "ort"]] = Field(
+        default=["onnx"],
+        min_length=1,
+        description="forms an import is written and proven in, as `export.formats`; `torchscript` only of PyTorch's "
+        "files, `pt2` only of weights",
+    )
 
 
 class ExportSection(Section):

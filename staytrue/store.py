@@ -1,15 +1,10 @@
 """The model store: versions that never change, aliases that change in one step, and a journal of why.
 
-On disk ``STORE/NAME/VERSION/`` (bundles), ``STORE/NAME/aliases.json``, ``STORE/NAME/journal.jsonl``. The journal is
-written ahead of the aliases: an entry whose revision is above that of ``aliases.json`` never took effect, and of two
-with one revision only the later did.
+It is a folder (:mod:`staytrue.folder`) or an address that fsspec reads and writes (:mod:`staytrue.remote`).
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import re
 import time
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,112 +12,20 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from staytrue import aliases as states
-from staytrue import bundle as bundles
 from staytrue.aliases import Aliases, Change
-from staytrue.errors import Conflict, CorruptData, InvalidInput, NotFound
-from staytrue.making import Making, in_the_making
-from staytrue.nearest import no_model
-from staytrue.records import append_line, read, to_json, utc, write_atomically
+from staytrue.errors import Conflict, InvalidInput, NotFound
+from staytrue.records import utc
+from staytrue.shelf import checked
+from staytrue.versions import Versions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from staytrue.bundle import Bundle
+    from collections.abc import Callable
 
 __all__ = ["Aliases", "Change", "Store"]
 
-_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
-_VERSION = re.compile(r"[1-9][0-9]{0,17}")
 
-
-class Store:
-    """All versions of all models under one folder; with ``trusted_keys`` only those load that one of them signed."""
-
-    def __init__(self, root: Path, trusted_keys: Path | None = None) -> None:
-        self.root, self._trusted = root, trusted_keys
-
-    def models(self) -> list[str]:
-        """Names of the models that have an alias file."""
-        return sorted(
-            path.parent.name for path in self.root.glob("*/aliases.json") if _NAME.fullmatch(path.parent.name)
-        )
-
-    def versions(self, name: str) -> list[str]:
-        """Published versions of a model, oldest first."""
-        folder = self._folder(name)
-        if not folder.exists():
-            return []
-        return sorted(
-            (path.name for path in folder.iterdir() if _VERSION.fullmatch(path.name) and path.is_dir()), key=int
-        )
-
-    def path(self, name: str, version: str) -> Path:
-        """Folder of a version.
-
-        Raises:
-            NotFound: no such model or version; says which there are.
-        """
-        folder = self._folder(name) / version
-        if not _VERSION.fullmatch(version) or not folder.is_dir():
-            if not (there := self.versions(name)) and name not in self.models():
-                raise no_model(name, self.models(), self.root)
-            hint = f"versions: {', '.join(there) or 'none'}"
-            raise NotFound(f'model "{name}"', f'has no version "{version[:40]}"', hint=hint)
-        return folder
-
-    def load(self, name: str, version: str) -> Bundle:
-        """Read and check a version; see :func:`staytrue.bundle.load`.
-
-        Raises:
-            NotFound: no such version.
-            CorruptData: a byte changed, or a proof is missing.
-        """
-        folder = self.path(name, version)
-        bundle = bundles.load(folder, self._trusted)
-        if (bundle.name, bundle.version) != (name, version):
-            raise CorruptData(str(folder), expected=f"{name}/{version}", got=f"{bundle.name}/{bundle.version}")
-        return bundle
-
-    def aliases(self, name: str) -> Aliases:
-        """Who answers for a model now.
-
-        Raises:
-            NotFound: no such model; says which there are.
-        """
-        path = self._folder(name) / "aliases.json"
-        if not path.exists():
-            raise no_model(name, self.models(), self.root)
-        return read(Aliases, path)
-
-    def standing(self, name: str) -> Aliases:
-        """Who answers for a model now; nobody, at revision 0, where no version of it was ever promoted."""
-        path = self._folder(name) / "aliases.json"
-        return read(Aliases, path) if path.exists() else Aliases()
-
-    def journal(self, name: str) -> list[Change]:
-        """Changes that took effect, oldest first."""
-        revision = self.aliases(name).revision
-        path = self._folder(name) / "journal.jsonl"
-        lines = path.read_bytes().splitlines() if path.exists() else []
-        changes = {change.revision: change for change in map(states.entry, lines) if change is not None}
-        return [changes[number] for number in sorted(changes) if number <= revision]
-
-    @contextlib.contextmanager
-    def new_version(self, name: str) -> Iterator[tuple[str, Path]]:
-        """Claim the next version and a folder to make it in; it appears whole when the block ends, or not at all."""
-        folder = self._folder(name)
-        folder.mkdir(parents=True, exist_ok=True)
-        with self.locked(name):
-            taken = in_the_making(folder)  # asked first: one that is done in between is then a version
-            taken += map(int, self.versions(name))
-            version = str(max(taken, default=0) + 1)
-            making = Making.begin(folder, version)
-        try:
-            yield version, making.folder
-            making.appear(folder / version)
-        finally:
-            making.end()
+class Store(Versions):
+    """All versions of all models of one place, and the changes of who answers."""
 
     def promote(
         self,
@@ -255,17 +158,16 @@ class Store:
         about: str = "",
     ) -> Aliases:
         """Journal a change, then let it take effect; ``load`` is a version that has to be whole for it."""
-        figures = figures or {}
-        states.check_told(action, reason, figures)
+        states.check_told(action, reason, figures or {})
+        checked(name)
         if load is not None:
-            self.load(name, load)
-        path = self._folder(name) / "aliases.json"
-        with self.locked(name):
-            old = self.standing(name)
+            self.load(name, load, anew=True)
+
+        def altered(old: Aliases) -> tuple[Aliases, Change]:
             if expected is not None and old.champion != expected:
                 raise Conflict(f'model "{name}"', "champion", expected=expected or "none", got=old.champion or "none")
             if load is not None:
-                self.path(name, load)  # it may have been cleared away meanwhile
+                self._check_there(name, load)  # it may have been cleared away meanwhile
             new = msgspec.structs.replace(alter(old), revision=old.revision + 1)
             change = Change(
                 revision=new.revision,
@@ -274,22 +176,10 @@ class Store:
                 champion=new.champion,
                 before=old.champion,
                 reason=reason,
-                figures=figures,
+                figures=figures or {},
                 version=about,
                 share=new.traffic.get(about, 0.0),
             )
-            append_line(self._folder(name) / "journal.jsonl", msgspec.to_builtins(change))
-            write_atomically(path, to_json(new))
-            return new
+            return new, change
 
-    def _folder(self, name: str) -> Path:
-        if not _NAME.fullmatch(name):
-            raise InvalidInput(f'model name "{name[:80]}"', expected="letters, digits, '.', '_' and '-'", got="others")
-        return self.root / name
-
-    @contextlib.contextmanager
-    def locked(self, name: str) -> Iterator[None]:
-        """Keep others from claiming versions of a model and from changing its aliases."""
-        with (self._folder(name) / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        return self._shelf.change(name, altered)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from staytrue import showing
-from staytrue.bundle import sign as sign_bundle
 from staytrue.clearing import clear
 from staytrue.commands import add_project, role_of, store_of
 from staytrue.errors import InvalidConfig, StaytrueError
@@ -76,9 +75,9 @@ class Sign:
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Sign a version after checking its every byte; an older signature is replaced."""
-        store = Store(store_of(arguments).root)  # whoever signed it before
-        store.load(arguments.model, arguments.version)
-        sign_bundle(store.path(arguments.model, arguments.version), arguments.key)
+        store = store_of(arguments).trusting(None)  # whoever signed it before
+        store.load(arguments.model, arguments.version, anew=True)
+        store.sign(arguments.model, arguments.version, arguments.key)
         print(f"{arguments.model} {arguments.version}: signed")
         return 0
 
@@ -97,13 +96,13 @@ class Verify:
         """Check every byte, every proof and, where keys are given, the signature; 1 if a version would not load."""
         store, failed = store_of(arguments), 0
         if arguments.trusted_keys is not None:
-            store = Store(store.root, arguments.trusted_keys)
+            store = store.trusting(arguments.trusted_keys)
         versions = [arguments.version] if arguments.version else store.versions(arguments.model)
         if not versions:
-            raise no_model(arguments.model, store.models(), store.root)
+            raise no_model(arguments.model, store.models(), store.where)
         for version in versions:
             try:
-                bundle = store.load(arguments.model, version)
+                bundle = store.load(arguments.model, version, anew=True)
             except InvalidConfig:  # of the keys, not of the version
                 raise
             except StaytrueError as error:

@@ -158,13 +158,13 @@ class Export:
         if arguments.promote and not arguments.reason.strip():
             raise InvalidConfig("--promote", "needs --reason TEXT for the journal")
         project = _resolved(arguments.project)
-        store = Store(project.store, project.serving.trusted_keys)
+        store = Store.of(project)
         folder = arguments.run or newest_run(project.retraining.runs, project.name)
         bundle = publish_run(store, folder, project)
         for proof in bundle.parity:
             error = f"largest error {proof.max_abs_error:.3g}"
             _say(f"proven {proof.format} at batch {proof.batch}: {error} ({proof.runtime})")
-        _say(f"published {bundle.name} version {bundle.version}: {store.path(bundle.name, bundle.version)}")
+        _say(f"published {bundle.name} version {bundle.version}: {store.where}/{bundle.name}/{bundle.version}")
         if arguments.promote or not store.standing(project.name).champion:
             reason = arguments.reason or "first version"
             store.promote(bundle.name, bundle.version, reason=reason, figures=_figures(bundle.evaluation))

@@ -59,7 +59,7 @@ def retrain(
         hint = "set retraining.enabled: false, and train anew by hand"
         raise InvalidConfig("model.task", "generation has no labels that a challenger could be judged by", hint=hint)
     check_task(project.model.task, project.data.targets)
-    store = Store(project.store, project.serving.trusted_keys)
+    store = Store.of(project)
     _refuse_unsigned(project)
     _refuse_stale(store, job)
     champion = store.load(job.model, job.champion)

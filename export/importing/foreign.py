@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from export.importing.amendment import Amending
+    from staytrue.bundle import Format
     from staytrue.sections import ImportingSection
     from staytrue.signature import Signature
 
@@ -40,8 +41,8 @@ class Foreign:
     """The file as it was given, by the signature's names; whatever it raises, it refused these inputs."""
     ran_by: str
     """What runs it, with its version."""
-    write: Callable[[Path, Signature, int], None]
-    """Writes ``model.onnx`` for a signature and a largest batch."""
+    writers: Mapping[Format, Callable[[Path, Signature, int], None]]
+    """What writes a form of it, for a signature and a largest batch; the others are made of these."""
 
     @property
     def said(self) -> str:
@@ -89,4 +90,4 @@ def open_onnx(path: Path, amending: Amending, settings: ImportingSection) -> For
         graph.rename(model, renamed)
         onnx.save(model, to)
 
-    return Foreign(path, amended, run, f"plain onnxruntime {ort.__version__}", write)
+    return Foreign(path, amended, run, f"plain onnxruntime {ort.__version__}", {"onnx": write})

@@ -9,13 +9,14 @@ import msgspec
 
 from export.importing.amendment import Amending
 from export.importing.archives import kind_of
+from export.importing.artefacts import check_formats, write
 from export.importing.foreign import open_onnx
 from export.importing.profile import profile
 from export.importing.proof import prove
 from export.importing.recognition import rows_of_first_axis, usable, with_outputs, with_typical
 from export.importing.reference import read
 from export.publish import FILES, finish
-from staytrue.bundle import PROFILE, Bundle, Lineage, digest, load_profile
+from staytrue.bundle import PROFILE, Bundle, Lineage, Parity, digest, load_profile
 from staytrue.bundle import load as load_bundle
 from staytrue.errors import InvalidConfig
 from staytrue.records import utc
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from export.importing.foreign import Foreign
     from export.importing.reference import Reference
     from export.importing.rows import Arrays
-    from staytrue.bundle import Parity
     from staytrue.sections import ExportSection
     from staytrue.signature import Signature
     from staytrue.store import Store
@@ -58,6 +58,7 @@ def take_in(
         private_key(settings.signing_key)
     amending = Amending(amendment)
     foreign = _opened(path, amending, settings, factory)
+    formats = check_formats(foreign, settings)
     signature = msgspec.structs.replace(foreign.signature, rows=amending.said.rows or "independent")
     given = read(reference, signature, amending) if reference else None
     signature = with_typical(foreign, signature, given.rows if given else [])
@@ -69,10 +70,10 @@ def take_in(
     _check_classes(signature, amending)
     max_batch = 1 if signature.rows == "none" else amending.said.max_batch or settings.importing.max_batch
     with store.new_version(name) as (version, folder):
-        written = folder / FILES["onnx"]
-        foreign.write(written, signature, max_batch)
-        what = f"rows of {reference.name}" if reference else "made-up rows: zeros, ones, random"
-        parity = prove(foreign, written, signature, rows, max_batch, settings, what)
+        what, parity = f"rows of {reference.name}" if reference else "made-up rows: zeros, ones, random", list[Parity]()
+        for kind in formats:
+            written = write(kind, foreign, folder, signature, settings, name=name, version=version, max_batch=max_batch)
+            parity += prove(foreign, kind, written, signature, rows, max_batch, settings, what)
         (folder / PROFILE).write_bytes(msgspec.json.encode(profile(foreign, signature, given)))
         lineage = _lineage(foreign, given)
         bundle = _manifest(signature, amending, parity, lineage, name=name, version=version, max_batch=max_batch)
@@ -102,7 +103,7 @@ def _manifest(
         signature=signature,
         classes=said.classes,
         max_batch=max_batch,
-        artefacts={"onnx": FILES["onnx"]},
+        artefacts={proof.format: FILES[proof.format] for proof in parity},
         files={},
         parity=parity,
         evaluation={},

@@ -18,15 +18,17 @@ from export import torchscript
 from export.importing import archives, weights
 from export.importing.foreign import Foreign
 from export.onnx import finish, placeholders, to_onnx
+from export.program import to_program
 from staytrue.errors import CorruptData, InvalidConfig, Unsupported
 from staytrue.signature import NUMPY, Signature, TensorSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from export.importing.amendment import Amending
     from export.importing.foreign import Arrays
+    from staytrue.bundle import Format
     from staytrue.sections import ImportingSection
 
 _DATATYPES: dict[np.dtype[Any], Any] = {dtype: name for name, dtype in NUMPY.items() if name != "BF16"}
@@ -153,8 +155,28 @@ def _opened(path: Path, module: Any, names: list[str], amending: Amending, *, sc
             hint = "export it to ONNX where it was made, and import that"
             raise Unsupported(str(path), f"PyTorch finds no ONNX form of it: {first}", hint=hint) from error
 
+    def script(to: Path, final: Signature, max_batch: int) -> None:
+        del max_batch
+        torchscript.to_torchscript(Flat(module), final, to, _example(final, 2))
+
+    def program(to: Path, final: Signature, max_batch: int) -> None:
+        _write_program(path, module, final, to, max_batch)
+
     how = "TorchScript" if scripted else "eager"
-    return Foreign(path, signature, run, f"torch {torch.__version__} {how}", write)
+    writers: dict[Format, Callable[[Path, Signature, int], None]] = {"onnx": write, "torchscript": script}
+    writers |= {} if scripted else {"pt2": program}
+    return Foreign(path, signature, run, f"torch {torch.__version__} {how}", writers)
+
+
+def _write_program(path: Path, module: nn.Module, signature: Signature, to: Path, max_batch: int) -> None:
+    if free := [spec.name for spec in signature.inputs if -1 in spec.shape[1:]]:
+        what = f"has inputs with a free axis behind the first: {', '.join(free)}; a pt2 of it would fix that"
+        raise Unsupported(str(path), what, hint="leave pt2 out of export.importing.formats")
+    try:
+        to_program(Flat(module), signature, to, max_batch)
+    except torch.onnx.OnnxExporterError as error:
+        first = " ".join(str(error).split())[:300]
+        raise Unsupported(str(path), f"torch.export finds no form of it: {first}", hint="leave pt2 out") from error
 
 
 def _outputs(path: Path, module: Any, signature: Signature) -> list[tuple[str, TensorSpec]]:

@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING
 
 from export.importing.rows import alike, joined
 from export.importing.scale import Scales
-from serving.runtimes.base import RunError
-from serving.runtimes.onnx import OnnxMaker
+from export.parity import running
 from staytrue.bundle import Parity, digest, proven_batches
 from staytrue.errors import CorruptData, InvalidConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from export.importing.foreign import Foreign
     from export.importing.rows import Arrays
-    from serving.runtimes.base import Runtime
+    from staytrue.bundle import Format
     from staytrue.sections import ExportSection
     from staytrue.signature import Signature
 
@@ -34,6 +33,7 @@ MOST_BATCHES = 4
 
 def prove(
     foreign: Foreign,
+    kind: Format,
     path: Path,
     signature: Signature,
     rows: Sequence[Arrays],
@@ -41,27 +41,26 @@ def prove(
     settings: ExportSection,
     what: str,
 ) -> list[Parity]:
-    """Compare the server's answers with the file's own; one record a batch size.
+    """Compare the answers of an artefact, in what will run it, with the file's own; one record a batch size.
 
     Args:
         rows: each as a request of one row; single ones may differ in shape, larger batches take those alike.
         what: the rows are, for the record.
 
     Raises:
-        CorruptData: the outputs differ by more than the tolerances allow, or the server's runtime fails on rows that
-            the file itself takes. Nothing may be published then.
+        CorruptData: the outputs differ by more than the tolerances allow, or what runs it fails on rows that the file
+            itself takes. Nothing may be published then.
         InvalidConfig: the file itself takes no batch of a size that callers might send.
         InvalidInput: outputs have other sizes than the signature tells callers.
     """
     proofs = []
-    with OnnxMaker() as make:
-        runtime = make(path, signature)
+    with running(kind, path, signature) as (run, runtime):
         scales = Scales(signature, [foreign.run(row) for row in rows[-SCALED:]])
         for batch in proven_batches(max_batch):
             worst_abs = worst_rel = 0.0
             parts = _batches(signature, rows, batch)
             for part in parts:
-                expected, got = _answers(foreign, runtime, part, batch)
+                expected, got = _answers(foreign, run, part, batch)
                 for spec in signature.outputs:
                     spec.check(got[spec.name], spec.datatype, "output")
                 where = f"{foreign.path.name} at batch {batch}"
@@ -69,8 +68,8 @@ def prove(
                 worst_abs, worst_rel = max(worst_abs, absolute), max(worst_rel, relative)
             proofs.append(
                 Parity(
-                    format="onnx",
-                    runtime=runtime.description,
+                    format=kind,
+                    runtime=runtime,
                     artefact_sha256=digest(path).sha256,
                     batch=batch,
                     rows=batch * len(parts),
@@ -82,11 +81,10 @@ def prove(
                     against=f"{foreign.said}, run by {foreign.ran_by} on {what}",
                 )
             )
-        runtime.close()
     return proofs
 
 
-def _answers(foreign: Foreign, runtime: Runtime, part: Arrays, batch: int) -> tuple[Arrays, Arrays]:
+def _answers(foreign: Foreign, run: Callable[[Arrays], Arrays], part: Arrays, batch: int) -> tuple[Arrays, Arrays]:
     """Of the file as given, and of the server."""
     try:
         expected = foreign.run(part)
@@ -95,8 +93,8 @@ def _answers(foreign: Foreign, runtime: Runtime, part: Arrays, batch: int) -> tu
         hint = "tell a smaller max_batch, or rows: none, with --amend"
         raise InvalidConfig(f"{foreign.path} at batch {batch}", f"the model refuses it: {said}", hint=hint) from error
     try:
-        return expected, runtime.run(part)
-    except RunError as error:
+        return expected, run(part)
+    except Exception as error:  # each of what may run it raises its own
         said = " ".join(str(error).split())[:300]
         raise CorruptData(f"{foreign.path} at batch {batch}", f"fails as the server runs it: {said}") from error
 

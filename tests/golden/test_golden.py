@@ -34,6 +34,7 @@ from staytrue.places import Places, Position
 from staytrue.profile import ReferenceColumn, ReferenceProfile
 from staytrue.project import Project
 from staytrue.records import Record, from_json, to_json
+from staytrue.remote import Claim, Revision
 from staytrue.signature import Signature, TensorSpec
 from staytrue.store import Aliases, Change
 from staytrue.verdicts import RetrainJob, Verdict
@@ -193,8 +194,17 @@ RECORDS: dict[str, Record] = {
         weight=[1.0, 0.5],
     ),
     "aliases": Aliases(revision=2, champion="3", traffic={"4": 0.1}),
+    "claim": Claim(writer="ab" * 16, time=1304208000.0),
     "change": Change(
         revision=2, time="2026-01-01T00:00:00.000Z", action="promote", champion="3", before="1", reason="better"
+    ),
+    "revision": Revision(
+        writer="ab" * 16,
+        aliases=Aliases(revision=2, champion="3"),
+        change=Change(
+            revision=2, time="2026-01-01T00:00:00.000Z", action="promote", champion="3", before="1", reason="better"
+        ),
+        leaving=["1"],
     ),
     "places": Places(positions={"w": Position(segment=1, offset=20)}, torn_tails=1, entries=5),
     "window": Window(

@@ -45,9 +45,9 @@ def change(store: Store, step: str, version: str) -> None:
     """Take a step, with its kill."""
     with contextlib.suppress(Conflict, NotFound, Killed), contextlib.ExitStack() as stack:
         if step == "killed while promoting":
-            stack.enter_context(mock.patch("staytrue.store.write_atomically", kill))
+            stack.enter_context(mock.patch("staytrue.folder.write_atomically", kill))
         if step == "torn while promoting":
-            stack.enter_context(mock.patch("staytrue.store.append_line", tear))
+            stack.enter_context(mock.patch("staytrue.folder.append_line", tear))
         if step == "roll back":
             store.roll_back("m", reason="back")
         else:

@@ -81,7 +81,7 @@ def test_a_canary_or_shadow_without_a_version_is_wrong_usage(
 
 def test_models_of_a_store_that_is_not_there_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, text = said(capsys, "models", "--store", str(tmp_path / "nowhere"))
-    assert (code, "is no folder; name the store with --store" in text) == (1, True)
+    assert (code, "is not there; name the store with --store" in text) == (1, True)
 
 
 def test_models_of_an_empty_store_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

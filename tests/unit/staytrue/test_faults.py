@@ -93,7 +93,7 @@ WORDS = {
     "empty list": ("export: {formats: []}", "'mar', 'pt2', 'ort', at least 1, got an empty list"),
     "truth for a number": ("serving: {grpc_port: 1.5}", "expected a whole number ≥ 0, ≤ 65535 or nothing, got 1.5"),
     "word for truth": ("serving: {insecure: maybe}", "expected true or false, got 'maybe'; meaning: listen beyond loo"),
-    "truth for a path": ("store: true", "store: expected a path, got true; meaning: folder of the model store"),
+    "truth for a path": ("store: true", "store: expected a path or text, got true; meaning: folder of the model store"),
     "word near another": ("serving: {nan_policy: strng}", "got 'strng'; did you mean 'string'?"),
     "word of a list": (
         "export: {formats: [onxx]}",

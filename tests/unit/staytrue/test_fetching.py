@@ -78,7 +78,10 @@ def test_a_store_that_cannot_be_read_is_told_apart(tmp_path: Path, monkeypatch: 
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError("no credentials")
 
-    monkeypatch.setattr(fsspec.implementations.local.LocalFileSystem, "get", refuse)
+    monkeypatch.setattr(fsspec.implementations.memory.MemoryFileSystem, "ls", refuse)
+    with pytest.raises(Unavailable, match="PermissionError: no credentials"):
+        fetch("memory://bucket/store", tmp_path / "target")
+    monkeypatch.setattr("staytrue.folder.Folder.models", refuse)
     with pytest.raises(Unavailable, match="PermissionError: no credentials"):
         fetch(str(tmp_path), tmp_path / "target")
 

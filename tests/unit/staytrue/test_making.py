@@ -120,7 +120,7 @@ def test_a_change_that_never_took_effect_is_not_told_after_the_next_either(
 
     store.promote("tiny", "1", reason="first")
     with monkeypatch.context() as patch:
-        patch.setattr("staytrue.store.write_atomically", killed)  # journal written, aliases not
+        patch.setattr("staytrue.folder.write_atomically", killed)  # journal written, aliases not
         with pytest.raises(SystemExit):
             store.promote("tiny", "2", reason="never took effect")
     assert store.aliases("tiny").champion == "1"

@@ -75,7 +75,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Path]:
 @pytest.fixture
 def project(trained: tuple[Project, Path], tmp_path: Path) -> Project:
     """The same project, its run and its store, to be changed."""
-    shutil.copytree(trained[0].store.parent, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(trained[0].folder, tmp_path, dirs_exist_ok=True)
     return load(tmp_path / "staytrue.yaml")
 
 

@@ -42,13 +42,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = Store(made.store)
     bundle = retraining.publish_run(store, train(made, opening="skip"), made)
     store.promote("toy", bundle.version, reason="first version")
-    return made.store.parent
+    return made.folder
 
 
 @pytest.fixture
 def store(project: Project, trained: Path) -> Store:
     """The trained project's store and runs, in the test's own project."""
-    shutil.copytree(trained, project.store.parent, dirs_exist_ok=True)
+    shutil.copytree(trained, project.folder, dirs_exist_ok=True)
     return Store(project.store)
 
 

@@ -18,10 +18,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.registry import _registry
 
 from staytrue.errors import InvalidConfig, InvalidInput, NotFound, StaytrueError, Unsupported
+from tests.buckets import Bucket
 from training.data.collect.source import collect, collected
 
 if TYPE_CHECKING:
@@ -190,29 +190,21 @@ def test_the_rows_are_those_that_pandas_reads(frame: pd.DataFrame, section: Make
         assert np.array_equal(rows.columns[name], expected), name
 
 
-class _Bucket(MemoryFileSystem):  # type: ignore[misc]
-    """An object store that lets in whoever has its keys; ``memory://`` under another name."""
+class _Locked(Bucket):
+    """Lets in whoever has its keys."""
 
-    protocol = "s3"
     store: ClassVar[dict[str, Any]] = {}
-    pseudo_dirs: ClassVar[list[str]] = [""]
-    root_marker = ""
-    cachable = False
 
     def __init__(self, key: str = "", secret: str = "", endpoint_url: str = "", **_: object) -> None:
         super().__init__()
         if (key, secret, endpoint_url) != ("us", "geheim", "https://minio"):
             raise PermissionError("Forbidden")
 
-    @classmethod
-    def _strip_protocol(cls, path: str) -> str:
-        return "/" + path.removeprefix("s3://").strip("/")
-
 
 def test_objects_of_a_bucket_are_read_by_a_pattern_with_the_keys_of_the_options(
     frame: pd.DataFrame, digest: str, section: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(_registry, "s3", _Bucket)
+    monkeypatch.setitem(_registry, "s3", _Locked)
     keys = {"key": "us", "secret": "geheim", "endpoint_url": "https://minio"}
     for month, part in frame.groupby("mnth"):
         with fsspec.open(f"s3://rentals/2011/{month}.csv", "wb", **keys) as stream:

@@ -103,7 +103,7 @@ def test_a_loss_that_is_no_number_ends_the_sweep() -> None:
 
 def test_the_command_prints_a_line_that_a_project_takes(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     """On the training rows of a project; table and picture are written."""
-    folder = project.store.parent
+    folder = project.folder
     arguments = ["rate", "--project", str(folder / "staytrue.yaml"), "--output", str(folder / "out")]
     assert main([*arguments, "--steps", "100"]) == 0
     told = capsys.readouterr().out
@@ -119,7 +119,7 @@ def test_the_command_exits_with_one_where_nothing_is_proposed(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """So that a script does not go on."""
-    folder = project.store.parent
+    folder = project.folder
     arguments = ["--project", str(folder / "staytrue.yaml"), "--output", str(folder / "out")]
     assert main(["rate", *arguments, "--lowest", "1e-12", "--highest", "1e-9", "--steps", "40"]) == 1
     assert "no learning rate lowered the loss" in capsys.readouterr().out

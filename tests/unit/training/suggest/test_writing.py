@@ -51,7 +51,7 @@ def test_what_cannot_be_set_without_harm_is_left_alone(text: str) -> None:
 
 
 def test_the_command_proposes_and_writes_only_when_asked(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
-    path = project.store.parent / "staytrue.yaml"
+    path = project.folder / "staytrue.yaml"
     before = path.read_text(encoding="utf-8")
     assert main(["suggest", "--project", str(path)]) == 0
     assert path.read_text(encoding="utf-8") == before
@@ -73,7 +73,7 @@ def test_the_command_proposes_and_writes_only_when_asked(project: Project, capsy
 def test_what_does_not_go_with_somebodys_own_setting_is_left_out(
     project: Project, own: str, left: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = project.store.parent / "staytrue.yaml"
+    path = project.folder / "staytrue.yaml"
     text = path.read_text(encoding="utf-8").replace("\ntraining: {", f"\ntraining: {{{own}")
     path.write_text(text, encoding="utf-8")
     files = {each.name for each in path.parent.iterdir()}

@@ -1,0 +1,133 @@
+"""Copies of versions that lie at an address, in a folder of this machine: whole and proven before anybody sees them."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from staytrue import bundle as bundles
+from staytrue.bundle import SEAL
+from staytrue.errors import CorruptData, InvalidConfig, NotFound, StaytrueError, within
+from staytrue.records import write_atomically
+from staytrue.shelf import VERSION
+from staytrue.signing import SIGNATURE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from staytrue.objects import Objects
+
+KEPT = 8
+"""Copies of a model that stay; those that were asked for longest ago go."""
+
+
+class Copies:
+    """Copies below ``FOLDER/DIGEST-OF-ADDRESS/NAME/VERSION``, shared by all processes of one user.
+
+    Args:
+        objects: where versions come from.
+        folder: None for one of this user's below the temporary folder.
+    """
+
+    def __init__(self, objects: Objects, folder: Path | None) -> None:
+        self._objects = objects
+        self._folder = folder or Path(tempfile.gettempdir()) / f"staytrue-{os.getuid()}"
+        self.root = self._folder / hashlib.sha256(objects.where.encode()).hexdigest()[:16]
+
+    def get(self, name: str, version: str) -> Path:
+        """Folder of the copy of a published version, taken anew where the version's seal is another now.
+
+        Raises:
+            NotFound: the version left meanwhile.
+            CorruptData: what the address holds is not whole; nothing of it stays here.
+        """
+        target, where = self.root / name / version, f"{name}/{version}"
+        with self._locked(name):
+            sealed = self._objects.read(f"{where}/{SEAL}")
+            if not (target / SEAL).is_file() or (target / SEAL).read_bytes() != sealed:
+                self._take(name, version)
+            signed, there = self._objects.read(f"{where}/{SIGNATURE}"), target / SIGNATURE
+            if signed is None:
+                there.unlink(missing_ok=True)
+            elif not there.is_file() or there.read_bytes() != signed:
+                write_atomically(there, signed)
+            os.utime(target)
+            self._prune(target)
+        return target
+
+    def drop(self, name: str, version: str) -> None:
+        """Delete a copy."""
+        with self._locked(name):
+            self._leave(self.root / name / version)
+
+    def mend(self, name: str, version: str) -> bool:
+        """Take a copy anew that is not whole; whether it was not.
+
+        Raises:
+            CorruptData: what the address holds is not whole either.
+        """
+        target = self.root / name / version
+        with self._locked(name):
+            try:
+                bundles.load(target)
+            except CorruptData:
+                self._take(name, version)
+                return True
+        return False
+
+    def scratch(self, name: str) -> Path:
+        """A new folder to make a version in, which its maker deletes."""
+        with self._locked(name):
+            return Path(tempfile.mkdtemp(dir=self.root / name, prefix=".making-"))
+
+    def _take(self, name: str, version: str) -> None:
+        """Copy all of a version, check it, then let it take its place in one step."""
+        where, target = f"{name}/{version}", self.root / name / version
+        scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=".fetching-"))
+        try:
+            for path in self._objects.sizes(where):
+                file = scratch / path
+                if ".." in Path(path).parts:
+                    raise CorruptData(f"{self._objects.where}/{where}", f"holds a file outside the bundle: {path}")
+                file.parent.mkdir(parents=True, exist_ok=True)
+                if not self._objects.download(f"{where}/{path}", file):
+                    raise NotFound(f'model "{name}"', f"version {version} is being deleted")
+            try:
+                bundles.load(scratch)
+            except StaytrueError as error:
+                raise within(error, str(scratch), f"{self._objects.where}/{where}") from error
+            self._leave(target)
+            scratch.rename(target)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def _leave(self, target: Path) -> None:
+        """Delete a folder so that nobody meets half of it."""
+        if target.is_dir():
+            leaving = Path(tempfile.mkdtemp(dir=target.parent, prefix=".leaving-"))
+            target.rename(leaving / target.name)
+            shutil.rmtree(leaving, ignore_errors=True)
+
+    def _prune(self, fresh: Path) -> None:
+        others = [path for path in fresh.parent.iterdir() if VERSION.fullmatch(path.name) and path != fresh]
+        for path in sorted(others, key=lambda path: -path.stat().st_mtime)[KEPT - 1 :]:
+            self._leave(path)
+
+    @contextlib.contextmanager
+    def _locked(self, name: str) -> Iterator[None]:
+        """Keep other processes from copying versions of the same model."""
+        folder = self.root / name
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if (owner := self._folder.stat().st_uid) != os.getuid():
+            expected, got = f"a folder of user {os.getuid()}", f"one of user {owner}"
+            raise InvalidConfig(str(self._folder), expected=expected, got=got, hint="set store_cache to another")
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield

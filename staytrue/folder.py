@@ -1,0 +1,149 @@
+"""A store in a folder: claims and changes under the lock of a model, each new thing synced before it is seen.
+
+The journal is written ahead of the aliases: an entry whose revision is above that of ``aliases.json`` never took
+effect, and of two with one revision only the later did.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from staytrue import aliases as states
+from staytrue.aliases import Aliases
+from staytrue.making import Making, in_the_making
+from staytrue.records import append_line, fsync_folder, read, to_json, write_atomically
+from staytrue.shelf import NAME, VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+    from pathlib import Path
+
+    from staytrue.aliases import Change
+
+ALIASES, JOURNAL = "aliases.json", "journal.jsonl"
+_LEAVING = ".leaving-"
+
+
+class Folder:
+    """A :class:`staytrue.shelf.Shelf` on a disk of this machine, or one that it mounts with its locks."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @property
+    def root(self) -> Path:
+        """The folder."""
+        return self._root
+
+    @property
+    def where(self) -> str:
+        """The folder's path."""
+        return str(self._root)
+
+    def exists(self) -> bool:
+        """Whether the folder is there."""
+        return self._root.is_dir()
+
+    def models(self) -> list[str]:
+        """Those with an alias file."""
+        return sorted(path.parent.name for path in self._root.glob(f"*/{ALIASES}") if NAME.fullmatch(path.parent.name))
+
+    def present(self, name: str) -> bool:
+        """Whether the model's folder is there."""
+        return os.path.lexists(self._root / name)
+
+    def versions(self, name: str) -> list[str]:
+        """Folders that bear a number."""
+        folder = self._root / name
+        if not folder.exists():
+            return []
+        return sorted(
+            (path.name for path in folder.iterdir() if VERSION.fullmatch(path.name) and path.is_dir()), key=int
+        )
+
+    def has(self, name: str, version: str) -> bool:
+        """Whether its folder is there."""
+        return (self._root / name / version).is_dir()
+
+    def folder(self, name: str, version: str) -> Path:
+        """The folder itself."""
+        return self._root / name / version
+
+    def forget(self, name: str, version: str) -> None:
+        """Nothing was copied."""
+
+    def mend(self, name: str, version: str) -> bool:
+        """There is nothing to mend it by."""
+        del name, version
+        return False
+
+    def standing(self, name: str) -> Aliases | None:
+        """What the alias file says."""
+        path = self._root / name / ALIASES
+        return read(Aliases, path) if path.exists() else None
+
+    def journal(self, name: str) -> list[Change]:
+        """Lines up to the revision of the alias file."""
+        path, standing = self._root / name / JOURNAL, self.standing(name)
+        data = path.read_bytes() if path.exists() and standing is not None else b""
+        return [] if standing is None else states.effective(data, standing.revision)
+
+    @contextlib.contextmanager
+    def new_version(self, name: str) -> Iterator[tuple[str, Path]]:
+        """In a folder beside the others, which gets its number as its name at the end."""
+        folder = self._root / name
+        folder.mkdir(parents=True, exist_ok=True)
+        with self._locked(name):
+            taken = in_the_making(folder)  # asked first: one that is done in between is then a version
+            taken += map(int, self.versions(name))
+            version = str(max(taken, default=0) + 1)
+            making = Making.begin(folder, version)
+        try:
+            yield version, making.folder
+            making.appear(folder / version)
+        finally:
+            making.end()
+
+    def change(self, name: str, alter: Callable[[Aliases], tuple[Aliases, Change]]) -> Aliases:
+        """Under the lock; the journal first."""
+        with self._locked(name):
+            new, change = alter(self.standing(name) or Aliases())
+            append_line(self._root / name / JOURNAL, msgspec.to_builtins(change))
+            write_atomically(self._root / name / ALIASES, to_json(new))
+            return new
+
+    def keep_signature(self, name: str, version: str) -> None:
+        """It is where it has to be."""
+
+    def clear(self, name: str, needed: Callable[[], Collection[str]], *, dry: bool) -> dict[str, int]:
+        """Each leaves in one step, by another name, so that nobody meets half of it."""
+        folder = self._root / name
+        with self._locked(name):
+            for leaving in folder.glob(f"{_LEAVING}*"):  # of one that was killed
+                shutil.rmtree(leaving, ignore_errors=True)
+            kept = needed()
+            removed = {version: _bytes(folder / version) for version in self.versions(name) if version not in kept}
+            if not dry:
+                for version in removed:
+                    (folder / version).rename(folder / f"{_LEAVING}{version}")
+                fsync_folder(folder)
+                for version in removed:
+                    shutil.rmtree(folder / f"{_LEAVING}{version}", ignore_errors=True)
+        return removed
+
+    @contextlib.contextmanager
+    def _locked(self, name: str) -> Iterator[None]:
+        """Keep others from claiming versions of a model and from changing its aliases."""
+        with (self._root / name / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,186 @@
+"""Objects below an address that fsspec knows: read, listed, written, and made once and never again by whoever is first.
+
+Where a package hands the condition "only if there is none" to the store itself (``s3fs``, ``gcsfs``), and the store
+was seen to heed it, that decides who is first. Elsewhere writers agree: each puts a mark beside the object and looks
+whether it is alone; where it is not, all withdraw and try again. That needs a store that lists what was written (all
+large ones do), and clocks that agree within half a minute: marks a minute old are of a writer that was killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import fsspec
+
+from staytrue.addresses import masked, masked_in
+from staytrue.errors import InvalidConfig, StaytrueError, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+CONDITIONAL = {"s3", "s3a", "gs", "gcs"}
+"""Protocols whose packages pass ``mode="create"`` on to the store; fsspec's own way asks first and then writes."""
+TRIES, WAIT_SECONDS = 50, 0.2
+MARK_SECONDS = 60.0
+_MARK = ".mark-"
+
+
+class Objects:
+    """All objects below an address, by their paths relative to it."""
+
+    def __init__(self, address: str) -> None:
+        self._address, self.where = address.rstrip("/"), masked(address.rstrip("/"))
+        self._held: tuple[int, Any, str] | None = None
+        self._heeds: bool | None = None
+        """Whether the store was seen to heed the condition; None before anybody looked."""
+
+    def names(self, folder: str) -> list[str]:
+        """Names directly below a folder, without it; none where it is not there."""
+        with self._asking(folder) as (files, base):
+            files.invalidate_cache()
+            try:
+                found = files.ls(f"{base}/{folder}" if folder else base, detail=False)
+            except FileNotFoundError:
+                return []
+        return sorted({path.rstrip("/").rpartition("/")[2] for path in found} - {""})
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Bytes of all objects below a folder, by their paths from there."""
+        with self._asking(folder) as (files, base):
+            files.invalidate_cache()
+            try:
+                found = files.find(f"{base}/{folder}", detail=True)
+            except FileNotFoundError:
+                return {}
+        above = f"{base}/{folder}/".lstrip("/")
+        paths = {path.lstrip("/"): entry.get("size") or 0 for path, entry in found.items()}
+        return {path.removeprefix(above): size for path, size in paths.items() if path.startswith(above)}
+
+    def exists(self, path: str) -> bool:
+        """Whether there is such an object, or a folder."""
+        with self._asking(path) as (files, base):
+            files.invalidate_cache()
+            try:
+                files.info(f"{base}/{path}" if path else base)
+            except FileNotFoundError:
+                return False
+        return True
+
+    def read(self, path: str) -> bytes | None:
+        """What an object holds; None where there is none."""
+        with self._asking(path) as (files, base):
+            try:
+                return bytes(files.cat_file(f"{base}/{path}"))
+            except FileNotFoundError:
+                return None
+
+    def write(self, path: str, data: bytes) -> None:
+        """Write an object, over one that is there."""
+        with self._asking(path) as (files, base):
+            files.makedirs(f"{base}/{path}".rpartition("/")[0], exist_ok=True)
+            files.pipe_file(f"{base}/{path}", data)
+
+    def create(self, path: str, data: bytes) -> bool:
+        """Write an object if there is none; whether it is this one now.
+
+        Args:
+            path: of the object.
+            data: unlike what any other writer would write: a first try whose answer was lost is known again by it.
+        """
+        if self._condition_heeded(path):
+            return self._put(path, data) or self.read(path) == data
+        return self._agreed(path, data)
+
+    def upload(self, file: Path, path: str) -> None:
+        """Write an object of a file's bytes."""
+        with self._asking(path) as (files, base):
+            files.makedirs(f"{base}/{path}".rpartition("/")[0], exist_ok=True)
+            files.put_file(str(file), f"{base}/{path}")
+
+    def download(self, path: str, file: Path) -> bool:
+        """Write a file of an object's bytes; False where there is none."""
+        with self._asking(path) as (files, base):
+            try:
+                files.get_file(f"{base}/{path}", str(file))
+            except FileNotFoundError:
+                return False
+        return True
+
+    def delete(self, paths: Iterable[str]) -> None:
+        """Delete objects, one after the other; those that are gone already stay so."""
+        for path in paths:
+            with self._asking(path) as (files, base), contextlib.suppress(FileNotFoundError):
+                files.rm_file(f"{base}/{path}")
+
+    def _put(self, path: str, data: bytes) -> bool:
+        with self._asking(path) as (files, base):
+            try:
+                files.pipe_file(f"{base}/{path}", data, mode="create")
+            except FileExistsError:
+                return False
+        return True
+
+    def _condition_heeded(self, path: str) -> bool:
+        """Whether the store lets nobody write over an object with the condition: tried once, on one of no worth."""
+        if self._heeds is None:
+            with self._asking("") as (files, _):
+                protocols = {files.protocol} if isinstance(files.protocol, str) else {*files.protocol}
+            if not protocols & CONDITIONAL:
+                self._heeds = False
+                return False
+            tried = f"{path.rpartition('/')[0]}/.try-{uuid.uuid4().hex}"
+            try:
+                self._heeds = self._put(tried, b"1") and not self._put(tried, b"2")
+            finally:
+                self.delete([tried])
+        return self._heeds
+
+    def _agreed(self, path: str, data: bytes) -> bool:
+        folder, _, name = path.rpartition("/")
+        for _ in range(TRIES):
+            own = f"{_MARK}{name}-{int(time.time())}-{uuid.uuid4().hex}"
+            self.write(f"{folder}/{own}", b"1")
+            try:
+                marks = [other for other in self.names(folder) if other.startswith(f"{_MARK}{name}-")]
+                if self.exists(path):  # looked for after the marks: whoever wrote it has taken its own away since
+                    return self.read(path) == data
+                if all(other == own or _of_killed(other) for other in marks):
+                    self.write(path, data)
+                    return True
+            finally:
+                self.delete([f"{folder}/{own}"])
+            time.sleep(random.uniform(0, WAIT_SECONDS))  # noqa: S311 - so that two do not meet again
+        raise Unavailable(f"{self.where}/{path}", "others write it all the time", hint="try again")
+
+    @contextlib.contextmanager
+    def _asking(self, path: str) -> Iterator[tuple[Any, str]]:
+        """The filesystem and the path of the address in it; what its client raises is told as ours."""
+        try:
+            yield self._filesystem()
+        except (FileNotFoundError, FileExistsError, StaytrueError):
+            raise
+        except Exception as error:  # each filesystem raises what its own client does
+            said = masked_in(f"{type(error).__name__}: {error}", self._address)[:500]
+            raise Unavailable(f"{self.where}/{path}".rstrip("/"), f"cannot be reached: {said}") from error
+
+    def _filesystem(self) -> tuple[Any, str]:
+        """Made anew in each process: clients do not outlive a fork."""
+        if self._held is None or self._held[0] != os.getpid():
+            try:
+                files, base = fsspec.core.url_to_fs(self._address)
+            except (ImportError, ValueError) as error:
+                hint = "install the package that reads this kind of address, for example s3fs"
+                raise InvalidConfig(self.where, masked_in(error, self._address), hint=hint) from error
+            self._held = (os.getpid(), files, base.rstrip("/"))
+        return self._held[1:]
+
+
+def _of_killed(mark: str) -> bool:
+    written = mark.split("-")[-2]
+    return time.time() - int(written) > MARK_SECONDS

@@ -1,0 +1,277 @@
+"""A store at an address: an object store, which neither renames nor locks, or whatever else fsspec writes to.
+
+Below ``ADDRESS/NAME/``: ``VERSION/`` (a bundle, seen once its seal lies there, which is written last),
+``claims/VERSION`` (it is being made), and ``revisions/NUMBER.json``, which tell who answers. Each revision is made
+once, by whoever is first (:meth:`staytrue.objects.Objects.create`), on what the one before it held; so no change is
+lost, and the journal is complete. A plain store that was copied there is read too: its aliases until the first change
+made here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import re
+import shutil
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from staytrue import aliases as states
+from staytrue.aliases import Aliases, Change
+from staytrue.bundle import MANIFEST, SEAL
+from staytrue.copies import Copies
+from staytrue.errors import Conflict, Unavailable
+from staytrue.folder import ALIASES, JOURNAL
+from staytrue.objects import Objects
+from staytrue.records import Record, from_json, to_json
+from staytrue.shelf import NAME, VERSION
+from staytrue.signing import SIGNATURE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+    from pathlib import Path
+
+FRESH_SECONDS = 1.0
+"""What was read of aliases holds for so long: they are asked for with each request that a sidecar takes in."""
+ABANDONED_SECONDS = 86400.0
+"""What a publisher left that was killed is cleared away after a day."""
+TRIES, WAIT_SECONDS = 50, 0.1
+_REVISION = re.compile(r"([0-9]{8})\.json")
+
+
+class Revision(Record, frozen=True, kw_only=True):
+    """Who answers for a model, as one object at an address."""
+
+    schema: int = 1
+    writer: str
+    """Tells two writers apart who would say the same."""
+    aliases: Aliases
+    change: Change | None = None
+    """None where versions were cleared away and nobody's part changed."""
+    leaving: list[str] = msgspec.field(default_factory=list)
+    """Versions that are being cleared away: nobody is to be given a part by them."""
+
+
+class Claim(Record, frozen=True, kw_only=True):
+    """A version that somebody makes."""
+
+    writer: str
+    time: float
+    """When it was claimed, Unix seconds."""
+
+
+class Remote:
+    """A :class:`staytrue.shelf.Shelf` at an address."""
+
+    def __init__(self, address: str, cache: Path | None, clock: Callable[[], float] = time.time) -> None:
+        self._objects, self._clock = Objects(address), clock
+        self._copies = Copies(self._objects, cache)
+        self._seen: dict[str, tuple[float, Revision | None]] = {}
+        self._changes: dict[tuple[str, int], Change | None] = {}
+
+    @property
+    def root(self) -> Path:
+        """Folder of the copies."""
+        return self._copies.root
+
+    @property
+    def where(self) -> str:
+        """The address."""
+        return self._objects.where
+
+    def exists(self) -> bool:
+        """Whether anything lies below the address."""
+        return bool(self._objects.names(""))
+
+    def models(self) -> list[str]:
+        """Those that somebody answers for, or did."""
+        return [name for name in self._objects.names("") if NAME.fullmatch(name) and self.standing(name) is not None]
+
+    def present(self, name: str) -> bool:
+        """Whether anything lies below its name."""
+        return bool(self._objects.sizes(name))
+
+    def versions(self, name: str) -> list[str]:
+        """Those with a seal."""
+        return sorted(self._published(self._objects.sizes(name)), key=int)
+
+    def has(self, name: str, version: str) -> bool:
+        """Whether it has a seal and is not being cleared away."""
+        latest = self._latest(name)
+        leaving = latest.leaving if latest else []
+        return version not in leaving and self._objects.exists(f"{name}/{version}/{SEAL}")
+
+    def folder(self, name: str, version: str) -> Path:
+        """A checked copy."""
+        return self._copies.get(name, version)
+
+    def forget(self, name: str, version: str) -> None:
+        """Drop the copy."""
+        self._copies.drop(name, version)
+
+    def mend(self, name: str, version: str) -> bool:
+        """Take the copy anew, if a byte of it changed."""
+        return self._copies.mend(name, version)
+
+    def standing(self, name: str) -> Aliases | None:
+        """What the newest revision says, or said a second ago."""
+        seen, found = self._seen.get(name, (-FRESH_SECONDS, None))
+        if not 0 <= self._clock() - seen < FRESH_SECONDS:
+            found = self._latest(name)
+        return found.aliases if found and found.aliases.champion else None
+
+    def journal(self, name: str) -> list[Change]:
+        """Of a plain journal and of all revisions; each is read once, as none ever changes."""
+        plain, numbers = self._plain(name), self._revisions(name)
+        for number in numbers:
+            if (name, number) not in self._changes:
+                found = self._revision(name, number)
+                self._changes[name, number] = found.change if found else None
+        before = states.effective(self._objects.read(f"{name}/{JOURNAL}") or b"", plain.revision) if plain else []
+        since = [self._changes[name, number] for number in numbers]
+        return before + [change for change in since if change is not None]
+
+    @contextlib.contextmanager
+    def new_version(self, name: str) -> Iterator[tuple[str, Path]]:
+        """In a folder of this machine, whose files go up at the end, the seal last."""
+        version, claim = self._claimed(name)
+        folder = self._copies.scratch(name)
+        try:
+            yield version, folder
+            self._upload(name, version, folder, claim)
+        except BaseException:
+            with contextlib.suppress(Unavailable):  # what went wrong is told; what stays is never seen as a version
+                if not self._objects.exists(f"{name}/{version}/{SEAL}"):
+                    self._delete(name, version)
+            raise
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        self._objects.delete([f"{name}/claims/{version}"])
+
+    def change(self, name: str, alter: Callable[[Aliases], tuple[Aliases, Change]]) -> Aliases:
+        """By the next revision, made on the newest; where others made it first, on theirs."""
+        for _ in range(TRIES):
+            old = self._latest(name)
+            new, change = alter(old.aliases if old else Aliases())
+            if self._advance(name, new, change, old.leaving if old else []):
+                return new
+            time.sleep(random.uniform(0, WAIT_SECONDS))  # noqa: S311 - so that two do not meet again
+        raise Unavailable(f'model "{name}"', "others change its aliases all the time", hint="try again")
+
+    def keep_signature(self, name: str, version: str) -> None:
+        """Put it beside the bundle."""
+        self._objects.write(f"{name}/{version}/{SIGNATURE}", (self.root / name / version / SIGNATURE).read_bytes())
+
+    def clear(self, name: str, needed: Callable[[], Collection[str]], *, dry: bool) -> dict[str, int]:
+        """A revision tells what leaves; who gives one of them a part meanwhile comes first, or is refused."""
+        for _ in range(TRIES):
+            old, sizes = self._latest(name), self._objects.sizes(name)  # what is published from now on is not in them
+            going = sorted(self._published(sizes) - {*needed()}, key=int)
+            removed = {version: _bytes(sizes, version) for version in going}
+            if dry:
+                return removed
+            self._sweep(name, old, sizes)
+            aliases = old.aliases if old else Aliases()
+            new = msgspec.structs.replace(aliases, revision=aliases.revision + 1)
+            if not going or self._advance(name, new, None, [*(old.leaving if old else []), *going]):
+                for version in going:
+                    self._delete(name, version)
+                return removed
+        raise Unavailable(f'model "{name}"', "others change its aliases all the time", hint="try again")
+
+    def _latest(self, name: str) -> Revision | None:
+        """The newest revision, or what a plain store says; None where nobody ever answered."""
+        now, number = self._clock(), max(self._revisions(name), default=0)
+        seen = self._seen.get(name, (0.0, None))[1]
+        if number and seen is not None and seen.writer and seen.aliases.revision == number:
+            found: Revision | None = seen
+        elif number:
+            found = self._revision(name, number)
+        else:
+            plain = self._plain(name)
+            found = Revision(writer="", aliases=plain) if plain else None
+        self._seen[name] = (now, found)
+        return found
+
+    def _revisions(self, name: str) -> list[int]:
+        found = map(_REVISION.fullmatch, self._objects.names(f"{name}/revisions"))
+        return sorted(int(match[1]) for match in found if match)
+
+    def _revision(self, name: str, number: int) -> Revision | None:
+        path = _path(name, number)
+        data = self._objects.read(path)
+        return None if data is None else from_json(Revision, data, f"{self.where}/{path}")
+
+    def _plain(self, name: str) -> Aliases | None:
+        path = f"{name}/{ALIASES}"
+        data = self._objects.read(path)
+        return None if data is None else from_json(Aliases, data, f"{self.where}/{path}")
+
+    def _advance(self, name: str, new: Aliases, change: Change | None, leaving: list[str]) -> bool:
+        still = [version for version in leaving if self._objects.exists(f"{name}/{version}/{SEAL}")]
+        made = Revision(writer=uuid.uuid4().hex, aliases=new, change=change, leaving=still)
+        if not self._objects.create(_path(name, new.revision), to_json(made)):
+            return False
+        self._seen[name] = (self._clock(), made)
+        return True
+
+    def _claimed(self, name: str) -> tuple[str, bytes]:
+        """The next number, claimed; looked for again once it is, as another may have been done in between."""
+        for _ in range(TRIES):
+            taken = [int(claim) for claim in self._objects.names(f"{name}/claims") if VERSION.fullmatch(claim)]
+            begun = {path.partition("/")[0] for path in self._objects.sizes(name)}
+            taken += [int(version) for version in begun if VERSION.fullmatch(version)]
+            version = str(max(taken, default=0) + 1)
+            claim = to_json(Claim(writer=uuid.uuid4().hex, time=self._clock()))
+            if self._objects.create(f"{name}/claims/{version}", claim):
+                if not self._objects.sizes(f"{name}/{version}"):
+                    return version, claim
+                self._objects.delete([f"{name}/claims/{version}"])
+        raise Unavailable(f'model "{name}"', "others claim its versions all the time", hint="try again")
+
+    def _upload(self, name: str, version: str, folder: Path, claim: bytes) -> None:
+        """All files, the manifest behind them and the seal last, once all others are seen to lie there."""
+        where, files = f"{name}/{version}", {path.name: path for path in folder.iterdir() if path.name != SEAL}
+        for file in sorted(files, key=lambda file: (file == MANIFEST, file)):
+            self._objects.upload(files[file], f"{where}/{file}")
+        sizes = {file: path.stat().st_size for file, path in files.items()}
+        there = self._objects.sizes(where)
+        ours = there == sizes and self._objects.read(f"{name}/claims/{version}") == claim
+        if not (ours and self._objects.create(f"{where}/{SEAL}", (folder / SEAL).read_bytes())):
+            raise Conflict(f"{self.where}/{where}", "somebody else wrote to it", hint="publish the version again")
+
+    def _sweep(self, name: str, latest: Revision | None, sizes: dict[str, int]) -> None:
+        """Delete what others left that were killed: of versions that were leaving, and of some never made whole."""
+        for version in latest.leaving if latest else []:
+            self._delete(name, version)
+        for version in self._objects.names(f"{name}/claims"):
+            data = self._objects.read(f"{name}/claims/{version}") if VERSION.fullmatch(version) else None
+            claim = from_json(Claim, data, f"{self.where}/{name}/claims/{version}") if data else None
+            if claim is None or self._clock() - claim.time < ABANDONED_SECONDS:
+                continue
+            if f"{version}/{SEAL}" in sizes:
+                self._objects.delete([f"{name}/claims/{version}"])
+            else:
+                self._delete(name, version)
+
+    def _delete(self, name: str, version: str) -> None:
+        """The seal first, so that nobody takes what is left for a version; the claim last, so that nobody claims it."""
+        files = sorted(self._objects.sizes(f"{name}/{version}"), key=lambda file: file != SEAL)
+        self._objects.delete([*(f"{name}/{version}/{file}" for file in files), f"{name}/claims/{version}"])
+        self._copies.drop(name, version)
+
+    @staticmethod
+    def _published(sizes: dict[str, int]) -> set[str]:
+        found = (path.partition("/") for path in sizes)
+        return {version for version, _, file in found if file == SEAL and VERSION.fullmatch(version)}
+
+
+def _path(name: str, number: int) -> str:
+    return f"{name}/revisions/{number:08d}.json"
+
+
+def _bytes(sizes: dict[str, int], version: str) -> int:
+    return sum(size for path, size in sizes.items() if path.startswith(f"{version}/"))

@@ -1,0 +1,98 @@
+"""Where a store keeps its versions: what a folder and an address both do for :class:`staytrue.store.Store`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import unquote, urlsplit
+
+from staytrue.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from contextlib import AbstractContextManager
+
+    from staytrue.aliases import Aliases, Change
+
+NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+VERSION = re.compile(r"[1-9][0-9]{0,17}")
+LOCAL = ("file", "local")
+"""Schemes of addresses that mean a folder of this machine."""
+
+
+class Shelf(Protocol):
+    """Versions, aliases and journal of models; what each means is the store's to know."""
+
+    @property
+    def root(self) -> Path:
+        """Folder of this machine in which versions lie when they are read."""
+
+    @property
+    def where(self) -> str:
+        """Folder or address, for messages; without a password."""
+
+    def exists(self) -> bool:
+        """Whether there is such a store at all."""
+
+    def models(self) -> list[str]:
+        """Names of the models that have aliases, sorted."""
+
+    def present(self, name: str) -> bool:
+        """Whether there is anything of a model."""
+
+    def versions(self, name: str) -> list[str]:
+        """Published versions, oldest first."""
+
+    def has(self, name: str, version: str) -> bool:
+        """Whether a version is published, and stays."""
+
+    def folder(self, name: str, version: str) -> Path:
+        """Folder of a published version on this machine."""
+
+    def forget(self, name: str, version: str) -> None:
+        """Drop what this machine copied of a version: the next look is at the store itself."""
+
+    def mend(self, name: str, version: str) -> bool:
+        """Take a version anew where this machine's copy of it was changed; whether it was."""
+
+    def standing(self, name: str) -> Aliases | None:
+        """Who answers for a model; None where no version was ever promoted."""
+
+    def journal(self, name: str) -> list[Change]:
+        """Changes that took effect, oldest first."""
+
+    def new_version(self, name: str) -> AbstractContextManager[tuple[str, Path]]:
+        """Claim the next version and a folder to make it in; it appears whole when the block ends, or not at all."""
+
+    def change(self, name: str, alter: Callable[[Aliases], tuple[Aliases, Change]]) -> Aliases:
+        """Replace the aliases in one step, nobody else's change between reading and writing them, and journal it."""
+
+    def keep_signature(self, name: str, version: str) -> None:
+        """Keep the signature that was just written into :meth:`folder`."""
+
+    def clear(self, name: str, needed: Callable[[], Collection[str]], *, dry: bool) -> dict[str, int]:
+        """Delete the versions that are not needed, which is asked when nobody can change it; their bytes."""
+
+
+def place(said: Path | str) -> Path | str:
+    """Where a store is: an address of fsspec's stays what it is, anything else is a folder.
+
+    >>> place("s3://bucket/store"), str(place("store")), str(place("file:///srv/my%20store"))
+    ('s3://bucket/store', 'store', '/srv/my store')
+    """
+    if isinstance(said, Path) or "://" not in said:
+        return Path(said)
+    found = urlsplit(said)
+    return Path(unquote(found.path)) if found.scheme in LOCAL else said
+
+
+def checked(name: str) -> str:
+    """A name that can be a model's.
+
+    Raises:
+        InvalidInput: it could lead out of the store.
+    """
+    if not NAME.fullmatch(name):
+        raise InvalidInput(f'model name "{name[:80]}"', expected="letters, digits, '.', '_' and '-'", got="others")
+    return name
