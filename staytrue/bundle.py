@@ -89,6 +89,8 @@ class Lineage(Record, frozen=True, kw_only=True):
     """What the parts of the data share although they should not, each in a sentence; a setting allowed it."""
     began_with: str = ""
     """SHA-256 of the weights that its training began with; empty where all were fresh."""
+    members: list[str] = msgspec.field(default_factory=list)
+    """Runs that answer together, of an ensemble; their weights stand in its checkpoint."""
     imported: str = ""
     """The file that it was made of elsewhere, with its SHA-256; empty where it was trained here."""
 

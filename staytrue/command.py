@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "suggest": ("training.suggest.commands", "read the data and propose settings, each with its reason"),
     "tune": ("training.tune.commands", "try settings of a search space and write down the best configuration"),
     "compare": ("training.compare.commands", "put runs side by side, with paired intervals of their differences"),
+    "ensemble": ("training.ensemble.commands", "let several runs answer as one model: a run of their mean or vote"),
     "label": (
         "training.data.label.commands",
         "compare the labels of several annotators and settle on one for each item",

@@ -25,7 +25,9 @@ from staytrue.yamlfile import flat
 from training.data.clean.steps import CleaningState
 from training.data.encode import tokenizers
 from training.data.encode.encoder import ColumnState
+from training.ensemble.listed import ENSEMBLE, Listed
 from training.models.assembly import assemble
+from training.models.ensemble import Ensemble, united
 from training.resume import OTHERWISE, STATE
 from training.tasks.tasks import restored
 
@@ -237,12 +239,22 @@ def load(folder: Path) -> tuple[Checkpoint, ReferenceProfile, Model]:
     if not path.is_file() or digest(path).sha256 != checkpoint.weights_sha256:
         raise CorruptData(str(path), expected=f"SHA-256 {checkpoint.weights_sha256[:16]}…", got="other bytes or none")
     try:
-        states = tokenizers.found(msgspec.convert(checkpoint.preprocessing["columns"], list[ColumnState]), folder)
-        cleaning_of(checkpoint)
-        body = {key: value for key, value in checkpoint.model["body"].items() if key != "shape"}  # older runs name it
-        model = assemble(states, checkpoint.architecture, body, restored(checkpoint))
+        model = _built(checkpoint, folder)
         model.head.load_state_dict(safetensors.torch.load_file(path))
     except (msgspec.ValidationError, KeyError, TypeError, RuntimeError) as error:
         raise CorruptData(str(folder), f"does not describe a module: {error}") from error
     model.eval()
     return checkpoint, read(ReferenceProfile, folder / PROFILE), model
+
+
+def _built(checkpoint: Checkpoint, folder: Path) -> Model:
+    """The module with fresh weights; of an ensemble all its members."""
+    if checkpoint.architecture == ENSEMBLE:
+        listed = msgspec.convert(checkpoint.model["members"], list[Listed])
+        members = [_built(one.within(checkpoint), folder) for one in listed]
+        weights = [one.weight for one in listed]
+        return Ensemble(members, united(members), weights, vote=checkpoint.model["method"] == "vote")
+    states = tokenizers.found(msgspec.convert(checkpoint.preprocessing["columns"], list[ColumnState]), folder)
+    cleaning_of(checkpoint)
+    body = {key: value for key, value in checkpoint.model["body"].items() if key != "shape"}  # older runs name it
+    return assemble(states, checkpoint.architecture, body, restored(checkpoint))

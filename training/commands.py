@@ -165,7 +165,7 @@ class Export:
             error = f"largest error {proof.max_abs_error:.3g}"
             _say(f"proven {proof.format} at batch {proof.batch}: {error} ({proof.runtime})")
         _say(f"published {bundle.name} version {bundle.version}: {store.where}/{bundle.name}/{bundle.version}")
-        if arguments.promote or not store.standing(project.name).champion:
+        if arguments.promote or not store.standing(bundle.name).champion:
             reason = arguments.reason or "first version"
             store.promote(bundle.name, bundle.version, reason=reason, figures=_figures(bundle.evaluation))
             _say(f"champion of {bundle.name} is version {bundle.version}: {reason}")

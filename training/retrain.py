@@ -23,10 +23,11 @@ from training.data.rows import join
 from training.data.split.copies import without_copies
 from training.data.split.plan import Split, day_of
 from training.devices import devices
+from training.parts import Parts
 from training.prepare import STEPS, prepare
 from training.progress import LONG_SECONDS, watched
 from training.reference import sample
-from training.run import Parts, evaluate_parts, fit_parts, save
+from training.run import evaluate_parts, fit_parts, save
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -39,6 +39,7 @@ from training.evaluate.worst import worst
 from training.fit import fit
 from training.models.architectures import arguments_of, check_processes
 from training.models.generator import Generator
+from training.parts import Parts
 from training.prepare import STEPS, prepare
 from training.progress import LONG_SECONDS, watched
 from training.reference import profile, sample_pictures
@@ -52,35 +53,20 @@ from training.transfer.transferred import transferred
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from staytrue.environment import Environment
     from staytrue.evaluation import PartEvaluation
     from staytrue.project import Project
-    from training.data.rows import Rows, TrainingRows
-    from training.data.split.copies import Copies
+    from training.data.rows import Rows
     from training.devices import Devices
     from training.history import History
     from training.models.model import Model
+    from training.parts import Answering
     from training.prepare import Prepared
     from training.tasks.task import Task
     from training.watch.watcher import Watcher
 
 Opening = Literal["once", "skip", "force"]
 """Of the sealed test split: if it was never opened, not at all, or whatever the ledger says."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Parts:
-    """What one training sees, and how much each row counts. Shapes: weights [rows of the part], mean 1 or absent."""
-
-    train: TrainingRows
-    held: Rows
-    weights: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
-    classes: tuple[str, ...] = ()
-    """All that a classifier may answer."""
-    copies: Sequence[Copies] = ()
-    """Of a retraining: what served rows shared with others."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -235,7 +221,7 @@ def fit_parts(
 
 
 def evaluate_parts(
-    project: Project, trained: Trained, parts: Mapping[str, Rows] | None = None
+    project: Project, trained: Answering, parts: Mapping[str, Rows] | None = None
 ) -> dict[str, PartEvaluation]:
     """All that is told of some rows: unless others are given, of those trained on and of those held out."""
     seed, least = project.training.seed, project.evaluation.minimum_rows
@@ -282,7 +268,18 @@ def save(
         weights_sha256=checkpoints.save_weights(trained.model, folder),
         environment=trained.environment,
     )
-    parts = reference or trained.parts
+    conclude(project, checkpoint, trained, evaluation, folder, reference or trained.parts)
+
+
+def conclude(
+    project: Project,
+    checkpoint: Checkpoint,
+    trained: Answering,
+    evaluation: dict[str, PartEvaluation],
+    folder: Path,
+    parts: Parts,
+) -> None:
+    """Write all that stands beside the weights; ``parts`` are those of the reference profile."""
     rows = profile(trained.model, trained.task, parts.train, parts.held, project.data.features, parts.weights)
     proofs = trained.model.proofs() or sample_pictures(parts.train, parts.held, project.data.features)
     checkpoints.save_pictures(proofs, folder)

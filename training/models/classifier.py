@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import nn
 
+from training.evaluate.classification import LEAST_PROBABILITY
 from training.models.model import Model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from training.data.encode.encoder import Encoder
 
@@ -28,10 +30,21 @@ class Classifier(Model):
         super().__init__(encoder, head)
         self.classes = list(classes)
 
-    def forward(self, *tensors: Tensor) -> tuple[Tensor, Tensor]:
-        """Raw features, in the order of the signature's inputs, to codes and probabilities."""
-        probabilities = torch.softmax(self.head(self.encoder(*tensors)), dim=1)
-        return probabilities.argmax(dim=1, keepdim=True) + 1, probabilities
+    def meant(self, made: Tensor) -> Tensor:
+        """Probabilities of logits."""
+        return torch.softmax(made, dim=1)
+
+    def unmeant(self, numbers: Tensor) -> Tensor:
+        """Logits of probabilities; what is impossible becomes all but so."""
+        return numbers.clamp(min=LEAST_PROBABILITY).log()
+
+    def votes(self, numbers: Tensor) -> Tensor:
+        """For the likeliest class, the first of several such."""
+        return nn.functional.one_hot(numbers.argmax(dim=1), len(self.classes)).to(numbers.dtype)
+
+    def told(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """Codes and probabilities."""
+        return numbers.argmax(dim=1, keepdim=True) + 1, numbers
 
     def probabilities(self, columns: dict[str, NDArray[Any]]) -> NDArray[np.float64]:
         """Of raw columns. Shapes: {name: [N]} → [N,K]."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from training.evaluate.classification import LEAST_PROBABILITY
 from training.models.model import Model
 
 if TYPE_CHECKING:
@@ -18,7 +19,18 @@ THRESHOLD = 0.5
 class Labeller(Model):
     """Encoder and head. Shapes: one [N,1] tensor a feature → decisions [N,K], probabilities [N,K]."""
 
-    def forward(self, *tensors: Tensor) -> tuple[Tensor, Tensor]:
-        """Raw features, in the order of the signature's inputs, to decisions and probabilities."""
-        probabilities = torch.sigmoid(self.head(self.encoder(*tensors)))
-        return probabilities >= THRESHOLD, probabilities
+    def meant(self, made: Tensor) -> Tensor:
+        """Probabilities of logits."""
+        return torch.sigmoid(made)
+
+    def unmeant(self, numbers: Tensor) -> Tensor:
+        """Logits of probabilities; what is impossible becomes all but so."""
+        return torch.logit(numbers, eps=LEAST_PROBABILITY)
+
+    def votes(self, numbers: Tensor) -> Tensor:
+        """For the labels that are decided for."""
+        return (numbers >= THRESHOLD).to(numbers.dtype)
+
+    def told(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """Decisions and probabilities."""
+        return numbers >= THRESHOLD, numbers

@@ -12,6 +12,7 @@ from training.data.encode.encoder import input_specs, tensors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from staytrue.signature import TensorSpec
     from training.data.encode.encoder import Encoder
@@ -26,6 +27,35 @@ class Model(nn.Module):
     def __init__(self, encoder: Encoder, head: nn.Module) -> None:
         super().__init__()
         self.encoder, self.head = encoder, head
+
+    def forward(self, *tensors: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Raw features, in the order of the signature's inputs, to the signature's outputs."""
+        return self.told(self.numbers(*tensors))
+
+    def numbers(self, *tensors: Tensor) -> Tensor:
+        """What the outputs are made of: probabilities, or numbers in the target's unit. Shapes: → [N,M]."""
+        return self.meant(self.head(self.encoder(*tensors)))
+
+    def meant(self, made: Tensor) -> Tensor:
+        """What the head's numbers mean. Shapes: [N,M] → [N,M]."""
+        return made
+
+    def unmeant(self, numbers: Tensor) -> Tensor:
+        """The way back: what a head would have given. Shapes: [N,M] → [N,M]."""
+        return numbers
+
+    def votes(self, numbers: Tensor) -> Tensor:
+        """1 for what is decided for, else 0. Shapes: [N,M] → [N,M].
+
+        Raises:
+            TypeError: numbers decide nothing.
+        """
+        del numbers
+        raise TypeError(f"{type(self).__name__} decides for no class")
+
+    def told(self, numbers: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """The signature's outputs. Shapes: [N,M] → [N,…] each."""
+        return numbers
 
     def answers(self, columns: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """All outputs of raw columns, in the order of the signature. Shapes: {name: [N,…]} → [N,…] each."""

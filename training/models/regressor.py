@@ -62,11 +62,6 @@ class Regressor(Model):
 
     head: Head
 
-    def forward(self, *tensors: Tensor) -> Tensor:
-        """Raw features, in the order of the signature's inputs, to predictions."""
-        out: Tensor = self.head(self.encoder(*tensors))
-        return out
-
     def predict(self, columns: dict[str, NDArray[Any]]) -> NDArray[np.float64]:
         """Predictions of raw columns. Shapes: {name: [N]} → [N]."""
         return self.answers(columns)[0].squeeze(1).astype(np.float64)

@@ -13,7 +13,7 @@ from staytrue.errors import CorruptData
 from staytrue.records import write_atomically
 from training.data.rows import Rows, share_of
 from training.data.split.plan import Split
-from training.run import Parts
+from training.parts import Parts
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,8 +21,9 @@ from training.data.split.plan import split
 from training.devices import Processor
 from training.models.classifier import Classifier
 from training.objectives import classification_loss, cross_entropy
+from training.parts import Parts
 from training.prepare import prepare
-from training.run import Parts, fit_parts
+from training.run import fit_parts
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from staytrue.project import Project
+    from training.parts import Parts
     from training.prepare import Prepared
-    from training.run import Parts
 
     Serve = Callable[[int, float], float]
 
