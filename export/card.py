@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from staytrue.costs import arranged, changed
 from staytrue.environment import said
 from staytrue.evaluation import figure, headline, interval, is_headline
 from staytrue.records import utc
@@ -42,6 +43,7 @@ def card(bundle: Bundle, environment: Environment | None = None, evaluation: Eva
         lines += ["", "## Classes", "", ", ".join(map(_cell, bundle.classes))]
     lines += ["", "## Proof of the export", "", "| artefact | runtime | batch | rows | largest error | allowed |"]
     lines += ["|---|---|---|---|---|---|", *map(_proof, bundle.parity), ""]
+    lines += _fidelity(bundle)
     against = dict.fromkeys(proof.against for proof in bundle.parity if proof.against)
     lines += [line for said in against for line in (f"Compared with {_cell(said)}. {SAME}", "")]
     return "\n".join(lines)
@@ -97,9 +99,30 @@ def _made_elsewhere(bundle: Bundle) -> list[str]:
 
 def _proof(proof: Parity) -> str:
     allowed = f"{proof.absolute_tolerance:.2g} + {proof.relative_tolerance:.0e} relative"
-    return (
-        f"| {proof.format} | {proof.runtime} | {proof.batch} | {proof.rows} | {proof.max_abs_error:.2g} | {allowed} |"
-    )
+    if proof.by_mean:
+        allowed = f"{proof.absolute_tolerance:.2g} in the mean of real rows"
+    batch = f"{proof.batch}{' ' if proof.arrangement or proof.shapes else ''}{arranged(proof)}"
+    return f"| {proof.format} | {proof.runtime} | {batch} | {proof.rows} | {proof.max_abs_error:.2g} | {allowed} |"
+
+
+def _fidelity(bundle: Bundle) -> list[str]:
+    """What each artefact costs on validation rows; nothing of versions of which it is not known."""
+    if not bundle.fidelity:
+        return []
+    lines = [
+        "## Artefacts on the validation split",
+        "",
+        "| artefact | bytes | rows | apart | other decisions | metric |",
+    ]
+    lines += ["|---|---|---|---|---|---|"]
+    for one in bundle.fidelity:
+        made = f"{one.format}: {one.made}" if one.made else one.format
+        differing = "-" if one.differing is None else f"{one.differing:.2%}"
+        lines.append(
+            f"| {_cell(made)} | {one.bytes:,} | {one.rows} | {one.apart:.2g} | {differing} | {_cell(changed(one))} |"
+        )
+    said = "Apart is the largest mean distance of an output from that of the model itself."
+    return [*lines, "", f"{said} A change is told with its interval, of the same rows answered by both.", ""]
 
 
 def _type(spec: TensorSpec) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
 
 EXAMPLE_BATCH = 3
 """With a batch of 1, torch.export takes the axis for fixed."""
+EXAMPLE_SIZE = 8
+"""Along other free axes, where the signature tells nothing of what is typical."""
 
 
 def tensors(signature: Signature, batch: int = EXAMPLE_BATCH) -> tuple[torch.Tensor, ...]:
@@ -27,7 +28,11 @@ def tensors(signature: Signature, batch: int = EXAMPLE_BATCH) -> tuple[torch.Ten
     made = []
     for spec in signature.inputs:
         taken = [-1, spec.tokens] if spec.tokenizer else spec.shape
-        shape = [batch if place == 0 and size < 0 else abs(size) for place, size in enumerate(taken)]
+        usual = dict(enumerate(spec.typical))
+        shape = [
+            size if size >= 0 else batch if place == 0 else max(usual.get(place, EXAMPLE_SIZE), 2)
+            for place, size in enumerate(taken)
+        ]
         dtype = np.dtype(np.int64) if spec.datatype == "BYTES" else NUMPY[spec.datatype]
         made.append(torch.from_numpy(np.zeros(shape, dtype=dtype)))
     return tuple(made)
@@ -56,7 +61,7 @@ def edge_rows(signature: Signature, rows: Mapping[str, NDArray[Any]]) -> dict[st
     First all inputs are at their edges together, then one input after the other is missing or unknown by itself, the
     others as in the first real row.
     """
-    edges = {spec.name: _edges(spec) for spec in signature.inputs}
+    edges = {spec.name: _edges(spec, rows[spec.name][:1].size) for spec in signature.inputs}
     together = max(map(len, edges.values()))
     made: dict[str, NDArray[Any]] = {}
     for place, spec in enumerate(signature.inputs):
@@ -69,13 +74,13 @@ def edge_rows(signature: Signature, rows: Mapping[str, NDArray[Any]]) -> dict[st
     return made
 
 
-def _edges(spec: TensorSpec) -> list[Any]:
-    """Values of one input, for each of its elements or all in a row, the missing one first."""
+def _edges(spec: TensorSpec, size: int) -> list[Any]:
+    """Values of one input, for each of its elements or for all ``size`` of a row, the missing one first."""
     if spec.tokenizer:
         long = " ".join(f"{word}{place}" for place in range(4 * spec.tokens) for word in ("a", "The", "never-seen"))
         return [MISSING_TEXT, "never seen before", long, "Zoë aß 東京 \U0001f600 e\u0301\u0378", " \t\n", "x" * 9999]
     if spec.datatype == "BYTES":
-        return [MISSING_TEXT, "never seen before", *spec.known()]
+        return [MISSING_TEXT, "never seen before", "x" * 9999, *spec.known()]
     if spec.datatype == "BOOL":
         return [False, True]
     kind = NUMPY[spec.datatype]
@@ -83,7 +88,7 @@ def _edges(spec: TensorSpec) -> list[Any]:
         top = float(np.finfo(kind).max)
         return [np.nan, 0.0, -0.0, 1.0, -1.0, 1e3, -1e3, min(1e30, top), -min(1e30, top)]
     if spec.datatype == "UINT8" and len(spec.shape) > 2:  # pictures: black, white, noise
-        return [0, 255, np.random.default_rng(0).integers(0, 256, math.prod(map(abs, spec.shape[1:])))]
+        return [0, 255, np.random.default_rng(0).integers(0, 256, size)]
     low, top = np.iinfo(kind).min, np.iinfo(kind).max
     missing = [MISSING_INTEGER] if spec.datatype == "INT64" else []
     return missing + [int(np.clip(number, low, top)) for number in (0, 1, -1, 1000, -1000, top)] + spec.known()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from staytrue.bundle import Bundle
+    from staytrue.bundle import Bundle, Format
     from staytrue.sections import GateSection
     from staytrue.store import Store
     from staytrue.verdicts import RetrainJob
@@ -46,8 +46,9 @@ def judge(
     truth: NDArray[Any],
     times: NDArray[np.float64],
     settings: GateSection,
+    artefact: Format = "onnx",
 ) -> Verdict:
-    """Run both versions in the server's own runtime and decide.
+    """Run both versions in the server's own runtime and decide; ``artefact`` is the one that is served.
 
     Shapes:
         rows[name]: [N, 1], or [N, C, H, W] of pictures; truth, times: [N], truth of numbers or of names of classes.
@@ -55,14 +56,14 @@ def judge(
     Raises:
         InvalidInput: no rows, rows, truth and times differ in length, a version fails on them, or a truth or a
             prediction is not finite.
-        CorruptData: a version has no ONNX artefact, or does not load.
+        CorruptData: a version has no such artefact, or does not load.
         Conflict: the versions are of different tasks, or of several targets or labels.
     """
     if not len(truth) or len({len(truth), len(times), *(len(array) for array in rows.values())}) != 1:
         raise InvalidInput("gate", expected="rows, truth and times of one length", got=f"{len(truth)} truths")
     task = _task(store, job, challenger)
-    before = _errors(store, job.model, job.champion, rows, truth)
-    after = _errors(store, job.model, challenger, rows, truth)
+    before = _errors(store, job.model, job.champion, rows, truth, artefact)
+    after = _errors(store, job.model, challenger, rows, truth, artefact)
     blocks = np.floor(times / DAY_SECONDS).astype(np.int64)
     low, high = interval(after - before, blocks, settings.confidence, seed=_seed(job.id))
     difference = float((after - before).mean())
@@ -153,23 +154,24 @@ def _task(store: Store, job: RetrainJob, challenger: str) -> str:
 
 
 def _errors(
-    store: Store, model: str, version: str, rows: Mapping[str, NDArray[Any]], truth: NDArray[Any]
+    store: Store, model: str, version: str, rows: Mapping[str, NDArray[Any]], truth: NDArray[Any], kind: Format
 ) -> NDArray[np.float64]:
     """Of each row: 1 for a wrong class, else the absolute error."""
     bundle = store.load(model, version)
-    answers = _predict(store, bundle, rows)
+    answers = _predict(store, bundle, rows, kind)
     if bundle.task == "classification":
         return np.asarray(answers != truth, dtype=np.float64)
     numbers = _finite(f"prediction of {model} version {version}", answers.astype(np.float64))
     return np.abs(numbers - _finite("truth", truth))
 
 
-def _predict(store: Store, bundle: Bundle, rows: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+def _predict(store: Store, bundle: Bundle, rows: Mapping[str, NDArray[Any]], kind: Format) -> NDArray[Any]:
     model, version = bundle.name, bundle.version
-    artefact = bundle.artefacts.get("onnx")
+    artefact = bundle.artefacts.get(kind)
     if artefact is None:
-        raise CorruptData(f"{model} version {version}", "has no ONNX artefact, which the gate runs")
-    runtime = OnnxRuntime(store.path(model, version) / artefact, bundle.signature)
+        said = "ONNX artefact" if kind == "onnx" else f"artefact {kind}"
+        raise CorruptData(f"{model} version {version}", f"has no {said}, which the gate runs")
+    runtime = OnnxRuntime(store.path(model, version) / artefact, bundle.signature, artefact=kind)
     count, name = len(next(iter(rows.values()))), bundle.signature.outputs[0].name
     parts = []
     for begin in range(0, count, bundle.max_batch):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import onnx
 import torch
 
 from export import graph
 from export.program import captured, quiet
+from staytrue.errors import TooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from staytrue.signature import Signature
+
+MOST_BYTES = 2**31 - 2**20
+"""Protocol buffers end at 2 GiB; what is no weight needs some of it."""
 
 
 def to_onnx(module: nn.Module, signature: Signature, path: Path, max_batch: int) -> None:
@@ -30,19 +34,45 @@ def to_onnx(module: nn.Module, signature: Signature, path: Path, max_batch: int)
 
     Raises:
         torch.onnx.errors.OnnxExporterError: the module has no ONNX form.
+        TooLarge: one file cannot hold its weights.
+    """
+    _check_size(sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers())), path)
+    written = converted(module, signature, max_batch)
+    _check_size(sum(initializer.const_value.nbytes for initializer in _constants(written)), path)
+    written.save(str(path), external_data=False)
+    finish(path, signature)
+
+
+def _check_size(size: int, path: Path) -> None:
+    if size >= MOST_BYTES:
+        expected = f"weights of less than {MOST_BYTES / 1e9:.3g} GB, which one ONNX file can hold"
+        hint = "make the model smaller, or set export.formats: [pt2, torchscript], which have no such limit"
+        raise TooLarge(path.name, expected=expected, got=f"{size / 1e9:.3g} GB", hint=hint)
+
+
+def _constants(written: torch.onnx.ONNXProgram) -> Iterator[Any]:
+    """All that the graph holds: the exporter may work constants out that no module has."""
+    return (value for value in written.model.graph.initializers.values() if value.const_value is not None)
+
+
+def converted(module: nn.Module, signature: Signature, max_batch: int) -> torch.onnx.ONNXProgram:
+    """The module as the exporter writes it, in memory, its inputs and outputs with placeholders for names.
+
+    Raises:
+        torch.onnx.errors.OnnxExporterError: the module has no ONNX form.
     """
     inputs, outputs = placeholders(signature)
     with quiet(), _undisturbed():
-        torch.onnx.export(
+        made = torch.onnx.export(
             captured(module, signature, max_batch),
-            f=str(path),
             dynamo=True,
             input_names=list(inputs),
             output_names=list(outputs),
-            external_data=False,
             verbose=False,
         )
-    finish(path, signature)
+    if made is None:
+        raise torch.onnx.OnnxExporterError("the exporter gave nothing")
+    return made
 
 
 def placeholders(signature: Signature) -> tuple[dict[str, str], dict[str, str]]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.export import ExportedProgram
 
-    from staytrue.signature import Signature
+    from staytrue.signature import Signature, TensorSpec
 
 _KNOWN_WARNINGS = (
     # The exporter's own steps warn each other; nothing in them is for who exports.
@@ -27,6 +27,8 @@ _KNOWN_WARNINGS = (
     (UserWarning, r"The tensor attributes? .*\._flat_weights"),  # recurrent cells list their weights once more
     (FutureWarning, r"`isinstance\(treespec, LeafSpec\)` is deprecated"),
 )
+_FIXED = "specialized it to be a constant"
+"""What torch.export says of an axis that was to be free."""
 _ORIGIN = ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "from_node", "custom")
 """Notes of a node: lines of source, paths of the machine, names of modules."""
 
@@ -39,10 +41,12 @@ def captured(module: nn.Module, signature: Signature, max_batch: int) -> Exporte
     """
     # torch.export specialises on a batch that the range excludes; the server holds the smaller maximum.
     batch = torch.export.Dim("batch", min=1, max=max(max_batch, EXAMPLE_BATCH))
-    shapes = tuple({0: batch} if spec.shape[:1] == [-1] else None for spec in signature.inputs)
+    shapes = tuple(_free(spec, batch, by_row=signature.rows != "none") for spec in signature.inputs)
     try:
         return torch.export.export(module, tensors(signature), dynamic_shapes=_for_forward(module, shapes))
     except Exception as error:  # torch raises a class of its own for every reason
+        if _FIXED in str(error):
+            raise torch.onnx.OnnxExporterError(_fixed(signature)) from error
         raise torch.onnx.OnnxExporterError(str(error)) from error
 
 
@@ -82,6 +86,20 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         registration.setLevel(level)
+
+
+def _fixed(signature: Signature) -> str:
+    free = [f'"{spec.name}" {spec.shape}' for spec in signature.inputs if -1 in spec.shape[1:]]
+    hint = "recurrent cells are captured for one length: tell that in the signature, and fill up what is shorter"
+    return f"the signature has free sizes, {', '.join(free)}, and the model's operators are for one alone; {hint}"
+
+
+def _free(spec: TensorSpec, batch: Any, *, by_row: bool) -> dict[int, Any] | None:
+    """Axes of any size: that of the rows up to the largest batch, others as large as the module takes."""
+    free = {axis: torch.export.Dim.DYNAMIC for axis, size in enumerate(spec.shape) if size < 0 and not spec.tokenizer}
+    if by_row and spec.shape[:1] == [-1]:
+        free[0] = batch
+    return free or None
 
 
 def _for_forward(module: nn.Module, shapes: tuple[Any, ...]) -> tuple[Any, ...]:

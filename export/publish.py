@@ -12,12 +12,14 @@ from export.archive import to_archive
 from export.card import card
 from export.mobile import to_mobile
 from export.onnx import to_onnx
-from export.parity import prove
+from export.parity import examine, own
 from export.program import to_program
+from export.reduction import reduced
 from export.settings import write_settings
 from export.tokenizers import copy_tokenizers
 from export.torchscript import to_torchscript
-from staytrue.bundle import CARD, MANIFEST, PROFILE, SETTINGS, Bundle, digest, load_profile, seal, sign
+from serving.runtimes.tokens import front
+from staytrue.bundle import CARD, MANIFEST, PROFILE, REDUCED, SETTINGS, Bundle, digest, load_profile, seal, sign
 from staytrue.bundle import load as load_bundle
 from staytrue.checkpoint import CONFIGURATION
 from staytrue.evaluation import EVALUATION, Evaluation
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-    from staytrue.bundle import Format, Parity
+    from export.held import Held
+    from staytrue.bundle import Fidelity, Format, Parity
     from staytrue.checkpoint import Checkpoint
     from staytrue.environment import Environment
     from staytrue.profile import ReferenceProfile
@@ -40,6 +43,9 @@ if TYPE_CHECKING:
 
 FILES: dict[Format, str] = {
     "onnx": "model.onnx",
+    "int8_dynamic": "model.int8_dynamic.onnx",
+    "int8_static": "model.int8_static.onnx",
+    "fp16": "model.fp16.onnx",
     "torchscript": "model.ts",
     "pt2": "model.pt2",
     "ort": "model.ort",
@@ -55,6 +61,7 @@ def publish(
     rows: Mapping[str, NDArray[Any]],
     settings: ExportSection,
     run: Path | None = None,
+    held: Held | None = None,
 ) -> Bundle:
     """Export, prove and publish a version; it is nobody's champion yet.
 
@@ -62,11 +69,13 @@ def publish(
         rows: real rows as callers send them, by input name, to prove the artefacts on.
         run: folder of the run: its settings, the tokenizers which the signature names, and the evaluation that the card
             tells of; nothing where there is none.
+        held: validation rows to tell by what each artefact costs, and training rows to calibrate by: without them
+            there are no artefacts of fewer bits.
 
     Raises:
-        CorruptData: an artefact does not give the model's outputs, or the profile holds what is no number; nothing is
-            published.
-        InvalidConfig: the key to sign with cannot be used.
+        CorruptData: an artefact does not give the model's outputs, one of fewer bits costs more than is allowed, or
+            the profile holds what is no number; nothing is published.
+        InvalidConfig: the key to sign with cannot be used, or the model has nothing that could have fewer bits.
         InvalidInput: the model's outputs are not those of its signature; nothing is published.
     """
     if settings.signing_key is not None:
@@ -75,15 +84,18 @@ def publish(
     scale = _unit(checkpoint, profile)
     with store.new_version(checkpoint.name) as (version, folder):
         parity: list[Parity] = []
+        fidelity: list[Fidelity] = []
         if run is not None:
             copy_tokenizers(checkpoint.signature, run, folder)
             write_settings(run / CONFIGURATION, folder / SETTINGS)
+        answers = own(model, checkpoint.signature, front(checkpoint.signature, folder) or dict)
         for kind in sorted(settings.formats, key=list(FILES).index):  # some take what is there by then
             path = folder / FILES[kind]
-            _export(kind, path, model, checkpoint, version, settings)
-            parity += prove(kind, path, model, checkpoint.signature, rows, scale, settings)
+            made = _export(kind, path, model, checkpoint, version, settings, held)
+            found = examine(kind, path, model, checkpoint.signature, rows, scale, settings, answers, held, made)
+            parity, fidelity = parity + found[0], fidelity + found[1]
         (folder / PROFILE).write_bytes(msgspec.json.encode(profile))
-        bundle = _manifest(checkpoint, version, parity, settings)
+        bundle = msgspec.structs.replace(_manifest(checkpoint, version, parity, settings), fidelity=fidelity)
         finish(bundle, folder, settings.signing_key, checkpoint.environment, _evaluation(run))
         checked = load_bundle(folder)  # what server and sidecar will check, checked before it can be seen
         load_profile(folder)
@@ -91,8 +103,15 @@ def publish(
 
 
 def _export(
-    kind: Format, path: Path, model: nn.Module, checkpoint: Checkpoint, version: str, settings: ExportSection
-) -> None:
+    kind: Format,
+    path: Path,
+    model: nn.Module,
+    checkpoint: Checkpoint,
+    version: str,
+    settings: ExportSection,
+    held: Held | None,
+) -> str:
+    """Write an artefact; what was done to make it, in words, where it is not the model itself."""
     signature = checkpoint.signature
     if kind == "onnx":
         to_onnx(model, signature, path, settings.max_batch)
@@ -101,18 +120,37 @@ def _export(
     elif kind == "pt2":
         to_program(model, signature, path, settings.max_batch)
     else:
-        source: Format = "onnx" if kind == "ort" else settings.archive
+        source: Format = settings.archive if kind == "mar" else "onnx"
         inside = path.with_name(FILES[source])
         alone = not inside.exists()
         if alone:
-            _export(source, inside, model, checkpoint, version, settings)
-        if kind == "ort":
-            to_mobile(inside, path)
-        else:
-            made_of: dict[str, Any] = {"name": checkpoint.name, "version": version, "max_batch": settings.max_batch}
-            to_archive(inside, settings.archive, signature, path, **made_of)
-        if alone:
-            inside.unlink()
+            _export(source, inside, model, checkpoint, version, settings, held)
+        try:
+            return _made_of(inside, kind, path, checkpoint, version, settings, held)
+        finally:
+            if alone:
+                inside.unlink()
+    return ""
+
+
+def _made_of(
+    inside: Path,
+    kind: Format,
+    path: Path,
+    checkpoint: Checkpoint,
+    version: str,
+    settings: ExportSection,
+    held: Held | None,
+) -> str:
+    """Write an artefact that is made of another."""
+    if kind in REDUCED:
+        return reduced(kind, inside, path, checkpoint.signature, held, settings.reduction)
+    if kind == "ort":
+        to_mobile(inside, path)
+    else:
+        made_of: dict[str, Any] = {"name": checkpoint.name, "version": version, "max_batch": settings.max_batch}
+        to_archive(inside, settings.archive, checkpoint.signature, path, **made_of)
+    return ""
 
 
 def _unit(checkpoint: Checkpoint, profile: ReferenceProfile) -> float:

@@ -27,7 +27,9 @@ CARD = "MODEL_CARD.md"
 SETTINGS = "settings.yaml"
 """What the version was made by; not in those from before there was any."""
 
-Format = Literal["onnx", "torchscript", "mar", "pt2", "ort"]
+Format = Literal["onnx", "torchscript", "mar", "pt2", "ort", "int8_dynamic", "int8_static", "fp16"]
+REDUCED: tuple[Format, ...] = ("int8_dynamic", "int8_static", "fp16")
+"""Of fewer bits: such an artefact is not the model itself to the last digits, and what that costs is measured."""
 REQUIRED_BATCHES = (1, 2, 7)
 """Parity is proven at these batch sizes and at the maximum."""
 TaskName = Literal["regression", "classification", "multilabel", "generation"]
@@ -58,6 +60,16 @@ class Parity(Record, frozen=True, kw_only=True):
     passed: bool
     against: str = ""
     """What gave the outputs that it was compared with; empty: the module that was exported, in eager PyTorch."""
+    rows_sha256: str = ""
+    """Of the rows that ran, as they were sent; proofs from before it was written down have none."""
+    versions: dict[str, str] = msgspec.field(default_factory=dict)
+    """Of the packages that made and ran it."""
+    arrangement: str = ""
+    """How the rows stood, where it was another order or company than that of their own batch."""
+    shapes: dict[str, list[int]] = msgspec.field(default_factory=dict)
+    """Of the inputs, where free axes beside that of the rows had other sizes than those of real rows."""
+    by_mean: bool = False
+    """Whether the absolute tolerance is that of the mean over real rows, as of fewer bits, not of each number."""
 
 
 class Metric(Record, frozen=True, kw_only=True):
@@ -69,6 +81,31 @@ class Metric(Record, frozen=True, kw_only=True):
     confidence: float = 0.95
     note: str = ""
     """What to know of the value or its interval; nothing of most."""
+
+
+class Fidelity(Record, frozen=True, kw_only=True):
+    """What an artefact costs: its size, and its answers to validation rows beside those of the module."""
+
+    format: Format
+    artefact_sha256: str
+    bytes: int
+    rows: int
+    rows_sha256: str
+    apart: float
+    """Largest mean distance of an output, in the unit of the proofs."""
+    differing: float | None = None
+    """Share of decisions that are others; nothing where it decides nothing."""
+    metric: str = ""
+    """``accuracy`` or ``mae``; empty where no truth of the rows is kept."""
+    own: float = 0.0
+    """The module's."""
+    change: Metric | None = None
+    """The artefact's minus the module's, paired row by row."""
+    made: str = ""
+    """What was done to it."""
+    bounds: dict[str, float] = msgspec.field(default_factory=dict)
+    """Of an artefact of fewer bits: what it was allowed."""
+    passed: bool
 
 
 class Lineage(Record, frozen=True, kw_only=True):
@@ -117,6 +154,8 @@ class Bundle(Record, frozen=True, kw_only=True):
     evaluation: dict[str, dict[str, Metric]]
     """Metrics by split."""
     lineage: Lineage
+    fidelity: list[Fidelity] = msgspec.field(default_factory=list)
+    """A record an artefact; none of versions from before it was measured."""
 
 
 def digest(path: Path) -> FileDigest:
@@ -187,6 +226,10 @@ def check_proof(bundle: Bundle, kind: Format, where: str) -> None:
             f'artefact "{file}" has no passed parity proof at batch {", ".join(map(str, missing))}',
             hint="an unproven model is never served: export it again",
         )
+    measured = any(f.format == kind and f.artefact_sha256 == entry.sha256 and f.passed for f in bundle.fidelity)
+    if kind in REDUCED and not measured:
+        hint = "an artefact of fewer bits is never served unmeasured: export it again"
+        raise CorruptData(where, f'artefact "{file}" has no record of what it costs', hint=hint)
 
 
 def load_profile(folder: Path) -> ReferenceProfile:

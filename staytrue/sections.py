@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from staytrue.augmentation import AugmentationSection
 from staytrue.balance import ClassWeights
 from staytrue.optimisation import DECAYS, PLATEAU_EPOCHS, RATES, OptimisationSection, OptimiserName, ScheduleName
+from staytrue.reduction import ReductionSection
 from staytrue.regularisation import RegularisationSection
 from staytrue.section import Count, Positive, Section, Share
 from staytrue.transferring import TransferSection
@@ -124,16 +125,18 @@ class ImportingSection(Section):
 class ExportSection(Section):
     """What is exported, and how exactly it must match."""
 
-    formats: list[Literal["onnx", "torchscript", "mar", "pt2", "ort"]] = Field(
+    formats: list[Literal["onnx", "torchscript", "mar", "pt2", "ort", "int8_dynamic", "int8_static", "fp16"]] = Field(
         default=["onnx", "torchscript"],
         min_length=1,
         description="pt2 is torch.export's file, ort that of ONNX Runtime on devices, mar TorchServe's archive, whose "
-        "proof runs TorchServe: it needs Java 17 and `.[torchserve]`",
+        "proof runs TorchServe: it needs Java 17 and `.[torchserve]`; int8_dynamic, int8_static, fp16: ONNX of fewer "
+        "bits (docs/export.md)",
     )
     archive: Literal["torchscript", "onnx"] = Field(default="torchscript", description="what a mar holds")
     max_batch: Count = Field(default=1024, description="rows of the largest request served")
     absolute_tolerance: Positive = Field(default=1e-4, description="in units of the target's standard deviation")
     relative_tolerance: Positive = Field(default=1e-4)
+    reduction: ReductionSection = ReductionSection()
     signing_key: Path | None = Field(default=None, description="PEM file of a private key that signs each new version")
     importing: ImportingSection = ImportingSection()
 

@@ -48,6 +48,9 @@ class ServingSection(Section):
     runtime: Literal["onnx", "torchserve"] = Field(
         default="onnx", description="what runs the models: ONNX Runtime in this process, or a TorchServe that it starts"
     )
+    artefact: Literal["onnx", "int8_dynamic", "int8_static", "fp16"] = Field(
+        default="onnx", description="which of a version's artefacts ONNX Runtime runs; fewer bits: docs/export.md"
+    )
     provider: Literal["cpu", "cuda", "tensorrt", "openvino"] = Field(
         default="cpu", description="where ONNX Runtime runs; without such a device the server does not start"
     )
@@ -104,6 +107,10 @@ class ServingSection(Section):
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
+        if self.runtime == "torchserve" and self.artefact != "onnx":
+            raise ValueError(
+                f"artefact {self.artefact} is for runtime onnx: TorchServe runs an archive; remove artefact"
+            )
         pair = {"tls_certificate": self.tls_certificate, "tls_key": self.tls_key}
         missing = [name for name, path in pair.items() if path is None]
         if len(missing) == 1:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from staytrue.costs import arranged, changed
 from staytrue.evaluation import headline, interval
 from staytrue.records import utc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from staytrue.bundle import Bundle
+    from staytrue.bundle import Bundle, Fidelity
     from staytrue.signature import TensorSpec
 
 MOST_CATEGORIES = 8
@@ -25,6 +26,7 @@ def described(bundle: Bundle, role: str = "") -> str:
         *_table("outputs", map(_tensor, bundle.signature.outputs)),
         *_table("files", ([name, f"{one.bytes:,} bytes", one.sha256[:16]] for name, one in bundle.files.items())),
         *_table("proofs", _proofs(bundle)),
+        *_table("artefacts on validation rows", map(_cost, bundle.fidelity)),
         *_table("evaluation", _evaluation(bundle)),
     ]
     return "\n".join(parts)
@@ -60,9 +62,16 @@ def _proofs(bundle: Bundle) -> Iterator[list[str]]:
     """Of each artefact the largest error of all its batches."""
     for kind, file in bundle.artefacts.items():
         proofs = [one for one in bundle.parity if one.format == kind]
-        batches = ", ".join(str(one.batch) for one in proofs)
+        batches = ", ".join(str(size) for size in dict.fromkeys(one.batch for one in proofs))
+        more = [said for one in proofs if (said := arranged(one))]
+        batches += f"; {'; '.join(more)}" if more else ""
         error = max((one.max_abs_error for one in proofs), default=0.0)
         yield [file, proofs[0].runtime if proofs else "", f"batches {batches}", f"largest error {error:.2g}"]
+
+
+def _cost(one: Fidelity) -> list[str]:
+    decided = "" if one.differing is None else f"{one.differing:.2%} other decisions"
+    return [one.format, f"{one.bytes:,} bytes", f"{one.apart:.2g} apart", decided, changed(one), one.made]
 
 
 def _evaluation(bundle: Bundle) -> Iterator[list[str]]:

@@ -150,6 +150,7 @@ class Export:
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Export, prove, publish; promote if asked to, or if there is no champion yet."""
+        from staytrue.costs import arranged, costs
         from staytrue.errors import InvalidConfig
         from staytrue.store import Store
         from training.checkpoint import newest_run
@@ -163,7 +164,10 @@ class Export:
         bundle = publish_run(store, folder, project)
         for proof in bundle.parity:
             error = f"largest error {proof.max_abs_error:.3g}"
-            _say(f"proven {proof.format} at batch {proof.batch}: {error} ({proof.runtime})")
+            how = f" {said}" if (said := arranged(proof)) else ""
+            _say(f"proven {proof.format} at batch {proof.batch}{how}: {error} ({proof.runtime})")
+        for one in bundle.fidelity:
+            _say(f"{one.format}: {costs(one)}")
         _say(f"published {bundle.name} version {bundle.version}: {store.where}/{bundle.name}/{bundle.version}")
         if arguments.promote or not store.standing(bundle.name).champion:
             reason = arguments.reason or "first version"

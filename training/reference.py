@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from export.held import Held
 from staytrue.pictures import summarise
 from staytrue.profile import ReferenceColumn, ReferenceProfile
 from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from staytrue.checkpoint import Checkpoint
     from staytrue.feature import Feature
     from staytrue.signature import Signature
     from training.data.rows import Rows
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from training.tasks.task import Task
 
 SAMPLE_ROWS = 1024
+MOST_HELD = 10_000
+"""Rows of a part that artefacts are judged by."""
 SAMPLE_BYTES = 64 * 1024**2
 """Most that the sample's pictures may take."""
 
@@ -75,11 +79,54 @@ def sample(
 ) -> dict[str, NDArray[Any]]:
     """Up to ``count`` rows, evenly spaced, as a request carries them: {name: [n,1]}, pictures those of the run."""
     which = evenly(reference.rows, min([count, *map(len, pictures.values())]))
+    return _rows(reference, signature, which, np.arange(len(which)), pictures)
+
+
+def held(
+    reference: ReferenceProfile,
+    checkpoint: Checkpoint,
+    calibration_rows: int,
+    pictures: Mapping[str, NDArray[Any]] = MappingProxyType({}),
+) -> Held:
+    """Rows of the validation split with their truths, to judge an artefact by, and training rows to calibrate it by.
+
+    Both are evenly spaced. Of pictures, texts and sequences they are those of the run's sample; of several targets or
+    labels a profile keeps no truth of each.
+    """
+    which = evenly(reference.rows, min([reference.rows, *map(len, pictures.values())]))
+    parts = {
+        part: np.array([place for place, row in enumerate(which) if reference.split[row] == part], dtype=np.int64)
+        for part in ("train", "validation")
+    }
+    if checkpoint.task == "generation":  # rows of noise are of no part
+        parts = {"train": np.arange(0, len(which), 2), "validation": np.arange(1, len(which), 2)}
+    places = {part: some[evenly(len(some), MOST_HELD)] for part, some in parts.items()}
+    places["train"] = places["train"][evenly(len(places["train"]), calibration_rows)]
+    made = {part: _rows(reference, checkpoint.signature, which, some, pictures) for part, some in places.items()}
+    judged = which[places["validation"]]
+    single = checkpoint.task in ("regression", "classification") and not checkpoint.targets
+    truth = np.array([reference.truth[row] for row in judged], dtype=object)
+    return Held(
+        rows=made["validation"],
+        times=np.array([reference.time[row] for row in judged], dtype=np.float64),
+        truth=(truth if checkpoint.task == "classification" else truth.astype(np.float64)) if single else None,
+        calibration=made["train"],
+    )
+
+
+def _rows(
+    reference: ReferenceProfile,
+    signature: Signature,
+    which: NDArray[np.int64],
+    places: NDArray[np.int64],
+    pictures: Mapping[str, NDArray[Any]],
+) -> dict[str, NDArray[Any]]:
+    """Some of the sampled rows as a request carries them."""
     columns = {column.name: column.values for column in reference.columns}
     return {
-        spec.name: pictures[spec.name][: len(which)]
+        spec.name: pictures[spec.name][places]
         if spec.name in pictures
-        else _raw([columns[spec.name][i] for i in which], spec.datatype)
+        else _raw([columns[spec.name][row] for row in which[places]], spec.datatype)
         for spec in signature.inputs
     }
 

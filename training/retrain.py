@@ -26,7 +26,7 @@ from training.devices import devices
 from training.parts import Parts
 from training.prepare import STEPS, prepare
 from training.progress import LONG_SECONDS, watched
-from training.reference import sample
+from training.reference import held, sample
 from training.run import evaluate_parts, fit_parts, save
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def retrain(
     check_task(project.model.task, project.data.targets)
     store = Store.of(project)
     _refuse_unsigned(project)
+    _refuse_unserved(project)
     _refuse_stale(store, job)
     champion = store.load(job.model, job.champion)
     with watched(len(STEPS), say, least_seconds=LONG_SECONDS) as watch:
@@ -73,7 +74,8 @@ def retrain(
     folder = _run(project, job, parts, gate, _let_through(prepared, parts), say)
     bundle = publish_run(store, folder, project)
     say(f"published {bundle.name} version {bundle.version}, proven")
-    verdict = judge(store, job, bundle.version, gate.inputs(), gate.target, gate.time, project.retraining.gate)
+    served = project.serving.artefact
+    verdict = judge(store, job, bundle.version, gate.inputs(), gate.target, gate.time, project.retraining.gate, served)
     decided(verdict)  # before it is acted upon: a kill in between must not leave a promotion without its verdict
     return _act(store, job, verdict)
 
@@ -130,8 +132,10 @@ def _served(project: Project, prepared: Prepared, until: float, say: Callable[[s
 def publish_run(store: Store, folder: Path, project: Project) -> Bundle:
     """Export a finished run, prove it and publish it as a version; it is nobody's champion yet."""
     checkpoint, reference, model = checkpoints.load(folder)
-    rows = sample(reference, checkpoint.signature, pictures=checkpoints.pictures(folder))
-    return publish(store, model, checkpoint, reference, rows, project.export, run=folder)
+    pictures, settings = checkpoints.pictures(folder), project.export
+    rows = sample(reference, checkpoint.signature, pictures=pictures)
+    judged = held(reference, checkpoint, settings.reduction.calibration_rows, pictures)
+    return publish(store, model, checkpoint, reference, rows, settings, run=folder, held=judged)
 
 
 def _let_through(prepared: Prepared, parts: Parts) -> list[str]:
@@ -221,6 +225,18 @@ def _refuse_unsigned(project: Project) -> None:
     if project.serving.trusted_keys is not None and project.export.signing_key is None:
         hint = "set it, or drop serving.trusted_keys"
         raise InvalidConfig("export.signing_key", "serving.trusted_keys asks for signed versions", hint=hint)
+
+
+def _refuse_unserved(project: Project) -> None:
+    """Nobody could serve what it makes.
+
+    Raises:
+        InvalidConfig: what is served is not made.
+    """
+    served, made = project.serving.artefact, project.export.formats
+    if served not in made:
+        hint = f"set export.formats: [{', '.join([*made, served])}]"
+        raise InvalidConfig("export.formats", expected=f"{served}, which is served", got=", ".join(made), hint=hint)
 
 
 def _refuse_stale(store: Store, job: RetrainJob) -> None:

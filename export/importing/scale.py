@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from msgspec.structs import replace
 
-from export.parity import compare
+from export.comparison import compare
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

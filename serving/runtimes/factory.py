@@ -26,6 +26,7 @@ def maker(settings: ServingSection) -> RuntimeMaker:
             threads=settings.threads,
             fallback=settings.provider_fallback,
             device_memory_bytes=settings.device_memory_bytes,
+            artefact=settings.artefact,
         )
     if settings.provider != "cpu":
         hint = "GPUs are ONNX Runtime's: set serving.runtime: onnx"

@@ -32,6 +32,8 @@ _LOG_FATAL_ONLY = 4
 """Its errors come as exceptions; what it would print beside holds callers' values."""
 _FAILED = (InvalidArgument, Fail, RuntimeException, EPFail)
 """What its operators raise, for whatever reason."""
+_CRASHES: dict[str, list[str]] = {"fp16": ["MatmulTransposeFusion"]}
+"""Optimisations that end the process, by artefact: this one where a product in 16 bits takes what was transposed."""
 CLOSE_SECONDS = 2.0
 """For a run that is broken off to end: it does between two operators."""
 
@@ -55,13 +57,18 @@ class OnnxRuntime:
         provider: Provider = "cpu",
         device_id: int = 0,
         device_memory_bytes: int | None = None,
+        artefact: Format = "onnx",
     ) -> None:
         self.description = describe(provider, device_id)
         demand(provider, ort.get_available_providers())
         options = _options(signature, provider, threads)
         try:
             self._session: Any = ort.InferenceSession(
-                str(path), options, providers=arguments(provider, device_id, device_memory_bytes), enable_fallback=0
+                str(path),
+                options,
+                providers=arguments(provider, device_id, device_memory_bytes),
+                enable_fallback=0,
+                disabled_optimizers=_CRASHES.get(artefact, []),
             )
         except Exception as error:  # ONNX Runtime raises a class of its own for every status
             raise CorruptData(str(path), f"ONNX Runtime cannot load it: {first_line(error)}") from error
@@ -195,12 +202,12 @@ class OnnxMaker:
         threads: of one run.
         fallback: whether to run on the processor where the provider is not there; that is said, and told in metadata.
         device_memory_bytes: the most that one session may take of a GPU; nothing: all that is free.
+        artefact: which of a bundle's it takes.
 
     Raises:
         InvalidConfig: this ONNX Runtime lacks the provider, or the provider finds no device: before any model is there.
     """
 
-    format: Format = "onnx"
     platform = "onnx_onnxv1"
 
     def __init__(
@@ -211,7 +218,9 @@ class OnnxMaker:
         threads: int = 1,
         fallback: bool = False,
         device_memory_bytes: int | None = None,
+        artefact: Format = "onnx",
     ) -> None:
+        self.format: Format = artefact
         try:
             check(provider, device_id)
         except InvalidConfig as error:
@@ -233,6 +242,7 @@ class OnnxMaker:
             provider=self._provider,
             device_id=self._device_id,
             device_memory_bytes=self._device_memory_bytes,
+            artefact=self.format,
         )
 
     def close(self) -> None:

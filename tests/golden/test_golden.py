@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from staytrue import alerts
-from staytrue.bundle import Bundle, FileDigest, Lineage, Metric, Parity
+from staytrue.bundle import Bundle, Fidelity, FileDigest, Lineage, Metric, Parity
 from staytrue.checkpoint import Checkpoint
 from staytrue.comparison import AgainstFirst, Comparison, Differences
 from staytrue.environment import Environment
@@ -177,10 +177,29 @@ RECORDS: dict[str, Record] = {
                 absolute_tolerance=0.01,
                 relative_tolerance=1e-4,
                 passed=True,
+                rows_sha256="cd" * 32,
+                versions={"torch": "2.13.0", "onnxruntime": "1.32.0"},
             )
         ],
         evaluation=METRIC,
         lineage=LINEAGE,
+        fidelity=[
+            Fidelity(
+                format="int8_static",
+                artefact_sha256="ab" * 32,
+                bytes=3,
+                rows=9,
+                rows_sha256="cd" * 32,
+                apart=0.25,
+                differing=0.125,
+                metric="mae",
+                own=17.5,
+                change=Metric(value=0.5, low=-0.25, high=1.0),
+                made="2 Gemm in 8 bits, minmax ranges of 256 training rows",
+                bounds={"apart": 4.5, "differing": 0.02, "lost": 0.01},
+                passed=True,
+            )
+        ],
     ),
     "profile": ReferenceProfile(
         columns=[

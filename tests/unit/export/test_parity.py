@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from export.comparison import _compare, _compare_texts
 from export.example import edge_rows
-from export.parity import _compare, _compare_texts, _pool, _take
+from export.pool import Pool
 from staytrue.errors import CorruptData
 from staytrue.sections import ExportSection
 from tests.unit.export.conftest import NAMED, SIGNATURE
@@ -68,18 +69,22 @@ def test_another_shape_or_datatype_is_refused(got: Any) -> None:
 
 @pytest.mark.parametrize("batch", [1, 2, 7, 64])
 def test_every_batch_size_meets_edge_rows_and_real_ones(rows: Rows, batch: int) -> None:
-    taken = _take(_pool(SIGNATURE, rows), batch)
-    assert {len(part["size"]) for part in taken} == {batch}
-    sizes = np.concatenate([part["size"] for part in taken])
+    taken = Pool.of(edge_rows(SIGNATURE, rows), rows, SIGNATURE).batches(batch)
+    assert {len(part) for part in taken} == {batch}
+    sizes = np.concatenate([part.rows["size"] for part in taken])
+    real = np.concatenate([part.real for part in taken])
+    assert np.isin(sizes[real], rows["size"]).all()
+    assert not real.all()
     assert np.isnan(sizes).any()
     assert np.isin(sizes, rows["size"][1:]).any()
 
 
 def test_the_largest_batch_meets_all_edges_and_repeats_rows_where_there_are_too_few(rows: Rows) -> None:
     edges = len(edge_rows(SIGNATURE, rows)["size"])
-    (part,) = _take(_pool(SIGNATURE, {name: array[:3] for name, array in rows.items()}), 4 * edges)
-    assert len(part["size"]) == 4 * edges
-    assert np.count_nonzero(np.abs(part["size"]) > 1e29) >= 4
+    few = {name: array[:3] for name, array in rows.items()}
+    (part,) = Pool.of(edge_rows(SIGNATURE, few), few, SIGNATURE).batches(4 * edges)
+    assert len(part) == 4 * edges
+    assert np.count_nonzero(np.abs(part.rows["size"]) > 1e29) >= 4
 
 
 def named(*names: str) -> np.ndarray:

@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from export.parity import compare, eager
+from export.comparison import compare
+from export.parity import eager
 from serving.runtimes.onnx import OnnxRuntime
 from staytrue.project import Project
 from staytrue.store import Store

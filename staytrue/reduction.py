@@ -1,0 +1,31 @@
+"""The section ``export.reduction``: artefacts of fewer bits, and how far they may be from the model itself."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from staytrue.section import Count, Positive, Section
+
+
+class ReductionSection(Section):
+    """What int8 and fp16 are made with, and what they may cost."""
+
+    calibration_rows: Count = Field(default=256, description="training rows whose ranges int8_static is made for")
+    calibration: Literal["minmax", "percentile"] = Field(
+        default="minmax", description="ranges: all that those rows reach, or without the outermost 0.01%"
+    )
+    differing: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.02, description="largest share of decisions (classes, labels) that may be others than the model's own"
+    )
+    apart: Positive = Field(
+        default=0.05,
+        description="largest mean distance of an output from the model's own, in the target's standard deviations; of "
+        "probabilities as they are",
+    )
+    lost: Annotated[float, Field(ge=0)] = Field(
+        default=0.01,
+        description="most of the accuracy that may be lost on validation rows; of numbers the share that their mean "
+        "absolute error may grow by",
+    )
