@@ -173,7 +173,7 @@ def _judged(data: DataSection, going: Reading, sources: list[SourceReport], whos
     good = {source.name: source.rows or 0 for source in sources}
     if going.quarantine.of(whose):
         good[whose] = going.count(_TABLE)
-    return going.quarantine.judge(good, data.max_bad_rows, data.quarantine)
+    return going.quarantine.judge(good, data.max_bad_rows, data.quarantine, data.targets)
 
 
 def _judged_late(
@@ -298,4 +298,4 @@ def _explain(data: DataSection, wanted: Wanted) -> None:
         except StaytrueError:
             return
         if going.quarantine.of("source"):
-            going.quarantine.judge({"source": going.count("source")}, 0, data.quarantine)
+            going.quarantine.judge({"source": going.count("source")}, 0, data.quarantine, data.targets)
