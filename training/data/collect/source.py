@@ -170,9 +170,8 @@ def _checked(data: DataSection, needed: list[str], going: Reading, whose: str) -
 
 def _judged(data: DataSection, going: Reading, sources: list[SourceReport], whose: str) -> BadRows:
     """Faults that lie in the files by the rows of their source, those found after the query by the query's."""
-    good = {source.name: source.rows or 0 for source in sources}
-    if going.quarantine.of(whose):
-        good[whose] = going.count(_TABLE)
+    late = {whose: going.count(_TABLE)} if going.quarantine.of(whose) else {}
+    good = {source.name: source.rows or 0 for source in sources} | late
     return going.quarantine.judge(good, data.max_bad_rows, data.quarantine, data.targets)
 
 
