@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from torch.nn.modules.batchnorm import _BatchNorm
-
 from staytrue.errors import InvalidConfig, InvalidInput
 from training.models.architectures import normalisation_of
-from training.transfer.freezing import held
+from training.optim.statistics import compared
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,8 +39,7 @@ def steps_of(rows: int, batch_size: int, module: nn.Module, processes: int) -> i
         InvalidConfig: a batch too small for the module.
         InvalidInput: too few rows.
     """
-    frozen = held(module)
-    compares = any(isinstance(part, _BatchNorm) and name not in frozen for name, part in module.named_modules())
+    compares = bool(compared(module))
     least = _refuse_small(batch_size, processes, compares=compares)
     if rows < least:
         raise InvalidInput(

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import functools
+import math
 import time
 from typing import TYPE_CHECKING
 
 import torch
 
 from training import memory
+from training.data.rows import evenly
 from training.devices import alone
 from training.divergence import Scene, by_column
 from training.epoch import steps_of
 from training.guard import Guard
 from training.history import History
-from training.optim import Optimiser
+from training.optim import Optimiser, statistics
 from training.resume import Keeper
 from training.sampling import order
 from training.transfer.layers import groups
 from training.watch.watchers import facts, watchers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from torch import Tensor, nn
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
     from training.objectives import Objective
     from training.tasks.task import Task
     from training.watch.watcher import Watcher
+
+STATISTICS_ROWS = 4096
+"""Rows at most that averaged weights take the statistics of their batch norms from: more would move them by a hair."""
 
 
 @memory.told()
@@ -91,6 +96,8 @@ def fit(
                 watch.stepped(step, value, optimiser.learning_rate)
                 at.took(value * len(which), rate)
                 keeper.keep(at)
+            if settings.averaging:
+                _take_statistics(optimiser.kept, train, machine)
             machine.agree(optimiser.kept)
             error = _error(optimiser.kept, held, task, machine)
             optimiser.epoch_ended(error)
@@ -103,6 +110,17 @@ def fit(
     machine.done(model)
     model.eval()
     return history
+
+
+def _take_statistics(module: nn.Module, train: Batch, machine: Devices) -> None:
+    """Those of its batch norms, of training rows from all over, as they are and not varied."""
+
+    def matrices() -> Iterator[Tensor]:
+        places = torch.from_numpy(evenly(len(train), STATISTICS_ROWS))
+        parts = torch.tensor_split(places, math.ceil(len(places) / train.chunk))
+        return (machine.moved(rows).matrix for rows in train.stream(parts, None, 1))
+
+    statistics.take(module, matrices)
 
 
 def _error(module: nn.Module, held: Batch, task: Task, machine: Devices) -> float:
@@ -121,10 +139,16 @@ def _scene(
 ) -> Scene:
     """What a step was about to do, for whoever looks into what went wrong with it."""
     truth, weight = rows.truths[0]
+    rewind: Callable[[], None] = getattr(model.head, "rewind", lambda: None)
+
+    def losses() -> Tensor:
+        rewind()  # of networks that take turns, whose it was, and not whose it is next
+        return loss_of(alone(called)(rows.matrix), truth) * weight
+
     names, widths = zip(*((s.name, s.module().width) for s in model.encoder.states), strict=True)
     return Scene(
         module=model.head,
-        losses=lambda: loss_of(alone(called)(rows.matrix), truth) * weight,
+        losses=losses,
         rows=which.tolist(),
         inputs=by_column(names, widths, rows.matrix),
         learning_rate=optimiser.learning_rate,

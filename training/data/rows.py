@@ -195,7 +195,7 @@ def from_table(
         return _in_order(Rows(time, columns, np.zeros(len(time)), marked, most, plain))
     if task == "classification":
         return _in_order(Rows(time, columns, texts(table[data.goal]), marked, most, plain))
-    targets = [number(table[name], f'{where}, target "{name}"', task) for name in data.targets]
+    targets = [number(table[name], f'data.target, column "{name}" of {where}', task) for name in data.targets]
     target = targets[0] if len(targets) == 1 else np.stack(targets, axis=1)
     return _in_order(Rows(time, columns, target, marked, most, plain))
 

@@ -115,14 +115,17 @@ def floats(
     return numbers
 
 
+NO_NUMBER = "say model.task: classification if it names classes, or cast it in data.query"
+"""What to do about a target of texts."""
+
+
 def number(values: NDArray[Any], where: str, task: TaskName) -> NDArray[np.float64]:
     """A fetched column of a target that is a number, or a label that holds or does not.
 
     Raises:
         InvalidInput: a value that is none; names the first.
     """
-    hint = "say model.task: classification if it names classes, or cast it in data.query"
-    numbers = floats(np.ma.getdata(values), np.ma.getmaskarray(values), where, hint)
+    numbers = floats(np.ma.getdata(values), np.ma.getmaskarray(values), where, NO_NUMBER)
     if task == "multilabel":
         odd = numbers[~np.isnan(numbers) & (numbers != 0) & (numbers != 1)]
         if len(odd):

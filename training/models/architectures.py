@@ -63,7 +63,8 @@ def arguments_of(project: Project) -> dict[str, Any]:
 
     Raises:
         NotFound: no such architecture.
-        InvalidConfig: a setting that it does not take, or features that it does not take.
+        InvalidConfig: a setting that it does not take or that its features leave unread, or features that it does not
+            take.
     """
     model = project.model
     made = _made_by(model.architecture)
@@ -80,6 +81,7 @@ def arguments_of(project: Project) -> dict[str, Any]:
     check_processes(model, project.training.processes)
     _check_features(project, getattr(made, "KINDS", ()))
     _check_settings(model, given, made)
+    _check_read(project, given, getattr(made, "READ_OF", {}))
     return {name: getattr(model, name) for name in type(model).model_fields if name in given}
 
 
@@ -123,6 +125,15 @@ def _check_settings(model: ModelSection, given: set[str], made: Callable[..., nn
     if strange:
         hint = f"it takes {', '.join(taken)}"
         raise InvalidConfig(f"model.{strange[0]}", f"is no setting of {model.architecture}", hint=hint)
+
+
+def _check_read(project: Project, given: set[str], kinds_of: dict[str, tuple[str, ...]]) -> None:
+    there = {feature.kind for feature in project.data.features.values()}
+    for name in sorted(given & kinds_of.keys()):
+        if not there & set(kinds_of[name]):
+            got, hint = f"features that are {', '.join(sorted(there))} alone", "remove it: nothing would read it"
+            expected = f"a feature of kind {' or '.join(kinds_of[name])}"
+            raise InvalidConfig(f"model.{name}", expected=expected, got=got, hint=hint)
 
 
 def _check_features(project: Project, kinds: tuple[str, ...]) -> None:

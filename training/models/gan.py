@@ -76,6 +76,10 @@ class GAN(Generative):
             raise InvalidConfig("training.transfer.freeze", expected=expected, got=got)
         return torch.cat([loss, torch.zeros_like(loss)], dim=1)
 
+    def rewind(self) -> None:
+        """Give the turn back, for a step to be run again and looked into."""
+        self.turn.copy_((self.turn - 1) % (self.critic_steps + 1))
+
     def _critics(self, matrix: Tensor, noise: Tensor) -> Tensor:
         with torch.no_grad():
             made = self.draw(noise).to(matrix.dtype)  # in 16 bits where the rest is, and the real ones are not

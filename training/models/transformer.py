@@ -6,7 +6,7 @@ Transformer architecture", for the norm in front of each part.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import nn
@@ -65,6 +65,14 @@ class Transformer(nn.Module):
 
     Shapes: [N,layout.width] → [N,outputs].
     """
+
+    READ_OF: ClassVar[dict[str, tuple[str, ...]]] = {
+        "patch": ("image",),
+        "kernel": ("sequence", "text"),
+        "stride": ("sequence", "text"),
+        "positions": ("image", "sequence", "text"),
+    }
+    """Setting → kinds of features without which nothing reads it."""
 
     def __init__(
         self,

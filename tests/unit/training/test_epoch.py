@@ -110,6 +110,16 @@ def unread(training: dict[str, Any], model: dict[str, Any]) -> Project:
             {"task": "generation", "architecture": "training.epoch:check"},
             "one image alone for task generation, got num",
         ),
+        (
+            {},
+            {"architecture": "transformer", "positions": "sinusoidal"},
+            r"model\.positions: expected a feature of kind image or sequence or text, got features .* numeric alone",
+        ),
+        (
+            {},
+            {"architecture": "transformer", "patch": 9},
+            r"model\.patch: expected a feature of kind image, got .*; remove",
+        ),
         ({"loss": "poisson"}, {}, r"expected model\.output: positive with poisson, got model\.output: linear"),
     ],
 )

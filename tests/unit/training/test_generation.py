@@ -19,16 +19,22 @@ from monitoring.ingest.columns import empty
 from serving.runtimes.onnx import OnnxRuntime
 from staytrue.checkpoint import WEIGHTS
 from staytrue.errors import InvalidConfig
+from staytrue.feature import Feature
 from staytrue.project import Project, load
-from staytrue.sections import MonitoringSection
+from staytrue.sections import MonitoringSection, TrainingSection
 from staytrue.store import Store
 from staytrue.verdicts import RetrainJob
 from tests.killing import cut
 from training import checkpoint as checkpoints
+from training import fit
+from training.batches import Taken
+from training.data.encode.encoder import learn
+from training.data.rows import TrainingRows
 from training.devices import Processor
 from training.evaluate.generation import PictureJudge
 from training.evaluate.parts import evaluated
 from training.models.architectures import ARCHITECTURES, arguments_of, build
+from training.models.assembly import assemble
 from training.models.gan import energy_score, slopes
 from training.models.generator import NOISE, Generator
 from training.models.layout import Layout, Piece
@@ -37,6 +43,7 @@ from training.optim import Optimiser
 from training.retrain import publish_run, retrain
 from training.run import train
 from training.sheet import SHEET
+from training.tasks.generation import Generation, picture_of
 from training.transfer.freezing import freeze
 
 if TYPE_CHECKING:
@@ -104,6 +111,26 @@ def test_every_generator_trains_is_proven_and_serves_bytes_of_noise(name: str, f
     assert reference.columns == []
     window = Analysis(bundle, reference, MonitoringSection(), 0.0).look(empty(bundle.signature), 0.0, 86400.0)
     assert (window.rows, {item.sufficiency for item in window.drift}) == (0, {"insufficient"})
+
+
+@pytest.mark.parametrize(("steps", "mover"), [(1, "critic"), (2, "generator")])
+def test_what_went_wrong_is_looked_for_in_the_network_whose_turn_it_was(steps: int, mover: str) -> None:
+    """The turn has moved on by the time that somebody looks; afterwards it stands where it stood."""
+    states = learn(
+        TrainingRows(np.arange(6.0), {"image": np.arange(384, dtype=np.uint8).reshape(6, 1, 8, 8)}, np.zeros(6)),
+        {"image": Feature(kind="image", shape=[1, 8, 8])},
+    )
+    task = Generation("y", picture_of("image", Feature(kind="image", shape=[1, 8, 8])), "validation_energy")
+    model = assemble(states, "dcgan", {"latent": 3, "width": 4}, task)
+    rows = Taken(torch.randn(6, 64), [(torch.zeros(6, 1), torch.ones(6, 1))])
+    optimiser = Optimiser(model.head, TrainingSection(), 9)
+    for _ in range(steps):
+        model.head.train()(rows.matrix)
+    stands = model.head.get_buffer("turn").item()
+    scene = fit._scene(model, model.head, task.loss(TrainingSection()), rows, torch.arange(6), optimiser)
+    scene.losses().sum().backward()  # type: ignore[no-untyped-call]
+    assert {name.split(".")[0] for name, weight in model.head.named_parameters() if weight.grad is not None} == {mover}
+    assert model.head.get_buffer("turn").item() == stands
 
 
 def test_a_vae_tells_the_bound_that_it_was_judged_by(trained: Trainer) -> None:

@@ -118,7 +118,7 @@ def test_a_task_is_refused_as_many_targets_as_it_does_not_take(
 
 
 def test_a_label_that_neither_holds_nor_not_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match=r'target "up".*got 0\.5'):
+    with pytest.raises(InvalidInput, match=r'column "up" of signs.csv.*got 0\.5'):
         prepare(written(tmp_path, "[right, up]", "multilabel", odd="0.5"))
 
 

@@ -11,9 +11,10 @@ import msgspec
 
 from staytrue.errors import InvalidInput
 from training.data.money import money_hint
+from training.data.typed import NO_NUMBER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     import duckdb
@@ -28,6 +29,8 @@ _NAMES = b"source,file,line,column,reason,text"
 """First line of the file."""
 _VALUE = re.compile(r'string "(.*)" to |, got (.*)$')
 """The value that a reason tells of."""
+SLIPS = 0.5
+"""Share of bad rows up to which they may be slips."""
 _MISSING = re.compile(r'("(?:NA|N/A|n/a|na|NULL|null|None|NaN|nan|-|\?|\.)")')
 """What people write where they know nothing."""
 
@@ -102,11 +105,11 @@ class Quarantine:
         """Rows of one source that are set aside."""
         return self._rows[source]
 
-    def judge(self, good: Mapping[str, int], limit: float, file: Path) -> BadRows:
+    def judge(self, good: Mapping[str, int], limit: float, file: Path, targets: Sequence[str]) -> BadRows:
         """Count them, write them down, and refuse too large a share; without any, the file of an earlier load goes.
 
         ``good`` are the rows of each source that could be read. Each is judged by its own: a small table that is broken
-        must not hide behind a large one.
+        must not hide behind a large one. ``targets`` are columns to predict, of which other things are advised.
 
         Raises:
             InvalidInput: more of a source's rows than ``limit`` are bad, or any where it is 0; names the first.
@@ -128,7 +131,11 @@ class Quarantine:
         else:
             _remove(file)
         if found.share > limit:
-            raise self._refusal(found, limit, (bad[worst], bad[worst] + good[worst]), several=len(good) > 1)
+            counts = bad[worst], bad[worst] + good[worst]
+            first = self.examples(worst)[0]
+            if first.column in targets and found.share >= SLIPS and (text := _word(first)):
+                raise _no_number(first, text, counts)
+            raise _refusal(found, first, limit, counts, several=len(good) > 1)
         return found
 
     def write(self, file: Path) -> None:
@@ -161,22 +168,40 @@ class Quarantine:
         counted = "SELECT source || ': ' || lower(kind), count(*) FROM __quarantine GROUP BY 1 ORDER BY 2 DESC, 1"
         return dict(self._connection.execute(counted).fetchall())
 
-    def _refusal(self, found: BadRows, limit: float, counts: tuple[int, int], *, several: bool) -> InvalidInput:
-        first = self.examples(found.source)[0]
-        line = "" if first.line is None else f":{first.line}"
-        column = f', column "{first.column}"' if first.column else ""
-        allowed = f"at most {limit:.3%} bad rows" if limit else "no bad row"
-        missing = _MISSING.search(first.reason)
-        word = f'say options: {{nullstr: ["", {missing[1]}]}} if that means a missing value, ' if missing else ""
-        if "not utf-8" in first.reason:
-            word = "say options: {encoding: latin-1} of a source of data.sources if it was written in that, "
-        return InvalidInput(
-            f"{first.file}{line}{column}",
-            first.reason,
-            expected=allowed,
-            got=f"{counts[0]} of {counts[1]}" + (f" in {found.source}" if several else ""),
-            hint=f"{word}mend them (all are in {found.file})" + _aside(found, first),
-        )
+
+def _refusal(found: BadRows, first: BadRow, limit: float, counts: tuple[int, int], *, several: bool) -> InvalidInput:
+    column = f', column "{first.column}"' if first.column else ""
+    allowed = f"at most {limit:.3%} bad rows" if limit else "no bad row"
+    missing = _MISSING.search(first.reason)
+    word = f'say options: {{nullstr: ["", {missing[1]}]}} if that means a missing value, ' if missing else ""
+    if "not utf-8" in first.reason:
+        word = "say options: {encoding: latin-1} of a source of data.sources if it was written in that, "
+    return InvalidInput(
+        f"{_place(first)}{column}",
+        first.reason,
+        expected=allowed,
+        got=f"{counts[0]} of {counts[1]}" + (f" in {found.source}" if several else ""),
+        hint=f"{word}mend them (all are in {found.file})" + _aside(found, first),
+    )
+
+
+def _word(row: BadRow) -> str:
+    """The text that stands where a number should; empty where it may be one, or a missing one."""
+    value = _VALUE.search(row.reason)
+    text = (value[1] or value[2]) if value else ""
+    return "" if _MISSING.search(row.reason) or money_hint(row.column, text) else text
+
+
+def _no_number(first: BadRow, value: str, counts: tuple[int, int]) -> InvalidInput:
+    """A column to predict that holds texts: no slip of some rows, but another task or another column."""
+    where = f'data.target, column "{first.column}" of {_place(first)}'
+    return InvalidInput(
+        where, expected="numbers", got=f"{value!r}, and {counts[0]} of {counts[1]} are none", hint=NO_NUMBER
+    )
+
+
+def _place(row: BadRow) -> str:
+    return row.file if row.line is None else f"{row.file}:{row.line}"
 
 
 def _remove(file: Path) -> None:
@@ -194,7 +219,7 @@ def _aside(found: BadRows, first: BadRow) -> str:
     money = money_hint(first.column, value[1] or value[2]) if value and first.column else ""
     if money:
         return f"; {money}"
-    if found.share < 0.5:
+    if found.share < SLIPS:
         return f", or set them aside by data.max_bad_rows: {_above(found.share):g} or more"
     if "not utf-8" in first.reason or not first.column:
         return "; so many are no slip"

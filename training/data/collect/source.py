@@ -170,10 +170,9 @@ def _checked(data: DataSection, needed: list[str], going: Reading, whose: str) -
 
 def _judged(data: DataSection, going: Reading, sources: list[SourceReport], whose: str) -> BadRows:
     """Faults that lie in the files by the rows of their source, those found after the query by the query's."""
-    good = {source.name: source.rows or 0 for source in sources}
-    if going.quarantine.of(whose):
-        good[whose] = going.count(_TABLE)
-    return going.quarantine.judge(good, data.max_bad_rows, data.quarantine)
+    late = {whose: going.count(_TABLE)} if going.quarantine.of(whose) else {}
+    good = {source.name: source.rows or 0 for source in sources} | late
+    return going.quarantine.judge(good, data.max_bad_rows, data.quarantine, data.targets)
 
 
 def _judged_late(
@@ -298,4 +297,4 @@ def _explain(data: DataSection, wanted: Wanted) -> None:
         except StaytrueError:
             return
         if going.quarantine.of("source"):
-            going.quarantine.judge({"source": going.count("source")}, 0, data.quarantine)
+            going.quarantine.judge({"source": going.count("source")}, 0, data.quarantine, data.targets)

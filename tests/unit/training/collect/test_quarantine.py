@@ -333,7 +333,7 @@ def test_a_column_of_words_that_was_called_numeric_is_told_with_what_to_do(secti
     with pytest.raises(InvalidInput, match=r"column \"sky\", row 6: expected numbers, got 'sun'; say kind: category"):
         collected(section_of(**wrong, query=query))
     target = {"features": {"x": {"kind": "numeric"}}, "target": "sky", "query": query}
-    with pytest.raises(InvalidInput, match=r"target \"sky\", row 6: .*say model\.task: classification"):
+    with pytest.raises(InvalidInput, match=r"column \"sky\" of s\.csv, row 6: .*say model\.task: classification"):
         collected(section_of(**(wrong | target)))
 
 

@@ -137,7 +137,10 @@ def project_of(name: str, task: str, source: Path, folder: Path) -> Project:
     told, first = dict(TASKS[task]), task == "binary"
     taken = inspect.signature(ARCHITECTURES[name]).parameters
     features = {kind: FEATURES[kind] for kind in kinds_of(name, task)}
-    size = {key: value for key, value in SMALL.items() if key in taken} | (PARTS.get(name, {}) if first else {})
+    unread = set() if "image" in features else {"patch"}
+    size = {key: value for key, value in SMALL.items() if key in taken.keys() - unread} | (
+        PARTS.get(name, {}) if first else {}
+    )
     return Project.model_validate(
         {
             "name": "contract",
