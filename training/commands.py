@@ -31,9 +31,10 @@ class Train:
         parser.add_argument("--seed", type=int, help="instead of training.seed")
         parser.add_argument(
             "--test",
-            choices=["once", "skip", "force"],
-            default="once",
-            help="the sealed test split: open it if it never was, leave it shut, or open it again (default: once)",
+            choices=["skip", "once", "force"],
+            default="skip",
+            help="the sealed test split, once the run is finished: leave it to `staytrue evaluate --final` (skip, the "
+            "default), open it if it never was, or whatever the ledger says",
         )
 
         parser.add_argument(
@@ -57,7 +58,7 @@ class Train:
         from training.resume import STATE
         from training.run import train
 
-        project, resume = _resolved(arguments.project, seed=arguments.seed), arguments.resume
+        project, resume = resolved(arguments.project, seed=arguments.seed), arguments.resume
         writable(project.retraining.runs, "retraining.runs")
         if resume is not None:
             resume = unfinished(project.retraining.runs, project.name, None if resume == NEWEST else resume)
@@ -72,7 +73,7 @@ class Train:
             return 0
         checkpoint = read(Checkpoint, folder / CHECKPOINT)
         _say(f"trained {checkpoint.name}: kept epoch {checkpoint.best_epoch} of {checkpoint.epochs}")
-        _say(_table(checkpoint.evaluation))
+        _say(table(checkpoint.evaluation))
         _say(f"report: {folder / PAGE}")
         _say(f"run: {folder}")
         return 0
@@ -105,7 +106,7 @@ class Prepare:
         from training import stages
         from training.progress import watched
 
-        project, folder = _resolved(arguments.project), writable(arguments.output, "--output")
+        project, folder = resolved(arguments.project), writable(arguments.output, "--output")
         with watched(len(preparing.REPORTED) + (project.labelling.annotations is not None), _say) as watch:
             if arguments.until:
                 stage = stages.rows_after(project, arguments.until, watch=watch)
@@ -146,7 +147,7 @@ class Export:
 
         if arguments.promote and not arguments.reason.strip():
             raise InvalidConfig("--promote", "needs --reason TEXT for the journal")
-        project = _resolved(arguments.project)
+        project = resolved(arguments.project)
         store = Store(project.store, project.serving.trusted_keys)
         folder = arguments.run or newest_run(project.retraining.runs, project.name)
         bundle = publish_run(store, folder, project)
@@ -179,7 +180,7 @@ class Retrain:
         from staytrue.verdicts import RetrainJob
         from training.retrain import retrain
 
-        project = _resolved(arguments.project)
+        project = resolved(arguments.project)
         monitoring = resolve(project.monitoring, "monitoring", {"data": arguments.data})
         project = project.model_copy(update={"monitoring": monitoring})
 
@@ -198,7 +199,7 @@ class Retrain:
 prepare, train, export, retrain = Prepare(), Train(), Export(), Retrain()
 
 
-def _resolved(path: Path, **training: int | None) -> Project:
+def resolved(path: Path, **training: int | None) -> Project:
     """The project with the environment's settings and these flags of the training section applied."""
     from staytrue.settings import resolve
 
@@ -222,7 +223,8 @@ def _given(arguments: argparse.Namespace, resume: Path | None) -> list[str]:
     return ["--test", arguments.test, *seed, *([] if resume is None else ["--resume", str(resume)])]
 
 
-def _table(evaluation: dict[str, dict[str, Metric]]) -> str:
+def table(evaluation: dict[str, dict[str, Metric]]) -> str:
+    """The headline metrics of each part, a line a part."""
     from staytrue.evaluation import figure, headline
 
     lines = []

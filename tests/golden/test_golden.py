@@ -30,6 +30,7 @@ from staytrue.evaluation import (
     SliceEvaluation,
 )
 from staytrue.events import Event, Heartbeat, Label, Tensor, decode, encode
+from staytrue.openings import Opening
 from staytrue.places import Places, Position
 from staytrue.profile import ReferenceColumn, ReferenceProfile
 from staytrue.project import Project
@@ -62,6 +63,19 @@ ENVIRONMENT = Environment(
 ALERT = alerts.fire({"alertname": "StaytrueDrift", "model": "bikes"}, {"summary": "drift in temp"}, 1304208000.0)
 
 RECORDS: dict[str, Record] = {
+    "opening": Opening(
+        event="judged",
+        time="2024-01-01T00:00:00.000Z",
+        by="ann@host",
+        model="bikes",
+        run="r1",
+        weights_sha256="ab" * 32,
+        lineage="cd" * 32,
+        rows=9,
+        seal="ef" * 32,
+        forced=True,
+        evaluation=METRIC["validation"],
+    ),
     "signature": SIGNATURE,
     "signature_of_text": Signature(
         inputs=[TensorSpec(name="note", datatype="BYTES", shape=[-1, 1], tokenizer="tokenizer-0.json", tokens=32)],
