@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import yaml
 
 from staytrue.checkpoint import CONFIGURATION
 from staytrue.errors import Conflict, CorruptData, InvalidConfig
+from staytrue.project import DECIDING
 from training import checkpoint as checkpoints
 from training.prepare import prepare
 from training.progress import unwatched
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from training.prepare import Prepared
     from training.progress import Watch
     from training.tasks.task import Task
+
+OWN = ("data", *DECIDING[1:], "evaluation")
+"""Sections that a run is restored by; the others are the project's, as their secrets are not kept."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,19 +96,25 @@ def settings_of(project: Project, folder: Path) -> Project:
     path = folder / CONFIGURATION
     try:
         said = yaml.safe_load(path.read_text(encoding="utf-8"))
-        own = type(project).model_validate(said)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        if said["name"] != project.name:
+            hint = "name its project's file by --project"
+            raise InvalidConfig("RUN", expected=f'a run of "{project.name}"', got=f'one of "{said["name"]}"', hint=hint)
+        said["data"] |= _placed(said["data"], project)
+        sections = {name: type(getattr(project, name)).model_validate(said[name]) for name in OWN if name in said}
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
         raise CorruptData(str(path), f"cannot be read: {error}", hint="train anew with `staytrue train`") from error
-    if own.name != project.name:
-        hint = "name its project's file by --project"
-        raise InvalidConfig("RUN", expected=f'a run of "{project.name}"', got=f'one of "{own.name}"', hint=hint)
-    data = {name: getattr(project.data, name) for name in ("quarantine", "memory")}
-    if own.data.schema_file and project.data.schema_file:
-        data["schema_file"] = project.data.schema_file
-    if (own.data.source is None, own.data.sources.keys()) == (project.data.source is None, project.data.sources.keys()):
-        data |= {"source": project.data.source, "sources": project.data.sources}
-    placed = {"data": own.data.model_copy(update=data), "labelling": project.labelling}
-    return own.model_copy(update=placed | {"retraining": project.retraining, "store": project.store})
+    return project.model_copy(update=sections)
+
+
+def _placed(said: dict[str, Any], project: Project) -> dict[str, Any]:
+    """Where the data lie, by the project; what decides which rows there are is told by their digest."""
+    data = project.data
+    placed: dict[str, Any] = {"quarantine": data.quarantine, "memory": data.memory}
+    if said.get("schema_file") and data.schema_file:
+        placed["schema_file"] = data.schema_file
+    if (said.get("source") is None, list(said.get("sources") or {})) == (data.source is None, list(data.sources)):
+        placed |= {"source": data.source, "sources": data.sources}
+    return placed
 
 
 class Sealing(msgspec.Struct, frozen=True, kw_only=True):
