@@ -76,6 +76,8 @@ class Train:
         _say(table(checkpoint.evaluation))
         _say(f"report: {folder / PAGE}")
         _say(f"run: {folder}")
+        if line := _fault(project, folder):
+            _say(line)
         return 0
 
 
@@ -215,6 +217,17 @@ def resolved(path: Path, **training: int | None) -> Project:
         "retraining": resolve(project.retraining, "retraining", {}),
     }
     return project.model_copy(update=sections)
+
+
+def _fault(project: Project, folder: Path) -> str:
+    """The first fault that curves and figures of a run tell, and where there is more; nothing if they tell none."""
+    from training.diagnose.case import case
+    from training.diagnose.diagnosis import diagnose
+
+    if project.model.task == "generation":
+        return ""
+    found = diagnose(case(project, folder)).findings
+    return f"{found[0].kind}: {found[0].summary}; `staytrue diagnose` tells what to try" if found else ""
 
 
 def _given(arguments: argparse.Namespace, resume: Path | None) -> list[str]:

@@ -15,6 +15,7 @@ from staytrue import alerts
 from staytrue.bundle import Bundle, FileDigest, Lineage, Metric, Parity
 from staytrue.checkpoint import Checkpoint
 from staytrue.comparison import AgainstFirst, Comparison, Differences
+from staytrue.diagnosis import Diagnosis, Finding, Remedy, Symptom
 from staytrue.environment import Environment
 from staytrue.evaluation import (
     CalibrationBin,
@@ -63,6 +64,23 @@ ENVIRONMENT = Environment(
 ALERT = alerts.fire({"alertname": "StaytrueDrift", "model": "bikes"}, {"summary": "drift in temp"}, 1304208000.0)
 
 RECORDS: dict[str, Record] = {
+    "diagnosis": Diagnosis(
+        run="r1",
+        findings=[
+            Finding(
+                kind="rate too high",
+                summary="the validation error leaps",
+                evidence=[Symptom(what="noise", value=0.25, low=0.125, high=0.5, limit="above 0.05")],
+                remedies=[
+                    Remedy(setting="training.learning_rate", value=0.01, reason="a tenth"),
+                    Remedy(reason="look"),
+                ],
+                source="Smith, 2015",
+            )
+        ],
+        looked_for=["rate too high"],
+        not_looked_for={"noisy labels": "there are none"},
+    ),
     "opening": Opening(
         event="judged",
         time="2024-01-01T00:00:00.000Z",

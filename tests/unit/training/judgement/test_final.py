@@ -25,6 +25,8 @@ from staytrue.store import Store
 from tests.command import run as command
 from training import checkpoint as checkpoints
 from training.data.split.ledger import Ledger, Opener
+from training.diagnose.case import case
+from training.diagnose.diagnosis import diagnose
 from training.judgement import final as finals
 from training.judgement.restored import restore
 from training.prepare import prepare
@@ -276,7 +278,7 @@ def test_what_does_not_go_is_refused_with_what_to_do(folder: Path, capsys: pytes
 def test_nothing_but_the_opening_reads_a_test_row(folder: Path) -> None:
     """Other test rows, and all else is the same to the last bit: weights, epochs, stop, figures, proposals, rates."""
     project, before = load(folder / "staytrue.yaml"), newest(folder)
-    outcome = _all_of(project)
+    outcome, unaltered = _all_of(project), restore(project, before)
     altered(folder, "test")
     after = train(project)
     assert prepare(project).fingerprint.sha256 != restore(project, before).checkpoint.lineage.data_fingerprint
@@ -291,6 +293,8 @@ def test_nothing_but_the_opening_reads_a_test_row(folder: Path) -> None:
     ]
     assert [{**line, "seconds": 0} for line in epochs[0]] == [{**line, "seconds": 0} for line in epochs[1]]
     assert _all_of(project) == outcome
+    found = [diagnose(case(run.project, run.folder, run)) for run in (unaltered, restore(project, after))]
+    assert found[0] == msgspec.structs.replace(found[1], run=before.name)
 
 
 def _all_of(project: Project) -> list[Any]:
