@@ -216,6 +216,15 @@ def test_altered_test_rows_fail_by_digest_and_open_nothing(folder: Path, capsys:
     assert lines(folder) == []
 
 
+def test_secrets_that_a_run_does_not_keep_are_the_projects(made: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(made, tmp_path / "bikes"))
+    hook = {"url": "http://127.0.0.1:9/", "secret": "whsec_" + "QUJD" * 8}
+    project = write(folder, training={"epochs": 1}, monitoring={"webhooks": [hook]})
+    run = train(project)
+    assert "QUJD" not in (run / "project.yaml").read_text()
+    assert "validation" in command(folder, "evaluate")
+
+
 def test_rows_that_a_run_was_not_trained_on_tell_nothing_of_its_validation(folder: Path) -> None:
     altered(folder, "validation")
     run = restore(load(folder / "staytrue.yaml"), newest(folder))
