@@ -10,7 +10,7 @@ from staytrue.evaluation import figure, headline, interval, is_headline
 from staytrue.records import utc
 
 if TYPE_CHECKING:
-    from staytrue.bundle import Bundle, Metric, Parity
+    from staytrue.bundle import Bundle, Lineage, Metric, Parity
     from staytrue.environment import Environment
     from staytrue.evaluation import Evaluation, SliceEvaluation
     from staytrue.signature import TensorSpec
@@ -32,7 +32,7 @@ def card(bundle: Bundle, environment: Environment | None = None, evaluation: Eva
         *(_made_elsewhere(bundle) if lineage.imported else _trained(bundle)),
         *([f"The newest row it has seen is of {utc(lineage.trained_until)}."] if lineage.trained_until else []),
         *([f"It began with weights of SHA-256 `{lineage.began_with}`."] if lineage.began_with else []),
-        *([] if lineage.imported else ["", _test_split(lineage.test_openings, own="test" in bundle.evaluation)]),
+        *([] if lineage.imported else ["", _test_split(lineage, own="test" in bundle.evaluation)]),
         *[f"\n**Let through by `split.allow`: {_cell(found)}.**" for found in lineage.let_through],
         *(["", said(environment)] if environment else []),
         *(["", *_evaluation(bundle, evaluation)] if bundle.evaluation else []),
@@ -140,12 +140,14 @@ def _cell(text: str) -> str:
     return " ".join(text.replace("|", "\\|").split())
 
 
-def _test_split(openings: int, *, own: bool) -> str:
-    """Whether, how often, and for whom the seal was broken."""
+def _test_split(lineage: Lineage, *, own: bool) -> str:
+    """Whether, how often, when, and for whom the seal was broken."""
+    openings, when = lineage.test_openings, ", ".join(lineage.test_opened)
+    when = f" ({when})" if when else ""
     if openings and not own:
-        return "The sealed test split stayed shut for this version; another run had opened it before."
+        return f"The sealed test split stayed shut for this version; another run had opened it before{when}."
     if openings == 0:
         return "The sealed test split was not opened for this version."
     if openings == 1:
-        return "The sealed test split was opened once, for the evaluation below."
-    return f"**The sealed test split was opened {openings} times: its figures below are no longer unseen.**"
+        return f"The sealed test split was opened once{when}, for the evaluation below."
+    return f"**The sealed test split was opened {openings} times{when}: its figures below are no longer unseen.**"

@@ -122,6 +122,8 @@ class Lineage(Record, frozen=True, kw_only=True):
     trained_rows: int = 0
     test_openings: int = 0
     """How often the sealed test split was opened; more than 1 was forced."""
+    test_opened: list[str] = msgspec.field(default_factory=list)
+    """When; nothing in records from before it was written down."""
     let_through: list[str] = msgspec.field(default_factory=list)
     """What the parts of the data share although they should not, each in a sentence; a setting allowed it."""
     began_with: str = ""

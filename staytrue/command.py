@@ -32,6 +32,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("staytrue.commands", "write a commented staytrue.yaml for a data file of yours"),
     "prepare": ("training.commands", "collect, clean and split the data; a report to judge them by"),
     "train": ("training.commands", "prepare the data and train a model: a run"),
+    "evaluate": ("training.judgement.commands", "judge a run by its validation rows or, once, by the sealed test rows"),
+    "diagnose": ("training.diagnose.commands", "look for faults of a run, by figures, and propose what to try"),
     "rate": ("training.rates.commands", "try learning rates on a fresh model and propose one"),
     "suggest": ("training.suggest.commands", "read the data and propose settings, each with its reason"),
     "tune": ("training.tune.commands", "try settings of a search space and write down the best configuration"),

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from staytrue.signature import TensorSpec
 
 MOST_CATEGORIES = 8
-_TEST = {0: "not opened for it", 1: "opened once"}
 
 
 def described(bundle: Bundle, role: str = "") -> str:
@@ -36,7 +35,10 @@ def _head(bundle: Bundle, role: str) -> str:
     lineage = bundle.lineage
     after = f", to follow version {lineage.parent}" if lineage.parent else ""
     newest = f", the newest of {utc(lineage.trained_until)[:19]}" if lineage.trained_until else ""
-    opened = _TEST.get(lineage.test_openings, f"opened {lineage.test_openings} times")
+    often = "once" if lineage.test_openings == 1 else f"{lineage.test_openings} times"
+    when = f" ({', '.join(lineage.test_opened)})" if lineage.test_opened else ""
+    own = lineage.test_openings and "test" in bundle.evaluation
+    opened = f"opened {often}{when}" if own else "not opened for it"
     lines = [
         f"{bundle.name} {bundle.version}{role}: {bundle.task} of {bundle.target}, made {bundle.created[:19]}",
         f"  why       {lineage.reason}{after}",

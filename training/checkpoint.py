@@ -25,6 +25,7 @@ from staytrue.yamlfile import flat
 from training.data.clean.steps import CleaningState
 from training.data.encode import tokenizers
 from training.data.encode.encoder import ColumnState
+from training.data.split.identity import keep
 from training.ensemble.listed import ENSEMBLE, Listed
 from training.models.assembly import assemble
 from training.models.ensemble import Ensemble, united
@@ -48,6 +49,8 @@ MOST_TOLD = 5
 METRICS = "metrics.jsonl"
 CURVE = "learning_curve.png"
 SPLIT = "split.json"
+SEALED = "sealed.keys"
+"""Which rows are sealed."""
 DATA = "data.json"
 PICTURES = "pictures.safetensors"
 TEXTS = "texts.json"
@@ -138,14 +141,19 @@ def unfinished(runs: Path, name: str, folder: Path | None = None) -> Path:
 
 
 def begin(project: Project, prepared: Prepared, folder: Path) -> None:
-    """Write what a run is made of; the configuration last, as a folder with it is a run that began."""
+    """Write what a run is made of; the configuration last, as a folder with it is a run that began.
+
+    The test rows are sealed by what the model takes of them, sparse features left out.
+    """
+    split = msgspec.structs.replace(prepared.split, seal=prepared.sealed.seal(project.data.features))
     data = {
         "fingerprint": prepared.fingerprint,
         "collection": prepared.collection,
         "cleaning": prepared.cleaning,
         "split": prepared.parted,
     }
-    write_atomically(folder / SPLIT, msgspec.json.encode(prepared.split))
+    write_atomically(folder / SPLIT, msgspec.json.encode(split))
+    keep(prepared.sealed.keys, folder / SEALED)
     write_atomically(folder / DATA, msgspec.json.format(msgspec.json.encode(data)))
     save_configuration(project, folder)
 

@@ -32,9 +32,10 @@ class Train:
         parser.add_argument("--seed", type=int, help="instead of training.seed")
         parser.add_argument(
             "--test",
-            choices=["once", "skip", "force"],
-            default="once",
-            help="the sealed test split: open it if it never was, leave it shut, or open it again (default: once)",
+            choices=["skip", "once", "force"],
+            default="skip",
+            help="the sealed test split, once the run is finished: leave it to `staytrue evaluate --final` (skip, the "
+            "default), open it if it never was, or whatever the ledger says",
         )
 
         parser.add_argument(
@@ -58,7 +59,7 @@ class Train:
         from training.resume import STATE
         from training.run import train
 
-        project, resume = _resolved(arguments.project, seed=arguments.seed), arguments.resume
+        project, resume = resolved(arguments.project, seed=arguments.seed), arguments.resume
         writable(project.retraining.runs, "retraining.runs")
         if resume is not None:
             resume = unfinished(project.retraining.runs, project.name, None if resume == NEWEST else resume)
@@ -73,9 +74,11 @@ class Train:
             return 0
         checkpoint = read(Checkpoint, folder / CHECKPOINT)
         _say(f"trained {checkpoint.name}: kept epoch {checkpoint.best_epoch} of {checkpoint.epochs}")
-        _say(_table(checkpoint.evaluation))
+        _say(table(checkpoint.evaluation))
         _say(f"report: {folder / PAGE}")
         _say(f"run: {folder}")
+        if line := _fault(project, folder):
+            _say(line)
         return 0
 
 
@@ -105,7 +108,7 @@ class Prepare:
 
         folder = writable(arguments.output, "--output")
         with output(folder, _say) as new:
-            told = _prepared(_resolved(arguments.project), arguments.until, folder, new)
+            told = _prepared(resolved(arguments.project), arguments.until, folder, new)
         for line in told:
             _say(line)
         return 0
@@ -158,7 +161,7 @@ class Export:
 
         if arguments.promote and not arguments.reason.strip():
             raise InvalidConfig("--promote", "needs --reason TEXT for the journal")
-        project = _resolved(arguments.project)
+        project = resolved(arguments.project)
         store = Store.of(project)
         folder = arguments.run or newest_run(project.retraining.runs, project.name)
         bundle = publish_run(store, folder, project)
@@ -194,7 +197,7 @@ class Retrain:
         from staytrue.verdicts import RetrainJob
         from training.retrain import retrain
 
-        project = _resolved(arguments.project)
+        project = resolved(arguments.project)
         monitoring = resolve(project.monitoring, "monitoring", {"data": arguments.data})
         project = project.model_copy(update={"monitoring": monitoring})
 
@@ -213,7 +216,7 @@ class Retrain:
 prepare, train, export, retrain = Prepare(), Train(), Export(), Retrain()
 
 
-def _resolved(path: Path, **training: int | None) -> Project:
+def resolved(path: Path, **training: int | None) -> Project:
     """The project with the environment's settings and these flags of the training section applied."""
     from staytrue.settings import resolve
 
@@ -231,13 +234,25 @@ def _resolved(path: Path, **training: int | None) -> Project:
     return project.model_copy(update=sections)
 
 
+def _fault(project: Project, folder: Path) -> str:
+    """The first fault that curves and figures of a run tell, and where there is more; nothing if they tell none."""
+    from training.diagnose.case import case
+    from training.diagnose.diagnosis import diagnose
+
+    if project.model.task == "generation":
+        return ""
+    found = diagnose(case(project, folder)).findings
+    return f"{found[0].kind}: {found[0].summary}; `staytrue diagnose` tells what to try" if found else ""
+
+
 def _given(arguments: argparse.Namespace, resume: Path | None) -> list[str]:
     """The flags of a training, for the processes that share it."""
     seed = [] if arguments.seed is None else ["--seed", str(arguments.seed)]
     return ["--test", arguments.test, *seed, *([] if resume is None else ["--resume", str(resume)])]
 
 
-def _table(evaluation: dict[str, dict[str, Metric]]) -> str:
+def table(evaluation: dict[str, dict[str, Metric]]) -> str:
+    """The headline metrics of each part, a line a part."""
     from staytrue.evaluation import figure, headline
 
     lines = []

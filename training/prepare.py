@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -27,6 +27,7 @@ from training.data.schema import check as checks
 from training.data.schema import schema as schemas
 from training.data.schema.infer import infer
 from training.data.split import partition, sizes
+from training.data.split.seal import Sealed, seal_off
 from training.evaluate import slices
 from training.evaluate.columns import spoken
 from training.models.architectures import arguments_of
@@ -36,6 +37,8 @@ from training.tasks import tasks
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from staytrue.project import Project
     from training.data.chapters import Chapter
@@ -51,7 +54,7 @@ REPORTED = (*STEPS, "chapters", "report")
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """Clean rows, and which are which."""
+    """Clean rows, and which are which. Of those of the test part ``rows`` hold times and marks: the rest is sealed."""
 
     rows: Rows
     split: Split
@@ -59,11 +62,12 @@ class Prepared:
     collection: CollectionReport
     cleaning: CleaningReport
     parted: partition.SplitReport
+    sealed: Sealed
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Of the target: all that the rows name; none where it is a number."""
-        return classes_of(self.rows.target, self.training.target, self.split.method)
+        """Of the target: all that the training rows name, as none is named by others alone; none of numbers."""
+        return classes_of(self.training.target, self.training.target, self.split.method)
 
     @functools.cached_property
     def training(self) -> TrainingRows:
@@ -77,7 +81,7 @@ class Prepared:
 
     @property
     def validation(self) -> Rows:
-        """Rows held out; the sealed ones open through :func:`open_test` alone."""
+        """Rows held out; the sealed ones open through :meth:`Sealed.open` alone."""
         return self.split.validation(self.rows)
 
 
@@ -97,24 +101,25 @@ def prepare(project: Project, *, watch: Watch = unwatched) -> Prepared:
         rows, report = clean(found.rows, project.cleaning)
     with watch("split"):
         plan, parted = partition.partition(rows, project.split, project.data.features, watch)
-    prepared = Prepared(rows, plan, found.fingerprint, found.report, report, parted)
     if project.model.task != "generation":  # whose pictures may be of one class
-        check_target(prepared, project.data.targets)
+        check_target(rows.target, plan, project.data.targets)
     if project.model.output == "positive":
-        check_sign(prepared.training.target, project.data.targets)
-    return prepared
+        check_sign(rows.target[plan.index("train")], project.data.targets)
+    rows, sealed = seal_off(rows, plan, project)
+    plan = msgspec.structs.replace(plan, lineage=sealed.lineage)
+    return Prepared(rows, plan, found.fingerprint, found.report, report, parted, sealed)
 
 
-def check_target(prepared: Prepared, targets: Sequence[str]) -> None:
-    """Refuse what cannot be learnt.
+def check_target(target: NDArray[Any], plan: Split, targets: Sequence[str]) -> None:
+    """Refuse what cannot be learnt. Shapes: target [N] or [N,K] of all rows.
 
     Raises:
         InvalidInput: a target of one value, a class that does not train, or too many.
     """
-    target = prepared.rows.target
+    trains = target[plan.index("train")]
     if target.dtype == object and (target != target[0]).any():
-        prepared.classes  # noqa: B018 - refused here, and not only when it is trained
-    check_varies(prepared.training.target, targets, prepared.sizes)
+        classes_of(target, trains, plan.method)
+    check_varies(trains, targets, {part: len(which) for part, which in plan.parts.items()})
 
 
 def check(project: Project) -> None:

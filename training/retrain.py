@@ -21,8 +21,12 @@ from training.data.divide import divide, recency
 from training.data.labelled import labelled
 from training.data.rows import join
 from training.data.split.copies import without_copies
-from training.data.split.plan import Split, day_of
+from training.data.split.identity import keep
+from training.data.split.ledger import Ledger
+from training.data.split.plan import day_of
 from training.devices import devices
+from training.judgement.final import up_to_date
+from training.judgement.restored import sealing_of
 from training.parts import Parts
 from training.prepare import STEPS, prepare
 from training.progress import LONG_SECONDS, watched
@@ -67,11 +71,11 @@ def retrain(
     champion = store.load(job.model, job.champion)
     with watched(len(STEPS), say, least_seconds=LONG_SECONDS) as watch:
         prepared = prepare(project, watch=watch)
-    _refuse_resealed(project, prepared)
     project = steps.dense(project, prepared.training)
+    _refuse_resealed(project, prepared)
     parts, gate = gather(project, prepared, champion.lineage.trained_until, job.event_time, say=say)
     say(f"training on {len(parts.train)} rows, {len(parts.held)} to stop by, {len(gate)} kept to judge by")
-    folder = _run(project, job, parts, gate, _let_through(prepared, parts), say)
+    folder = _run(project, job, prepared, parts, gate, say)
     bundle = publish_run(store, folder, project)
     say(f"published {bundle.name} version {bundle.version}, proven")
     served = project.serving.artefact
@@ -104,8 +108,7 @@ def gather(
         raise Conflict("retraining", f"no labelled rows newer than {since} to judge by", hint="send labels first")
     names = project.data.features
     own = prepared.training.only(names), prepared.validation.only(names)
-    sealed = prepared.rows.take(prepared.split.index("test")).only(names)
-    division, copies = without_copies(division, (*own, sealed), project.split.allow)
+    division, copies = without_copies(division, (*own, prepared.sealed.compared(names)), project.split.allow)
     for one in copies:
         say(f"copies: {one.sentence()}")
     if not len(division.gate):
@@ -132,6 +135,7 @@ def _served(project: Project, prepared: Prepared, until: float, say: Callable[[s
 def publish_run(store: Store, folder: Path, project: Project) -> Bundle:
     """Export a finished run, prove it and publish it as a version; it is nobody's champion yet."""
     checkpoint, reference, model = checkpoints.load(folder)
+    checkpoint = up_to_date(checkpoint, folder, project)
     pictures, settings = checkpoints.pictures(folder), project.export
     rows = sample(reference, checkpoint.signature, pictures=pictures)
     judged = held(reference, checkpoint, settings.reduction.calibration_rows, pictures)
@@ -146,14 +150,18 @@ def _let_through(prepared: Prepared, parts: Parts) -> list[str]:
 
 
 def _run(
-    project: Project, job: RetrainJob, parts: Parts, gate: Rows, let_through: list[str], say: Callable[[str], None]
+    project: Project, job: RetrainJob, prepared: Prepared, parts: Parts, gate: Rows, say: Callable[[str], None]
 ) -> Path:
     folder = checkpoints.new_run(project.retraining.runs)
     days = {"train": parts.train, "validation": parts.held, "gate": gate}
     listing: dict[str, object] = {
         name: {"rows": len(rows), "days": np.unique(day_of(rows.time)).tolist()} for name, rows in days.items()
     }
-    write_atomically(folder / checkpoints.SPLIT, msgspec.json.encode(listing | {"copies": parts.copies}))
+    seal = prepared.sealed.seal(project.data.features)
+    listing |= {"copies": parts.copies, "seal": seal, "lineage": prepared.sealed.lineage}
+    keep(prepared.sealed.keys, folder / checkpoints.SEALED)
+    opened = Ledger(project.retraining.runs).times(prepared.sealed.keys, seal)
+    write_atomically(folder / checkpoints.SPLIT, msgspec.json.encode(listing))
     seen = join([parts.train, parts.held, gate])
     checkpoints.save_configuration(project, folder)
     trained = fit_parts(project, parts, folder, seen.digest(), devices(project.training), say=say)
@@ -166,7 +174,9 @@ def _run(
         # The gate's rows chose this version, so for the next gate they count as seen.
         trained_until=float(seen.time[-1]),
         trained_rows=len(trained.cleaned.rows),
-        let_through=let_through,
+        test_openings=len(opened),
+        test_opened=opened,
+        let_through=_let_through(prepared, parts),
         began_with=project.training.transfer.sha256(),
     )
     save(project, trained, evaluate_parts(project, trained), lineage, folder, _reference(project, parts, gate))
@@ -208,10 +218,12 @@ def _refuse_resealed(project: Project, prepared: Prepared) -> None:
     """
     try:
         first = checkpoints.newest_run(project.retraining.runs, project.name)
-        sealed = msgspec.json.decode((first / checkpoints.SPLIT).read_bytes(), type=Split).seal
-    except (NotFound, OSError):
+        sealed = sealing_of(first).seal if (first / checkpoints.SPLIT).exists() else ""
+    except NotFound:
+        return
+    if not sealed:
         return  # the run was made elsewhere: its own machine keeps the seal
-    if prepared.split.seal != sealed:
+    if prepared.sealed.seal(project.data.features) != sealed:
         hint = "train, export and promote on the new data; later retrainings then go on from there"
         raise Conflict("project data", f"changed since run {first.name} sealed its test split", hint=hint)
 

@@ -14,6 +14,7 @@ import torch
 
 from staytrue.bundle import Lineage
 from staytrue.checkpoint import Checkpoint
+from staytrue.errors import Conflict
 from staytrue.evaluation import EVALUATION, Evaluation
 from staytrue.records import to_json, write_atomically
 from training import checkpoint as checkpoints
@@ -28,15 +29,14 @@ from training.curve import draw
 from training.data.clean import steps
 from training.data.encode import tokenizers
 from training.data.encode.encoder import learn
+from training.data.split.ledger import Ledger
 from training.data.split.partition import warnings_of
-from training.data.split.seal import LEDGER, open_test, openings
 from training.devices import devices
 from training.environment import environment
-from training.evaluate import slices
-from training.evaluate.columns import columns
-from training.evaluate.parts import evaluated
-from training.evaluate.worst import worst
 from training.fit import fit
+from training.judgement.final import final
+from training.judgement.parts import judged
+from training.judgement.restored import Restored, settings_of
 from training.models.architectures import arguments_of, check_processes
 from training.models.generator import Generator
 from training.parts import Parts
@@ -51,12 +51,11 @@ from training.transfer.report import tell
 from training.transfer.transferred import transferred
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from staytrue.environment import Environment
     from staytrue.evaluation import PartEvaluation
     from staytrue.project import Project
-    from training.data.rows import Rows
     from training.devices import Devices
     from training.history import History
     from training.models.model import Model
@@ -65,8 +64,8 @@ if TYPE_CHECKING:
     from training.tasks.task import Task
     from training.watch.watcher import Watcher
 
-Opening = Literal["once", "skip", "force"]
-"""Of the sealed test split: if it was never opened, not at all, or whatever the ledger says."""
+Opening = Literal["skip", "once", "force"]
+"""Of the sealed test split, once the run is finished: not at all, if it was never opened, or in any case."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,11 +83,13 @@ class Trained:
 def train(
     project: Project,
     *,
-    opening: Opening = "once",
+    opening: Opening = "skip",
     resume: Path | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Path:
     """Train a project's model, or go on with the killed run in the folder ``resume``; the folder of the finished run.
+
+    What trains, stops and judges it finds the test rows blank; only ``opening`` has the finished run judged by them.
 
     Raises:
         Conflict: the killed run was of other settings or data, or is not killed: another process trains it.
@@ -126,21 +127,22 @@ def _train(
         checkpoints.refuse_changed(project, folder)
     checkpoints.begin(project, prepared, folder)
     trained = fit_parts(project, _parts(project, prepared), folder, prepared.fingerprint.sha256, machine, say=say)
-    evaluation = evaluate_parts(project, trained)
-    test = _opened(project, prepared, folder.name, opening, say)
-    if test is not None:
-        evaluation |= evaluate_parts(project, trained, {"test": test})
+    seal = prepared.sealed.seal(project.data.features)
+    opened = Ledger(project.retraining.runs).times(prepared.sealed.keys, seal)
     lineage = Lineage(
         run=folder.name,
         data_fingerprint=prepared.fingerprint.sha256,
         project_fingerprint=project.fingerprint(),
         trained_until=float(prepared.rows.time[-1]),
         trained_rows=len(trained.cleaned.rows),
-        test_openings=len(openings(project.retraining.runs / LEDGER, prepared.split.seal)),
+        test_openings=len(opened),
+        test_opened=opened,
         let_through=prepared.split.let_through,
         began_with=project.training.transfer.sha256(),
     )
-    save(project, trained, evaluation, lineage, folder)
+    save(project, trained, evaluate_parts(project, trained), lineage, folder)
+    if opening != "skip":
+        _open(project, prepared, folder, opening, say)
     return folder
 
 
@@ -161,17 +163,13 @@ def _parts(project: Project, prepared: Prepared) -> Parts:
     return Parts(prepared.training.only(names), prepared.validation.only(names), classes=prepared.classes)
 
 
-def _opened(
-    project: Project, prepared: Prepared, run: str, opening: Opening, say: Callable[[str], None]
-) -> Rows | None:
-    """The sealed rows, if they may be opened; a run that goes on may have opened them before it was killed."""
-    ledger = project.retraining.runs / LEDGER
-    before = openings(ledger, prepared.split.seal)
-    if opening == "force" or (opening == "once" and set(before) <= {run}):
-        return open_test(ledger, prepared.rows, prepared.split, run=run, force=opening == "force")
-    if before:
-        say(f"test split stays sealed: run {before[-1]} opened it; judge by validation, or force it with --test force")
-    return None
+def _open(project: Project, prepared: Prepared, folder: Path, opening: Opening, say: Callable[[str], None]) -> None:
+    """Have the finished run judged by the sealed rows, if they may be opened."""
+    checkpoint, _, model = checkpoints.load(folder)
+    try:
+        final(Restored(folder, settings_of(project, folder), checkpoint, model, prepared), force=opening == "force")
+    except Conflict as error:
+        say(f"test split stays sealed: {error}")
 
 
 def fit_parts(
@@ -220,19 +218,10 @@ def fit_parts(
     return Trained(parts, task, model, history, cleaned, surroundings)
 
 
-def evaluate_parts(
-    project: Project, trained: Answering, parts: Mapping[str, Rows] | None = None
-) -> dict[str, PartEvaluation]:
-    """All that is told of some rows: unless others are given, of those trained on and of those held out."""
-    seed, least = project.training.seed, project.evaluation.minimum_rows
-    divisions, made = slices.learn(project, trained.parts.train), {}
-    for name, rows in (parts or {"train": trained.parts.train, "validation": trained.parts.held}).items():
-        table = columns(rows, project) if divisions else {}
-        judge = trained.task.judge(trained.model, rows, seed=seed)
-        some = (one for division in divisions for one in division.of(table))
-        told = None if name == "test" else worst(judge, rows, project.data.features)  # nobody looks at sealed rows
-        made[name] = evaluated(judge, some, minimum_rows=least, seed=seed, worst=told)
-    return made
+def evaluate_parts(project: Project, trained: Answering) -> dict[str, PartEvaluation]:
+    """All that is told of the rows trained on and of those held out."""
+    parts = {"train": trained.parts.train, "validation": trained.parts.held}
+    return judged(project, trained.task, trained.model, trained.parts.train, parts)
 
 
 def save(

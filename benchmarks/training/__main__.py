@@ -75,7 +75,7 @@ def run(case: Case, threads: int | None = None) -> tuple[Metric, float, float]:
             case = dataclasses.replace(case, change=case.change | {"training": training})
         project = case.changed(project)
         began, before = time.perf_counter(), time.process_time()
-        done = train(project)
+        done = train(project, opening="once")
         seconds, worked = time.perf_counter() - began, time.process_time() - before
         return checkpoints.load(done)[0].evaluation["test"][case.metric], seconds, worked
 

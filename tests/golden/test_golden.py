@@ -15,6 +15,7 @@ from staytrue import alerts
 from staytrue.bundle import Bundle, Fidelity, FileDigest, Lineage, Metric, Parity
 from staytrue.checkpoint import Checkpoint
 from staytrue.comparison import AgainstFirst, Comparison, Differences
+from staytrue.diagnosis import Diagnosis, Finding, Remedy, Symptom
 from staytrue.environment import Environment
 from staytrue.evaluation import (
     CalibrationBin,
@@ -30,6 +31,7 @@ from staytrue.evaluation import (
     SliceEvaluation,
 )
 from staytrue.events import Event, Heartbeat, Label, Tensor, decode, encode
+from staytrue.openings import Opening
 from staytrue.places import Places, Position
 from staytrue.profile import ReferenceColumn, ReferenceProfile
 from staytrue.project import Project
@@ -63,6 +65,36 @@ ENVIRONMENT = Environment(
 ALERT = alerts.fire({"alertname": "StaytrueDrift", "model": "bikes"}, {"summary": "drift in temp"}, 1304208000.0)
 
 RECORDS: dict[str, Record] = {
+    "diagnosis": Diagnosis(
+        run="r1",
+        findings=[
+            Finding(
+                kind="rate too high",
+                summary="the validation error leaps",
+                evidence=[Symptom(what="noise", value=0.25, low=0.125, high=0.5, limit="above 0.05")],
+                remedies=[
+                    Remedy(setting="training.learning_rate", value=0.01, reason="a tenth"),
+                    Remedy(reason="look"),
+                ],
+                source="Smith, 2015",
+            )
+        ],
+        looked_for=["rate too high"],
+        not_looked_for={"noisy labels": "there are none"},
+    ),
+    "opening": Opening(
+        event="judged",
+        time="2024-01-01T00:00:00.000Z",
+        by="ann@host",
+        model="bikes",
+        run="r1",
+        weights_sha256="ab" * 32,
+        lineage="cd" * 32,
+        rows=9,
+        seal="ef" * 32,
+        forced=True,
+        evaluation=METRIC["validation"],
+    ),
     "signature": SIGNATURE,
     "signature_of_text": Signature(
         inputs=[TensorSpec(name="note", datatype="BYTES", shape=[-1, 1], tokenizer="tokenizer-0.json", tokens=32)],

@@ -16,8 +16,8 @@ from training import checkpoint as checkpoints
 from training.data.clean import steps
 from training.data.encode import tokenizers
 from training.data.encode.encoder import tensors
+from training.data.split.ledger import Ledger
 from training.data.split.plan import blocks_of
-from training.data.split.seal import LEDGER, openings
 from training.devices import devices
 from training.ensemble import comparison as comparing
 from training.ensemble.comparison import Comparison, Line
@@ -26,12 +26,13 @@ from training.ensemble.losses import losses
 from training.ensemble.members import agree, read
 from training.ensemble.weights import crossfitted, equal, fitted
 from training.environment import environment
+from training.judgement.parts import judged
 from training.models.ensemble import Ensemble, united
 from training.models.model import Model
 from training.parts import Parts
 from training.prepare import STEPS, prepare
 from training.progress import LONG_SECONDS, watched
-from training.run import conclude, evaluate_parts
+from training.run import conclude
 from training.signature import signature_of
 from training.tasks.tasks import restored
 
@@ -111,9 +112,9 @@ def combine(
     weights, comparison, heard = _weighed(members, task, parts.held, method, project.training.seed)
     model = _together(members, weights, method)
     combined = Combined(parts, task, model)
-    evaluation = evaluate_parts(project, combined, {"train": parts.train})
-    said = combined if heard is None else Combined(parts, task, Heard(model, heard))
-    evaluation |= _noted(evaluate_parts(project, said, {"validation": parts.held}), comparison.note)
+    evaluation = judged(project, task, model, parts.train, {"train": parts.train})
+    said = model if heard is None else Heard(model, heard)
+    evaluation |= _noted(judged(project, task, said, parts.train, {"validation": parts.held}), comparison.note)
     folder = checkpoints.new_run(project.retraining.runs)
     line = msgspec.structs.replace(comparison.ensemble, run=folder.name)
     comparison = msgspec.structs.replace(comparison, ensemble=line)
@@ -225,6 +226,8 @@ def _lineage(
     """What the members saw, and who they are."""
     told = [f"{line.run} ({line.architecture}, weight {line.weight:.3g})" for line in comparison.members]
     seen = [member.checkpoint.lineage for member in members]
+    seal = prepared.sealed.seal(project.data.features)
+    opened = Ledger(project.retraining.runs).times(prepared.sealed.keys, seal)
     return Lineage(
         run=run,
         data_fingerprint=prepared.fingerprint.sha256,
@@ -232,7 +235,8 @@ def _lineage(
         reason=f"ensemble by {comparison.method} of {', '.join(told)}",
         trained_until=max(lineage.trained_until for lineage in seen),
         trained_rows=max(lineage.trained_rows for lineage in seen),
-        test_openings=len(openings(project.retraining.runs / LEDGER, prepared.split.seal)),
+        test_openings=len(opened),
+        test_opened=opened,
         let_through=prepared.split.let_through,
         began_with=", ".join(dict.fromkeys(lineage.began_with for lineage in seen if lineage.began_with)),
         members=[member.run for member in members],

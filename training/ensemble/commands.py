@@ -40,12 +40,12 @@ class Ensemble:
     def run(self, arguments: argparse.Namespace) -> int:
         """Make the run; print how it compares with its members, and its folder."""
         from staytrue.store import Store
-        from training.commands import _resolved
+        from training.commands import resolved
         from training.ensemble import comparison
         from training.ensemble.combine import combine
         from training.ensemble.members import found
 
-        project = _resolved(arguments.project)
+        project = resolved(arguments.project)
         name = arguments.name or project.name
         Store(project.store).versions(name)  # refuses what is no name
         folders = found(project.retraining.runs, arguments.runs)

@@ -41,6 +41,8 @@ def main() -> int:
     project = write_project(output, receiver.url, receiver.secret)
     _say("Training on January to April")
     _run("train", "--project", project)
+    _say("Judging it once by the sealed test weeks")
+    _run("evaluate", "--final", "--project", project)
     _say("Exporting, proving, publishing")
     _run("export", "--project", project)
     auditor = Auditor(output / "events")
@@ -66,8 +68,8 @@ def main() -> int:
 
 def _held_out(output: Path, rows: list[Row]) -> list[Row]:
     """The rows of the first four months that the model did not learn from, whole weeks of them."""
-    run = max((output / "runs").iterdir(), key=lambda path: path.stat().st_mtime)
-    split: dict[str, Any] = json.loads((run / "split.json").read_text())
+    listing = max((output / "runs").glob("*/split.json"), key=lambda path: path.stat().st_mtime)
+    split: dict[str, Any] = json.loads(listing.read_text())
     early = [row for row in rows if row.time < DRIFT_BEGINS]  # the rows that the run split, by their place in time
     return [early[place] for place in sorted(split["parts"]["validation"] + split["parts"]["test"])]
 

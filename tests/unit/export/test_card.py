@@ -54,6 +54,8 @@ def test_it_tells_which_weights_the_training_began_with(published: Store) -> Non
 
 
 def test_it_claims_no_test_figures_where_another_run_has_opened_the_split(published: Store) -> None:
+    when = edited(published, test_openings=1, test_opened=["2024-01-01T00:00:00.000Z"])
+    assert "another run had opened it before (2024-01-01T00:00:00.000Z)." in when
     assert "stayed shut for this version; another run had opened it" in edited(published, test_openings=1)
 
 

@@ -66,7 +66,7 @@ def pictures(days: int, seed: int) -> tuple[np.ndarray, list[str]]:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Path]:
     """A project with a finished run, which is version 1 and champion: to be read alone."""
     made = written(tmp_path_factory.mktemp("trained"))
-    folder = train(made)
+    folder = train(made, opening="once")
     store = Store(made.store)
     store.promote("sides", publish_run(store, folder, made).version, reason="first")
     return made, folder
@@ -228,7 +228,7 @@ def test_a_picture_may_give_a_number(project: Project) -> None:
     query = "SELECT \"at\", view, CASE side WHEN 'right' THEN 0 ELSE 5 END AS side FROM source"
     data = project.data.model_copy(update={"query": query})
     model = project.model.model_copy(update={"task": "regression"})
-    folder = train(project.model_copy(update={"data": data, "model": model}))
+    folder = train(project.model_copy(update={"data": data, "model": model}), opening="once")
     assert checkpoints.load(folder)[0].evaluation["test"]["r2"].value > 0.5
     assert publish_run(Store(project.store), folder, project).signature.outputs[0].label() == "FP32 [-1,1]"
 

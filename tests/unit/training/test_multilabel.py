@@ -60,7 +60,7 @@ def written(folder: Path, target: str, task: str, odd: str = "", form: str = "on
 
 def test_labels_are_learnt_decided_and_told_with_their_probabilities(tmp_path: Path) -> None:
     project = written(tmp_path, "[right, up]", "multilabel")
-    folder = train(project)
+    folder = train(project, opening="once")
     checkpoint, reference, model = checkpoints.load(folder)
     metrics = checkpoint.evaluation["test"]
     assert {"log_loss", "subset_accuracy", "micro_f1", "macro_f1", "auc"} <= set(metrics)
@@ -80,7 +80,7 @@ def test_labels_are_learnt_decided_and_told_with_their_probabilities(tmp_path: P
 
 def test_several_numbers_are_learnt_each_in_its_own_unit(tmp_path: Path) -> None:
     project = written(tmp_path, "[big, small]", "regression", form="torchscript")
-    folder = train(project)
+    folder = train(project, opening="once")
     checkpoint, reference, _ = checkpoints.load(folder)
     metrics = checkpoint.evaluation["test"]
     assert min(metrics["big.r2"].value, metrics["small.r2"].value) > 0.95

@@ -74,7 +74,7 @@ def test_a_project_is_trained_proven_and_answers_quantiles_of_the_known_noise(pr
     project = project.model_copy(
         update={"model": model, "training": training, "export": ExportSection(formats=["onnx"], max_batch=8)}
     )
-    folder = train(project)
+    folder = train(project, opening="once")
     checkpoint, reference, module = checkpoints.load(folder)
     metrics = checkpoint.evaluation["test"]
     assert {"pinball", "coverage", "width", "below_0.1", "below_0.5", "below_0.9", "mae", "r2"} <= set(metrics)

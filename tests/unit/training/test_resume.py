@@ -17,10 +17,11 @@ import safetensors.torch
 from staytrue.checkpoint import WEIGHTS
 from staytrue.command import main
 from staytrue.errors import Conflict, CorruptData, NotFound
+from staytrue.openings import LEDGER
 from tests.killing import Killed, cut
 from training import checkpoint as checkpoints
 from training.checkpoint import METRICS
-from training.data.split.seal import LEDGER, openings
+from training.data.split.ledger import Ledger
 from training.prepare import prepare
 from training.resume import STATE
 from training.run import train
@@ -188,10 +189,8 @@ def test_what_is_no_killed_run_is_refused(project: Project) -> None:
         checkpoints.unfinished(runs, "toy", runs)
 
 
-def test_a_run_killed_after_it_opened_the_test_split_opens_it_no_second_time(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The ledger says once; the figures are there all the same."""
+def test_a_run_killed_before_its_record_has_opened_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test split opens for finished runs alone: once the run has gone on to its end."""
     project = brief(project, epochs=1)
 
     def die(*_: object) -> None:
@@ -200,10 +199,12 @@ def test_a_run_killed_after_it_opened_the_test_split_opens_it_no_second_time(
     with monkeypatch.context() as patch:
         patch.setattr(checkpoints, "finish", die)
         with pytest.raises(Killed):
-            train(project)
+            train(project, opening="once")
+    assert not (project.retraining.runs / LEDGER).exists()
     folder = checkpoints.unfinished(project.retraining.runs, "toy")
-    train(project, resume=folder)
+    train(project, opening="once", resume=folder)
     record = checkpoints.load(folder)[0]
-    seal = prepare(project).split.seal
-    assert openings(project.retraining.runs / LEDGER, seal) == [folder.name]
+    assert [line.run for line in Ledger(project.retraining.runs).openings(prepare(project).sealed.keys)] == [
+        folder.name
+    ]
     assert ("test" in record.evaluation, record.lineage.test_openings) == (True, 1)

@@ -23,6 +23,8 @@ from staytrue.verdicts import RetrainJob, Verdict
 from tests.unit.training.conftest import serve_days, write_project
 from training import checkpoint as checkpoints
 from training import retrain as retraining
+from training.judgement.final import final, up_to_date
+from training.judgement.restored import restore
 from training.prepare import prepare
 from training.retrain import gather, retrain
 from training.run import train
@@ -80,6 +82,24 @@ def test_a_better_challenger_is_promoted_with_its_figures(promoted: tuple[Projec
     lineage = store.load("toy", "2").lineage
     assert (lineage.parent, lineage.test_openings) == ("1", 0)
     assert lineage.trained_until == prepare(project).rows.time[-1] + 14 * DAY_SECONDS
+
+
+def test_the_sealed_rows_may_judge_a_challenger_once_and_its_card_knows_of_the_first_opening(
+    promoted: tuple[Project, Verdict], tmp_path: Path
+) -> None:
+    """They did not train, and are the first training's; its validation rows came from traffic and are not told anew."""
+    made = load(Path(shutil.copytree(promoted[0].folder, tmp_path / "toy")) / "staytrue.yaml")
+    first = checkpoints.newest_run(made.retraining.runs, "toy")
+    (second,) = [path.parent for path in made.retraining.runs.glob("*/checkpoint.json") if path.parent != first]
+    with pytest.raises(Conflict, match="is a retraining, whose rows came from served traffic"):
+        _ = restore(made, second).validation
+    final(restore(made, second))
+    with pytest.raises(Conflict, match=f"for run {second.name}"):
+        final(restore(made, first))
+    told = [up_to_date(checkpoints.load(run)[0], run, made) for run in (first, second)]
+    assert ["test" in record.evaluation for record in told] == [False, True]
+    assert [record.lineage.test_openings for record in told] == [1, 1]
+    assert told[0].lineage.test_opened == told[1].lineage.test_opened
 
 
 def test_a_challenger_that_is_no_better_is_not_promoted(project: Project, store: Store, serve: Serve) -> None:

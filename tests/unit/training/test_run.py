@@ -35,7 +35,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Path]:
     made = write_project(tmp_path_factory.mktemp("trained"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("training.run.draw", curve.draw)  # as it is outside of tests
-        return made, train(made)
+        return made, train(made, opening="once")
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_a_run_learns_the_law_and_leaves_all_its_records(trained: tuple[Project,
     assert checkpoint.epochs == len((folder / checkpoints.METRICS).read_text().splitlines())
     assert {path.name for path in folder.iterdir()} == {
         *(CHECKPOINT, WEIGHTS, CONFIGURATION, checkpoints.METRICS),
-        *(checkpoints.CURVE, checkpoints.SPLIT, checkpoints.DATA, "profile.json", EVALUATION, PAGE),
+        *(checkpoints.CURVE, checkpoints.SPLIT, checkpoints.SEALED, checkpoints.DATA, "profile.json", EVALUATION, PAGE),
     }
     assert json.loads((folder / checkpoints.DATA).read_text())["fingerprint"]["rows"] == 960
     assert yaml.safe_load((folder / CONFIGURATION).read_text())["training"]["patience"] == 10
@@ -95,7 +95,7 @@ def test_two_runs_of_one_seed_have_the_same_weights(brief: Project) -> None:
 def test_the_test_split_opens_for_the_first_run_alone(brief: Project) -> None:
     """Later runs are judged by validation, unless the opening is forced, which the record says."""
     said: list[str] = []
-    first, second = train(brief), train(brief, say=said.append)
+    first, second = train(brief, opening="once"), train(brief, opening="once", say=said.append)
     forced = train(brief, opening="force")
     records = [checkpoints.load(folder)[0] for folder in (first, second, forced)]
     assert ["test" in record.evaluation for record in records] == [True, False, True]

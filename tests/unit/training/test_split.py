@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from staytrue.errors import Conflict, CorruptData, InvalidInput
+from staytrue.errors import InvalidInput
 from staytrue.records import DAY_SECONDS
 from staytrue.splitting import SplitSection
 from training.data.rows import Rows
 from training.data.split.plan import blocks_of, split, spread
-from training.data.split.seal import open_test, openings
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def hourly(days: float, seed: int = 0) -> Rows:
@@ -100,37 +94,3 @@ def test_too_few_blocks_say_so() -> None:
     """Two weeks cannot make three parts."""
     with pytest.raises(InvalidInput, match=r"2 blocks of 7 days leave none for validation, test.*block_days"):
         split(hourly(14), SplitSection())
-
-
-def test_the_test_part_opens_once(tmp_path: Path) -> None:
-    """The second opening is refused, and says who was first; forced, it is recorded as forced."""
-    rows, ledger = hourly(70), tmp_path / "ledger.jsonl"
-    plan = split(rows, SplitSection())
-    assert len(open_test(ledger, rows, plan, run="a")) == len(plan.parts["test"])
-    with pytest.raises(Conflict, match="opened before, by run a"):
-        open_test(ledger, rows, plan, run="b")
-    open_test(ledger, rows, plan, run="c", force=True)
-    assert openings(ledger, plan.seal) == ["a", "c"]
-    assert [msgspec.json.decode(line)["forced"] for line in ledger.read_bytes().splitlines()] == [False, True]
-
-
-def test_another_test_part_has_a_seal_of_its_own(tmp_path: Path) -> None:
-    """The ledger is kept by content."""
-    first, second = hourly(70), hourly(70, seed=1)
-    open_test(tmp_path / "l", first, split(first, SplitSection()), run="a")
-    open_test(tmp_path / "l", second, split(second, SplitSection()), run="b")
-
-
-def test_rows_that_are_not_the_sealed_ones_do_not_open(tmp_path: Path) -> None:
-    """A seal over other rows is no seal."""
-    plan = split(hourly(70), SplitSection())
-    with pytest.raises(CorruptData, match="seal"):
-        open_test(tmp_path / "l", hourly(70, seed=1), plan, run="a")
-    assert not (tmp_path / "l").exists()
-
-
-def test_an_unreadable_ledger_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
-    """A damaged line stops the run: it may be the opening that matters."""
-    (tmp_path / "l").write_text("{broken\n", encoding="utf-8")
-    with pytest.raises(CorruptData, match="l:1"):
-        openings(tmp_path / "l", "seal")

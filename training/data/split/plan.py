@@ -26,7 +26,7 @@ MISSED = 0.05
 
 
 class Split(msgspec.Struct, frozen=True, kw_only=True):
-    """Which rows are which, by index; the seal is the digest of the test rows."""
+    """Which rows are which, by index; the seal is the digest of what the test rows hold."""
 
     block_days: int
     """Of the method blocks; 0 of others."""
@@ -39,6 +39,8 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
     """Of what was drawn."""
     let_through: list[str] = []
     """What the parts share although they should not, each in a sentence; a setting allowed it."""
+    lineage: str = ""
+    """Which rows are sealed, whatever a model takes of them; empty in runs from before it was written down."""
 
     def index(self, part: Part) -> NDArray[np.int64]:
         """Places of a part's rows among all. Shapes: [rows of the part]."""

@@ -1,59 +1,83 @@
-"""The seal of the test part: opened once, and each opening written down before the rows are given."""
+"""The seal: what is in the test rows is taken out of all others' reach, until they are opened by the ledger."""
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING
+import dataclasses
+from typing import TYPE_CHECKING, Any
 
-import msgspec
+import numpy as np
 
-from staytrue.errors import Conflict, CorruptData
-from staytrue.records import append_line, utc
+from staytrue.errors import CorruptData
+from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
+from training.data.split.identity import identities, lineage_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterable
 
+    from numpy.typing import NDArray
+
+    from staytrue.project import Project
     from training.data.rows import Rows
+    from training.data.split.ledger import Ledger, Opener
     from training.data.split.plan import Split
 
-LEDGER = "test_ledger.jsonl"
+
+@dataclasses.dataclass(frozen=True)
+class Sealed:
+    """The test rows, which come out through :meth:`open` alone. Shapes: keys [rows], sorted."""
+
+    keys: NDArray[np.uint64]
+    _rows: Rows = dataclasses.field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def lineage(self) -> str:
+        """Which rows they are, whatever the model takes of them."""
+        return lineage_of(self.keys)
+
+    def seal(self, features: Iterable[str]) -> str:
+        """SHA-256 of what they hold in some features, with times, truths and marks."""
+        return self._rows.only(features).digest()
+
+    def compared(self, features: Iterable[str]) -> Rows:
+        """The rows, for what looks for copies of them among rows that would train, and for nothing else."""
+        return self._rows.only(features)
+
+    def open(self, ledger: Ledger, opener: Opener, seal: str, features: Iterable[str], *, force: bool = False) -> Rows:
+        """Break the seal: the rows, once. The ledger has its line before they are given.
+
+        Raises:
+            CorruptData: they do not hold what they held when ``seal`` was made.
+            Conflict: some were opened before, and it is not forced.
+        """
+        features = list(features)
+        found = self.seal(features)
+        if found != seal:
+            hint = "bring back the data as they were when the run was trained, or train anew on these"
+            expected, got = f"seal {seal[:16]}… as the run keeps it", f"{found[:16]}…"
+            raise CorruptData("test split", "holds other data than were sealed", expected=expected, got=got, hint=hint)
+        ledger.open(opener, self.keys, seal, force=force)
+        return self._rows.only(features)
 
 
-def open_test(ledger: Path, rows: Rows, plan: Split, *, run: str, force: bool = False) -> Rows:
-    """Break the seal: the test rows, once. The ledger is written before the rows are given.
+def seal_off(rows: Rows, plan: Split, project: Project) -> tuple[Rows, Sealed]:
+    """All rows, of which those of the test part have times and marks alone, and what was in these.
 
-    A run that was killed after it opened them goes on with them: the ledger has its line.
-
-    Raises:
-        Conflict: opened before, and not forced; says by which run.
-        CorruptData: the test rows are not those that were sealed.
+    Values are blanked in place: whoever reads them by mistake finds them missing.
     """
-    test = rows.take(plan.index("test"))
-    if test.digest() != plan.seal:
-        raise CorruptData("test split", expected=f"seal {plan.seal[:16]}…", got=f"{test.digest()[:16]}…")
-    before = openings(ledger, plan.seal)
-    if run in before:
-        return test
-    if before and not force:
-        hint = "a test split seen twice is a validation split: force it only if you must"
-        raise Conflict("test split", f"was opened before, by run {before[-1]}", hint=hint)
-    append_line(ledger, {"time": utc(time.time()), "seal": plan.seal, "run": run, "forced": bool(before)})
-    return test
+    index = plan.index("test")
+    test = rows.take(index)
+    keys = identities(test, project.data.targets, pictured=project.model.task == "generation")
+    columns = {name: _blanked(column, index) for name, column in rows.columns.items()}
+    beside = {name: _blanked(column, index) for name, column in rows.beside.items()}
+    target = rows.target if project.model.task == "generation" else _blanked(rows.target, index)
+    return dataclasses.replace(rows, columns=columns, target=target, beside=beside), Sealed(keys, test)
 
 
-def openings(ledger: Path, seal: str) -> list[str]:
-    """Runs that opened this test split, oldest first.
-
-    Raises:
-        CorruptData: a line of the ledger cannot be read.
-    """
-    lines = ledger.read_bytes().splitlines() if ledger.exists() else []
-    runs = []
-    for number, line in enumerate(lines, 1):
-        try:
-            entry = msgspec.json.decode(line, type=dict[str, str | bool])
-        except msgspec.MsgspecError as error:
-            raise CorruptData(f"{ledger}:{number}", "cannot be read") from error
-        if entry.get("seal") == seal:
-            runs.append(str(entry.get("run", "")))
-    return runs
+def _blanked(values: NDArray[Any], index: NDArray[np.int64]) -> NDArray[Any]:
+    values = values if values.flags.writeable else values.copy()
+    missing: dict[str, Any] = {"f": np.nan, "i": MISSING_INTEGER, "O": MISSING_TEXT, "M": np.datetime64("NaT")}
+    values[index] = missing.get(values.dtype.kind, 0)
+    return values

@@ -16,6 +16,7 @@ from staytrue.checkpoint import CHECKPOINT
 from staytrue.command import main
 from staytrue.errors import Conflict
 from staytrue.modelling import ModelSection
+from staytrue.openings import LEDGER
 from staytrue.project import Project, load
 from staytrue.sections import ExportSection, GateSection
 from staytrue.store import Store
@@ -23,7 +24,6 @@ from staytrue.verdicts import RetrainJob
 from tests.unit.training.conftest import write_project
 from training import checkpoint as checkpoints
 from training.data.split.plan import day_of
-from training.data.split.seal import LEDGER
 from training.ensemble import combine as combining
 from training.ensemble.combine import combine
 from training.prepare import prepare

@@ -45,7 +45,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     shutil.copy(BIKES / "hourly.csv", folder)
     text = (BIKES / "staytrue.yaml").read_text(encoding="utf-8").replace("epochs: 80", "epochs: 3")
     (folder / "staytrue.yaml").write_text(text + SLICES + "export: {formats: [onnx]}\n", encoding="utf-8")
-    return folder, command(folder, "train")
+    command(folder, "train")
+    return folder, command(folder, "evaluate", "--final")
 
 
 @functools.cache

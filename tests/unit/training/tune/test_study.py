@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from staytrue.errors import Conflict, CorruptData
+from staytrue.openings import LEDGER
 from training import run
 from training.data.encode import encoder
-from training.data.split.seal import LEDGER
 from training.prepare import prepare
 from training.tune import report, search, trial
 from training.tune.material import Material, keep, kept

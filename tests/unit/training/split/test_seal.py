@@ -1,0 +1,243 @@
+"""The seal: test rows are blank for all but their opening, which the ledger knows first, whatever a model takes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from staytrue.bundle import Metric
+from staytrue.errors import Conflict, CorruptData
+from staytrue.openings import LEDGER, Opening
+from staytrue.splitting import SplitSection
+from training.data.rows import Rows
+from training.data.split.identity import identities, lineage_of
+from training.data.split.ledger import KEYS, Ledger, Opener
+from training.data.split.plan import split
+from training.data.split.seal import Sealed, seal_off
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from staytrue.project import Project
+
+DAY = 86400.0
+A, B = Opener("m", "a", "w1"), Opener("m", "b", "w2")
+SEAL = "s" * 64
+
+
+def hourly(days: int, seed: int = 0) -> Rows:
+    """Hourly rows that all differ."""
+    time = np.arange(days * 24, dtype=np.float64) * 3600 + 11574 * DAY
+    draw = np.random.default_rng(seed)
+    columns: dict[str, NDArray[Any]] = {
+        "x": draw.normal(size=len(time)).astype(np.float32),
+        "n": draw.integers(0, 9, len(time)),
+        "sky": draw.choice(["sun", "fog"], len(time)).astype(object),
+        "view": draw.integers(0, 255, (len(time), 1, 2, 2), dtype=np.uint8),
+    }
+    marks = {"who": np.full(len(time), "me", dtype=object)}
+    beside = {"told": draw.normal(size=len(time)), "begun": (time * 1e6).astype("datetime64[us]")}
+    return Rows(time, columns, draw.normal(size=len(time)), marks, beside=beside)
+
+
+def keys(*numbers: int) -> NDArray[np.uint64]:
+    """Some keys."""
+    return np.array(sorted(numbers), dtype=np.uint64)
+
+
+def test_only_times_and_marks_of_test_rows_are_left_where_others_read(project: Project) -> None:
+    rows, plan = hourly(70), split(hourly(70), SplitSection())
+    shown, sealed = seal_off(rows, plan, project)
+    index, before = plan.index("test"), hourly(70)
+    assert np.isnan(shown.columns["x"][index]).all()
+    assert (shown.columns["n"][index] == -(2**63)).all()
+    assert set(shown.columns["sky"][index]) == {""}
+    assert not shown.columns["view"][index].any()
+    assert np.isnan(shown.target[index]).all()
+    assert np.isnan(shown.beside["told"][index]).all()
+    assert np.isnat(shown.beside["begun"][index]).all()
+    assert (shown.time == before.time).all()
+    others = np.setdiff1d(np.arange(len(rows)), index)
+    assert shown.take(others).digest() == before.take(others).digest()
+    assert (shown.beside["begun"][others] == before.beside["begun"][others]).all()
+    assert sealed.seal(before.columns) == before.take(index).digest() == plan.seal
+
+
+def test_columns_that_may_not_be_written_are_copied(project: Project) -> None:
+    rows, plan = hourly(70), split(hourly(70), SplitSection())
+    rows.columns["x"].flags.writeable = False
+    shown, _ = seal_off(rows, plan, project)
+    assert np.isnan(shown.columns["x"][plan.index("test")]).all()
+    assert not np.isnan(rows.columns["x"]).any()
+
+
+def test_a_row_is_the_same_whatever_is_taken_of_it_and_however_its_truth_is_written() -> None:
+    rows = hourly(3)
+    whole = Rows(rows.time, rows.columns, np.round(rows.target * 10))
+    named = Rows(rows.time, {"x": rows.columns["x"]}, np.array([f"{v:.1f}" for v in whole.target], dtype=object))
+    assert (identities(whole, ["y"]) == identities(named, ["y"])).all()
+    assert (identities(whole.take(np.arange(72)[::-1]), ["y"]) == identities(whole, ["y"])).all()
+    missing = Rows(rows.time, {}, np.full(72, np.nan)), Rows(rows.time, {}, np.full(72, "", dtype=object))
+    assert (identities(missing[0], ["y"]) == identities(missing[1], ["y"])).all()
+
+
+@pytest.mark.parametrize("change", ["time", "target"])
+def test_another_time_or_truth_is_another_row(change: str) -> None:
+    rows = hourly(3)
+    values = {"time": rows.time.copy(), "target": rows.target.copy()}
+    values[change][5] += 1
+    other = Rows(values["time"], rows.columns, values["target"])
+    assert np.isin(identities(rows, ["y"]), identities(other, ["y"])).sum() == 71
+
+
+def test_rows_of_one_time_and_truth_are_counted() -> None:
+    """Of two such rows one that was opened does not stand for both."""
+    time = np.zeros(4)
+    two = identities(Rows(time[:2], {}, np.ones(2)), ["y"])
+    four = identities(Rows(time, {}, np.array([1.0, 1.0, 1.0, 2.0])), ["y"])
+    assert len(set(four.tolist())) == 4
+    assert np.isin(four, two).sum() == 2
+
+
+def test_names_keep_their_keys_among_other_names() -> None:
+    """What else there is in the column does not change them; several targets count whatever their order."""
+    names = np.array(["b", "a", "b"], dtype=object)
+    more = np.array(["b", "a", "b", "aa"], dtype=object)
+    time = np.arange(4.0)
+    assert np.isin(identities(Rows(time[:3], {}, names), ["y"]), identities(Rows(time, {}, more), ["y"])).all()
+    truth = np.array([[1.0, 2.0], [3.0, 4.0]])
+    assert (
+        identities(Rows(time[:2], {}, truth), ["p", "q"]) == identities(Rows(time[:2], {}, truth[:, ::-1]), ["q", "p"])
+    ).all()
+    swapped = identities(Rows(time[:2], {}, truth[:, ::-1]), ["p", "q"])
+    assert not np.isin(swapped, identities(Rows(time[:2], {}, truth), ["p", "q"])).any()
+
+
+def test_pictures_stand_for_themselves_where_there_is_no_truth() -> None:
+    rows = hourly(1)
+    pictures = Rows(rows.time, {"view": rows.columns["view"]}, np.zeros(24))
+    other = Rows(rows.time, {"view": rows.columns["view"] + np.uint8(1)}, np.zeros(24))
+    assert not np.isin(identities(pictures, [], pictured=True), identities(other, [], pictured=True)).any()
+
+
+def test_the_second_opening_is_refused_with_what_to_do_and_forced_it_is_written_down_as_such(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.open(A, keys(1, 2, 3, 4), SEAL)
+    with pytest.raises(Conflict, match=r"all 4 rows were opened before, for run a on 20.* by .*@.*--force"):
+        ledger.open(B, keys(1, 2, 3, 4), SEAL)
+    with pytest.raises(Conflict, match=r"1 of the 3 rows were opened before"):
+        ledger.open(B, keys(4, 5, 6), "t" * 64)
+    ledger.open(B, keys(4, 5, 6), "t" * 64, force=True)
+    lines = [msgspec.json.decode(line, type=Opening) for line in (tmp_path / LEDGER).read_bytes().splitlines()]
+    assert [(line.run, line.forced, line.rows) for line in lines] == [("a", False, 4), ("b", True, 3)]
+    assert [line.run for line in ledger.openings(keys(4))] == ["a", "b"]
+    assert [line.run for line in ledger.openings(keys(6))] == ["b"]
+
+
+def test_other_rows_are_another_lineage(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.open(A, keys(1, 2), SEAL)
+    ledger.open(B, keys(3, 4), "t" * 64)
+    assert ledger.openings(keys(5, 6)) == []
+
+
+def test_a_run_goes_on_with_its_own_opening_but_other_weights_are_another_run(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.open(A, keys(1), SEAL)
+    assert ledger.figures(A, keys(1), SEAL) is None
+    ledger.open(A, keys(1), SEAL)
+    assert len(ledger.openings(keys(1))) == 1
+    with pytest.raises(Conflict):
+        ledger.open(Opener("m", "a", "other"), keys(1), SEAL)
+    ledger.judged(A, keys(1), SEAL, {"mae": Metric(value=2.0, low=1.0, high=3.0)})
+    seen = ledger.figures(A, keys(1), SEAL)
+    assert seen is not None
+    assert (seen.evaluation["mae"].low, len(ledger.openings(keys(1)))) == (1.0, 1)
+    ledger.open(A, keys(1), SEAL, force=True)
+    assert ledger.figures(A, keys(1), SEAL) is None
+    assert len(ledger.openings(keys(1))) == 2
+
+
+def test_ledgers_from_before_rows_had_keys_are_read(tmp_path: Path) -> None:
+    """By the seal, as they were written then."""
+    line = f'{{"time": "2024-01-01T00:00:00.000Z", "seal": "{SEAL}", "run": "old", "forced": false}}\n'
+    (tmp_path / LEDGER).write_text(line, encoding="utf-8")
+    ledger = Ledger(tmp_path)
+    with pytest.raises(Conflict, match=r"for run old on 2024-01-01T00:00:00\.000Z;"):
+        ledger.open(A, keys(1), SEAL)
+    ledger.open(Opener("m", "old", "w"), keys(1), SEAL)
+    ledger.open(A, keys(1), "t" * 64)
+    assert [line.run for line in ledger.openings(keys(), SEAL)] == ["old"]
+
+
+@pytest.mark.parametrize("damage", ["", "{broken\n", '{"time": "x"}\n'])
+def test_what_cannot_be_read_is_not_taken_for_unopened(tmp_path: Path, damage: str) -> None:
+    """A line that is damaged may be the opening that matters, and so may keys that are gone."""
+    ledger = Ledger(tmp_path)
+    ledger.open(A, keys(1), SEAL)
+    if damage:
+        with ledger.path.open("a", encoding="utf-8") as file:
+            file.write(damage)
+    else:
+        (tmp_path / KEYS / f"{lineage_of(keys(1))}.keys").write_bytes(b"12345678")
+    with pytest.raises(CorruptData, match=f"{KEYS}/" if not damage else f"{LEDGER}:2"):
+        ledger.open(B, keys(2), "t" * 64)
+
+
+def _race(folder: Path, name: str, start: Any, won: Any) -> None:
+    start.wait()
+    try:
+        Ledger(folder).open(Opener("m", name, name), keys(*range(1000)), SEAL)
+    except Conflict:
+        return
+    won.put(name)
+
+
+def test_of_several_processes_one_is_the_first(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    start, won = context.Event(), context.Queue()
+    processes = [context.Process(target=_race, args=(tmp_path, f"r{place}", start, won)) for place in range(6)]
+    for process in processes:
+        process.start()
+    start.set()
+    for process in processes:
+        process.join(60)
+    lines = [msgspec.json.decode(line, type=Opening) for line in (tmp_path / LEDGER).read_bytes().splitlines()]
+    assert [line.run for line in lines] == [won.get(timeout=10)]
+    assert won.empty()
+
+
+def _die(folder: Path, sealed: Sealed, rows: Rows) -> None:
+    sealed.open(Ledger(folder), A, sealed.seal(rows.columns), rows.columns)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_an_opening_that_was_killed_before_it_saw_anything_is_one(tmp_path: Path, project: Project) -> None:
+    rows = hourly(70)
+    _, sealed = seal_off(rows, split(rows, SplitSection()), project)
+    process = multiprocessing.get_context("fork").Process(target=_die, args=(tmp_path, sealed, rows))
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    seal = sealed.seal(rows.columns)
+    with pytest.raises(Conflict, match="for run a"):
+        sealed.open(Ledger(tmp_path), B, seal, rows.columns)
+    assert len(sealed.open(Ledger(tmp_path), A, seal, rows.columns)) == len(sealed)
+
+
+def test_rows_that_are_not_what_was_sealed_do_not_open(tmp_path: Path, project: Project) -> None:
+    rows = hourly(70)
+    _, sealed = seal_off(rows, split(rows, SplitSection()), project)
+    with pytest.raises(
+        CorruptData, match=r"holds other data than were sealed, expected seal ssss.*bring back the data"
+    ):
+        sealed.open(Ledger(tmp_path), A, SEAL, rows.columns)
+    assert not (tmp_path / LEDGER).exists()

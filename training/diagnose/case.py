@@ -1,0 +1,140 @@
+"""Case: what a diagnosis looks at."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from staytrue.checkpoint import CHECKPOINT, Checkpoint
+from staytrue.errors import Unsupported
+from staytrue.evaluation import EVALUATION, Evaluation
+from staytrue.records import read
+from training import checkpoint as checkpoints
+from training.curve import APART
+from training.diagnose.tables import Tables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from staytrue.bundle import Metric
+    from staytrue.evaluation import PartEvaluation
+    from staytrue.project import Project
+    from training.diagnose.curve import Series
+    from training.judgement.restored import Restored
+    from training.rates.sweep import Sweep
+
+NOTHING = 0.9
+"""Share of a constant answer's error above which nothing much was learnt."""
+
+
+class Share(NamedTuple):
+    """Error as a share of a constant answer's: 1 has learnt nothing, 0 is without error. With its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def error(self) -> float:
+        """Standard error."""
+        return (self.high - self.low) / (2 * 1.96)
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One finished run. Shapes: losses and errors [E], one an epoch.
+
+    ``tables`` and ``rates`` take time, and are there where the run's rows are: of training and validation alone.
+    """
+
+    project: Project
+    checkpoint: Checkpoint
+    parts: Mapping[str, PartEvaluation]
+    losses: Series
+    errors: Series
+    run: Restored | None = None
+
+    @property
+    def through(self) -> bool:
+        """Whether it was trained for as long as it might be."""
+        return len(self.errors) >= self.project.training.epochs
+
+    @functools.cached_property
+    def shares(self) -> tuple[Share, Share] | None:
+        """Of the training and of the validation rows; none where metrics are absent."""
+        constant = _constant(self.parts["train"])
+        found = [_share(self.parts[name], constant) for name in ("train", "validation")]
+        return None if found[0] is None or found[1] is None else (found[0], found[1])
+
+    @functools.cached_property
+    def gap(self) -> Share | None:
+        """Validation less training; the parts have no row in common, so their errors add up as squares."""
+        if self.shares is None:
+            return None
+        train, held = self.shares
+        error = math.hypot(train.error, held.error)
+        value = held.value - train.value
+        return Share(value, value - 1.96 * error, value + 1.96 * error)
+
+    @functools.cached_property
+    def rates(self) -> Sweep | None:
+        """The range test on a fresh model."""
+        if self.run is None:
+            return None
+        from training.rates.commands import HIGHEST, LOWEST, STEPS  # noqa: PLC0415 - only where it is asked for
+        from training.rates.trial import try_rates  # noqa: PLC0415
+
+        return try_rates(self.project, lowest=LOWEST, highest=HIGHEST, steps=STEPS)
+
+    @functools.cached_property
+    def tables(self) -> Tables | None:
+        """Training and validation rows as other learners take them."""
+        return None if self.run is None else Tables.of(self.run)
+
+
+def case(project: Project, folder: Path, run: Restored | None = None) -> Case:
+    """What the folder of a finished run holds; and its rows, if it is restored.
+
+    Raises:
+        Unsupported: a generator, which has no error that training and validation could be compared by.
+    """
+    checkpoint = read(Checkpoint, folder / CHECKPOINT)
+    if checkpoint.task == "generation":
+        hint = "docs/generation.md tells how made pictures are judged"
+        raise Unsupported(str(folder), "generators have no error to diagnose by", hint=hint)
+    lines = [json.loads(line) for line in (folder / checkpoints.METRICS).read_bytes().splitlines()]
+    measure = next(name for name in lines[0] if name not in APART and name.startswith("validation_"))
+    losses, errors = (np.array([line[name] or math.nan for line in lines]) for name in ("loss", measure))
+    return Case(project, checkpoint, read(Evaluation, folder / EVALUATION).parts, losses, errors, run)
+
+
+def _constant(train: PartEvaluation) -> Callable[[str], float]:
+    """Log loss of the frequencies in the training rows: of the classes, or the mean of the labels'."""
+    counts = np.array([one.rows for one in train.by_class.values()], dtype=np.float64)
+    if "accuracy" in train.metrics:
+        likely = counts[counts > 0] / counts.sum()
+        entropy = float(-(likely * np.log(likely)).sum())
+    else:
+        likely = np.clip(counts / max(train.rows, 1), 1e-12, 1 - 1e-12)
+        entropy = float(-(likely * np.log(likely) + (1 - likely) * np.log(1 - likely)).mean()) if len(counts) else 0.0
+    return lambda _: entropy
+
+
+def _share(part: PartEvaluation, constant: Callable[[str], float]) -> Share | None:
+    fitted = [metric for name, metric in part.metrics.items() if name.rpartition(".")[2] == "r2"]
+    if fitted:
+        return Share(*(1 - float(np.mean([_of(metric, end) for metric in fitted])) for end in ("value", "high", "low")))
+    loss, base = part.metrics.get("log_loss"), constant("log_loss")
+    if loss is None or not base > 0:
+        return None
+    return Share(loss.value / base, loss.low / base, loss.high / base)
+
+
+def _of(metric: Metric, end: str) -> float:
+    return float(getattr(metric, end))

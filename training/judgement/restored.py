@@ -1,0 +1,137 @@
+"""Restored: a finished run with the rows that it was made of, each where it was."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import yaml
+
+from staytrue.checkpoint import CONFIGURATION
+from staytrue.errors import Conflict, CorruptData, InvalidConfig
+from staytrue.project import DECIDING
+from training import checkpoint as checkpoints
+from training.prepare import prepare
+from training.progress import unwatched
+from training.tasks.tasks import restored
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from staytrue.checkpoint import Checkpoint
+    from staytrue.project import Project
+    from training.data.rows import Rows, TrainingRows
+    from training.models.model import Model
+    from training.prepare import Prepared
+    from training.progress import Watch
+    from training.tasks.task import Task
+
+OWN = ("data", *DECIDING[1:], "evaluation")
+"""Sections that a run is restored by; the others are the project's, as their secrets are not kept."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Restored:
+    """A run, by its own settings, and its rows."""
+
+    folder: Path
+    project: Project
+    checkpoint: Checkpoint
+    model: Model
+    prepared: Prepared
+
+    @property
+    def task(self) -> Task:
+        """As it was trained."""
+        return restored(self.checkpoint)
+
+    @property
+    def training(self) -> TrainingRows:
+        """Rows that it learnt from."""
+        self._refuse_others()
+        return self.prepared.training.only(self.project.data.features)
+
+    @property
+    def validation(self) -> Rows:
+        """Rows that it was stopped by."""
+        self._refuse_others()
+        return self.prepared.validation.only(self.project.data.features)
+
+    def _refuse_others(self) -> None:
+        """Refuse rows that are not the run's own.
+
+        Raises:
+            Conflict: a retraining's rows came from served traffic, or the data have changed.
+        """
+        where = str(self.folder)
+        if self.checkpoint.lineage.parent:
+            hint = "its figures as of then are in its evaluation.json"
+            raise Conflict(where, "is a retraining, whose rows came from served traffic", hint=hint)
+        was, found = self.checkpoint.lineage.data_fingerprint, self.prepared.fingerprint.sha256
+        if was != found:
+            hint = "bring the data back, or train anew; the figures as of then are in its evaluation.json"
+            raise Conflict(where, "was trained on other data", expected=was[:16], got=found[:16], hint=hint)
+
+
+def restore(project: Project, folder: Path, *, watch: Watch = unwatched) -> Restored:
+    """A run and its rows: the project's data are read and split anew, by the settings that the run was trained with.
+
+    Raises:
+        NotFound: no finished run there.
+        CorruptData: its files are damaged.
+    """
+    checkpoint, _, model = checkpoints.load(folder)
+    own = settings_of(project, folder)
+    return Restored(folder, own, checkpoint, model, prepare(own, watch=watch))
+
+
+def settings_of(project: Project, folder: Path) -> Project:
+    """The settings of a run; where its data lie, and the secrets that ask for them, are the project's.
+
+    Raises:
+        InvalidConfig: it is another model's run.
+        CorruptData: the file is none, or of a version with other settings.
+    """
+    path = folder / CONFIGURATION
+    try:
+        said = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if said["name"] != project.name:
+            hint = "name its project's file by --project"
+            raise InvalidConfig("RUN", expected=f'a run of "{project.name}"', got=f'one of "{said["name"]}"', hint=hint)
+        said["data"] |= _placed(said["data"], project)
+        sections = {name: type(getattr(project, name)).model_validate(said[name]) for name in OWN if name in said}
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        raise CorruptData(str(path), f"cannot be read: {error}", hint="train anew with `staytrue train`") from error
+    return project.model_copy(update=sections)
+
+
+def _placed(said: dict[str, Any], project: Project) -> dict[str, Any]:
+    """Where the data lie, by the project; what decides which rows there are is told by their digest."""
+    data = project.data
+    placed: dict[str, Any] = {"quarantine": data.quarantine, "memory": data.memory}
+    if said.get("schema_file") and data.schema_file:
+        placed["schema_file"] = data.schema_file
+    if (said.get("source") is None, list(said.get("sources") or {})) == (data.source is None, list(data.sources)):
+        placed |= {"source": data.source, "sources": data.sources}
+    return placed
+
+
+class Sealing(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run's split.json says of the test rows; nothing in that of a retraining before it was written there."""
+
+    seal: str = ""
+    lineage: str = ""
+
+
+def sealing_of(folder: Path) -> Sealing:
+    """Which rows are sealed for a run.
+
+    Raises:
+        CorruptData: the file cannot be read.
+    """
+    path = folder / checkpoints.SPLIT
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Sealing)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise CorruptData(str(path), f"cannot be read: {error}", hint="train anew with `staytrue train`") from error
