@@ -87,6 +87,12 @@ def surroundings(added: Mapping[str, str]) -> dict[str, str]:
     return {**os.environ, **added}  # noqa: TID251 - as above
 
 
+def set_for_libraries(added: Mapping[str, str]) -> None:
+    """Variables that a library of others reads in this process and those it starts; what is set already stays."""
+    for name, value in added.items():
+        os.environ.setdefault(name, value)  # noqa: TID251 - as above
+
+
 def _values(section: Section) -> dict[str, Any]:
     return {key: getattr(section, key) for key in type(section).model_fields}
 

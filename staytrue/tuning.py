@@ -101,11 +101,19 @@ class TuningSection(Section):
         default=None, description="that one `staytrue tune` takes at most; unset: no limit"
     )
     workers: Count = Field(default=1, description="processes that train at once, each with its share of threads")
-    prune: Literal["median", "none"] = Field(
-        default="median", description="median: end a trial whose best epoch is worse than half of those before"
+    prune: Literal["median", "asha", "none"] = Field(
+        default="median",
+        description="median: end a trial whose best epoch is worse than half of those before; asha: let a third go on, "
+        "then a third of these (asynchronous successive halving)",
     )
     seed: int = Field(default=0, ge=0, description="of what is drawn; each trial trains with training.seed")
-    executor: Literal["local", "ray"] = Field(default="local", description="local: processes on this machine")
+    executor: Literal["local", "ray"] = Field(
+        default="local",
+        description="local: processes on this machine; ray: Ray Tune, with Hyperopt where tpe is asked for",
+    )
+    address: str | None = Field(
+        default=None, description="of a Ray cluster, as in ray://host:10001; unset: Ray is started on this machine"
+    )
 
     @field_validator("space")
     @classmethod

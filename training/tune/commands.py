@@ -32,6 +32,8 @@ class Tune:
         parser.add_argument("--minutes", type=float, help="instead of tuning.minutes")
         parser.add_argument("--workers", type=int, help="instead of tuning.workers")
         parser.add_argument("--seed", type=int, help="instead of tuning.seed")
+        parser.add_argument("--executor", choices=["local", "ray"], help="instead of tuning.executor")
+        parser.add_argument("--address", help="of a Ray cluster, instead of tuning.address")
         parser.add_argument("--study", help="name of the study (default: the model's)")
         parser.add_argument(
             "--output", type=Path, help="project file with the best settings (default: best.yaml beside the project's)"
@@ -43,7 +45,8 @@ class Tune:
 
         began = time.time()
         output = _output(arguments.project, arguments.output)
-        flags = {name: getattr(arguments, name) for name in ("method", "trials", "minutes", "workers", "seed")}
+        names = ("method", "trials", "minutes", "workers", "seed", "executor", "address")
+        flags = {name: getattr(arguments, name) for name in names}
         project = resolved(arguments.project, **flags)
         folder = folder_of(project, arguments.study)
         check(project)

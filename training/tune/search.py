@@ -36,7 +36,12 @@ def search(
     """
     study = study_of(project, material, folder)
     try:
-        if project.tuning.workers == 1:
+        if project.tuning.executor == "ray":
+            from training.tune.cluster import work_on_ray  # noqa: PLC0415 - it takes long to import, and few have it
+
+            if work_on_ray(study, project, material, until, say=say):
+                return study, True
+        elif project.tuning.workers == 1:
             work(study, project, material, until, say=say)
         else:
             keep(material, folder)

@@ -6,7 +6,7 @@ import importlib.util
 from typing import TYPE_CHECKING
 
 from staytrue import project as projects
-from staytrue.errors import InvalidConfig, Unsupported
+from staytrue.errors import InvalidConfig
 from staytrue.settings import resolve
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ def check(project: Project) -> None:
 
     Raises:
         InvalidConfig: what is not installed, no setting to try, or trainings that are several processes each.
-        Unsupported: an executor that is not there yet.
     """
     if not project.tuning.space:
         hint = "write settings with their choices there (docs/tuning.md)"
@@ -46,15 +45,24 @@ def check(project: Project) -> None:
     if importlib.util.find_spec("optuna") is None:
         raise InvalidConfig("tuning", "needs optuna, which is not installed", hint="pip install -e '.[tune]' brings it")
     if project.tuning.executor == "ray":
-        if importlib.util.find_spec("ray") is None:
-            hint = "set it to local, whose workers are processes on this machine"
-            raise InvalidConfig("tuning.executor", "needs ray, which is not installed", hint=hint)
-        raise Unsupported("tuning.executor", "ray does not run trials yet", hint="set it to local")
+        _check_ray(project)
+    elif project.tuning.address is not None:
+        hint = "set tuning.executor: ray (--executor ray), or remove the address"
+        raise InvalidConfig("tuning.address", "is of a Ray cluster, and the executor is local", hint=hint)
     if project.training.processes > 1:
         hint = "set it to 1 and tuning.workers to the trainings that are to run at once"
         raise InvalidConfig(
             "training.processes", expected="1 in a study", got=str(project.training.processes), hint=hint
         )
+
+
+def _check_ray(project: Project) -> None:
+    needed = ["ray", *(["hyperopt"] if project.tuning.method == "tpe" else [])]
+    for name in needed:
+        if importlib.util.find_spec(name) is None:
+            what = " for method tpe" if name == "hyperopt" else ""
+            hint = "pip install -e '.[tune]' brings it; or set it to local, whose workers are processes on this machine"
+            raise InvalidConfig("tuning.executor", f"ray needs {name}{what}, which is not installed", hint=hint)
 
 
 def folder_of(project: Project, name: str | None) -> Path:

@@ -52,7 +52,7 @@ class Axis:
         dimension = self.dimension
         if dimension.choices is not None:
             return dimension.choices[int(generator.integers(len(dimension.choices)))]
-        low, high = self._ends()
+        low, high = self.ends
         if dimension.log:
             margin = 0.5 if self.whole else 0.0  # so that both ends are as likely as those between
             drawn = math.exp(generator.uniform(math.log(low - margin), math.log(high + margin)))
@@ -76,17 +76,19 @@ class Axis:
         if dimension.step is not None:
             ends = self.values[0], self.values[-1]
             return self._number(trial.suggest_float(self.path, *ends, step=float(dimension.step)))
-        low, high = self._ends()
+        low, high = self.ends
         return trial.suggest_float(self.path, low, high, log=dimension.log)
 
-    def _ends(self) -> tuple[float, float]:
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Of a range."""
         low, high = self.dimension.low, self.dimension.high
         if low is None or high is None:
             raise ValueError(f"{self.path} has choices, and no range")
         return low, high
 
     def _range(self) -> tuple[float, float, float]:
-        return *self._ends(), 1 if self.dimension.step is None else self.dimension.step
+        return *self.ends, 1 if self.dimension.step is None else self.dimension.step
 
     def _number(self, value: float) -> Value:
         return round(value) if self.whole else float(f"{value:.12g}")  # 0.1 + 2 * 0.1 is meant to be 0.3

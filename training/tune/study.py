@@ -19,13 +19,13 @@ from optuna.trial import TrialState
 
 from staytrue.claims import claim
 from staytrue.errors import Conflict, CorruptData
-from training.tune.space import label
+from training.tune.space import Label, label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from optuna.trial import FrozenTrial
+    from optuna.trial import FrozenTrial, Trial
 
     from staytrue.tuning import TuningSection
     from training.tune.space import Space, Value
@@ -42,6 +42,10 @@ MOST_KILLS = 2
 """Of one trial's processes, before its settings are given up: whatever kills them, most likely for memory, stays."""
 WAIT_SECONDS = 60
 """For another process that writes."""
+FACTOR = 3
+"""Of as many trials one goes on, by asynchronous successive halving."""
+FIXED = "fixed_params"
+"""Where Optuna keeps what a trial that waits is to try."""
 SPARED = 0.25
 """Share of the epochs in which no trial is pruned: what learns slowly at first may end well."""
 
@@ -136,12 +140,49 @@ class Study:
                 if number >= self.total:
                     return None
                 self._plan(number)
-            trial = self._study.ask()
-            values = self.space.suggested(trial)
-            trial.set_user_attr(VALUES, values)
-            folder = self.folder / TRIALS / f"{trial.number:04}"
-            folder.mkdir(parents=True, exist_ok=True)
-            return Claim(trial, values, folder, claim(folder))
+            return self._claimed(self._study.ask())
+
+    def _claimed(self, trial: Trial) -> Claim:
+        values = self.space.suggested(trial)
+        trial.set_user_attr(VALUES, values)
+        folder = self.folder / TRIALS / f"{trial.number:04}"
+        folder.mkdir(parents=True, exist_ok=True)
+        return Claim(trial, values, folder, claim(folder))
+
+    def take(self, values: Mapping[str, Value]) -> Claim:
+        """A trial of these values, which somebody else proposed: the one that waits to try them, or a new one."""
+        labels = {path: label(value) for path, value in values.items()}
+        with self._alone():
+            if not any(self._waits_for(trial, labels) for trial in self.trials):
+                self._study.enqueue_trial(labels)
+            (found, *_) = [trial for trial in self.trials if self._waits_for(trial, labels)]
+            self._storage.set_trial_state_values(found._trial_id, TrialState.RUNNING)  # noqa: SLF001 - as ask does
+            return self._claimed(optuna.Trial(self._study, found._trial_id))  # noqa: SLF001
+
+    @property
+    def waiting(self) -> list[dict[str, Value]]:
+        """What trials that wait are to try, by number."""
+        fixed = [trial.system_attrs[FIXED] for trial in self.trials if trial.state is TrialState.WAITING]
+        return [self.space.suggested(optuna.trial.FixedTrial(labels)) for labels in fixed]
+
+    @property
+    def known(self) -> list[tuple[dict[str, Value], float]]:
+        """What trials tried that came to their end, and their measure."""
+        complete = [trial for trial in self.trials if trial.state is TrialState.COMPLETE]
+        return [(trial.user_attrs[VALUES], float(trial.value)) for trial in complete]
+
+    @property
+    def begun(self) -> int:
+        """Trials that repeat no other."""
+        return _fresh(self.trials)
+
+    @property
+    def planned(self) -> list[dict[str, Value]]:
+        """What a grid or chance has still to try, those that wait not counted."""
+        seed, numbers = self.settings.seed, range(self.begun, self.total)
+        if self.settings.method == "grid":
+            return [self.space.combination(number) for number in numbers]
+        return [self.space.drawn(seed, number) for number in numbers]
 
     def judge(self, measure: str) -> None:
         """Say what trials are judged by."""
@@ -165,6 +206,11 @@ class Study:
         """It was cut short through no fault of its own: its settings are tried anew when the study goes on."""
         with self._alone():
             self._again(self._study.trials[claim.number], f"{STOPPED}: {reason}", kills=0)
+
+    def lose(self, claim: Claim) -> None:
+        """Whatever did it was killed."""
+        with self._alone():
+            self._again(self._study.trials[claim.number], "killed", kills=1)
 
     def bury(self) -> None:
         """Mark what was killed."""
@@ -198,6 +244,9 @@ class Study:
         if again:  # before it is marked: killed in between, it would be forgotten; now it may be tried twice
             self._study.enqueue_trial(dict(trial.params), user_attrs={ANEW: trial.number, KILLS: kills})
         self._study.tell(trial.number, state=TrialState.FAIL)
+
+    def _waits_for(self, trial: FrozenTrial, labels: Mapping[str, Label]) -> bool:
+        return trial.state is TrialState.WAITING and trial.system_attrs.get(FIXED) == labels
 
     def _plan(self, number: int) -> None:
         """Make the next trial, unless Optuna is to propose it."""
@@ -238,4 +287,8 @@ def _storage(path: Path) -> optuna.storages.RDBStorage:
 def _pruner(settings: TuningSection, epochs: int) -> optuna.pruners.BasePruner:
     if settings.prune == "none":
         return optuna.pruners.NopPruner()
+    if settings.prune == "asha":
+        return optuna.pruners.SuccessiveHalvingPruner(
+            min_resource=max(1, round(SPARED * epochs)), reduction_factor=FACTOR
+        )
     return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=round(SPARED * epochs))

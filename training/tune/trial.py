@@ -19,9 +19,12 @@ from training.watch.watcher import Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from staytrue.project import Project
+    from training.history import History
     from training.tune.material import Material
+    from training.tune.space import Value
     from training.tune.study import Claim, Study
     from training.watch.facts import Facts
 
@@ -81,13 +84,7 @@ def attempt(study: Study, claim: Claim, project: Project, material: Material, un
     """
     began = time.monotonic()
     try:
-        tried = steps.dense(applied(project, claim.values), material.parts(project).train)
-        check(tried)
-        judge = Judge(study, claim, until, parent)
-        machine = devices(tried.training)
-        trained = fit_parts(
-            tried, material.parts(tried), claim.folder, material.sha256, machine, vital=[judge], drawn=False
-        )
+        history = train_one(project, claim.values, material, claim.folder, Judge(study, claim, until, parent))
     except optuna.TrialPruned:
         _note(claim, began)
         study.prune(claim)
@@ -97,12 +94,11 @@ def attempt(study: Study, claim: Claim, project: Project, material: Material, un
         study.stop(claim, str(error) or "interrupted")
         raise
     except Exception as error:  # noqa: BLE001 - whatever these settings lead to, others may do well
-        reason = _reason(error)
+        reason = reason_of(error)
         _note(claim, began)
         study.fail(claim, reason)
         torch.cuda.empty_cache()  # nothing happens where no GPU was used
         return f"failed: {reason}"
-    history = trained.history
     claim.trial.set_user_attr("best_epoch", history.best_epoch)
     claim.trial.set_user_attr("epochs", len(history.epochs))
     _note(claim, began)
@@ -110,11 +106,21 @@ def attempt(study: Study, claim: Claim, project: Project, material: Material, un
     return f"{history.measure} {history.best_error:.5g}"
 
 
+def train_one(
+    project: Project, values: Mapping[str, Value], material: Material, folder: Path, judge: Watcher
+) -> History:
+    """Train with some settings to the end, or until the judge ends it."""
+    tried = steps.dense(applied(project, values), material.parts(project).train)
+    check(tried)
+    parts, machine = material.parts(tried), devices(tried.training)
+    return fit_parts(tried, parts, folder, material.sha256, machine, vital=[judge], drawn=False).history
+
+
 def _note(claim: Claim, began: float) -> None:
     claim.trial.set_user_attr("seconds", round(time.monotonic() - began, 2))
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """What went wrong, in a sentence or two."""
     told = str(error) if isinstance(error, StaytrueError) else f"{type(error).__name__}: {error}"
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in told:

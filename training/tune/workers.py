@@ -113,7 +113,7 @@ def work_apart(
 
 def _started(study: Study, project: Project, file: Path, until: float, log: Path) -> subprocess.Popen[bytes]:
     flags = ["--project", str(file), "--folder", str(study.folder), "--until", str(until)]
-    told = project.tuning.model_dump(mode="json", exclude={"space", "executor"})
+    told = project.tuning.model_dump(mode="json", exclude={"space", "executor", "address"})
     variables = {f"STAYTRUE_TUNING_{name.upper()}": _written(value) for name, value in told.items()}
     threads = {"OMP_NUM_THREADS": str(share(project))}
     with log.open("ab") as output:

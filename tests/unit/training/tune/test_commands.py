@@ -85,7 +85,7 @@ def test_a_study_in_which_all_failed_says_why(
         (SPACE, ["--study", "a/b"], "--study: expected a name without a slash"),
         (SPACE, ["--output", "/other.yaml"], "--output: expected another file beside"),
         ("space: {training.averaging: {low: 0, high: 0.5}}", ["--method", "grid"], "a grid is finite"),
-        (f"{SPACE}, executor: ray", [], "tuning.executor: needs ray, which is not installed; set it to local"),
+        (f"{SPACE}, executor: ray", [], "tuning.executor: ray needs ray, which is not installed; pip install"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_prepared(
