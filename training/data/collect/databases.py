@@ -143,7 +143,7 @@ def _rows(cursor: Any, floats: list[bool]) -> Iterator[tuple[Any, ...]]:
 
 def _selected(name: str, source: SourceSection) -> str:
     if source.query:
-        return f"SELECT * FROM ({source.query.strip().rstrip(';')}) AS asked"  # noqa: S608 - a query is SQL
+        return f"SELECT * FROM ({source.query.strip().rstrip(';')}\n) AS asked"  # noqa: S608 - a query is SQL, and may end in a comment
     if not source.table:
         raise InvalidConfig(f"data.sources.{name}", "says neither table nor query", hint="add one of them")
     return f"SELECT * FROM {'.'.join(quoted(part) for part in source.table.split('.'))}"  # noqa: S608 - quoted

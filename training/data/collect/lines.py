@@ -46,7 +46,7 @@ def read_json(name: str, source: SourceSection, reading: Reading) -> str:
             parts = [_whole(path, file) for path, file in zip(files, labels(files), strict=True)]
     except duckdb.Error as error:
         parts = _mended(name, list(zip(files, by_line, strict=True)), options, reading, str(error))
-    _refuse_none(name, reading)
+    _refuse_none(name, files, reading)
     if len(parts) == len(files):
         reading.origins[name] = Origins(parts)
     return names(files)
@@ -78,12 +78,14 @@ def _mended(
     return [part for _, part in mended if part is not None]
 
 
-def _refuse_none(name: str, reading: Reading) -> None:
+def _refuse_none(name: str, files: list[Path], reading: Reading) -> None:
     """Refuse files none of whose lines is good: they would have no columns to speak of."""
     if reading.quarantine.of(name) and not reading.count(name):
         first = reading.quarantine.examples(name)[0]
         got = f"none of {reading.quarantine.of(name)} lines"
         raise InvalidInput(f"{first.file}:{first.line}", first.reason, expected="an object in some line", got=got)
+    if not any(path.stat().st_size for path in files):
+        raise InvalidInput(f"data.sources.{name}", expected="an object in some line", got=f"nothing in {names(files)}")
 
 
 def _whole(path: Path, file: str) -> Part:

@@ -68,7 +68,7 @@ def refuse_twice_named(path: Path, file: str, found: Sniffed, reading: Reading) 
         f"{RENAME}; or read the file without names by options: {{header: false, skip: {found.before}}} of a source of "
         f"data.sources, and give column0, column1, … names in data.query"
     )
-    refuse_twice(f"{file}:{found.before}", names, hint)
+    refuse_twice(f"{file}:{found.before}", [name.strip() for name in names], hint)  # as DuckDB does
 
 
 def refuse_twice_parquet(files: Sequence[Path]) -> None:

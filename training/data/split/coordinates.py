@@ -38,6 +38,7 @@ _SEVERAL = 5
 """Words that make a text of a category."""
 _BEGINNING = 2000
 """Characters that tell whether there are so many."""
+_ONE = np.ones(1)
 
 
 class Coordinates:
@@ -60,13 +61,16 @@ class Coordinates:
         self.texts = {name for name, column in train.columns.items() if _is_text(column)}
 
     def of(self, *parts: Rows) -> list[NDArray[np.float64]]:
-        """Points of some parts, whose categories are numbered together. Shapes: [N] each → [N,D] each."""
+        """Points of some parts, whose categories are numbered together. Shapes: [N] each → [N,D] each.
+
+        They are mapped, as pictures or sequences are that do not fit into memory: often they are larger than those.
+        """
         made: list[list[NDArray[np.float64]]] = [[] for _ in parts]
         for name, scale in self.scales.items():
             columns = [part.columns[name] for part in parts]
             for points, column in zip(made, self._axes(name, columns, scale), strict=True):
                 points.append(column)
-        return [np.concatenate(points, axis=1) for points in made]
+        return [points[0] if len(points) == 1 else _beside(points) for points in made]
 
     def _axes(self, name: str, columns: list[NDArray[Any]], scale: NDArray[np.float64]) -> list[NDArray[np.float64]]:
         if self.features[name].kind == "category" or _is_written(columns[0]):
@@ -74,9 +78,9 @@ class Coordinates:
             ends = np.cumsum([len(column) for column in columns])[:-1]
             return [part[:, None] for part in np.split(alike * APART, ends)]
         if columns[0].ndim == 4:
-            return [_patches(column) / scale for column in columns]
+            return [_patches(column, scale) for column in columns]
         if columns[0].ndim == 3:
-            return [_segments(column) / scale for column in columns]
+            return [_segments(column, scale) for column in columns]
         return [_number(column, scale)[:, None] for column in columns]
 
 
@@ -112,33 +116,46 @@ def _number(column: NDArray[Any], scale: NDArray[np.float64]) -> NDArray[np.floa
     return np.where(is_missing(column), np.nan, column.astype(np.float64) / scale)
 
 
-def _patches(pictures: NDArray[Any]) -> NDArray[np.float64]:
-    """Means of patches. Shapes: [N,C,H,W] → [N,C*min(H,8)*min(W,8)]."""
+def _patches(pictures: NDArray[Any], scale: NDArray[np.float64] = _ONE) -> NDArray[np.float64]:
+    """Means of patches, in units of a scale. Shapes: [N,C,H,W], [1] → [N,C*min(H,8)*min(W,8)]."""
     rows, columns = (np.linspace(0, n, min(n, SIDE) + 1).astype(np.int64) for n in pictures.shape[2:])
-    made = []
+    made = _points(pictures, pictures.shape[1] * (len(rows) - 1) * (len(columns) - 1))
     for some in mapped.parts(pictures, most=1024):
         values = pictures[some].astype(np.float64)
         sums = np.add.reduceat(np.add.reduceat(values, rows[:-1], axis=2), columns[:-1], axis=3)
-        made.append((sums / (np.diff(rows)[:, None] * np.diff(columns))).reshape(len(values), -1))
-    return np.concatenate(made)
+        made[some] = (sums / (np.diff(rows)[:, None] * np.diff(columns))).reshape(len(values), -1) / scale
+    return made
 
 
-def _segments(sequences: NDArray[Any]) -> NDArray[np.float64]:
+def _points(column: NDArray[Any], axes: int) -> NDArray[np.float64]:
+    """Points to be filled, mapped where what they stand for is. Shapes: [N,…] → [N,D]."""
+    most = mapped.PART_BYTES if mapped.is_mapped(column) else sys.maxsize
+    return mapped.empty((len(column), axes), np.float64, most)
+
+
+def _beside(points: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Axes of several columns, mapped where any of them are. Shapes: [N,D] each → [N,ΣD]."""
+    most = mapped.PART_BYTES if any(map(mapped.is_mapped, points)) else sys.maxsize
+    made: NDArray[np.float64] = mapped.empty((len(points[0]), sum(axes.shape[1] for axes in points)), np.float64, most)
+    return np.concatenate(points, axis=1, out=made)
+
+
+def _segments(sequences: NDArray[Any], scale: NDArray[np.float64] = _ONE) -> NDArray[np.float64]:
     """Means of equal parts of each sequence's own steps, and the logarithm of how many these are.
 
     A step counts by how much of it lies in a part. Gaps are bridged, so that sequences with different ones meet; a
-    channel without any value is NaN. Shapes: [N,T,C] → [N,min(T,8)*C+1].
+    channel without any value is NaN. Shapes: [N,T,C], [1 or D] → [N,D], D = min(T,8)*C+1.
     """
     parts = min(sequences.shape[1], SEGMENTS)
-    made = []
+    made = _points(sequences, parts * sequences.shape[2] + 1)
     for some in mapped.parts(sequences, most=1024):
         values = sequences[some].astype(np.float64)
         there = np.isfinite(values)
         steps = np.where(there.any(axis=2), np.arange(1, values.shape[1] + 1), 0).max(axis=1)
         sums = _shares(_bridged(values, there), steps, parts)
         means = np.where(there.any(axis=1, keepdims=True), sums * parts / np.maximum(steps, 1)[:, None, None], np.nan)
-        made.append(np.column_stack([means.reshape(len(values), -1), np.log(np.maximum(steps, 1))]))
-    return np.concatenate(made)
+        made[some] = np.column_stack([means.reshape(len(values), -1), np.log(np.maximum(steps, 1))]) / scale
+    return made
 
 
 def _bridged(values: NDArray[np.float64], there: NDArray[np.bool_]) -> NDArray[np.float64]:

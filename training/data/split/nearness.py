@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from training.data import mapped
 from training.data.keys import keys_of
 from training.data.split.coordinates import APART
 
@@ -55,7 +57,7 @@ def nearness(points: NDArray[np.float64], others: NDArray[np.float64], draw: np.
         axes = ~np.isnan(points[mine[0]])
         if not axes.any():
             continue
-        some, those = points[np.ix_(mine, axes)], others[np.ix_(theirs, axes)]
+        some, those = _chosen(points, mine, axes), _chosen(others, theirs, axes)
         _spread(some, those)
         found = near(some, those)
         place[mine] = np.where(found >= 0, theirs[found], -1)
@@ -71,8 +73,8 @@ def _patterns(
     points: NDArray[np.float64], others: NDArray[np.float64]
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Places of the points and of the others that lack the same numbers, for each such pattern that both have."""
-    gone = np.packbits(np.isnan(np.concatenate([points, others])), axis=1)
-    keys = np.split(keys_of({"": gone}), [len(points)])
+    gone = [np.packbits(np.isnan(part[some]), axis=1) for part in (points, others) for some in mapped.parts(part)]
+    keys = np.split(keys_of({"": np.concatenate(gone)}), [len(points)])
     orders = [np.argsort(part, kind="stable") for part in keys]
     shared = np.intersect1d(keys[0], keys[1])
     ends = [
@@ -82,6 +84,19 @@ def _patterns(
     ]
     for begin, end, start, stop in zip(*ends, strict=True):
         yield orders[0][begin:end], orders[1][start:stop]
+
+
+def _chosen(points: NDArray[np.float64], rows: NDArray[np.int64], axes: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """A copy of some rows and axes, mapped where the points are. Shapes: [N,D], [M], [D] → [M,E]."""
+    made = _alike(points, (len(rows), int(axes.sum())))
+    for some in mapped.parts(made):
+        made[some] = points[np.ix_(rows[some], axes)]
+    return made
+
+
+def _alike(points: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """An array to be filled, mapped where other points are."""
+    return mapped.empty(shape, np.float64, mapped.PART_BYTES if mapped.is_mapped(points) else sys.maxsize)
 
 
 def _spread(points: NDArray[np.float64], others: NDArray[np.float64]) -> None:
@@ -151,9 +166,11 @@ def _counts(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray
     Shapes: [N,D], [M,D] → [N,radii].
     """
     counts = np.zeros((len(points), len(_RADII)), dtype=np.int64)
-    widest = int(np.argmax(others.std(axis=0)))
+    widest = int(np.argmax([axis.std() for axis in others.T]))
     order = np.argsort(others[:, widest])
-    axes = np.ascontiguousarray(others[order].T)
+    axes = _alike(others, others.shape[::-1])
+    for axis, along in zip(axes, others.T, strict=True):
+        axis[:] = along[order]
     reach = _RADII[-1] + 1.0
     for point, found in zip(points, counts, strict=True):
         begin, end = np.searchsorted(axes[widest], [point[widest] - reach, point[widest] + reach])

@@ -51,6 +51,7 @@ def text(names: str, delimiter: str = ",", above: str = "") -> str:
         ("at,x,x,y", 'got "x" for columns 2 and 3;'),
         ("at,x,X,y", 'got "x" for columns 2 and 3, but for upper and lower case;'),
         ('at,x,"x",y', 'got "x" for columns 2 and 3;'),
+        ("at,x, x ,y", 'got "x" for columns 2 and 3;'),
         ("y,y,x,y", 'got "y" for columns 1, 2 and 4;'),
     ],
 )
@@ -146,3 +147,17 @@ def test_a_query_with_two_columns_of_a_needed_name_is_refused(section: Make, tmp
             collected(section(source=path, **VALUES | {"query": query}))
     found = collected(section(source=path, **VALUES | {"query": "SELECT *, 1 AS z FROM source"}))
     assert found.rows.columns["x"].tolist() == [1, 4]
+
+
+def test_an_empty_file_of_lines_is_named(refused: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "s.jsonl").write_text("")
+    assert refused(tmp_path / "s.jsonl") == "data.sources.s: expected an object in some line, got nothing in s.jsonl"
+
+
+@pytest.mark.parametrize("end", ["", ";", " -- all of them", "\n-- all;"])
+def test_a_query_of_a_database_may_end_as_it_likes(end: str, section: Make, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "s.db")) as database, database:
+        database.execute("CREATE TABLE a (at, x, y)")
+        database.execute("INSERT INTO a VALUES ('2024-01-01', 1, 2)")
+    source = {"path": tmp_path / "s.db", "query": f"SELECT * FROM a{end}"}  # noqa: S608 - ours
+    assert collected(section(sources={"s": source}, **VALUES)).rows.columns["x"].tolist() == [1]

@@ -11,10 +11,12 @@ from sklearn.datasets import load_digits
 
 from staytrue.feature import Feature
 from staytrue.splitting import SplitSection
+from training.data import mapped
 from training.data.padded import utf8
 from training.data.rows import Rows, TrainingRows
 from training.data.split.coordinates import Coordinates
 from training.data.split.leakage import find
+from training.data.split.nearness import nearness
 from training.data.split.plan import split
 
 if TYPE_CHECKING:
@@ -233,3 +235,32 @@ def test_three_pictures_that_are_nearly_others_are_leakage() -> None:
     column[900:903] = column[:3]
     column[900:903, 0, 0, 0] = 1 - column[900:903, 0, 0, 0]
     assert copied(column, [1, 64, 64], "image") == [(3, "leakage")]
+
+
+@pytest.mark.parametrize("kind", ["image", "sequence"])
+def test_points_of_what_is_mapped_are_mapped_and_the_same_to_the_bit(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And so is what is found by them, also of rows with gaps, which are looked at apart."""
+    monkeypatch.setattr(mapped, "PART_BYTES", 4096)
+    draw = np.random.default_rng(12)
+    column = draw.normal(size=(300, 2, 16, 16) if kind == "image" else (300, 24, 2)).astype(np.float32)
+    column[200:210] = column[:10] + 0.001
+    if kind == "sequence":
+        column[::5, :, 1] = np.nan
+    features = {"v": Feature.model_validate({"kind": kind, "shape": list(column.shape[1:])}), "x": FEATURES["x"]}
+    found = []
+    for one in (column, mapped.kept(column, 0)):
+        rows = Rows(np.arange(300.0), {"v": one, "x": np.ones(300, np.float32)}, np.zeros(300))
+        points = Coordinates(TrainingRows.of(rows), features, 0.02).of(rows)[0]
+        assert mapped.is_mapped(points) == mapped.is_mapped(one)
+        held, others = _mapped_like(points, points[200:]), _mapped_like(points, points[:200])
+        found.append((points.tobytes(), nearness(held, others, np.random.default_rng(0))))
+    assert found[0][0] == found[1][0]
+    assert np.array_equal(found[0][1].place, found[1][1].place)
+    assert found[0][1][1:] == found[1][1][1:]
+    assert (found[0][1].place[:10] == np.arange(10)).all()
+
+
+def _mapped_like(points: NDArray[np.float64], some: NDArray[np.float64]) -> NDArray[np.float64]:
+    return mapped.kept(some, 0) if mapped.is_mapped(points) else some
