@@ -90,14 +90,14 @@ WORDS = {
         "data: {source: a.csv, time: t, target: [], features: {x: {kind: numeric}}}",
         "target names a column, or several",
     ),
-    "empty list": ("export: {formats: []}", "'mar', 'pt2', 'ort', at least 1, got an empty list"),
+    "empty list": ("export: {formats: []}", "'int8_dynamic', 'int8_static', 'fp16', at least 1, got an empty list"),
     "truth for a number": ("serving: {grpc_port: 1.5}", "expected a whole number ≥ 0, ≤ 65535 or nothing, got 1.5"),
     "word for truth": ("serving: {insecure: maybe}", "expected true or false, got 'maybe'; meaning: listen beyond loo"),
     "truth for a path": ("store: true", "store: expected a path or text, got true; meaning: folder of the model store"),
     "word near another": ("serving: {nan_policy: strng}", "got 'strng'; did you mean 'string'?"),
     "word of a list": (
         "export: {formats: [onxx]}",
-        "formats.0: expected one of 'onnx', 'torchscript', 'mar', 'pt2', 'ort', got 'onxx'",
+        "'mar', 'pt2', 'ort', 'int8_dynamic', 'int8_static', 'fp16', got 'onxx'; did you mean 'onnx'?",
     ),
     "odd list": (
         "data: [1]",
