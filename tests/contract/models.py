@@ -29,7 +29,7 @@ from staytrue.feature import Feature
 from staytrue.profile import ReferenceProfile
 from staytrue.sections import ExportSection
 from tests.packages import member
-from tests.unit.training.models.test_architectures import EXPORTED, PREDICTING, kinds_of, made
+from tests.unit.training.models.test_architectures import PREDICTING, kinds_of, made
 from training.data.encode.encoder import learn
 from training.data.rows import Rows, TrainingRows
 from training.models.architectures import ARCHITECTURES
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 
 Arrays = dict[str, "NDArray[Any]"]
 MAX_BATCH = 2
-HERE = "tests.contract.models"
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def trained(name: str, store: Store, folder: Path) -> Exam:
     """An architecture with weights of its own; right is what the module gives in eager PyTorch."""
     del folder
     if name in PREDICTING:
-        model, task, rows = made(name, (EXPORTED[name],) if name in EXPORTED else max(kinds_of(name), key=len))
+        model, task, rows = made(name, max(kinds_of(name), key=len))
         signature, asked = signature_of(model, task), rows.inputs()
         _publish(store, name, model, signature, asked, "classification", ["no", "yes"] * (len(rows) // 2))
     else:
@@ -180,7 +179,7 @@ def palace(name: str, store: Store, folder: Path) -> Exam:
     edge = (picture.width - picture.height) // 2
     square = picture.crop((edge, 0, edge + picture.height, picture.height)).resize((224, 224))
     asked = (np.asarray(square, dtype=np.float32).transpose(2, 0, 1)[None] - 127) / 128
-    exam = _by_module(network, path, {}, "inputs", asked)
+    exam = _by_module(network, path, "inputs", asked)
     assert int(exam.right["output"].argmax()) == 698
     return exam
 
@@ -194,7 +193,7 @@ def pitch(name: str, store: Store, folder: Path) -> Exam:
     amend = {"max_batch": MAX_BATCH, "options": {"model": "tiny"}, "inputs": {"x": {"shape": [-1, 1024]}}}
     network = _import_with(store, name, path, amend, folder, "torchcrepe.model:Crepe")("tiny")
     tone = np.sin(2 * np.pi * 440 * np.arange(1024) / 16000).astype(np.float32)[None]
-    exam = _by_module(network, path, {}, "x", (tone - tone.mean()) / tone.std())
+    exam = _by_module(network, path, "x", (tone - tone.mean()) / tone.std())
     cents = 20 * float(exam.right["output"].argmax()) + 1997.3794
     assert abs(10 * 2 ** (cents / 1200) - 440) < 10
     return exam
@@ -220,32 +219,10 @@ def _import_with(store: Store, name: str, path: Path, amend: dict[str, Any], fol
         importlib.invalidate_caches()
 
 
-def _by_module(module: nn.Module, path: Path, held: dict[str, Any], name: str, asked: NDArray[Any]) -> Exam:
-    module.load_state_dict(held or torch.load(path, weights_only=True, map_location="cpu"))
+def _by_module(module: nn.Module, path: Path, name: str, asked: NDArray[Any]) -> Exam:
+    module.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
     with torch.no_grad():
         return Exam({name: asked}, {"output": module.eval()(torch.from_numpy(asked)).numpy()})
-
-
-class Speaker(nn.Module):
-    """Resemblyzer's encoder: what tells one voice from another, before it is brought to a unit's length."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lstm, self.linear = nn.LSTM(40, 256, 3, batch_first=True), nn.Linear(256, 256)
-        self.similarity_weight, self.similarity_bias = nn.Parameter(torch.ones(1)), nn.Parameter(torch.ones(1))
-
-    def forward(self, mels: torch.Tensor) -> torch.Tensor:
-        """Shapes: [N,160,40] → [N,256]."""
-        return torch.relu(self.linear(self.lstm(mels)[0][:, -1]))
-
-
-def speaker(name: str, store: Store, folder: Path) -> Exam:
-    """A checkpoint with weights nested beside an optimiser's."""
-    path = member("resemblyzer==0.1.4", "resemblyzer/pretrained.pt")
-    amend = {"max_batch": MAX_BATCH, "key": "model_state", "inputs": {"mels": {"shape": [-1, 160, 40]}}}
-    _import(store, name, path, amend, folder, f"{HERE}:Speaker")
-    held = torch.load(path, weights_only=True, map_location="cpu")["model_state"]
-    return _by_module(Speaker(), path, held, "mels", noise("mels", 2, 160, 40)()["mels"])
 
 
 MODELS: dict[str, Callable[[str, Store, Path], Exam]] = {
@@ -281,6 +258,5 @@ MODELS: dict[str, Callable[[str, Store, Path], Exam]] = {
     "texts": texts,
     "efficientnet": palace,
     "torchcrepe": pitch,
-    "resemblyzer": speaker,
 }
 """How each comes into a store."""
