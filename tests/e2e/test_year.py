@@ -105,4 +105,5 @@ def test_the_test_split_was_opened_once(demo: tuple[dict[str, Any], Path, str]) 
     store = demo[1] / "store" / "bikes"
     first = json.loads((store / "1" / "bundle.json").read_text())
     assert first["lineage"]["test_openings"] == 1
-    assert len((demo[1] / "runs" / "test_ledger.jsonl").read_text().splitlines()) == 1
+    ledger = (demo[1] / "runs" / "test_ledger.jsonl").read_text().splitlines()
+    assert [json.loads(line)["event"] for line in ledger] == ["opened", "judged"]

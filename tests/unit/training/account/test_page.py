@@ -74,7 +74,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "evaluation": {"slices": {EVIL: None, "<i>": "x > 0"}, "minimum_rows": 5},
     }
     (folder / "staytrue.yaml").write_text(yaml.safe_dump(project), encoding="utf-8")
-    command(folder, "train")
+    command(folder, "train", "--test", "once")
     return checkpoints.newest_run(folder / "runs", "evil")
 
 
