@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from staytrue.project import Project
     from training.data.chapters import Chapter
     from training.data.collect.report import CollectionReport
@@ -59,6 +62,8 @@ class Prepared:
     collection: CollectionReport
     cleaning: CleaningReport
     parted: partition.SplitReport
+    times: NDArray[np.float64]
+    """Of all rows as they were read: what cleaning drops is no pause. Shapes: [N]. Units: Unix seconds."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -97,7 +102,7 @@ def prepare(project: Project, *, watch: Watch = unwatched) -> Prepared:
         rows, report = clean(found.rows, project.cleaning)
     with watch("split"):
         plan, parted = partition.partition(rows, project.split, project.data.features, watch)
-    prepared = Prepared(rows, plan, found.fingerprint, found.report, report, parted)
+    prepared = Prepared(rows, plan, found.fingerprint, found.report, report, parted, found.rows.time)
     if project.model.task != "generation":  # whose pictures may be of one class
         check_target(prepared, project.data.targets)
     if project.model.output == "positive":
@@ -166,7 +171,7 @@ def chapters(project: Project, prepared: Prepared, *, watch: Watch = unwatched) 
             *([checks.chapter(schema)] if schema else []),
             *made,
             _without(given.keys() - features.keys(), repairs.chapter(cleaned.report, prepared.cleaning)),
-            spacing.chapter(prepared.rows.time),
+            spacing.chapter(prepared.times),
             columns.chapter(missing.filled(cleaned.rows, cleaned.state.missing), features, targets),
             _warned(partition.chapter(prepared.parted), sizes.warnings_of(prepared.sizes, project.model.task)),
             encoding.chapter(states, columns.constant(cleaned.rows, targets)),
