@@ -86,6 +86,9 @@ def test_rows_that_cleaning_drops_are_counted_in_the_summary_and_leave_no_pause(
     (tmp_path / "toy.csv").write_text("\n".join([*lines, lines[-1]]) + "\n")
     made = {chapter.title: chapter for chapter in chapters(project, prepare(project))}
     assert made["Cleaning"].summary.startswith("61 of 961 rows dropped before the split. After it 0 values or rows of ")
+    sizes = ", ".join(f"{count} {part}" for part, count in prepare(project).sizes.items())
+    read = "961 rows read, 0 more set aside as bad; 61 dropped (1 duplicates, 60 without a target)"
+    assert made["Rows"].summary == f"{read}; {sizes} (sealed)."
     assert made["Time"].tables[0].rows[0][0] == "1:00:00"
     assert made["Time"].warnings == []
 
