@@ -12,7 +12,8 @@ from staytrue.errors import NotFound
 from training import balance, epoch
 from training.augment import chapter as augmenting
 from training.augment import check as augmentation
-from training.data import columns, spacing
+from training.data import columns, relation, spacing
+from training.data.chapters import Chapter, many
 from training.data.classes import check_names, check_sign, check_varies, classes_of
 from training.data.clean import missing, steps
 from training.data.clean import report as repairs
@@ -38,10 +39,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from staytrue.project import Project
-    from training.data.chapters import Chapter
     from training.data.collect.report import CollectionReport
     from training.data.rows import Rows, TrainingRows
     from training.data.split.plan import Split
@@ -63,6 +64,8 @@ class Prepared:
     cleaning: CleaningReport
     parted: partition.SplitReport
     sealed: Sealed
+    times: NDArray[np.float64]
+    """Of all rows as they were read: what cleaning drops is no pause. Shapes: [N]. Units: Unix seconds."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -107,7 +110,7 @@ def prepare(project: Project, *, watch: Watch = unwatched) -> Prepared:
         check_sign(rows.target[plan.index("train")], project.data.targets)
     rows, sealed = seal_off(rows, plan, project)
     plan = msgspec.structs.replace(plan, lineage=sealed.lineage)
-    return Prepared(rows, plan, found.fingerprint, found.report, report, parted, sealed)
+    return Prepared(rows, plan, found.fingerprint, found.report, report, parted, sealed, found.rows.time)
 
 
 def check_target(target: NDArray[Any], plan: Split, targets: Sequence[str]) -> None:
@@ -167,16 +170,31 @@ def chapters(project: Project, prepared: Prepared, *, watch: Watch = unwatched) 
     with watch("chapters"):
         schema, targets = prepared.collection.schema, project.data.targets
         return [
+            _flow(prepared),
             collection.chapter(prepared.collection),
             *([checks.chapter(schema)] if schema else []),
             *made,
             _without(given.keys() - features.keys(), repairs.chapter(cleaned.report, prepared.cleaning)),
-            spacing.chapter(prepared.rows.time),
+            spacing.chapter(prepared.times),
             columns.chapter(missing.filled(cleaned.rows, cleaned.state.missing), features, targets),
+            relation.chapter(cleaned.rows, features, targets),
             _warned(partition.chapter(prepared.parted), sizes.warnings_of(prepared.sizes, project.model.task)),
             encoding.chapter(states, columns.constant(cleaned.rows, targets)),
             *([augmenting.chapter(project.training, features)] if project.training.augmentation.varies else []),
         ]
+
+
+def _flow(prepared: Prepared) -> Chapter:
+    """What became of all rows, in a line."""
+    before, bad = prepared.cleaning, prepared.collection.bad.rows
+    dropped = {"without a target": before.missing_target, "with gaps": before.dropped_for_missing_features}
+    gone = before.rows_before - before.rows_after
+    dropped = {"duplicates": gone - sum(dropped.values()), **dropped}
+    why = ", ".join(f"{count:,} {what}" for what, count in dropped.items() if count)
+    parts = ", ".join(f"{count:,} {part}" for part, count in prepared.sizes.items())
+    read = f"{many(before.rows_before, 'row')} read, {bad:,} more set aside as bad"
+    told = f"{gone:,} dropped" + (f" ({why})" if why else "")
+    return Chapter(title="Rows", summary=f"{read}; {told}; {parts} (sealed).")
 
 
 def _without(sparse: Iterable[str], told: Chapter) -> Chapter:

@@ -69,10 +69,10 @@ class Chapter(msgspec.Struct, frozen=True, kw_only=True):
     warnings: list[str] = []
 
 
-def many(count: int, noun: str) -> str:
+def many(count: int, noun: str, plural: str = "") -> str:
     """So many of something.
 
     >>> many(1, "bad row"), many(2000, "row")
     ('1 bad row', '2,000 rows')
     """
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"

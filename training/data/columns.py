@@ -35,6 +35,8 @@ MOST_FAR = 0.05
 MOST_BARS = 40
 """No more different values are counted one by one."""
 MOST_PICTURES = 16
+_TAIL, _ROOM = 0.01, 0.5
+"""Share of the numbers at each end that do not tell how far a chart goes; by how much of the rest it goes farther."""
 _QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _FIGURES = ["mean", "deviation", "minimum", "1st quartile", "median", "3rd quartile", "maximum"]
 _MOMENTS = ["earliest", "1st quartile", "median", "3rd quartile", "latest"]
@@ -182,9 +184,14 @@ def _bars(name: str, column: NDArray[Any], date: bool = False) -> Bars:
     present = _present(column)
     values, counts = counted(present)
     if column.dtype != object and len(values) > MOST_BARS:
-        counts, edges = np.histogram(present.astype(np.float64), bins=SPANS)
+        numbers = present.astype(np.float64)
+        lowest, highest = _drawn(numbers)
+        counts, edges = np.histogram(numbers, bins=SPANS, range=(lowest, highest))
         labels = [f"{said(low)} to {said(high)}" for low, high in itertools.pairwise(edges)]
-        return Bars(title=name, labels=labels, counts=counts.tolist())
+        ends = {"below": (int((numbers < lowest).sum()), lowest), "above": (int((numbers > highest).sum()), highest)}
+        beyond = [f"{count} {side} {said(end)}" for side, (count, end) in ends.items() if count]
+        title = f"{name} (not drawn: {', '.join(beyond)})" if beyond else name
+        return Bars(title=title, labels=labels, counts=counts.tolist())
     order = np.argsort(-counts, kind="stable")
     shown = np.sort(order[:MOST_BARS]) if column.dtype != object else order[:MOST_BARS]
     named: Callable[[Any], str] = said if date else str
@@ -192,6 +199,15 @@ def _bars(name: str, column: NDArray[Any], date: bool = False) -> Bars:
     if len(values) > MOST_BARS:
         labels, heights = [*labels, "others"], [*heights, int(counts[order[MOST_BARS:]].sum())]
     return Bars(title=name, labels=labels, counts=heights)
+
+
+def _drawn(numbers: NDArray[np.float64]) -> tuple[float, float]:
+    """From where to where numbers are drawn: a few far ones must not squeeze all others into one bar."""
+    low, high = np.quantile(numbers, [_TAIL, 1 - _TAIL])
+    least, most = float(numbers.min()), float(numbers.max())
+    if low == high:
+        return least, most
+    return max(least, float(low - _ROOM * (high - low))), min(most, float(high + _ROOM * (high - low)))
 
 
 def _shown(name: str, rows: TrainingRows) -> list[Picture]:

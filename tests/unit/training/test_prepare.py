@@ -48,7 +48,7 @@ def test_a_report_and_the_rows_of_two_parts_are_written(tmp_path: Path, capsys: 
     assert steps == [*REPORTED]
     assert told[-1] == f"report: {tmp_path / 'out' / PAGE}"
     report = msgspec.json.decode((tmp_path / "out" / FIGURES).read_bytes(), type=Report)
-    titles = ["Collect", "Cleaning", "Time", "Columns", "Split", "Preprocess"]
+    titles = ["Rows", "Collect", "Cleaning", "Time", "Columns", "Features and target", "Split", "Preprocess"]
     assert [chapter.title for chapter in report.chapters] == titles
     assert list(schemas.read(tmp_path / "out" / SCHEMA).columns) == ["at", "y", "x", "hour", "sky"]
     prepared = prepare(project)
@@ -75,7 +75,7 @@ def test_a_single_file_is_counted_and_a_column_of_one_value_told_once(
     assert [line for line in told if "sky" in line] == [
         "look at columns: sky is the same in every row: it tells a model nothing"
     ]
-    collect = msgspec.json.decode((tmp_path / "out" / FIGURES).read_bytes(), type=Report).chapters[0]
+    collect = msgspec.json.decode((tmp_path / "out" / FIGURES).read_bytes(), type=Report).chapters[1]
     assert (collect.summary, collect.tables[0].rows) == (
         "920 rows of 1 source; no bad row.",
         [["source", "csv", "toy.csv", 960, 0]],

@@ -54,7 +54,7 @@ def clean(rows: Rows, settings: CleaningSection) -> tuple[Rows, CleaningReport]:
             "cleaning",
             expected=f"at most {settings.max_dropped:.0%} of {before} rows dropped",
             got=f"{dropped} ({n_duplicates} duplicates, {n_targets} without target, {n_features} with gaps)",
-            hint="look at the data, or raise cleaning.max_dropped",
+            hint=_advice(n_duplicates, n_targets, n_features, before),
         )
     return rows, CleaningReport(
         rows_before=before,
@@ -65,6 +65,18 @@ def clean(rows: Rows, settings: CleaningSection) -> tuple[Rows, CleaningReport]:
         missing={name: int(is_missing(column).sum()) for name, column in rows.columns.items()},
         dropped_for_missing_features=n_features,
     )
+
+
+def _advice(duplicates: int, targets: int, features: int, rows: int) -> str:
+    """What to do where too many rows would be dropped, by why most of them are."""
+    most = max(duplicates, targets, features)
+    if most == targets:
+        what = "look at how data.target is read: a column that is empty or a word for what is missing has no value"
+    elif most == features:
+        what = "let rows with gaps stay (cleaning.missing_features: keep), or leave sparse features out"
+    else:
+        what = "look at whether a source or a join repeats rows"
+    return what if most == rows else f"{what}; cleaning.max_dropped lets more go"
 
 
 def clean_served(rows: Rows, settings: CleaningSection) -> tuple[Rows, dict[str, int]]:

@@ -95,7 +95,10 @@ def chapter(report: StepsReport, before: CleaningReport | None = None) -> Chapte
     """What people read: the steps before the split, if their report is given, and those on the training rows."""
     dropped = report.rows_before - report.rows_after
     touched = sum(touch.count for touch in report.touches)
-    summary = f"{touched} values or rows of {report.rows_before} training rows touched, {dropped} rows dropped."
+    summary = f"{touched} values or rows of {report.rows_before} training rows touched, {dropped} of them dropped."
+    if before:
+        gone = before.rows_before - before.rows_after
+        summary = f"{gone} of {before.rows_before} rows dropped before the split. After it {summary}"
     tables = [_before(before)] if before else []
     if report.touches:
         tables += [_touches(report.touches), _examples(report.touches)]

@@ -11,6 +11,7 @@ import pyarrow as pa
 from PIL import Image
 
 from staytrue.errors import InvalidConfig, NotFound
+from training.data.chapters import many
 from training.data.collect.batches import create
 from training.data.collect.decoder import Decoder
 from training.data.collect.places import files_of
@@ -75,7 +76,7 @@ def _read(
     decoded = _decoded(name, column, rows, decode, bad)
     create(reading.connection, name, [*_COLUMNS, column], [*_TYPES, kind], decoded, _BATCH)
     reading.quarantine.add(bad, "picture" if suffixes else "encoding")
-    return f"{len(files)} files in {roots[0].name}"
+    return f"{many(len(files), 'file')} in {roots[0].name}"
 
 
 def _inside(root: Path) -> list[Path]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from staytrue.errors import InvalidInput
+from staytrue.table import Column
 from training.data.money import money_hint
 from training.data.typed import NO_NUMBER
 
@@ -223,8 +224,23 @@ def _aside(found: BadRows, first: BadRow) -> str:
         return f", or set them aside by data.max_bad_rows: {_above(found.share):g} or more"
     if "not utf-8" in first.reason or not first.column:
         return "; so many are no slip"
+    option = _option(value[1] or value[2]) if value else ""
+    if option:
+        return f"; so many are no slip: say options: {{{option}}} of a source of data.sources if they are written so"
     other = "say kind: category in data.features if it names kinds, or cast it in data.query"
     return f'; so many are no slip: column "{first.column}" is perhaps of another type: {other}'
+
+
+def _option(value: str) -> str:
+    """The option of a source that reads a value, if one does.
+
+    >>> _option("31.01.2024 08:00"), _option("4,5"), _option("warm")
+    ('timestampformat: "%d.%m.%Y %H:%M"', 'decimal_separator: ","', '')
+    """
+    column = Column("", [value])
+    if column.time_format and not column.whole:
+        return f'timestampformat: "{column.time_format}"'
+    return 'decimal_separator: ","' if re.fullmatch(r"[+-]?\d+,\d+", value) else ""
 
 
 def _above(share: float) -> float:

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from staytrue.addresses import masked
+from staytrue.collection import SourceSection
 from staytrue.errors import InvalidConfig, InvalidInput, NotFound, StaytrueError, Unsupported
 from staytrue.nearest import meant
 from training.data.collect.casting import cast
@@ -197,6 +198,11 @@ def _picture(data: DataSection) -> Feature | None:
 def _tables(data: DataSection, going: Reading) -> tuple[list[SourceReport], list[JoinReport]]:
     if data.source is not None:
         return [_single(data, going)], []
+    if len(data.sources) > 1 and not data.join and data.query == _PLAIN and "source" not in data.sources:
+        got = f"{', '.join(data.sources)} and neither"
+        hint = "`data.join` says by which key rows belong together; a query may also append them (UNION ALL BY NAME)"
+        expected = "a join, or a query that says how sources become one table"
+        raise InvalidConfig("data.sources", expected=expected, got=got, hint=hint)
     sources = [read(name, source, going) for name, source in data.sources.items()]
     if data.join:
         return sources, join_all(data.join, going, list(data.sources))
@@ -210,6 +216,8 @@ def _single(data: DataSection, going: Reading) -> SourceReport:
     """The view of ``data.source``; a table where bad lines may be set aside."""
     path = data.source
     assert path is not None  # noqa: S101 - asked before
+    if path.suffix.lower() == ".gz":  # such as a packed CSV file: as a source of data.sources is read
+        return read("source", SourceSection(path=path), going)
     if path.suffix.lower() not in _FORMS:
         hint = "data.sources reads other forms"
         got = path.suffix or "no suffix"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from training.data.chapters import Chapter, Table
+from training.data.chapters import Chapter, Table, many
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,8 +31,9 @@ def chapter(report: LabelReport) -> Chapter:
     """The chapter of a report."""
     settled = report.consensus
     summary = (
-        f"{report.annotators} annotators gave {report.items} items {report.labels} labels of {len(report.classes)} "
-        f"classes; consensus by {settled.method}, {report.returns} items to send back."
+        f"{many(report.annotators, 'annotator')} gave {many(report.items, 'item')} {many(report.labels, 'label')} of "
+        f"{many(len(report.classes), 'class', 'classes')}; consensus by {settled.method}, "
+        f"{many(report.returns, 'item')} to send back."
     )
     tables = [
         _coefficients(report),

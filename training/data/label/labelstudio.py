@@ -97,7 +97,9 @@ def _tasks(path: Path) -> list[_Task]:
         raise NotFound(str(path), "is no file")
     hint = "export the project as JSON, not as JSON-MIN"
     try:
-        return msgspec.json.decode(path.read_bytes(), type=list[_Task])
+        text = path.read_bytes()
+        msgspec.json.decode(text, type=msgspec.Raw)  # all of it: with a type, what is no list is told before no JSON
+        return msgspec.json.decode(text, type=list[_Task])
     except msgspec.ValidationError as error:
         problem, _, at = str(error).partition(" - at ")
         place = at.strip("`").removeprefix("$") or "its top"

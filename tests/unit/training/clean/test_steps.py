@@ -201,7 +201,7 @@ def test_marked_rows_are_listed_and_stay(bikes: TrainingRows) -> None:
     assert cleaned.rows.digest() == bikes.digest()
     assert len(cleaned.report.marked) == cleaned.report.touches[0].count
     assert chapter(cleaned.report).tables[-1].title == "Marked rows"
-    assert chapter(cleaned.report).summary.endswith("of 8645 training rows touched, 0 rows dropped.")
+    assert chapter(cleaned.report).summary.endswith("of 8645 training rows touched, 0 of them dropped.")
 
 
 def test_too_many_dropped_training_rows_fail(bikes: TrainingRows) -> None:

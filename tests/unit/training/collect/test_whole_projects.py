@@ -85,7 +85,7 @@ def test_the_page_shows_those_that_are_tested() -> None:
 def test_a_project_of_the_page_is_prepared_and_trained(project: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prepare"]) == 0
     report = msgspec.json.decode((Path("prepared") / FIGURES).read_bytes(), type=Report)
-    collect = report.chapters[0]
+    collect = report.chapters[1]
     rows = {"mails": 200, "scans": 600}.get(project, sum(len(pd.read_csv(path)) for path in Path("rentals").glob("*")))
     assert collect.summary.startswith(f"{rows:,} rows of {3 if project == 'rentals' else 1} source")
     if project == "rentals":
