@@ -123,10 +123,14 @@ def _made(factory: str, options: dict[str, Any]) -> nn.Module:
     return built
 
 
-def _opened(path: Path, module: Any, names: list[str], amending: Amending, *, scripted: bool) -> Foreign:
-    """The module behind a signature: inputs as amended, outputs as a run on examples shows them."""
+def _inputs(path: Path, names: list[str], amending: Amending) -> list[TensorSpec]:
+    """Inputs by their names, as amended; ``names``: none of a forward that takes any.
+
+    Raises:
+        InvalidConfig: an input of which neither the file nor the amendment tells enough.
+    """
     told, amended = amending.said.inputs, list[TensorSpec]()
-    names = names or list(told)  # of a forward that takes any
+    names = names or list(told)
     if not names:
         raise amending.fault(
             ["inputs"], f"{path.name} tells none of its inputs", hint="write inputs: {x: {shape: [-1]}}"
@@ -137,7 +141,12 @@ def _opened(path: Path, module: Any, names: list[str], amending: Amending, *, sc
             what = f"{path.name} does not tell the shape of its input"
             raise amending.fault(["inputs", name], what, hint=f"write inputs: {{{name}: {{shape: [-1, ...]}}}}")
         amended.append(TensorSpec(name=name, datatype=one.datatype or "FP32", shape=list(one.shape)))
-    bare = Signature(inputs=amended, outputs=[])
+    return amended
+
+
+def _opened(path: Path, module: Any, names: list[str], amending: Amending, *, scripted: bool) -> Foreign:
+    """The module behind a signature: inputs as amended, outputs as a run on examples shows them."""
+    bare = Signature(inputs=_inputs(path, names, amending), outputs=[])
     typical = amending.amend_inputs(bare)
     outputs = _outputs(path, module, typical)
     signature = amending.amend(msgspec.structs.replace(bare, outputs=[spec for _, spec in outputs]))

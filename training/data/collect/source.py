@@ -10,20 +10,15 @@ import duckdb
 import msgspec
 import numpy as np
 
-from staytrue.addresses import masked
-from staytrue.collection import SourceSection
-from staytrue.errors import InvalidConfig, InvalidInput, NotFound, StaytrueError, Unsupported
+from staytrue.errors import InvalidConfig, InvalidInput, StaytrueError
 from staytrue.nearest import meant
 from training.data.collect.casting import cast
 from training.data.collect.columns import Columns, times
-from training.data.collect.delimited import load, strict
-from training.data.collect.joins import join_all
-from training.data.collect.patterns import refuse_unread
-from training.data.collect.readers import SourceReport, read
-from training.data.collect.reading import Wanted, file_literal, first_line, quoted, reading
+from training.data.collect.reading import Wanted, first_line, quoted, reading
 from training.data.collect.report import CollectionReport
 from training.data.collect.spelling import direct, respelt_still, spelt
-from training.data.collect.twice import refuse_twice_parquet, twice
+from training.data.collect.tables import PLAIN, explain, tables
+from training.data.collect.twice import twice
 from training.data.collect.unfit import unfit_aside
 from training.data.collect.wants import held, uncertain, wanted_types
 from training.data.rows import Rows, from_table
@@ -38,15 +33,13 @@ if TYPE_CHECKING:
     from staytrue.bundle import TaskName
     from staytrue.feature import Feature
     from staytrue.preparation import DataSection
-    from training.data.collect.joins import JoinReport
     from training.data.collect.quarantine import BadRows
+    from training.data.collect.readers import SourceReport
     from training.data.collect.reading import Reading
     from training.data.schema.check import SchemaReport
 
     Beside = Callable[[Sequence[str]], Sequence[str]]
 
-_FORMS = (".csv", ".parquet")
-_PLAIN = "SELECT * FROM source"
 RESULT = "the query's result"
 """How rows are named that were read, and whose values then turned out to be none."""
 _TABLE = "__result"
@@ -91,12 +84,12 @@ def collected(
         InvalidInput: a value that does not fit its column's kind, or too many rows that cannot be read.
     """
     types = wanted_types(data, task)
-    wanted = Wanted(types if data.query == _PLAIN else {}, direct(data, held(data, types)), spelt(data, task))
+    wanted = Wanted(types if data.query == PLAIN else {}, direct(data, held(data, types)), spelt(data, task))
     with reading(data.memory, wanted, _picture(data)) as going:
         try:
             return _collected(data, task, marks, beside, going, types)
         except StaytrueError:
-            _explain(data, wanted)
+            explain(data, wanted)
             raise
 
 
@@ -104,7 +97,7 @@ def _collected(
     data: DataSection, task: TaskName, marks: Sequence[str], beside: Beside, going: Reading, wanted: dict[str, str]
 ) -> Collected:
     needed = list(dict.fromkeys([data.time, *data.targets, *data.features, *marks]))
-    sources, joins = _tables(data, going)
+    sources, joins = tables(data, going)
     types, others = _result(data, needed, beside, going)
     whose = _traced(data, going, sources)
     if data.sources or data.max_bad_rows:
@@ -142,7 +135,7 @@ def _rows(
 
 def _traced(data: DataSection, going: Reading, sources: list[SourceReport]) -> str:
     """Whose the rows of the result are: the source's where they are one by one its own, with their lines."""
-    if data.query != _PLAIN or len(sources) > 1:
+    if data.query != PLAIN or len(sources) > 1:
         return RESULT
     name = sources[0].name
     base = going.origins.get(name)
@@ -195,61 +188,6 @@ def _picture(data: DataSection) -> Feature | None:
     return next((feature for feature in data.features.values() if feature.kind == "image"), None)
 
 
-def _tables(data: DataSection, going: Reading) -> tuple[list[SourceReport], list[JoinReport]]:
-    if data.source is not None:
-        return [_single(data, going)], []
-    if len(data.sources) > 1 and not data.join and data.query == _PLAIN and "source" not in data.sources:
-        got = f"{', '.join(data.sources)} and neither"
-        hint = "`data.join` says by which key rows belong together; a query may also append them (UNION ALL BY NAME)"
-        expected = "a join, or a query that says how sources become one table"
-        raise InvalidConfig("data.sources", expected=expected, got=got, hint=hint)
-    sources = [read(name, source, going) for name, source in data.sources.items()]
-    if data.join:
-        return sources, join_all(data.join, going, list(data.sources))
-    if len(sources) == 1 and "source" not in data.sources:
-        only = quoted(sources[0].name)
-        going.connection.execute(f"CREATE VIEW source AS SELECT * FROM {only}")  # noqa: S608 - quoted
-    return sources, []
-
-
-def _single(data: DataSection, going: Reading) -> SourceReport:
-    """The view of ``data.source``; a table where bad lines may be set aside."""
-    path = data.source
-    assert path is not None  # noqa: S101 - asked before
-    if path.suffix.lower() == ".gz":  # such as a packed CSV file: as a source of data.sources is read
-        return read("source", SourceSection(path=path), going)
-    if path.suffix.lower() not in _FORMS:
-        hint = "data.sources reads other forms"
-        got = path.suffix or "no suffix"
-        raise Unsupported("data.source", expected=" or ".join(_FORMS), got=got, hint=hint)
-    if not path.is_file():
-        raise NotFound("data.source", f"no file {masked(path)}", hint="paths are relative to staytrue.yaml")
-    form, bad = path.suffix.lower()[1:], 0
-    if form == "csv":
-        refuse_unread("data.source", path, masked(path), encoded=False)
-    try:
-        if form == "parquet":
-            refuse_twice_parquet([path])
-            view = f"CREATE VIEW source AS SELECT * FROM read_parquet({file_literal(path)})"  # noqa: S608 - quoted
-            going.connection.execute(view)
-        elif data.max_bad_rows:
-            load("source", [path], {}, {}, going)
-            bad = going.quarantine.of("source")
-        else:
-            strict(path, going)
-    except duckdb.Error as error:
-        raise InvalidInput("data.source", f"{masked(path)} cannot be read: {first_line(error)}") from error
-    return SourceReport(name="source", format=form, place=path.name, rows=_counted(going), bad_rows=bad)
-
-
-def _counted(going: Reading) -> int | None:
-    """Rows of the view ``source``; None where a value stands in the way that the query perhaps never asks for."""
-    try:
-        return going.count("source")
-    except duckdb.Error:
-        return None
-
-
 def _result(data: DataSection, needed: list[str], beside: Beside, going: Reading) -> tuple[dict[str, str], list[str]]:
     """Make the table of what is needed of the query's result; the types of all that it gives, and what came along."""
     while True:
@@ -287,22 +225,3 @@ def _says(data: DataSection, name: str) -> str:
     """The setting that asks for a column."""
     plain = {data.time: "data.time"} | dict.fromkeys(data.targets, "data.target")
     return plain.get(name) or (f"data.features.{name}" if name in data.features else "split")
-
-
-def _explain(data: DataSection, wanted: Wanted) -> None:
-    """Where reading one CSV file failed for its bad lines, say which: DuckDB alone gives up without, or guesses.
-
-    Raises:
-        InvalidInput: there are some.
-    """
-    path = data.source
-    if path is None or data.max_bad_rows or path.suffix.lower() != ".csv" or not path.is_file():
-        return
-    with reading(data.memory, wanted) as going:
-        try:
-            refuse_unread("data.source", path, path.name, encoded=False)
-            load("source", [path], {}, {}, going)
-        except StaytrueError:
-            return
-        if going.quarantine.of("source"):
-            going.quarantine.judge({"source": going.count("source")}, 0, data.quarantine, data.targets)
