@@ -17,6 +17,7 @@ from training.data.collect.kinds import marks
 from training.data.collect.origins import Part, Records, placed
 from training.data.collect.reading import literal, quoted
 from training.data.collect.rowlike import alike, delimiter_of, looks_of
+from training.data.collect.straight import straightened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,10 +57,11 @@ def insert(name: str, path: Path, file: str, reading: Reading, found: Sniffed, m
         reading.connection.execute("DROP TABLE __rejects; DROP TABLE __scans")
         raise Marked(those)
     tall = functools.cache(functools.partial(taller, reading, name, before))
-    records = told = _records(reading, found, made)
+    records = _records(reading, found, made)
+    straight = told = straightened(plain, records, reading) if plain and not len(tall()[0]) else records
     gone = _NONE
     if plain and len(records.lines) and (records.open.any() or (records.heights > 1).any() or len(tall()[0])):
-        told, gone = placed(plain, found.before, tall(), records)
+        told, gone = placed(plain, found.before, tall(), straight)
     _show(reading, records, told, plain)
     reading.quarantine.add_from(
         # DuckDB tells of each column that a short line lacks: the first says it all.
@@ -75,7 +77,7 @@ def insert(name: str, path: Path, file: str, reading: Reading, found: Sniffed, m
     reading.connection.execute("DROP TABLE __rejects; DROP TABLE __scans; DROP TABLE __shown")
     if len(gone) or not plain:
         return Part(file, rows, found.before, lambda: gone)
-    return Part(file, rows, found.before, functools.cache(lambda: placed(plain, found.before, tall(), records)[1]))
+    return Part(file, rows, found.before, functools.cache(lambda: placed(plain, found.before, tall(), straight)[1]))
 
 
 def marked_columns(reading: Reading) -> list[str]:

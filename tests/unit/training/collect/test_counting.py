@@ -217,3 +217,25 @@ def test_cells_of_a_sheet_beyond_its_names_are_bad_rows(section_of: Make, tmp_pa
         ("4", "a cell beside the 3 columns that have names: E4", "see below"),
         ("9", "expected double, got warm", "warm"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("blank", "bad", "said"),
+    [
+        ([61], [41], [41]),
+        ([21], [41], [41]),
+        ([42], [41], [41]),
+        ([40, 42, 44, 45, 90], [41, 43, 50, 51], [41, 43, 50, 51]),
+        ([2500], [41, 2400, 2499, 2501], [41, 2400, 2499, 2501]),
+    ],
+    ids=["later", "before", "next", "many", "in another chunk"],
+)
+def test_blank_lines_move_no_bad_line(
+    section_of: Callable[..., DataSection], tmp_path: Path, blank: list[int], bad: list[int], said: list[int]
+) -> None:
+    changes = {f"line_{line}": "" for line in blank} | {f"line_{line}": "soon,1,2,sun" for line in bad}
+    (tmp_path / "rows.csv").write_text(lines_of(3000, **changes))
+    section = section_of({"rows": tmp_path / "rows.csv"})
+    found = collected(section)
+    assert told(section) == [("rows.csv", str(line), "at") for line in said]
+    assert len(found.rows) == 3000 - len(blank) - len(bad)
