@@ -37,8 +37,8 @@ def _head(bundle: Bundle, role: str) -> str:
     newest = f", the newest of {utc(lineage.trained_until)[:19]}" if lineage.trained_until else ""
     often = "once" if lineage.test_openings == 1 else f"{lineage.test_openings} times"
     when = f" ({', '.join(lineage.test_opened)})" if lineage.test_opened else ""
-    own = lineage.test_openings and "test" in bundle.evaluation
-    opened = f"opened {often}{when}" if own else "not opened for it"
+    whose = "" if "test" in bundle.evaluation else ", not for it"
+    opened = f"opened {often}{when}{whose}" if lineage.test_openings else "not opened"
     lines = [
         f"{bundle.name} {bundle.version}{role}: {bundle.task} of {bundle.target}, made {bundle.created[:19]}",
         f"  why       {lineage.reason}{after}",

@@ -113,7 +113,7 @@ def test_a_version_is_shown_whole(store: Store, capsys: pytest.CaptureFixture[st
     assert said.startswith("houses 1 (champion): regression of price, made ")
     for line in (
         "  data      64 rows; fingerprint d",
-        "  test part opened once",
+        "  test part opened once, not for it",
         "  town   BYTES [-1, 1]    north, south",
         "  model.onnx     ",
         "  model.onnx  onnxruntime",

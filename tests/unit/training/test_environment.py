@@ -7,6 +7,7 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -54,6 +55,7 @@ def test_it_names_the_gpu_that_a_training_ran_on(tmp_path: Path, monkeypatch: py
         device = "cuda:1"
 
     monkeypatch.setattr("torch.cuda.get_device_name", lambda device: f"GPU at {device}")
+    monkeypatch.setattr("torch.cuda.get_device_properties", lambda _: SimpleNamespace(total_memory=1 << 30))
     monkeypatch.setattr("torch.version.cuda", "13.0")
     monkeypatch.setattr("training.run.devices", lambda _: Placed())
     write(tmp_path)

@@ -93,7 +93,7 @@ def test_weather_situations_are_encoded_as_scikit_learn_encodes_them(bikes: Any)
 
 def test_the_hour_and_weekday_of_a_time_are_those_that_the_file_names(bikes: Any) -> None:
     """Its hours go from 0 to 23, its weekdays from 0, a Sunday."""
-    rows, feature = bikes.rows, Feature(kind="date", parts=["hour", "weekday"])
+    rows, feature = bikes.training, Feature(kind="date", parts=["hour", "weekday"])
     times = rows.time.astype(np.int64)
     sine_h, cosine_h, sine_d, cosine_d = encoded(learnt({"at": times}, {"at": feature}), {"at": times}).T
     hours = np.round(np.arctan2(sine_h, cosine_h) / (2 * np.pi) * 24) % 24
