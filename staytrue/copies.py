@@ -92,8 +92,8 @@ class Copies:
         scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=".fetching-"))
         try:
             for path in self._objects.sizes(where):
-                file = scratch / path
-                if ".." in Path(path).parts:
+                file = (scratch / path).resolve()  # a key such as 1//etc/passwd names a path of its own
+                if not file.is_relative_to(scratch.resolve()):
                     raise CorruptData(f"{self._objects.where}/{where}", f"holds a file outside the bundle: {path}")
                 file.parent.mkdir(parents=True, exist_ok=True)
                 if not self._objects.download(f"{where}/{path}", file):

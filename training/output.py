@@ -43,7 +43,7 @@ def output(folder: Path, say: Callable[[str], None]) -> Iterator[Path]:
             say(f"nothing new was written; what an earlier run wrote is in {folder / EARLIER}")
         raise
     new.rmdir()
-    shutil.rmtree(folder / EARLIER, ignore_errors=True)
+    _forget(folder / EARLIER)
     fsync_folder(folder)
 
 
@@ -52,8 +52,16 @@ def _set_aside(folder: Path) -> bool:
     found = [folder / name for name in _TOLD if (folder / name).is_file()]
     earlier = folder / EARLIER
     if found:
-        shutil.rmtree(earlier, ignore_errors=True)  # of one run alone, or it would tell of two
-        earlier.mkdir()
+        _forget(earlier)  # of one run alone, or it would tell of two
+        earlier.mkdir(exist_ok=True)
     for path in found:
         path.replace(earlier / path.name)
     return earlier.is_dir()
+
+
+def _forget(earlier: Path) -> None:
+    """Delete what was set aside, and the folder if that was all: it may be somebody's own of that name."""
+    for name in _TOLD:
+        (earlier / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        earlier.rmdir()

@@ -126,9 +126,9 @@ def _train(
     else:
         checkpoints.refuse_changed(project, folder)
     checkpoints.begin(project, prepared, folder)
-    trained = fit_parts(project, _parts(project, prepared), folder, prepared.fingerprint.sha256, machine, say=say)
     seal = prepared.sealed.seal(project.data.features)
-    opened = Ledger(project.retraining.runs).times(prepared.sealed.keys, seal)
+    opened = Ledger(project.retraining.runs).times(prepared.sealed.keys, seal)  # read before hours of work, not after
+    trained = fit_parts(project, _parts(project, prepared), folder, prepared.fingerprint.sha256, machine, say=say)
     lineage = Lineage(
         run=folder.name,
         data_fingerprint=prepared.fingerprint.sha256,

@@ -102,16 +102,24 @@ def case(project: Project, folder: Path, run: Restored | None = None) -> Case:
     """What the folder of a finished run holds; and its rows, if it is restored.
 
     Raises:
-        Unsupported: a generator, which has no error that training and validation could be compared by.
+        Unsupported: a generator, which has no error that training and validation could be compared by, or an ensemble,
+            which was not trained.
     """
     checkpoint = read(Checkpoint, folder / CHECKPOINT)
     if checkpoint.task == "generation":
         hint = "docs/generation.md tells how made pictures are judged"
         raise Unsupported(str(folder), "generators have no error to diagnose by", hint=hint)
+    if not (folder / checkpoints.METRICS).is_file():
+        hint = f"diagnose its members: {', '.join(checkpoint.lineage.members)}" if checkpoint.lineage.members else ""
+        raise Unsupported(str(folder), "has no epochs of its own to diagnose", hint=hint)
     lines = [json.loads(line) for line in (folder / checkpoints.METRICS).read_bytes().splitlines()]
     measure = next(name for name in lines[0] if name not in APART and name.startswith("validation_"))
-    losses, errors = (np.array([line[name] or math.nan for line in lines]) for name in ("loss", measure))
+    losses, errors = (np.array([_number(line[name]) for line in lines]) for name in ("loss", measure))
     return Case(project, checkpoint, read(Evaluation, folder / EVALUATION).parts, losses, errors, run)
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _constant(train: PartEvaluation) -> Callable[[str], float]:

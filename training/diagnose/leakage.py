@@ -19,8 +19,11 @@ def find(case: Case) -> Finding | str | None:
     """Features by whose value alone a tree tells nearly all of the truth of validation rows, for certain."""
     through = case.checkpoint.lineage.let_through
     tables = case.tables
+    if tables is not None and not tables.differ:
+        tables = None
     if tables is None and not through:
-        return "features are tried alone where rows are tables; and split.allow let nothing through"
+        where = "rows are tables, and those of validation differ in their truth"
+        return f"features are tried alone where {where}; and split.allow let nothing through"
     evidence, names, seed = [], [], case.project.training.seed
     features = {} if tables is None or len(tables.train.columns) < 2 else tables.train.columns
     for name in [name for name, column in features.items() if column.ndim == 1][:MOST_FEATURES]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 5000
 MOST_NUMBERS = 4096
 """Of a row: wider ones are no table."""
+LEAST = 1e-12
 TREES, LEAF = 50, 5
 
 
@@ -67,12 +68,17 @@ class Tables:
         return 1 - train.metrics["r2"].high if "r2" in train.metrics else 0.0
 
     @property
+    def differ(self) -> bool:
+        """Whether a constant answer misses any of the held rows: else nothing is left to be measured by it."""
+        return self._constant > LEAST
+
+    @property
     def _constant(self) -> float:
         """What the commonest class, or the mean, misses the truth of held rows by."""
         if self.named:
             names, counts = np.unique(self.train.target.astype(str), return_counts=True)
-            return max(float((self.held.target.astype(str) != names[counts.argmax()]).mean()), 1e-12)
-        return max(float(np.var(self.held.target)), 1e-12)
+            return max(float((self.held.target.astype(str) != names[counts.argmax()]).mean()), LEAST)
+        return max(float(np.var(self.held.target)), LEAST)
 
     def mean(self, values: NDArray[np.float64], seed: int) -> Metric:
         """Mean over the held rows with its interval over their days."""

@@ -61,7 +61,7 @@ def find(case: Case) -> Finding | str | None:
 
 def _behind(case: Case) -> Symptom | None:
     """By how much the model is worse than a forest, row by row, where it is so on the rows that it learnt from, too."""
-    if case.gap is None or case.tables is None or case.gap.low > GAP:
+    if case.gap is None or case.tables is None or not case.tables.differ or case.gap.low > GAP:
         return None
     tables, seed = case.tables, case.project.training.seed
     other = tables.misses(tables.forest(seed))

@@ -43,7 +43,9 @@ class Paired(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def verdict(self) -> str:
-        """In words."""
+        """In words; nothing is shown by rows of one day, which have no interval."""
+        if self.low == self.high:
+            return "not shown to be better"
         if self.high < 0:
             return "better"
         return "worse" if self.low > 0 else "not shown to be better"

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from staytrue.checkpoint import CHECKPOINT, Checkpoint
+from staytrue.errors import Conflict
 from staytrue.evaluation import EVALUATION, Evaluation
 from staytrue.records import read, to_json, write_atomically
 from training.checkpoint import SEALED
@@ -42,12 +43,26 @@ def final(run: Restored, *, force: bool = False) -> PartEvaluation:
     if seen is not None and kept is not None:
         _write(run.folder, kept, ledger.openings(sealed.keys, seal))
         return kept
+    _refuse_unknown(run.checkpoint, ledger, ledger.openings(sealed.keys, seal), force=force)
     rows = sealed.open(ledger, opener, seal, features, force=force)
     train = run.prepared.training.only(features)
     part = judged(run.project, run.task, run.model, train, {"test": rows})["test"]
     ledger.judged(opener, sealed.keys, seal, part.metrics)
     _write(run.folder, part, ledger.openings(sealed.keys, seal))
     return part
+
+
+def _refuse_unknown(record: Checkpoint, ledger: Ledger, openings: list[Opening], *, force: bool) -> None:
+    """Refuse a ledger that does not know of openings that the run knows of: another one does.
+
+    Raises:
+        Conflict: names them.
+    """
+    unknown = sorted({*record.lineage.test_opened} - {line.time for line in openings})
+    if unknown and not force:
+        problem = f"was opened before, on {', '.join(unknown)}, of which {ledger.path} does not tell"
+        hint = "judge by `staytrue evaluate`, or open it again with --force, which the model card will tell"
+        raise Conflict("test split", problem, hint=hint)
 
 
 def _write(folder: Path, part: PartEvaluation, openings: list[Opening]) -> None:
@@ -61,9 +76,10 @@ def _write(folder: Path, part: PartEvaluation, openings: list[Opening]) -> None:
 
 
 def with_openings(record: Checkpoint, openings: list[Opening]) -> Checkpoint:
-    """The record of a run that knows how often its test rows were opened, and when."""
-    times = [line.time for line in openings]
-    lineage = msgspec.structs.replace(record.lineage, test_openings=len(times), test_opened=times)
+    """The record of a run that knows how often its test rows were opened, and when; it forgets none that it knew of."""
+    times = sorted({*record.lineage.test_opened, *(line.time for line in openings)})
+    count = max(len(times), record.lineage.test_openings)
+    lineage = msgspec.structs.replace(record.lineage, test_openings=count, test_opened=times)
     return msgspec.structs.replace(record, lineage=lineage)
 
 
@@ -74,4 +90,4 @@ def up_to_date(record: Checkpoint, folder: Path, project: Project) -> Checkpoint
         return record
     keys = kept(folder / SEALED, sealing.lineage) if sealing.lineage else np.zeros(0, dtype=np.uint64)
     found = Ledger(project.retraining.runs).openings(keys, sealing.seal)
-    return with_openings(record, found) if len(found) >= record.lineage.test_openings else record
+    return with_openings(record, found)

@@ -14,6 +14,7 @@ from fsspec.registry import _registry
 from staytrue.bundle import SEAL
 from staytrue.clearing import clear
 from staytrue.command import main
+from staytrue.copies import Copies
 from staytrue.errors import Conflict, CorruptData, InvalidConfig, InvalidInput, NotFound, Unavailable
 from staytrue.fetching import fetch
 from staytrue.objects import MARK_SECONDS, Objects
@@ -26,6 +27,30 @@ from tests.unit.serving.conftest import publish
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+class Keys(Objects):
+    """A version that holds one object, by its key."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__("memory://bucket/store")
+        self._key = key
+
+    def read(self, path: str) -> bytes | None:
+        """A seal, and nothing else."""
+        return b"seal" if path.endswith(SEAL) else None
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """That key, as a client lists it."""
+        del folder
+        return {self._key.removeprefix("1/"): 1}
+
+    def download(self, path: str, file: Path) -> bool:
+        """Written wherever it is asked for."""
+        del path
+        file.write_bytes(b"!")
+        return True
+
 
 KINDS = {"memory": Memory, "s3": Bucket, "gateway": Heedless}
 
@@ -401,6 +426,15 @@ def test_commands_take_an_address(
     said = capsys.readouterr().out
     assert f"tiny 3: {address}/tiny/3/profile.json: expected SHA-256" in said
     assert "tiny 1: 3 files, 4 proofs, all hold" in said
+
+
+@pytest.mark.parametrize("key", ["1//{there}/planted", "1/../../../../planted"])
+def test_keys_cannot_lead_out_of_the_copies(key: str, tmp_path: Path) -> None:
+    """A key may hold two slashes, and so an absolute path, before any seal or signature is looked at."""
+    copies = Copies(Keys(key.format(there=str(tmp_path).lstrip("/"))), tmp_path / "cache")
+    with pytest.raises(CorruptData, match="a file outside the bundle"):
+        copies.get("tiny", "1")
+    assert not list(tmp_path.rglob("planted"))
 
 
 def test_names_cannot_lead_out_of_the_store(store: Store) -> None:

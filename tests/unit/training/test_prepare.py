@@ -144,6 +144,15 @@ def test_a_run_that_fails_leaves_no_report_that_could_be_its_own(
     assert sorted(entry.name for entry in out.iterdir()) == [ROWS, SCHEMA]  # no report of other rows beside them
 
 
+def test_a_folder_of_that_name_that_is_somebodys_own_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_project(tmp_path)
+    (tmp_path / EARLIER).mkdir()
+    (tmp_path / EARLIER / "mine.txt").write_text("mine")
+    for _ in range(2):
+        said(capsys, "prepare", "--project", str(tmp_path / "staytrue.yaml"), "--output", str(tmp_path))
+        assert [path.name for path in (tmp_path / EARLIER).iterdir()] == ["mine.txt"]
+
+
 def test_what_is_missing_is_null_and_pictures_are_lists(tmp_path: Path) -> None:
     project = write_project(tmp_path)
     columns = {

@@ -234,13 +234,14 @@ def _aside(found: BadRows, first: BadRow) -> str:
 def _option(value: str) -> str:
     """The option of a source that reads a value, if one does.
 
-    >>> _option("31.01.2024 08:00"), _option("4,5"), _option("warm")
-    ('timestampformat: "%d.%m.%Y %H:%M"', 'decimal_separator: ","', '')
+    >>> _option("31.01.2024 08:00"), _option("4,5"), _option("1,234"), _option("warm")
+    ('timestampformat: "%d.%m.%Y %H:%M"', 'decimal_separator: ","', '', '')
     """
     column = Column("", [value])
     if column.time_format and not column.whole:
         return f'timestampformat: "{column.time_format}"'
-    return 'decimal_separator: ","' if re.fullmatch(r"[+-]?\d+,\d+", value) else ""
+    thousands = re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+", value)  # or three decimals: nobody can tell
+    return 'decimal_separator: ","' if re.fullmatch(r"[+-]?\d+,\d+", value) and not thousands else ""
 
 
 def _above(share: float) -> float:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from training.data.collect.kinds import Kind
 
 _MISSING = r"\s*(|na|n/a|nan|null|none|\?|-)\s*"
-NUMBER = re.compile(rf"{_MISSING}|\s*[+-]?\d[\d.,']*(e[+-]?\d+)?\s*", re.IGNORECASE)
+NUMBER = re.compile(rf"{_MISSING}|\s*[+-]?(\d[\d.,']*|\.\d+|inf)(e[+-]?\d+)?\s*", re.IGNORECASE)
 """What a number looks like, however points and thousands are written."""
 TIME = re.compile(rf"{_MISSING}|(?=.*\d.*\d).{{2,40}}", re.IGNORECASE)
 """What a time may look like."""

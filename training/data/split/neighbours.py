@@ -41,6 +41,34 @@ def neighbours(
     return has
 
 
+def coincidences(rows: Rows, held: NDArray[np.int64], others: NDArray[np.int64]) -> float:
+    """How many of ``held`` would meet one of ``others`` in all columns by chance, if columns were independent.
+
+    Not all columns count, but so many as determine the others: a sum beside its terms, a date's sine and cosine beside
+    it or a station's name beside its place make no row any rarer. Those that tell most are taken first, then those that
+    tell least, and the larger of both numbers is it.
+
+    Shapes: ``held`` [H] and ``others`` [O] indices.
+    """
+    some = rows.take(np.arange(0, len(rows), -(-len(rows) // MOST)))
+    codes = [distinct(column)[1] for column in some.columns.values()]
+    counts = [np.bincount(code).astype(np.float64) for code in codes]
+    total, size = len(np.unique(np.stack(codes), axis=1).T), len(some)
+    pairs = max(size * (size - 1), 1)
+    meeting = [max(float((count * (count - 1)).sum()), 1.0) / pairs for count in counts]
+    most = 0.0
+    for order in (np.argsort(meeting), np.argsort(meeting)[::-1]):
+        chance, taken, told = 1.0, np.zeros(size, dtype=np.int64), 1
+        for place in order:
+            joint = np.unique(taken * (int(codes[place].max()) + 1) + codes[place], return_inverse=True)[1]
+            if (now := int(joint.max()) + 1) > told:
+                chance, taken, told = chance * meeting[place], joint, now
+            if told == total:
+                break
+        most = max(most, len(held) * -float(np.expm1(-len(others) * chance)))
+    return most
+
+
 def rare(keys: NDArray[np.uint64], held: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which rows of ``held`` stand in both parts together no more than :data:`MANY` times."""
     _, place, counts = np.unique(keys[np.concatenate([held, others])], return_inverse=True, return_counts=True)

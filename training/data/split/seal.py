@@ -9,6 +9,7 @@ import numpy as np
 
 from staytrue.errors import CorruptData
 from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
+from training.data import mapped
 from training.data.split.identity import identities, lineage_of
 
 if TYPE_CHECKING:
@@ -69,6 +70,15 @@ def seal_off(rows: Rows, plan: Split, project: Project) -> tuple[Rows, Sealed]:
     """
     index = plan.index("test")
     test = rows.take(index)
+    test = dataclasses.replace(  # of mapped columns it may be a view, which would be blanked as well
+        test,
+        columns={
+            name: mapped.changed(lambda some: some, column, rows.share)
+            if np.may_share_memory(column, rows.columns[name])
+            else column
+            for name, column in test.columns.items()
+        },
+    )
     keys = identities(test, project.data.targets, pictured=project.model.task == "generation")
     columns = {name: _blanked(column, index) for name, column in rows.columns.items()}
     beside = {name: _blanked(column, index) for name, column in rows.beside.items()}

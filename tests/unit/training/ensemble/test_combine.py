@@ -14,7 +14,7 @@ from export.gate import interval, judge
 from serving.runtimes.onnx import OnnxRuntime
 from staytrue.checkpoint import CHECKPOINT
 from staytrue.command import main
-from staytrue.errors import Conflict
+from staytrue.errors import Conflict, Unsupported
 from staytrue.modelling import ModelSection
 from staytrue.openings import LEDGER
 from staytrue.project import Project, load
@@ -24,6 +24,7 @@ from staytrue.verdicts import RetrainJob
 from tests.unit.training.conftest import write_project
 from training import checkpoint as checkpoints
 from training.data.split.plan import day_of
+from training.diagnose.case import case
 from training.ensemble import combine as combining
 from training.ensemble.combine import combine
 from training.prepare import prepare
@@ -228,6 +229,13 @@ def test_what_cannot_be_combined_is_said(
     flags = [one.format(*names) for one in given]
     assert main(["ensemble", *flags, "--project", str(folder / "staytrue.yaml")]) in (1, 2)
     assert said.format(*names) in capsys.readouterr().err
+
+
+def test_an_ensemble_has_no_epochs_to_diagnose(folder: Path) -> None:
+    members = runs_of(folder)
+    run, _ = combine(load(folder / "staytrue.yaml"), members, "mean")
+    with pytest.raises(Unsupported, match=rf"no epochs of its own to diagnose; .*{members[0].name}"):
+        case(load(folder / "staytrue.yaml"), run)
 
 
 def test_an_ensemble_is_no_member(folder: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from training.ensemble.comparison import Paired
 from training.ensemble.losses import losses
 from training.ensemble.weights import crossfitted, equal, fitted
 from training.evaluate.classification import LEAST_PROBABILITY
@@ -134,3 +135,9 @@ def test_figures_of_a_day_are_of_weights_that_it_did_not_choose() -> None:
     assert made == pytest.approx(torch.ones(40, 1).numpy(), abs=1e-6)
     assert crossfitted([a, b], truth, squared(), np.zeros(40, dtype=np.int64)) is None
     assert equal(4) == [0.25] * 4
+
+
+def test_a_difference_without_an_interval_is_not_shown_to_be_better() -> None:
+    """As of rows of one day, of which all draws are alike."""
+    assert Paired(best="a", difference=-2.0, low=-2.0, high=-2.0).verdict == "not shown to be better"
+    assert Paired(best="a", difference=-2.0, low=-3.0, high=-1.0).verdict == "better"

@@ -328,3 +328,18 @@ def test_a_ledger_beside_is_not_read(folder: Path) -> None:
     """Each folder of runs has its own."""
     command(folder, "evaluate", "--final")
     assert Ledger(folder / "elsewhere").openings(prepare(load(folder / "staytrue.yaml")).sealed.keys) == []
+
+
+def test_a_ledger_that_lacks_what_the_run_knows_refuses_and_the_card_forgets_nothing(
+    opened: Path, tmp_path: Path
+) -> None:
+    """As where the project names another folder of runs since."""
+    folder = Path(shutil.copytree(opened, tmp_path / "bikes"))
+    first = [line.time for line in lines(folder) if line.event == "opened"]
+    (folder / "runs" / LEDGER).unlink()
+    run = restore(load(folder / "staytrue.yaml"), newest(folder))
+    with pytest.raises(Conflict, match=rf"opened before, on {first[0]}, of which .*{LEDGER} does not tell.*--force"):
+        finals.final(run)
+    finals.final(run, force=True)
+    told = read(Checkpoint, newest(folder) / CHECKPOINT).lineage
+    assert (told.test_openings, told.test_opened[0]) == (2, first[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
 import os
 import signal
@@ -15,6 +16,7 @@ from staytrue.bundle import Metric
 from staytrue.errors import Conflict, CorruptData
 from staytrue.openings import LEDGER, Opening
 from staytrue.splitting import SplitSection
+from training.data import mapped
 from training.data.rows import Rows
 from training.data.split.identity import identities, lineage_of
 from training.data.split.ledger import KEYS, Ledger, Opener
@@ -241,3 +243,15 @@ def test_rows_that_are_not_what_was_sealed_do_not_open(tmp_path: Path, project: 
     ):
         sealed.open(Ledger(tmp_path), A, SEAL, rows.columns)
     assert not (tmp_path / LEDGER).exists()
+
+
+def test_rows_of_mapped_columns_are_sealed_as_they_were(project: Project) -> None:
+    """Of a large column the last rows are a view, which must not be blanked with it."""
+    rows = dataclasses.replace(hourly(70), most_bytes=1)
+    mapped_ = {name: mapped.kept(column, 1) for name, column in rows.columns.items()}
+    plan = split(rows, SplitSection(method="time"))
+    shown, sealed = seal_off(dataclasses.replace(rows, columns=mapped_), plan, project)
+    index, before = plan.index("test"), hourly(70)
+    assert (np.diff(index) == 1).all(), "one block"
+    assert np.isnan(shown.columns["x"][index]).all()
+    assert sealed.seal(rows.columns) == before.take(index).digest()
