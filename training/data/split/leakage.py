@@ -17,7 +17,7 @@ from training.data.keys import keys_of
 from training.data.split.coordinates import Coordinates
 from training.data.split.dealing import groups_of
 from training.data.split.nearness import nearness
-from training.data.split.neighbours import coincidences, neighbours, rare
+from training.data.split.neighbours import explained
 from training.progress import unwatched
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ MOST_TRAIN, MOST_HELD = 50_000, 10_000
 """Rows of each part, drawn, among which near duplicates are looked for."""
 CHANCE = 0.001
 """A count that chance reaches less often than this is leakage."""
-WIDE = 64
-"""Columns beyond which rows that nearly meet are not counted: it is done for each column."""
 MATERIAL = 0.005
 """Share of a part's rows by which it must surpass chance: among very many rows any small excess is past doubt."""
 FEW = 3
@@ -163,33 +161,12 @@ def duplicates(
         expected = repeats / base * size
         leaks = chance < CHANCE and count - expected > MATERIAL * size
         if not naming and not leaks and count > FEW:
-            most = _explained(rows, keys, pair, shared)
+            most = explained(rows, keys, (pair.held, pair.others), shared, few=FEW, chance=CHANCE)
             leaks, expected = most is not None, expected if most is None else most
         if naming:
             copied = bool(np.isin(whole[pair.held], whole[pair.others]).any())
             leaks = copied or count > (0 if naming > 1 else FEW)
         yield _finding("duplicates", pair, count, expected, leaks=leaks, example=example)
-
-
-def _explained(rows: Rows, keys: NDArray[np.uint64], pair: Pair, shared: NDArray[np.bool_]) -> float | None:
-    """How many duplicates chance explains at most, where there are more.
-
-    As many as rows that differ in one column, or as those columns that determine the others would give if they had
-    nothing to do with each other. Of values that very many rows have nothing is told.
-    """
-    from scipy import stats  # noqa: PLC0415 - as above
-
-    copies = int((shared & rare(keys, pair.held, pair.others)).sum())
-    if copies <= FEW or len(rows.columns) > WIDE:
-        return None
-
-    def too_many(most: float) -> bool:
-        return copies > most and float(stats.poisson.sf(copies - 1, most)) < CHANCE
-
-    most = coincidences(rows, pair.held, pair.others)
-    if too_many(most):
-        most = max(most, float(neighbours(rows, keys, pair.held, pair.others).sum()))
-    return most if too_many(most) else None
 
 
 def _void(rows: Rows, keys: NDArray[np.uint64], pair: Pair, shared: NDArray[np.bool_]) -> str:

@@ -14,12 +14,45 @@ if TYPE_CHECKING:
 
     from training.data.rows import Rows
 
+WIDE = 64
+"""Columns beyond which rows that nearly meet are not counted: it is done for each column."""
 MANY = 8
 """What stands in the data more often is a value that rows take, as a station's place is, and not somebody's copy."""
 MOST = 5000
 """Rows by which columns that say the same are recognised."""
 SAME = 0.999
 """Rank correlation of two numbers that say the same, such as degrees Celsius and Fahrenheit."""
+
+
+def explained(
+    rows: Rows,
+    keys: NDArray[np.uint64],
+    pair: tuple[NDArray[np.int64], NDArray[np.int64]],
+    shared: NDArray[np.bool_],
+    *,
+    few: int,
+    chance: float,
+) -> float | None:
+    """How many duplicates chance explains at most, where there are more.
+
+    As many as rows that differ in one column, or as those columns that determine the others would give if they had
+    nothing to do with each other. Of values that very many rows have nothing is told.
+
+    Shapes: ``pair`` indices of held rows [H] and of others, ``shared`` [H].
+    """
+    from scipy import stats  # noqa: PLC0415 - it takes seconds to import
+
+    copies = int((shared & rare(keys, *pair)).sum())
+    if copies <= few or len(rows.columns) > WIDE:
+        return None
+
+    def too_many(most: float) -> bool:
+        return copies > most and float(stats.poisson.sf(copies - 1, most)) < chance
+
+    most = coincidences(rows, *pair)
+    if too_many(most):
+        most = max(most, float(neighbours(rows, keys, *pair).sum()))
+    return most if too_many(most) else None
 
 
 def neighbours(
