@@ -69,7 +69,7 @@ class Reduced:
                 _check_known(spec, have, where)
                 continue
             a, b = want.astype(np.float64), have.astype(np.float64)
-            _check_finite(a, b, f'{where}, output "{spec.name}"')
+            check_finite(a, b, f'{where}, output "{spec.name}"')
             counted = np.isfinite(a) & real.reshape(-1, *[1] * (a.ndim - 1))
             apart = np.abs(a - b)[counted]
             self._sums[spec.name] += [apart.sum(), len(apart)]
@@ -132,7 +132,12 @@ def _check_known(spec: TensorSpec, have: NDArray[Any], where: str) -> None:
         raise CorruptData(f'{where}, output "{spec.name}"', expected="one of its categories", got=said)
 
 
-def _check_finite(want: NDArray[np.float64], have: NDArray[np.float64], where: str) -> None:
+def check_finite(want: NDArray[np.float64], have: NDArray[np.float64], where: str) -> None:
+    """Refuse what is no number where the module has one. Shapes: [N,…] each.
+
+    Raises:
+        CorruptData: names the first row.
+    """
     lost = np.isfinite(want) & ~np.isfinite(have)
     if lost.any():
         row = int(np.argwhere(np.atleast_1d(lost))[0][0])

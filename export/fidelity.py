@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from export.comparison import NOTHING_PUBLISHED
+from export.comparison import NOTHING_PUBLISHED, check_finite
 from export.gate import interval
 from export.pool import sha256_of
 from staytrue.bundle import REDUCED, Fidelity, Metric, digest
@@ -39,7 +39,7 @@ def measure(
         CorruptData: an artefact of fewer bits costs more than is allowed; says what, and how much.
     """
     own, got = _answers(trial, held, settings.max_batch)
-    apart, differing = _apart(own, got), _differing(own, got)
+    apart, differing = _apart(own, got, path.name), _differing(own, got)
     metric, before, change = _change(trial.signature, own, got, held)
     bounds = settings.reduction
     found = Fidelity(
@@ -74,12 +74,17 @@ def _answers(trial: Trial, held: Held, batch: int) -> tuple[Arrays, Arrays]:
     return own, got
 
 
-def _apart(own: Arrays, got: Arrays) -> float:
-    """The largest mean distance of an output that is numbers."""
+def _apart(own: Arrays, got: Arrays, where: str) -> float:
+    """The largest mean distance of an output that is numbers.
+
+    Raises:
+        CorruptData: one is NaN or infinite where the module's is not, as where 16 bits overflow.
+    """
     apart = [0.0]
     for name, values in own.items():
         if values.dtype.kind == "f":
             a, b = values.astype(np.float64), got[name].astype(np.float64)
+            check_finite(a, b, f'{where} on validation rows, output "{name}"')
             both = np.isfinite(a) & np.isfinite(b)
             apart.append(float(np.abs(a - b)[both].mean()) if both.any() else 0.0)
     return max(apart)

@@ -23,7 +23,7 @@ from staytrue import aliases as states
 from staytrue.aliases import Aliases, Change
 from staytrue.bundle import MANIFEST, SEAL
 from staytrue.copies import Copies
-from staytrue.errors import Conflict, Unavailable
+from staytrue.errors import Conflict, StaytrueError, Unavailable
 from staytrue.folder import ALIASES, JOURNAL
 from staytrue.objects import Objects
 from staytrue.records import Record, from_json, to_json
@@ -88,7 +88,14 @@ class Remote:
 
     def models(self) -> list[str]:
         """Those that somebody answers for, or did."""
-        return [name for name in self._objects.names("") if NAME.fullmatch(name) and self.standing(name) is not None]
+        return [name for name in self._objects.names("") if NAME.fullmatch(name) and self._answered(name)]
+
+    def _answered(self, name: str) -> bool:
+        """Whether somebody answers, or what says who cannot be read: it is told when it is asked for, of that model."""
+        try:
+            return self.standing(name) is not None
+        except StaytrueError:
+            return True
 
     def present(self, name: str) -> bool:
         """Whether anything lies below its name."""

@@ -12,6 +12,7 @@ import torch
 from onnx import TensorProto, numpy_helper
 from torch import nn
 
+from export import fidelity
 from export.card import card
 from export.comparison import Reduced
 from export.half import to_half
@@ -338,3 +339,12 @@ def test_only_real_rows_count_in_the_mean() -> None:
     compared.add(want, got, np.array([True, True]), "model.onnx")
     with pytest.raises(CorruptData, match=r"model\.onnx: expected real rows within 0\.05 .* got 16\.69"):
         compared.end("model.onnx")
+
+
+def test_a_number_that_overflows_on_validation_rows_is_refused_and_not_left_out() -> None:
+    """As of 16 bits, on a row that no proof was made by."""
+    own = {"y": np.array([[1.0], [70000.0]], np.float32)}
+    got = {"y": np.array([[1.0], [np.inf]], np.float32)}
+    with pytest.raises(CorruptData, match=r'model\.fp16\.onnx on validation rows, output "y", row 1: expected 70000'):
+        fidelity._apart(own, got, "model.fp16.onnx")
+    assert fidelity._apart(own, own, "model.fp16.onnx") == 0

@@ -428,6 +428,14 @@ def test_commands_take_an_address(
     assert "tiny 1: 3 files, 4 proofs, all hold" in said
 
 
+def test_a_model_whose_revision_cannot_be_read_hides_no_other(store: Store, address: str) -> None:
+    store.promote("tiny", "1", reason="first")
+    Objects(address).write("broken/revisions/00000001.json", b"{")
+    assert store.models() == ["broken", "tiny"]
+    with pytest.raises(CorruptData, match=r"broken/revisions/00000001\.json"):
+        store.standing("broken")
+
+
 @pytest.mark.parametrize("key", ["1//{there}/planted", "1/../../../../planted"])
 def test_keys_cannot_lead_out_of_the_copies(key: str, tmp_path: Path) -> None:
     """A key may hold two slashes, and so an absolute path, before any seal or signature is looked at."""
