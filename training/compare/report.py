@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from staytrue.comparison import COMPARISON
 from staytrue.evaluation import headline, is_headline
 from staytrue.records import to_json, write_atomically
+from training.aligned import aligned
 from training.data.chapters import Chapter, Table, many
 from training.report import page, report
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from training.data.chapters import Cell
 
 PAGE = "comparison.html"
+INDENT = "  "
 LETTERS = 40
 """Of a setting on the terminal."""
 
@@ -27,13 +29,13 @@ def lines(made: Comparison) -> list[str]:
     told = [f"{made.name}: {len(made.runs)} runs on {_rows(made)}"]
     if made.settings:
         rows = [[name, *(_short(value) for value in values)] for name, values in made.settings.items()]
-        told += ["", *_aligned([["setting", *made.runs], *rows])]
+        told += ["", *aligned([["setting", *made.runs], *rows], INDENT)]
     for part in made.figures:
         table = [[f"{part} {name}", *cells] for name, cells in _side_by_side(made, part)]
-        told += ["", *_aligned([["figure", *made.runs], *table])]
+        told += ["", *aligned([["figure", *made.runs], *table], INDENT)]
     for other in made.against:
         told += ["", f"{other.run} minus {made.runs[0]}, {made.blocked_by} drawn:"]
-        told += _aligned([_HEAD, *([str(cell) for cell in row] for row in _differences(other, headlines=True))])
+        told += aligned([_HEAD, *([str(cell) for cell in row] for row in _differences(other, headlines=True))], INDENT)
     return told
 
 
@@ -114,10 +116,3 @@ def _short(value: str) -> str:
     """In one line, as a query may have several."""
     line = " ".join(value.split())
     return line if len(line) <= LETTERS else f"{line[: LETTERS - 1]}…"
-
-
-def _aligned(rows: list[list[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from staytrue.checkpoint import CHECKPOINT, Checkpoint
+from staytrue.diagnosis import Symptom
 from staytrue.errors import Unsupported
 from staytrue.evaluation import EVALUATION, Evaluation
 from staytrue.records import read
@@ -19,7 +20,7 @@ from training.curve import APART
 from training.diagnose.tables import Tables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from staytrue.bundle import Metric
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from training.judgement.restored import Restored
     from training.rates.sweep import Sweep
 
+LEARNT = "error of training rows, as a share of a constant answer's"
 NOTHING = 0.9
 """Share of a constant answer's error above which nothing much was learnt."""
 
@@ -44,6 +46,10 @@ class Share(NamedTuple):
     def error(self) -> float:
         """Standard error."""
         return (self.high - self.low) / (2 * 1.96)
+
+    def symptom(self, what: str, limit: str = "told beside it") -> Symptom:
+        """As evidence."""
+        return Symptom(what=what, value=self.value, low=self.low, high=self.high, limit=limit)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,26 +128,24 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def _constant(train: PartEvaluation) -> Callable[[str], float]:
+def _constant(train: PartEvaluation) -> float:
     """Log loss of the frequencies in the training rows: of the classes, or the mean of the labels'."""
     counts = np.array([one.rows for one in train.by_class.values()], dtype=np.float64)
     if "accuracy" in train.metrics:
         likely = counts[counts > 0] / counts.sum()
-        entropy = float(-(likely * np.log(likely)).sum())
-    else:
-        likely = np.clip(counts / max(train.rows, 1), 1e-12, 1 - 1e-12)
-        entropy = float(-(likely * np.log(likely) + (1 - likely) * np.log(1 - likely)).mean()) if len(counts) else 0.0
-    return lambda _: entropy
+        return float(-(likely * np.log(likely)).sum())
+    likely = np.clip(counts / max(train.rows, 1), 1e-12, 1 - 1e-12)
+    return float(-(likely * np.log(likely) + (1 - likely) * np.log(1 - likely)).mean()) if len(counts) else 0.0
 
 
-def _share(part: PartEvaluation, constant: Callable[[str], float]) -> Share | None:
+def _share(part: PartEvaluation, constant: float) -> Share | None:
     fitted = [metric for name, metric in part.metrics.items() if name.rpartition(".")[2] == "r2"]
     if fitted:
         return Share(*(1 - float(np.mean([_of(metric, end) for metric in fitted])) for end in ("value", "high", "low")))
-    loss, base = part.metrics.get("log_loss"), constant("log_loss")
-    if loss is None or not base > 0:
+    loss = part.metrics.get("log_loss")
+    if loss is None or not constant > 0:
         return None
-    return Share(loss.value / base, loss.low / base, loss.high / base)
+    return Share(loss.value / constant, loss.low / constant, loss.high / constant)
 
 
 def _of(metric: Metric, end: str) -> float:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from staytrue.diagnosis import Finding, Remedy, Symptom
 from training.diagnose import remedies
-from training.diagnose.case import NOTHING
+from training.diagnose.case import LEARNT, NOTHING
 from training.diagnose.curve import FEWEST, trend
 
 if TYPE_CHECKING:
@@ -46,10 +46,8 @@ def find(case: Case) -> Finding | str | None:
     elif case.shares is None or case.shares[0].low < NOTHING:
         return None
     if case.shares is not None:
-        train = case.shares[0]
         limit = "told beside it" if rates is not None else f"low above {NOTHING:g}"
-        what = "error of training rows, as a share of a constant answer's"
-        evidence.append(Symptom(what=what, value=train.value, low=train.low, high=train.high, limit=limit))
+        evidence.append(case.shares[0].symptom(LEARNT, limit))
     found = remedies.fitting(case, _remedies(case))
     return Finding(kind="rate too low", summary=told, evidence=evidence, remedies=found, source=SOURCE)
 

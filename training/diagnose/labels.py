@@ -8,6 +8,7 @@ import numpy as np
 
 from staytrue.diagnosis import Finding, Remedy, Symptom
 from training.data.rows import join
+from training.data.shares import wilson
 from training.diagnose import remedies
 
 if TYPE_CHECKING:
@@ -48,19 +49,6 @@ def find(case: Case) -> Finding | str | None:
     told = f"{len(found)} of {len(rows)} labels are likely wrong; the least likely: {shown}"
     remedy = remedies.fitting(case, _remedies(case))
     return Finding(kind="noisy labels", summary=told, evidence=evidence, remedies=remedy, source=SOURCE)
-
-
-def wilson(hits: int, count: int) -> tuple[float, float]:
-    """The 95% interval of a share.
-
-    Source: Wilson, 1927, "Probable inference, the law of succession, and statistical inference".
-
-    >>> tuple(round(end, 4) for end in wilson(5, 10))
-    (0.2366, 0.7634)
-    """
-    z, share = 1.959964, hits / count
-    middle, spread = share + z * z / (2 * count), z * np.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    return float((middle - spread) / (1 + z * z / count)), float((middle + spread) / (1 + z * z / count))
 
 
 def _remedies(case: Case) -> Iterator[Remedy]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from staytrue.diagnosis import Finding, Remedy, Symptom
 from training.diagnose import remedies
-from training.diagnose.case import NOTHING
+from training.diagnose.case import LEARNT, NOTHING
 from training.diagnose.curve import FEWEST, noise
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ def find(case: Case) -> Finding | str | None:
     told = f"the validation error leaps by {leaps:.0%} from epoch to epoch at a learning rate of {rate:g}"
     if stuck and case.shares is not None:
         train, limit = case.shares[0], f"low above {NOTHING:g}, where the rate is beyond what blows up"
-        what = "error of training rows, as a share of a constant answer's"
-        evidence.append(Symptom(what=what, value=train.value, low=train.low, high=train.high, limit=limit))
+        evidence.append(train.symptom(LEARNT, limit))
         told += f", and next to nothing was learnt ({train.value:.2f} of a constant answer's error)"
     if rates is not None:
         if rates.blow_up is None or rate <= rates.blow_up / margin:

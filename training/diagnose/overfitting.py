@@ -34,10 +34,9 @@ def find(case: Case) -> Finding | str | None:
     if gap.low <= GAP and not rises:
         return None
     evidence = [
-        Symptom(what="error of validation less training rows, as a share of a constant answer's", value=gap.value,
-                 low=gap.low, high=gap.high, limit=f"low above {GAP:g}"),
-        Symptom(what="of training rows", value=train.value, low=train.low, high=train.high, limit="told beside it"),
-        Symptom(what="of validation rows", value=held.value, low=held.low, high=held.high, limit="told beside it"),
+        gap.symptom("error of validation less training rows, as a share of a constant answer's", f"low above {GAP:g}"),
+        train.symptom("of training rows"),
+        held.symptom("of validation rows"),
         Symptom(what="rise of the validation error after its least, a share of it", value=rose, low=at_least,
                  limit=f"low above {LOST:g}, while the training loss falls"),
         Symptom(what="trend of the training loss after that epoch (Kendall's tau)", value=tau,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from staytrue.diagnosis import Finding, Remedy, Symptom
 from training.diagnose import remedies
+from training.diagnose.case import LEARNT
 from training.diagnose.curve import FEWEST, fall, trend
 
 if TYPE_CHECKING:
@@ -50,11 +51,7 @@ def find(case: Case) -> Finding | str | None:
         evidence.append(worse)
     if not evidence:
         return None
-    train = case.shares[0]
-    evidence.append(
-        Symptom(what="error of training rows, as a share of a constant answer's", value=train.value, low=train.low,
-                 high=train.high, limit="told beside it")
-    )  # fmt: skip
+    evidence.append(case.shares[0].symptom(LEARNT))
     found = remedies.fitting(case, _remedies(case, longer=ended or best == len(case.errors)))
     return Finding(kind="under-fitting", summary="; ".join(told), evidence=evidence, remedies=found, source=SOURCE)
 

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from export.gate import interval
+from training.aligned import aligned
 from training.data.split.plan import day_of
 from training.ensemble.listed import Method
 
@@ -113,8 +114,7 @@ def table(comparison: Comparison) -> str:
     for line in [*comparison.members, comparison.ensemble]:
         weight = "" if line.weight is None else f"{line.weight:.3f}"
         rows.append([line.run, line.architecture, weight, *(f"{line.measures[name]:.5g}" for name in names)])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    text = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    text = aligned(rows)
     of = f"{comparison.rows} validation rows of {comparison.days} days"
     text.append(f"on {of}; {comparison.note}")
     for name, one in comparison.against_best.items():

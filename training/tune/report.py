@@ -13,6 +13,7 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import TrialState
 
 from staytrue.records import write_atomically
+from training.aligned import aligned
 from training.tune.study import ANEW, REASON, STOPPED, VALUES
 
 if TYPE_CHECKING:
@@ -63,8 +64,7 @@ def table(found: list[Line], measure: str) -> str:
     for line in finished[:SHOWN]:
         told = ", ".join(f"{path}={_short(value)}" for path, value in line.settings.items())
         rows.append([str(line.trial), f"{line.value:.5g}", str(line.best_epoch), f"{line.seconds or 0:.1f}", told])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    text = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    text = aligned(rows)
     counts = collections.Counter(line.state for line in found)
     text.append(", ".join(f"{counts[state]} {state}" for state in STATES if counts[state]))
     return "\n".join(text)

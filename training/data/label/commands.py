@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from staytrue import project as projects
 from staytrue.errors import InvalidConfig
 from staytrue.labelling import LabellingSection
+from training.aligned import aligned
 
 if TYPE_CHECKING:
     import argparse
@@ -83,10 +84,9 @@ def _print(told: Chapter) -> None:
         if table.title not in PRINTED or not table.rows:
             continue
         lines = [table.columns, *([_shown(cell) for cell in row] for row in table.rows[:ROWS])]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         print(f"\n{table.title}")
-        for line in lines:
-            print("  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        for line in aligned(lines, indent="  "):
+            print(line)
         if len(table.rows) > ROWS:
             print(f"  … {len(table.rows) - ROWS} more in the files written below")
     for warning in told.warnings:

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from training.data.chapters import many
+from training.data.shares import wilson
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 
 FEW = 50
 """Rows below which a part is warned of: an accuracy is then known to 13 points at best."""
-_NORMAL = 1.959963984540054
-"""Of a 95 % interval."""
 
 
 def warnings_of(counts: Mapping[str, int], task: TaskName) -> list[str]:
@@ -30,13 +29,11 @@ def warnings_of(counts: Mapping[str, int], task: TaskName) -> list[str]:
 def half_width(count: int) -> float:
     """Of the 95 % interval of an accuracy of one half, which is the widest.
 
-    Source: Wilson, 1927, "Probable inference, the law of succession, and statistical inference".
-
     >>> round(half_width(10), 3), round(half_width(100), 3)
     (0.263, 0.096)
     """
-    square = _NORMAL**2
-    return _NORMAL * math.sqrt(0.25 / count + square / (4 * count**2)) / (1 + square / count)
+    low, high = wilson(count / 2, count)
+    return (high - low) / 2
 
 
 def factors(count: int) -> tuple[float, float]:

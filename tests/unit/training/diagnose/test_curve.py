@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from training.data.shares import wilson
 from training.diagnose.curve import fall, noise, rise, trend
-from training.diagnose.labels import wilson
 from training.diagnose.overfitting import LOST
 
 
