@@ -128,5 +128,5 @@ def split(group: list[Ticket], outputs: dict[str, NDArray[Any]]) -> bool:
 
 def expired(ticket: Ticket) -> DeadlineExceeded:
     """What is told of a ticket past its deadline."""
-    allowed = f"an answer within {ticket.deadline - ticket.queued:.3g} s"
+    allowed = f"an answer within {max(0.0, ticket.deadline - ticket.queued):.3g} s"
     return DeadlineExceeded("request", expected=allowed, got="none yet: it was dropped")
