@@ -6,8 +6,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from staytrue import logs
-from staytrue import project as projects
+from staytrue import logs, served
 from staytrue.settings import resolve
 from staytrue.shelf import place
 from staytrue.signing import public_keys
@@ -29,7 +28,7 @@ class Serve:
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
         """Add the command's arguments."""
-        projects.add_flag(parser)
+        served.add_flag(parser)
         parser.add_argument("--store", type=place, help="folder or address of the model store")
         parser.add_argument("--host", help="address to listen on")
         parser.add_argument("--port", type=int, help="port; 0 for any free one, which is printed")
@@ -49,7 +48,7 @@ class Serve:
         from serving.ports import reserve
 
         logs.configure()
-        project = projects.load(arguments.project)
+        project = served.load(arguments.project)
         flags = {name: getattr(arguments, name) for name in _FLAGS}
         settings = resolve(project.serving, "serving", flags)
         store = Store(arguments.store or project.store, settings.trusted_keys, project.store_cache)

@@ -6,10 +6,9 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
-from pydantic import Field, PlainValidator, PrivateAttr
-from pydantic_core import PydanticCustomError
+from pydantic import PrivateAttr
 
 from staytrue import tuning, yamlfile
 from staytrue.errors import InvalidConfig, StaytrueError
@@ -18,21 +17,14 @@ from staytrue.modelling import ModelSection
 from staytrue.preparation import CleaningSection, DataSection
 from staytrue.section import Section
 from staytrue.sections import ExportSection, MonitoringSection, RetrainingSection, TrainingSection
+from staytrue.served import FILE, HINT, OTHERS, Cache, ModelName, Shelf, add_flag, placed
 from staytrue.server import ServingSection
 from staytrue.settings import warn_of_strays
-from staytrue.shelf import place
 from staytrue.slicing import EvaluationSection
 from staytrue.splitting import SplitSection
 from staytrue.tuning import TuningSection
 
-if TYPE_CHECKING:
-    import argparse
-
-FILE = "staytrue.yaml"
-HINT = "`staytrue init DATA.csv` writes one"
-OTHERS = ("rules", "gateway")
-"""What variables set beside the sections."""
-
+__all__ = ["BESIDE", "DECIDING", "FILE", "Project", "add_flag", "check_space", "load", "located", "schema"]
 
 DECIDING = ("name", "cleaning", "split", "model", "training")
 """Sections that decide what is trained, beside what is read of ``data``."""
@@ -40,27 +32,13 @@ BESIDE = ("checkpoint_seconds", "processes", "loggers", "metrics_port", "explosi
 """Settings of a training that only decide who sees it, or when it is given up."""
 
 
-def _place(said: Any) -> Path | str:
-    if not isinstance(said, Path | str):
-        raise PydanticCustomError("place", "is no path")
-    return place(said)
-
-
 class Project(Section):
     """A whole project. Paths are relative to the file's folder until :func:`load` makes them absolute."""
 
     _folder: Path = PrivateAttr(default=Path())
-    name: str = Field(
-        pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$", description="name of the model, in addresses and metrics"
-    )
-    store: Annotated[Path | str, PlainValidator(_place, json_schema_input_type=str)] = Field(
-        default=Path("store"),
-        description="folder of the model store, or its address as fsspec knows it: `s3://bucket/store`",
-    )
-    store_cache: Path | None = Field(
-        default=None,
-        description="folder for copies of versions where `store` is an address; unset: in the temporary one",
-    )
+    name: ModelName
+    store: Shelf = Path("store")
+    store_cache: Cache = None
     data: DataSection
     cleaning: CleaningSection = CleaningSection()
     split: SplitSection = SplitSection()
@@ -103,9 +81,9 @@ def load(path: Path) -> Project:
             raise InvalidConfig(where, "is the target or the time, which no feature may be", hint="remove it")
     check_space(project, path)
     warn_of_strays([*Project.model_fields, *OTHERS])
-    placed = _absolute(project, path.resolve().parent)
-    placed._folder = path.resolve().parent  # noqa: SLF001 - no field: it is no setting
-    return placed
+    whole = _absolute(project, path.resolve().parent)
+    whole._folder = path.resolve().parent  # noqa: SLF001 - no field: it is no setting
+    return whole
 
 
 def check_space(project: Project, path: Path) -> None:
@@ -136,23 +114,13 @@ def located(error: StaytrueError, path: Path) -> StaytrueError:
     return type(error)(f"{path}:{line} {error.where}", **said, retry_seconds=error.retry_seconds)
 
 
-def add_flag(parser: argparse.ArgumentParser) -> None:
-    """The flag ``--project``, which every command that reads a project has."""
-    parser.add_argument("--project", type=Path, default=Path(FILE), help="project file (default: %(default)s)")
-
-
 def schema() -> dict[str, Any]:
     """JSON Schema of ``staytrue.yaml``, for editors."""
     return Project.model_json_schema()
 
 
 def _absolute(project: Project, base: Path) -> Project:
-    files = {
-        key: getattr(project.serving, key)
-        for key in ("keys", "trusted_keys", "tls_certificate", "tls_key", "tls_client_ca")
-    }
-    placed = {key: base / path for key, path in files.items() if path is not None}
-    serving = project.serving.model_copy(update={"log": base / project.serving.log, **placed})
+    serving = project.serving.within(base)
     monitoring = project.monitoring.model_copy(update={"data": base / project.monitoring.data})
     retraining = project.retraining.model_copy(update={"runs": base / project.retraining.runs})
     data = project.data.within(base)
@@ -165,6 +133,5 @@ def _absolute(project: Project, base: Path) -> Project:
     varied = project.training.augmentation.within(base)
     begun = project.training.transfer.within(base)
     parts["training"] = project.training.model_copy(update={"augmentation": varied, "transfer": begun})
-    store = project.store if isinstance(project.store, str) else base / project.store
-    cache = None if project.store_cache is None else base / project.store_cache
+    store, cache = placed(project.store, project.store_cache, base)
     return project.model_copy(update={"store": store, "store_cache": cache, **parts})

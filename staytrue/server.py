@@ -13,6 +13,9 @@ REACHES_ONE = "reaches one process: models cannot be loaded by hand with several
 """Why there is neither an admin port nor loading over gRPC beside several workers."""
 
 
+_FILES = ("keys", "trusted_keys", "tls_certificate", "tls_key", "tls_client_ca")
+
+
 class TorchServeSection(Section):
     """TorchServe as the runtime."""
 
@@ -130,3 +133,9 @@ class ServingSection(Section):
     def _null_is_a_word(cls, value: Any) -> Any:
         """YAML reads ``nan_policy: null`` as nothing; what is meant is the policy of that name."""
         return "null" if value is None else value
+
+    def within(self, base: Path) -> ServingSection:
+        """With absolute paths."""
+        files = {key: getattr(self, key) for key in _FILES}
+        placed = {key: base / path for key, path in files.items() if path is not None}
+        return self.model_copy(update={"log": base / self.log, **placed})
