@@ -125,11 +125,11 @@ class Folder:
         """Each leaves in one step, by another name, so that nobody meets half of it."""
         folder = self._root / name
         with self._locked(name):
-            for leaving in folder.glob(f"{_LEAVING}*"):  # of one that was killed
-                shutil.rmtree(leaving, ignore_errors=True)
             kept = needed()
             removed = {version: _bytes(folder / version) for version in self.versions(name) if version not in kept}
             if not dry:
+                for leaving in folder.glob(f"{_LEAVING}*"):  # of one that was killed
+                    shutil.rmtree(leaving, ignore_errors=True)
                 for version in removed:
                     (folder / version).rename(folder / f"{_LEAVING}{version}")
                 fsync_folder(folder)

@@ -52,7 +52,7 @@ class Revision(Record, frozen=True, kw_only=True):
     change: Change | None = None
     """None where versions were cleared away and nobody's part changed."""
     leaving: list[str] = msgspec.field(default_factory=list)
-    """Versions that are being cleared away: nobody is to be given a part by them."""
+    """Versions that are being cleared away, until the last of their objects is gone: nobody is to meet them."""
 
 
 class Claim(Record, frozen=True, kw_only=True):
@@ -102,8 +102,10 @@ class Remote:
         return bool(self._objects.sizes(name))
 
     def versions(self, name: str) -> list[str]:
-        """Those with a seal."""
-        return sorted(self._published(self._objects.sizes(name)), key=int)
+        """Those with a seal that nobody clears away; the sizes come first, as what leaves is told before it goes."""
+        sealed = self._published(self._objects.sizes(name))
+        latest = self._latest(name) if sealed else None
+        return sorted(sealed - {*(latest.leaving if latest else [])}, key=int)
 
     def has(self, name: str, version: str) -> bool:
         """Whether it has a seal and is not being cleared away."""
@@ -173,7 +175,10 @@ class Remote:
         self._objects.write(f"{name}/{version}/{SIGNATURE}", (self.root / name / version / SIGNATURE).read_bytes())
 
     def clear(self, name: str, needed: Callable[[], Collection[str]], *, dry: bool) -> dict[str, int]:
-        """A revision tells what leaves; who gives one of them a part meanwhile comes first, or is refused."""
+        """A revision tells what leaves; who gives one of them a part meanwhile comes first, or is refused.
+
+        From that revision on nobody meets them; where this ends before all of them is gone, the next one goes on.
+        """
         for _ in range(TRIES):
             old, sizes = self._latest(name), self._objects.sizes(name)  # what is published from now on is not in them
             going = sorted(self._published(sizes) - {*needed()}, key=int)
@@ -218,7 +223,7 @@ class Remote:
         return None if data is None else from_json(Aliases, data, f"{self.where}/{path}")
 
     def _advance(self, name: str, new: Aliases, change: Change | None, leaving: list[str]) -> bool:
-        still = [version for version in leaving if self._objects.exists(f"{name}/{version}/{SEAL}")]
+        still = [version for version in dict.fromkeys(leaving) if self._objects.sizes(f"{name}/{version}")]
         made = Revision(writer=uuid.uuid4().hex, aliases=new, change=change, leaving=still)
         if not self._objects.create(_path(name, new.revision), to_json(made)):
             return False
