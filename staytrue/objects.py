@@ -51,7 +51,7 @@ class Objects:
         return sorted({path.rstrip("/").rpartition("/")[2] for path in found} - {""})
 
     def sizes(self, folder: str) -> dict[str, int]:
-        """Bytes of all objects below a folder, by their paths from there."""
+        """Bytes of all objects below a folder, by their paths from there; -1 where the store does not say."""
         with self._asking(folder) as (files, base):
             files.invalidate_cache()
             try:
@@ -59,8 +59,9 @@ class Objects:
             except FileNotFoundError:
                 return {}
         above = f"{base}/{folder}/".lstrip("/")
-        paths = {path.lstrip("/"): entry.get("size") or 0 for path, entry in found.items()}
-        return {path.removeprefix(above): size for path, size in paths.items() if path.startswith(above)}
+        paths = {path.lstrip("/"): entry.get("size") for path, entry in found.items()}
+        below = {path.removeprefix(above): size for path, size in paths.items() if path.startswith(above)}
+        return {path: -1 if size is None else size for path, size in below.items()}
 
     def exists(self, path: str) -> bool:
         """Whether there is such an object, or a folder."""

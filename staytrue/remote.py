@@ -1,10 +1,10 @@
 """A store at an address: an object store, which neither renames nor locks, or whatever else fsspec writes to.
 
-Below ``ADDRESS/NAME/``: ``VERSION/`` (a bundle, seen once its seal lies there, which is written last),
-``claims/VERSION`` (it is being made), and ``revisions/NUMBER.json``, which tell who answers. Each revision is made
-once, by whoever is first (:meth:`staytrue.objects.Objects.create`), on what the one before it held; so no change is
-lost, and the journal is complete. A plain store that was copied there is read too: its aliases until the first change
-made here.
+Below ``ADDRESS/NAME/``: ``VERSION/`` (a bundle, seen once its seal lies there, which is written last; an empty seal is
+of a number that nobody gets), ``claims/VERSION`` (it is being made), and ``revisions/NUMBER.json``, which tell who
+answers. Each revision is made once, by whoever is first (:meth:`staytrue.objects.Objects.create`), on what the one
+before it held; so no change is lost, and the journal is complete. A plain store that was copied there is read too: its
+aliases until the first change made here.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ import msgspec
 
 from staytrue import aliases as states
 from staytrue.aliases import Aliases, Change
-from staytrue.bundle import MANIFEST, SEAL
+from staytrue.bundle import SEAL
 from staytrue.copies import Copies
-from staytrue.errors import Conflict, StaytrueError, Unavailable
+from staytrue.errors import StaytrueError, Unavailable
 from staytrue.folder import ALIASES, JOURNAL
 from staytrue.objects import Objects
+from staytrue.publishing import Publishing, published
 from staytrue.records import Record, from_json, to_json
-from staytrue.shelf import NAME, VERSION
+from staytrue.shelf import NAME
 from staytrue.signing import SIGNATURE
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
 FRESH_SECONDS = 1.0
 """What was read of aliases holds for so long: they are asked for with each request that a sidecar takes in."""
-ABANDONED_SECONDS = 86400.0
-"""What a publisher left that was killed is cleared away after a day."""
 TRIES, WAIT_SECONDS = 50, 0.1
 _REVISION = re.compile(r"([0-9]{8})\.json")
 
@@ -55,20 +54,12 @@ class Revision(Record, frozen=True, kw_only=True):
     """Versions that are being cleared away, until the last of their objects is gone: nobody is to meet them."""
 
 
-class Claim(Record, frozen=True, kw_only=True):
-    """A version that somebody makes."""
-
-    writer: str
-    time: float
-    """When it was claimed, Unix seconds."""
-
-
 class Remote:
     """A :class:`staytrue.shelf.Shelf` at an address."""
 
     def __init__(self, address: str, cache: Path | None, clock: Callable[[], float] = time.time) -> None:
         self._objects, self._clock = Objects(address), clock
-        self._copies = Copies(self._objects, cache)
+        self._copies, self._publishing = Copies(self._objects, cache), Publishing(self._objects, clock)
         self._seen: dict[str, tuple[float, Revision | None]] = {}
         self._changes: dict[tuple[str, int], Change | None] = {}
 
@@ -103,7 +94,7 @@ class Remote:
 
     def versions(self, name: str) -> list[str]:
         """Those with a seal that nobody clears away; the sizes come first, as what leaves is told before it goes."""
-        sealed = self._published(self._objects.sizes(name))
+        sealed = published(self._objects.sizes(name))
         latest = self._latest(name) if sealed else None
         return sorted(sealed - {*(latest.leaving if latest else [])}, key=int)
 
@@ -111,7 +102,7 @@ class Remote:
         """Whether it has a seal and is not being cleared away."""
         latest = self._latest(name)
         leaving = latest.leaving if latest else []
-        return version not in leaving and self._objects.exists(f"{name}/{version}/{SEAL}")
+        return version not in leaving and bool(self._objects.read(f"{name}/{version}/{SEAL}"))
 
     def folder(self, name: str, version: str) -> Path:
         """A checked copy."""
@@ -146,19 +137,17 @@ class Remote:
     @contextlib.contextmanager
     def new_version(self, name: str) -> Iterator[tuple[str, Path]]:
         """In a folder of this machine, whose files go up at the end, the seal last."""
-        version, claim = self._claimed(name)
+        version, claim = self._publishing.claim(name)
         folder = self._copies.scratch(name)
         try:
             yield version, folder
-            self._upload(name, version, folder, claim)
+            self._publishing.upload(name, version, folder, claim)
         except BaseException:
-            with contextlib.suppress(Unavailable):  # what went wrong is told; what stays is never seen as a version
-                if not self._objects.exists(f"{name}/{version}/{SEAL}"):
-                    self._delete(name, version)
+            self._publishing.withdraw(name, version, claim)
             raise
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        self._objects.delete([f"{name}/claims/{version}"])
+        self._publishing.done(name, version)
 
     def change(self, name: str, alter: Callable[[Aliases], tuple[Aliases, Change]]) -> Aliases:
         """By the next revision, made on the newest; where others made it first, on theirs."""
@@ -181,11 +170,13 @@ class Remote:
         """
         for _ in range(TRIES):
             old, sizes = self._latest(name), self._objects.sizes(name)  # what is published from now on is not in them
-            going = sorted(self._published(sizes) - {*needed()}, key=int)
+            going = sorted(published(sizes) - {*needed()}, key=int)
             removed = {version: _bytes(sizes, version) for version in going}
             if dry:
                 return removed
-            self._sweep(name, old, sizes)
+            for version in old.leaving if old else []:  # of one that was killed
+                self._delete(name, version)
+            self._publishing.sweep(name, sizes)
             aliases = old.aliases if old else Aliases()
             new = msgspec.structs.replace(aliases, revision=aliases.revision + 1)
             if not going or self._advance(name, new, None, [*(old.leaving if old else []), *going]):
@@ -230,55 +221,12 @@ class Remote:
         self._seen[name] = (self._clock(), made)
         return True
 
-    def _claimed(self, name: str) -> tuple[str, bytes]:
-        """The next number, claimed; looked for again once it is, as another may have been done in between."""
-        for _ in range(TRIES):
-            taken = [int(claim) for claim in self._objects.names(f"{name}/claims") if VERSION.fullmatch(claim)]
-            begun = {path.partition("/")[0] for path in self._objects.sizes(name)}
-            taken += [int(version) for version in begun if VERSION.fullmatch(version)]
-            version = str(max(taken, default=0) + 1)
-            claim = to_json(Claim(writer=uuid.uuid4().hex, time=self._clock()))
-            if self._objects.create(f"{name}/claims/{version}", claim):
-                if not self._objects.sizes(f"{name}/{version}"):
-                    return version, claim
-                self._objects.delete([f"{name}/claims/{version}"])
-        raise Unavailable(f'model "{name}"', "others claim its versions all the time", hint="try again")
-
-    def _upload(self, name: str, version: str, folder: Path, claim: bytes) -> None:
-        """All files, the manifest behind them and the seal last, once all others are seen to lie there."""
-        where, files = f"{name}/{version}", {path.name: path for path in folder.iterdir() if path.name != SEAL}
-        for file in sorted(files, key=lambda file: (file == MANIFEST, file)):
-            self._objects.upload(files[file], f"{where}/{file}")
-        sizes = {file: path.stat().st_size for file, path in files.items()}
-        there = self._objects.sizes(where)
-        ours = there == sizes and self._objects.read(f"{name}/claims/{version}") == claim
-        if not (ours and self._objects.create(f"{where}/{SEAL}", (folder / SEAL).read_bytes())):
-            raise Conflict(f"{self.where}/{where}", "somebody else wrote to it", hint="publish the version again")
-
-    def _sweep(self, name: str, latest: Revision | None, sizes: dict[str, int]) -> None:
-        """Delete what others left that were killed: of versions that were leaving, and of some never made whole."""
-        for version in latest.leaving if latest else []:
-            self._delete(name, version)
-        for version in self._objects.names(f"{name}/claims"):
-            data = self._objects.read(f"{name}/claims/{version}") if VERSION.fullmatch(version) else None
-            claim = from_json(Claim, data, f"{self.where}/{name}/claims/{version}") if data else None
-            if claim is None or self._clock() - claim.time < ABANDONED_SECONDS:
-                continue
-            if f"{version}/{SEAL}" in sizes:
-                self._objects.delete([f"{name}/claims/{version}"])
-            else:
-                self._delete(name, version)
-
     def _delete(self, name: str, version: str) -> None:
-        """The seal first, so that nobody takes what is left for a version; the claim last, so that nobody claims it."""
+        """The seal first, so that nobody takes what is left for a version."""
         files = sorted(self._objects.sizes(f"{name}/{version}"), key=lambda file: file != SEAL)
-        self._objects.delete([*(f"{name}/{version}/{file}" for file in files), f"{name}/claims/{version}"])
+        self._objects.delete(f"{name}/{version}/{file}" for file in files)
+        self._publishing.done(name, version)  # of a publisher that was killed once its version was there
         self._copies.drop(name, version)
-
-    @staticmethod
-    def _published(sizes: dict[str, int]) -> set[str]:
-        found = (path.partition("/") for path in sizes)
-        return {version for version, _, file in found if file == SEAL and VERSION.fullmatch(version)}
 
 
 def _path(name: str, number: int) -> str:
@@ -286,4 +234,4 @@ def _path(name: str, number: int) -> str:
 
 
 def _bytes(sizes: dict[str, int], version: str) -> int:
-    return sum(size for path, size in sizes.items() if path.startswith(f"{version}/"))
+    return sum(max(size, 0) for path, size in sizes.items() if path.startswith(f"{version}/"))

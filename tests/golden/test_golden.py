@@ -35,8 +35,9 @@ from staytrue.openings import Opening
 from staytrue.places import Places, Position
 from staytrue.profile import ReferenceColumn, ReferenceProfile
 from staytrue.project import Project
+from staytrue.publishing import Claim
 from staytrue.records import Record, from_json, to_json
-from staytrue.remote import Claim, Revision
+from staytrue.remote import Revision
 from staytrue.signature import Signature, TensorSpec
 from staytrue.store import Aliases, Change
 from staytrue.verdicts import RetrainJob, Verdict
