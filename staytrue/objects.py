@@ -1,9 +1,10 @@
 """Objects below an address that fsspec knows: read, listed, written, and made once and never again by whoever is first.
 
-Where a package hands the condition "only if there is none" to the store itself (``s3fs``, ``gcsfs``), and the store
-was seen to heed it, that decides who is first. Elsewhere writers agree: each puts a mark beside the object and looks
-whether it is alone; where it is not, all withdraw and try again. That needs a store that lists what was written (all
-large ones do), and clocks that agree within half a minute: marks a minute old are of a writer that was killed.
+Where a package hands the condition "only if there is none" to the store itself (``s3fs``, ``gcsfs``, ``adlfs``), and
+the store was seen to heed it, that decides who is first. Elsewhere writers agree: each puts a mark beside the object
+and looks whether it is alone; where it is not, all withdraw and try again. That needs a store that lists what was
+written (all large ones do), and clocks that agree within half a minute: marks a minute old are of a writer that was
+killed.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ from typing import TYPE_CHECKING, Any
 import fsspec
 
 from staytrue.addresses import masked, masked_in
-from staytrue.errors import InvalidConfig, StaytrueError, Unavailable
+from staytrue.errors import InvalidConfig, NotFound, StaytrueError, Unavailable, Unsupported
+from staytrue.refusals import Refusal, bars, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-CONDITIONAL = {"s3", "s3a", "gs", "gcs"}
-"""Protocols whose packages pass ``mode="create"`` on to the store; fsspec's own way asks first and then writes."""
+CONDITIONAL = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"}
+"""Protocols of object stores whose packages pass ``mode="create"`` on to the store; fsspec's own way asks first and
+then writes. They have no folders to be made, and to make one may make a bucket by a name that was misspelt."""
 TRIES, WAIT_SECONDS = 50, 0.2
 MARK_SECONDS = 60.0
 _MARK = ".mark-"
@@ -83,8 +86,7 @@ class Objects:
 
     def write(self, path: str, data: bytes) -> None:
         """Write an object, over one that is there."""
-        with self._asking(path) as (files, base):
-            files.makedirs(f"{base}/{path}".rpartition("/")[0], exist_ok=True)
+        with self._writing(path) as (files, base):
             files.pipe_file(f"{base}/{path}", data)
 
     def create(self, path: str, data: bytes) -> bool:
@@ -100,8 +102,7 @@ class Objects:
 
     def upload(self, file: Path, path: str) -> None:
         """Write an object of a file's bytes."""
-        with self._asking(path) as (files, base):
-            files.makedirs(f"{base}/{path}".rpartition("/")[0], exist_ok=True)
+        with self._writing(path) as (files, base):
             files.put_file(str(file), f"{base}/{path}")
 
     def download(self, path: str, file: Path) -> bool:
@@ -120,24 +121,46 @@ class Objects:
                 files.rm_file(f"{base}/{path}")
 
     def _put(self, path: str, data: bytes) -> bool:
-        with self._asking(path) as (files, base):
+        """Write an object under the condition that there is none.
+
+        Raises:
+            Unsupported: the store says that it knows no conditions.
+            InvalidConfig: the package that writes to it does not.
+        """
+        for _ in range(TRIES):
             try:
-                files.pipe_file(f"{base}/{path}", data, mode="create")
-            except FileExistsError:
-                return False
-        return True
+                with self._writing(path) as (files, base):
+                    files.pipe_file(f"{base}/{path}", data, mode="create")
+            except (FileExistsError, Unavailable) as error:
+                match refusal(error):
+                    case Refusal.TAKEN:
+                        return False
+                    case Refusal.BUSY:
+                        _wait()
+                    case Refusal.UNKNOWN_CONDITION:
+                        raise Unsupported(f"{self.where}/{path}", "the store knows no conditions") from error
+                    case Refusal.OLD_CLIENT:
+                        hint = "install a newer one: s3fs with botocore 1.35.20 and later, gcsfs and adlfs of 2025"
+                        problem = "the package that writes to it cannot write an object only if there is none"
+                        raise InvalidConfig(self.where, problem, hint=hint) from error
+                    case None:
+                        raise
+            else:
+                return True
+        raise Unavailable(f"{self.where}/{path}", "others write it all the time", hint="try again")
 
     def _condition_heeded(self, path: str) -> bool:
         """Whether the store lets nobody write over an object with the condition: tried once, on one of no worth."""
         if self._heeds is None:
             with self._asking("") as (files, _):
-                protocols = {files.protocol} if isinstance(files.protocol, str) else {*files.protocol}
-            if not protocols & CONDITIONAL:
-                self._heeds = False
-                return False
+                if not _protocols(files) & CONDITIONAL:
+                    self._heeds = False
+                    return False
             tried = f"{path.rpartition('/')[0]}/.try-{uuid.uuid4().hex}"
             try:
                 self._heeds = self._put(tried, b"1") and not self._put(tried, b"2")
+            except Unsupported:
+                self._heeds = False
             finally:
                 self.delete([tried])
         return self._heeds
@@ -145,18 +168,20 @@ class Objects:
     def _agreed(self, path: str, data: bytes) -> bool:
         folder, _, name = path.rpartition("/")
         for _ in range(TRIES):
-            own = f"{_MARK}{name}-{int(time.time())}-{uuid.uuid4().hex}"
+            begun = time.time()
+            own = f"{_MARK}{name}-{int(begun)}-{uuid.uuid4().hex}"
             self.write(f"{folder}/{own}", b"1")
             try:
                 marks = [other for other in self.names(folder) if other.startswith(f"{_MARK}{name}-")]
                 if self.exists(path):  # looked for after the marks: whoever wrote it has taken its own away since
                     return self.read(path) == data
-                if all(other == own or _of_killed(other) for other in marks):
+                stopped = time.time() - begun > MARK_SECONDS / 2  # so long that others may soon pass over its mark
+                if not stopped and all(other == own or _of_killed(other) for other in marks):
                     self.write(path, data)
                     return True
             finally:
                 self.delete([f"{folder}/{own}"])
-            time.sleep(random.uniform(0, WAIT_SECONDS))  # noqa: S311 - so that two do not meet again
+            _wait()
         raise Unavailable(f"{self.where}/{path}", "others write it all the time", hint="try again")
 
     @contextlib.contextmanager
@@ -167,8 +192,29 @@ class Objects:
         except (FileNotFoundError, FileExistsError, StaytrueError):
             raise
         except Exception as error:  # each filesystem raises what its own client does
-            said = masked_in(f"{type(error).__name__}: {error}", self._address)[:500]
-            raise Unavailable(f"{self.where}/{path}".rstrip("/"), f"cannot be reached: {said}") from error
+            said = masked_in(" ".join(f"{type(error).__name__}: {error}".split()), self._address)[:500]
+            where, hint = f"{self.where}/{path}".rstrip("/"), ""
+            if bars(error):
+                hint = "look at the credentials that its package finds, and at what they allow"
+            raise Unavailable(
+                where, f"{'is closed to us' if hint else 'cannot be reached'}: {said}", hint=hint
+            ) from error
+
+    @contextlib.contextmanager
+    def _writing(self, path: str) -> Iterator[tuple[Any, str]]:
+        """As :meth:`_asking`, with a folder to write into.
+
+        Raises:
+            NotFound: there is no such bucket.
+        """
+        try:
+            with self._asking(path) as (files, base):
+                if not _protocols(files) & CONDITIONAL:
+                    files.makedirs(f"{base}/{path}".rpartition("/")[0], exist_ok=True)
+                yield files, base
+        except FileNotFoundError as error:
+            hint = "make its bucket or container first, or mend the address"
+            raise NotFound(self.where, "cannot be written to: it is not there", hint=hint) from error
 
     def _filesystem(self) -> tuple[Any, str]:
         """Made anew in each process: clients do not outlive a fork."""
@@ -180,6 +226,14 @@ class Objects:
                 raise InvalidConfig(self.where, masked_in(error, self._address), hint=hint) from error
             self._held = (os.getpid(), files, base.rstrip("/"))
         return self._held[1:]
+
+
+def _protocols(files: Any) -> set[str]:
+    return {files.protocol} if isinstance(files.protocol, str) else {*files.protocol}
+
+
+def _wait() -> None:
+    time.sleep(random.uniform(0, WAIT_SECONDS))  # noqa: S311 - so that two do not meet again
 
 
 def _of_killed(mark: str) -> bool:

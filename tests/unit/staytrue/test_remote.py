@@ -453,7 +453,10 @@ def test_an_address_that_is_not_reached_or_known_is_told_without_its_password(
         raise PermissionError("Forbidden")
 
     monkeypatch.setattr(fsspec.implementations.memory.MemoryFileSystem, "ls", refuse)
-    with pytest.raises(Unavailable, match=r"memory://bucket/store: cannot be reached: PermissionError: Forbidden"):
+    with pytest.raises(
+        Unavailable,
+        match=r"memory://bucket/store: is closed to us: PermissionError: Forbidden; look at the credentials",
+    ):
         Store("memory://bucket/store").models()
     unknown = Store("nothing-like-it://me:geheim@host/store", cache=tmp_path)
     with pytest.raises(InvalidConfig, match="install the package that reads this kind of address") as caught:
