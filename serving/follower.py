@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import logging
 import threading
+import time
 from typing import TYPE_CHECKING
+
+from serving.outage import Outage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from serving.registry import Registry
 
-log = logging.getLogger(__name__)
 ASK_SECONDS = 0.05
 
 
 class Follower:
     """Has a registry look at the aliases, at once and then again and again: what is new is loaded there.
 
-    Units:
+    Args:
+        registry: that looks.
         seconds: between two looks.
+        clock: seconds, does not go back; of what is logged.
     """
 
-    def __init__(self, registry: Registry, seconds: float) -> None:
+    def __init__(self, registry: Registry, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._registry, self._seconds = registry, seconds
+        self._outage = Outage("looking for new versions fails, what is loaded keeps serving", clock)
         self._looked, self._ended = threading.Event(), threading.Event()
         self._error: Exception | None = None
         threading.Thread(target=self._follow, name="follow", daemon=True).start()
@@ -58,5 +62,7 @@ class Follower:
         while not self._ended.wait(self._seconds):
             try:
                 self._registry.refresh()
-            except Exception:
-                log.exception("looking for new versions failed; what is loaded keeps serving")
+            except Exception as error:  # noqa: BLE001 - told, and tried again
+                self._outage.failed(error)
+            else:
+                self._outage.over()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from serving.model import ALIASES
-from staytrue.errors import StaytrueError
+from staytrue.errors import CorruptData, StaytrueError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,17 +42,47 @@ class Index:
         self, store: Store, models: dict[str, Model], loading: set[tuple[str, str]], leaving: set[tuple[str, str]]
     ) -> None:
         self._store, self._models, self._loading, self._leaving = store, models, loading, leaving
+        self._unreached = ""
 
     def entries(self, names: Iterable[str]) -> list[Entry]:
-        """Of some models, by name, versions oldest first. Reads the disk."""
-        return [entry for name in sorted(names) for entry in self._of(name)]
+        """Of all that is served, and these models, or all of the store where none is named; versions oldest first.
+
+        Reads the disk; of an address it tells what is at most seconds old.
+
+        Raises:
+            Unavailable: the store cannot be reached, and nothing is served.
+        """
+        try:
+            ours = {*(names or self._store.models())}
+        except Unavailable as error:
+            if not self._models:
+                raise
+            ours, self._unreached = set(), str(error)
+        return [entry for name in sorted(ours | {*self._models}) for entry in self._of(name)]
+
+    def _listed(self, name: str) -> tuple[set[str], str]:
+        """Versions of a model in the store, and what is wrong with it; a store that is not reached is asked no more."""
+        if self._unreached:
+            return set(), self._unreached
+        try:
+            there = set(self._store.glance(name))
+            return there, "" if self._promoted(name) else "has no aliases"
+        except Unavailable as error:
+            self._unreached = str(error)
+            return set(), self._unreached
+        except StaytrueError as error:
+            return set(), str(error)
+
+    def _promoted(self, name: str) -> bool:
+        """Whether anybody answers; what cannot be read is told by the registry, which reads it too."""
+        try:
+            return bool(self._store.standing(name).champion)
+        except CorruptData:
+            return True
 
     def _of(self, name: str) -> Iterator[Entry]:
         model = self._models.get(name)
-        try:
-            there, fault = set(self._store.versions(name)), "" if name in self._store.models() else "has no aliases"
-        except StaytrueError as error:
-            there, fault = set(), str(error)
+        there, fault = self._listed(name)
         if model is not None:
             there |= {loaded.bundle.version for loaded in model.everything()}
             there |= {version for version in model.refused if version.isdecimal()}  # also one that is not there

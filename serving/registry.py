@@ -12,6 +12,7 @@ from serving.holdings import Holdings
 from serving.index import Entry, Index
 from serving.loading import Attach, Lane, Loaded, Loader, example, free
 from serving.model import ALIASES, Lease, Model
+from serving.outage import Outage
 from serving.routing import Route
 from serving.runtimes.onnx import OnnxMaker
 from staytrue.errors import NotFound, Overloaded, StaytrueError, Unavailable
@@ -62,6 +63,7 @@ class Registry(Holdings):
         self._pinning = threading.Lock()
         self._started = False
         """Whether the aliases have been looked at once."""
+        self._outages: dict[str, Outage] = {}
         self._gone: set[str] = set()
         """Models whose folders were not there at the last look."""
 
@@ -102,11 +104,11 @@ class Registry(Holdings):
         log.info("%s was unloaded", name)
 
     def index(self) -> list[Entry]:
-        """Every version of the models served here, its state, and why. Reads the disk."""
+        """Every version of the models served here, its state, and why; see :meth:`Index.entries`."""
         with self._lock:
             leaving = {(loaded.bundle.name, loaded.bundle.version) for loaded in self._leaving}
             index = Index(self._store, dict(self._models), set(self._loading), leaving)
-        return index.entries({*self._ours(), *self._models})
+        return index.entries(self._names)
 
     @contextlib.contextmanager
     def version(self, name: str, version: str | None) -> Iterator[Loaded]:
@@ -201,10 +203,11 @@ class Registry(Holdings):
             aliases = self._store.aliases(name)
             route = Route.of(name, aliases)
         except StaytrueError as error:
-            if str(error) != model.refused.get(ALIASES):
-                log.warning("%s: %s", name, error)
+            self._outages.setdefault(name, Outage(f"{name}: who answers cannot be read", self._clock)).failed(error)
             self._refuse_aliases(name, str(error))
             return error
+        if (outage := self._outages.pop(name, None)) is not None:
+            outage.over()
         if not anew and aliases == model.aliases and (model.complete() or not self._due(model)):
             if ALIASES in model.refused:
                 self._refuse_aliases(name, None)

@@ -67,6 +67,10 @@ class Folder:
             (path.name for path in folder.iterdir() if VERSION.fullmatch(path.name) and path.is_dir()), key=int
         )
 
+    def glance(self, name: str) -> list[str]:
+        """Those that are there: a look at a disk costs little."""
+        return self.versions(name)
+
     def has(self, name: str, version: str) -> bool:
         """Whether its folder is there."""
         return (self._root / name / version).is_dir()

@@ -25,6 +25,7 @@ from staytrue.bundle import SEAL
 from staytrue.copies import Copies
 from staytrue.errors import StaytrueError, Unavailable
 from staytrue.folder import ALIASES, JOURNAL
+from staytrue.lately import Lately
 from staytrue.objects import Objects
 from staytrue.publishing import Publishing, published
 from staytrue.records import Record, from_json, to_json
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 FRESH_SECONDS = 1.0
 """What was read of aliases holds for so long: they are asked for with each request that a sidecar takes in."""
+LISTED_SECONDS = 5.0
+"""What was listed of versions, for whoever only tells of them, holds for so long."""
 TRIES, WAIT_SECONDS = 50, 0.1
 _REVISION = re.compile(r"([0-9]{8})\.json")
 
@@ -62,6 +65,8 @@ class Remote:
         self._copies, self._publishing = Copies(self._objects, cache), Publishing(self._objects, clock)
         self._seen: dict[str, tuple[float, Revision | None]] = {}
         self._changes: dict[tuple[str, int], Change | None] = {}
+        self._named = Lately(self._objects.names, FRESH_SECONDS, clock)
+        self._listed = Lately(self.versions, LISTED_SECONDS, clock)
 
     @property
     def root(self) -> Path:
@@ -78,8 +83,8 @@ class Remote:
         return bool(self._objects.names(""))
 
     def models(self) -> list[str]:
-        """Those that somebody answers for, or did."""
-        return [name for name in self._objects.names("") if NAME.fullmatch(name) and self._answered(name)]
+        """Those that somebody answers for, or did, or had a second ago."""
+        return [name for name in self._named.get("") if NAME.fullmatch(name) and self._answered(name)]
 
     def _answered(self, name: str) -> bool:
         """Whether somebody answers, or what says who cannot be read: it is told when it is asked for, of that model."""
@@ -97,6 +102,10 @@ class Remote:
         sealed = published(self._objects.sizes(name))
         latest = self._latest(name) if sealed else None
         return sorted(sealed - {*(latest.leaving if latest else [])}, key=int)
+
+    def glance(self, name: str) -> list[str]:
+        """What :meth:`versions` said within the last seconds."""
+        return self._listed.get(name)
 
     def has(self, name: str, version: str) -> bool:
         """Whether it has a seal and is not being cleared away."""
@@ -148,6 +157,7 @@ class Remote:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         self._publishing.done(name, version)
+        self._listed.forget(name)
 
     def change(self, name: str, alter: Callable[[Aliases], tuple[Aliases, Change]]) -> Aliases:
         """By the next revision, made on the newest; where others made it first, on theirs."""
@@ -219,6 +229,8 @@ class Remote:
         if not self._objects.create(_path(name, new.revision), to_json(made)):
             return False
         self._seen[name] = (self._clock(), made)
+        self._named.forget("")
+        self._listed.forget(name)
         return True
 
     def _delete(self, name: str, version: str) -> None:

@@ -44,6 +44,9 @@ class Shelf(Protocol):
     def versions(self, name: str) -> list[str]:
         """Published versions, oldest first."""
 
+    def glance(self, name: str) -> list[str]:
+        """Published versions as they were seconds ago, for whoever asks often and only tells of them."""
+
     def has(self, name: str, version: str) -> bool:
         """Whether a version is published, and stays."""
 

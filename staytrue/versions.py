@@ -70,6 +70,10 @@ class Versions:
         """Published versions of a model, oldest first."""
         return self._shelf.versions(checked(name))
 
+    def glance(self, name: str) -> list[str]:
+        """Published versions of a model as they were seconds ago, oldest first; bounds what an address is asked."""
+        return self._shelf.glance(checked(name))
+
     def path(self, name: str, version: str) -> Path:
         """Folder of a version on this machine; of an address a copy, which is made where there is none.
 

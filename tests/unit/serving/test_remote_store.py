@@ -76,6 +76,7 @@ def test_what_is_loaded_goes_on_while_the_store_is_not_reached(
 
     with monkeypatch.context() as patch:
         patch.setattr(Objects, "names", refuse)
+        patch.setattr(Store, "models", refuse)  # which may still know what it was told a second ago
         with caplog.at_level(logging.ERROR):
             follower = Follower(house.registry, 0.05)
             with pytest.raises(Unavailable):
