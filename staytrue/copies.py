@@ -7,7 +7,9 @@ import fcntl
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 KEPT = 8
 """Copies of a model that stay; those that were asked for longest ago go."""
+LEFT_SECONDS = 86400.0
+"""What a publisher made here that was killed goes after a day."""
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 class Copies:
@@ -89,6 +94,7 @@ class Copies:
     def _take(self, name: str, version: str) -> None:
         """Copy all of a version, check it, then let it take its place in one step."""
         where, target = f"{name}/{version}", self.root / name / version
+        self._clear_left(target.parent)
         scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=".fetching-"))
         try:
             for path in self._objects.sizes(where):
@@ -107,6 +113,14 @@ class Copies:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
+    @staticmethod
+    def _clear_left(folder: Path) -> None:
+        """Delete what others left that were killed: under the lock nobody else copies, and who makes takes no day."""
+        left = [*folder.glob(".fetching-*"), *folder.glob(".leaving-*")]
+        left += [path for path in folder.glob(".making-*") if time.time() - path.stat().st_mtime > LEFT_SECONDS]
+        for path in left:
+            shutil.rmtree(path, ignore_errors=True)
+
     def _leave(self, target: Path) -> None:
         """Delete a folder so that nobody meets half of it."""
         if target.is_dir():
@@ -123,11 +137,50 @@ class Copies:
     def _locked(self, name: str) -> Iterator[None]:
         """Keep other processes from copying versions of the same model."""
         folder = self.root / name
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if (owner := self._folder.stat().st_uid) != os.getuid():
-            expected, got = f"a folder of user {os.getuid()}", f"one of user {owner}"
-            raise InvalidConfig(str(self._folder), expected=expected, got=got, hint="set store_cache to another")
-        folder.mkdir(parents=True, exist_ok=True)
+        _make(self._folder)
+        self._check_private()
+        _make(folder)
         with (folder / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+    def _check_private(self) -> None:
+        """Refuse a folder into which others could put what this user would then run.
+
+        Looked at as it is: a link in the temporary folder may be anybody's, also where it leads to a folder of ours.
+
+        Raises:
+            InvalidConfig: it is no folder, somebody else's, or others may write to it.
+        """
+        found = self._folder.lstat()
+        if stat.S_ISLNK(found.st_mode):
+            got = "a symbolic link"
+        elif not stat.S_ISDIR(found.st_mode):
+            got = "a file"
+        elif found.st_uid != os.getuid():
+            got = f"one of user {found.st_uid}"
+        elif found.st_mode & _OTHERS_WRITE:
+            got = f"one that others may write to, mode {stat.S_IMODE(found.st_mode):04o}"
+        else:
+            return
+        expected, hint = (
+            f"a folder that user {os.getuid()} alone may write to",
+            "mend it, or set store_cache to another",
+        )
+        raise InvalidConfig(f"store_cache {self._folder}", expected=expected, got=got, hint=hint)
+
+
+def _make(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, for this user alone.
+
+    Raises:
+        InvalidConfig: it cannot be made.
+    """
+    missing = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
+    try:
+        for path in reversed(missing):
+            with contextlib.suppress(FileExistsError):  # of another process, which may be anybody's: looked at next
+                path.mkdir(mode=0o700)
+    except OSError as error:
+        problem = f"cannot be made: {error.strerror}"
+        raise InvalidConfig(f"store_cache {folder}", problem, hint="set store_cache to another") from error

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from staytrue.bundle import load as load_bundle
+from staytrue.claims import claim
 from staytrue.errors import CorruptData, NotFound, Unavailable
-from staytrue.folder import ALIASES, JOURNAL
-from staytrue.records import to_json, write_atomically
+from staytrue.folder import Folder
+from staytrue.making import sync
 from staytrue.store import Store
 
 if TYPE_CHECKING:
-    from staytrue.aliases import Change
+    from collections.abc import Iterator
+
+_FETCHING = ".fetching-"
 
 
 def fetch(source: str, target: Path) -> dict[str, list[str]]:
@@ -38,12 +41,12 @@ def fetch(source: str, target: Path) -> dict[str, list[str]]:
         CorruptData: a version's bytes or proofs are not right; nothing of it, and no aliases, were taken.
     """
     target.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target, prefix=".fetching-") as scratch:
-        store = Store(source, cache=Path(scratch) / "copies")
+    with _scratch(target) as scratch:
+        store = Store(source, cache=scratch / "copies")
         try:
             if not store.exists():
                 raise NotFound(store.where, "is not there")
-            fetched = {name: _take(store, Path(scratch), target, name) for name in store.models()}
+            fetched = {name: _take(store, scratch, target, name) for name in store.models()}
         except OSError as error:
             raise Unavailable(store.where, f"cannot be read: {type(error).__name__}: {error}"[:500]) from error
     if not fetched:
@@ -51,25 +54,58 @@ def fetch(source: str, target: Path) -> dict[str, list[str]]:
     return fetched
 
 
+@contextlib.contextmanager
+def _scratch(target: Path) -> Iterator[Path]:
+    """A folder beside what is filled, so that renames suffice; those of fetches that were killed are deleted."""
+    for left in target.glob(f"{_FETCHING}*"):
+        with contextlib.suppress(FileNotFoundError, BlockingIOError):  # done this moment, or alive
+            lock = claim(left)
+            shutil.rmtree(left, ignore_errors=True)
+            os.close(lock)
+    made, lock = _claimed(target)
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+        os.close(lock)
+
+
+def _claimed(target: Path) -> tuple[Path, int]:
+    """A new folder and its claim; another fetch may take it for one of the dead before it is claimed."""
+    while True:
+        made = Path(tempfile.mkdtemp(dir=target, prefix=_FETCHING))
+        with contextlib.suppress(FileNotFoundError, BlockingIOError):
+            lock = claim(made)
+            if made.exists():
+                return made, lock
+            os.close(lock)
+
+
 def _take(source: Store, scratch: Path, target: Path, name: str) -> list[str]:
-    """Check a model's new versions, move them over, then its journal and aliases; the versions."""
-    aliases, journal = source.aliases(name), source.journal(name)  # asked first: what they name is there by now
-    there = set(Store(target).versions(name))
-    new = [version for version in source.versions(name) if version not in there]
-    for version in new:
-        copied = scratch / name / version
+    """Check a model's new versions, take them in, then its journal and aliases; the versions."""
+    there, new, asked = Folder(target), dict[str, Path](), None
+    while asked is None or asked != source.aliases(name):  # it goes on meanwhile; what is written last is not stale
+        asked, journal = source.aliases(name), source.journal(name)  # before the versions: what they name is there
+        kept = {*there.versions(name), *new}
+        for version in source.versions(name):
+            if version not in kept and (copied := _copied(source, scratch, name, version)):
+                new[version] = copied
+    return there.take_in(name, new, asked, journal)
+
+
+def _copied(source: Store, scratch: Path, name: str, version: str) -> Path | None:
+    """A copy that was checked and synced; None where the version was cleared away meanwhile."""
+    copied = scratch / name / version
+    try:
         shutil.copytree(source.path(name, version), copied)
-        bundle = load_bundle(copied)
-        if (bundle.name, bundle.version) != (name, version):
-            got = f"{bundle.name}/{bundle.version}"
-            raise CorruptData(f"{source.where}/{name}/{version}", expected=f"{name}/{version}", got=got)
-    (target / name).mkdir(exist_ok=True)
-    for version in new:
-        shutil.move(scratch / name / version, target / name / version)
-    write_atomically(target / name / JOURNAL, b"".join(map(_line, journal)))
-    write_atomically(target / name / ALIASES, to_json(aliases))
-    return new
-
-
-def _line(change: Change) -> bytes:
-    return msgspec.json.encode(change) + b"\n"
+    except NotFound:
+        if version in source.versions(name):
+            raise
+        return None
+    copied.chmod(0o755)  # copies are their user's alone; this one is for whoever serves
+    bundle = load_bundle(copied)
+    if (bundle.name, bundle.version) != (name, version):
+        got = f"{bundle.name}/{bundle.version}"
+        raise CorruptData(f"{source.where}/{name}/{version}", expected=f"{name}/{version}", got=got)
+    sync(copied)
+    return copied

@@ -7,6 +7,7 @@ effect, and of two with one revision only the later did.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -16,12 +17,13 @@ import msgspec
 
 from staytrue import aliases as states
 from staytrue.aliases import Aliases
+from staytrue.errors import Conflict
 from staytrue.making import Making, in_the_making
 from staytrue.records import append_line, fsync_folder, read, to_json, write_atomically
 from staytrue.shelf import NAME, VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from staytrue.aliases import Change
@@ -110,9 +112,31 @@ class Folder:
             making = Making.begin(folder, version)
         try:
             yield version, making.folder
+            if os.path.lexists(folder / version):
+                problem = "was taken in from elsewhere meanwhile"
+                raise Conflict(str(folder / version), problem, hint="publish the version again")
             making.appear(folder / version)
         finally:
             making.end()
+
+    def take_in(self, name: str, made: Mapping[str, Path], aliases: Aliases, journal: Iterable[Change]) -> list[str]:
+        """Take in versions that were made elsewhere, each in one step, then who answers; the versions that are new.
+
+        Args:
+            name: of the model.
+            made: folders by version, on the filesystem of this one, checked and synced; those that others took in first
+                stay where they are, for their maker to delete.
+            aliases: who answers.
+            journal: all changes up to that.
+        """
+        folder = self._root / name
+        folder.mkdir(parents=True, exist_ok=True)
+        with self._locked(name):
+            new = [version for version, copy in made.items() if _rename(copy, folder / version)]
+            fsync_folder(folder)  # who answers comes behind the versions
+            write_atomically(folder / JOURNAL, b"".join(msgspec.json.encode(change) + b"\n" for change in journal))
+            write_atomically(folder / ALIASES, to_json(aliases))
+        return new
 
     def change(self, name: str, alter: Callable[[Aliases], tuple[Aliases, Change]]) -> Aliases:
         """Under the lock; the journal first."""
@@ -147,6 +171,17 @@ class Folder:
         with (self._root / name / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _rename(folder: Path, target: Path) -> bool:
+    """Give a folder its place, unless another is there; it never comes to lie inside of it."""
+    try:
+        folder.rename(target)
+    except OSError as error:
+        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+            raise
+        return False
+    return True
 
 
 def _bytes(folder: Path) -> int:

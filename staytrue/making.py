@@ -34,9 +34,7 @@ class Making:
 
     def appear(self, target: Path) -> None:
         """Sync all of it, then give it its name in one step."""
-        for path in self.folder.rglob("*"):
-            _fsync(path)
-        fsync_folder(self.folder)
+        sync(self.folder)
         self.folder.rename(target)
         fsync_folder(target.parent)
 
@@ -62,6 +60,13 @@ def in_the_making(model: Path) -> list[int]:
         shutil.rmtree(path, ignore_errors=True)
         os.close(left)
     return numbers
+
+
+def sync(folder: Path) -> None:
+    """Have all of a folder survive a power cut."""
+    for path in folder.rglob("*"):
+        _fsync(path)
+    fsync_folder(folder)
 
 
 def _fsync(path: Path) -> None:

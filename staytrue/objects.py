@@ -10,6 +10,7 @@ killed.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import random
 import time
@@ -194,6 +195,10 @@ class Objects:
         except Exception as error:  # each filesystem raises what its own client does
             said = masked_in(" ".join(f"{type(error).__name__}: {error}".split()), self._address)[:500]
             where, hint = f"{self.where}/{path}".rstrip("/"), ""
+            if getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT}:
+                raise Unavailable(
+                    where, f"cannot be copied: {said}", hint="make room where store_cache lies"
+                ) from error
             if bars(error):
                 hint = "look at the credentials that its package finds, and at what they allow"
             raise Unavailable(

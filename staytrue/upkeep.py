@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from staytrue import showing
 from staytrue.clearing import clear
 from staytrue.commands import add_project, role_of, store_of
-from staytrue.errors import InvalidConfig, StaytrueError
+from staytrue.errors import InvalidConfig, NotFound, StaytrueError
 from staytrue.fetching import fetch as fetch_store
 from staytrue.nearest import no_model
 from staytrue.records import to_json
@@ -106,6 +106,12 @@ class Verify:
             except InvalidConfig:  # of the keys, not of the version
                 raise
             except StaytrueError as error:
+                if (
+                    isinstance(error, NotFound)
+                    and not arguments.version
+                    and version not in store.versions(arguments.model)
+                ):
+                    continue  # cleared away since it was listed
                 failed += 1
                 print(f"{arguments.model} {version}: {error}")
             else:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+import threading
+from typing import TYPE_CHECKING, Any
 
 import fsspec
 import pytest
 
+from staytrue import fetching
+from staytrue.claims import claim
 from staytrue.command import main
-from staytrue.errors import CorruptData, InvalidConfig, NotFound, Unavailable
+from staytrue.errors import Conflict, CorruptData, InvalidConfig, NotFound, Unavailable
 from staytrue.fetching import fetch
 from staytrue.store import Store
 from tests.unit.serving.conftest import publish
@@ -84,6 +88,92 @@ def test_a_store_that_cannot_be_read_is_told_apart(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("staytrue.folder.Folder.models", refuse)
     with pytest.raises(Unavailable, match="PermissionError: no credentials"):
         fetch(str(tmp_path), tmp_path / "target")
+
+
+def test_two_that_copy_the_same_versions_at_once_each_leave_them_whole(
+    source: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both have copied all before either gives it its place: who is second discards its own."""
+    gate, came, copied = threading.Barrier(2), list[dict[str, list[str]]](), fetching._copied
+
+    def together(*how: Any) -> Path | None:
+        made = copied(*how)
+        gate.wait(20)
+        return made
+
+    monkeypatch.setattr(fetching, "_copied", together)
+    work = [
+        threading.Thread(target=lambda: came.append(fetch(str(source.root), tmp_path / "target"))) for _ in range(2)
+    ]
+    for thread in work:
+        thread.start()
+    for thread in work:
+        thread.join()
+    assert sorted(version for fetched in came for version in fetched["tiny"]) == ["1", "2"]
+    target = Store(tmp_path / "target")
+    assert [target.load("tiny", version).version for version in target.versions("tiny")] == ["1", "2"]
+    assert (target.aliases("tiny"), target.journal("tiny")) == (source.aliases("tiny"), source.journal("tiny"))
+    assert [path for path in (target.root / "tiny").rglob("*") if path.is_dir() and path.parent.name != "tiny"] == []
+    assert [path.name for path in target.root.iterdir()] == ["tiny"]
+
+
+def test_what_changes_at_the_source_while_it_is_copied_comes_too(
+    source: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied, once = fetching._copied, list[str]()
+
+    def going_on(*how: Any) -> Path | None:
+        if not once:
+            once.append(publish(source, 3.0))
+            source.promote("tiny", "3", reason="meanwhile")
+        return copied(*how)
+
+    monkeypatch.setattr(fetching, "_copied", going_on)
+    assert fetch(str(source.root), tmp_path / "target") == {"tiny": ["1", "2", "3"]}
+    assert Store(tmp_path / "target").aliases("tiny").champion == "3"
+
+
+def test_a_version_that_is_cleared_away_meanwhile_is_left_out(
+    source: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed, path = Store.versions, Store.path
+    gone = list[str]()
+
+    def leaving(self: Store, name: str, version: str) -> Path:
+        if version == "1" and self.where == source.where:
+            gone.append(version)
+            raise NotFound('model "tiny"', "version 1 is being deleted")
+        return path(self, name, version)
+
+    monkeypatch.setattr(Store, "path", leaving)
+    monkeypatch.setattr(Store, "versions", lambda self, name: [each for each in listed(self, name) if each not in gone])
+    assert fetch(str(source.root), tmp_path / "target") == {"tiny": ["2"]}
+
+
+def test_what_a_killed_one_left_goes_with_the_next(source: Store, tmp_path: Path) -> None:
+    for name in ("dead", "alive"):
+        (tmp_path / "target" / f".fetching-{name}" / "tiny" / "1").mkdir(parents=True)
+    alive = claim(tmp_path / "target" / ".fetching-alive")
+    try:
+        fetch(str(source.root), tmp_path / "target")
+    finally:
+        os.close(alive)
+    assert sorted(path.name for path in (tmp_path / "target").iterdir()) == [".fetching-alive", "tiny"]
+
+
+def test_a_publisher_whose_number_was_fetched_meanwhile_is_told(source: Store, tmp_path: Path) -> None:
+    target = Store(tmp_path / "target")
+    (tmp_path / "target").mkdir()
+
+    def publishing() -> None:
+        with target.new_version("tiny") as (version, folder):
+            (folder / "model.onnx").write_bytes(b"mine")
+            assert (version, fetch(str(source.root), target.root)) == ("1", {"tiny": ["1", "2"]})
+
+    with pytest.raises(Conflict, match="tiny/1: was taken in from elsewhere meanwhile; publish the version again"):
+        publishing()
+    assert target.load("tiny", "1").version == "1"
+    assert publish(target, 3.0) == "3"
 
 
 def test_the_command_says_what_came(source: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

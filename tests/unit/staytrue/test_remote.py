@@ -359,12 +359,6 @@ def test_only_the_copies_asked_for_last_stay(store: Store, monkeypatch: pytest.M
     assert sorted(path.name for path in (store.root / "tiny").iterdir()) == [".lock", "2", "3"]
 
 
-def test_nobody_elses_folder_is_read_for_copies(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.getuid", lambda: 4242)
-    with pytest.raises(InvalidConfig, match="expected a folder of user 4242, got one of user"):
-        store.load("tiny", "1")
-
-
 def test_versions_are_signed_and_the_signature_is_taken_along(store: Store, tmp_path: Path) -> None:
     ed25519 = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.ed25519")
     from cryptography.hazmat.primitives import serialization
