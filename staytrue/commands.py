@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from staytrue import project as projects
-from staytrue.errors import Conflict, InvalidConfig, NotFound
+from staytrue.errors import Conflict, CorruptData, InvalidConfig, NotFound
 from staytrue.nearest import no_model
 from staytrue.shelf import place
 from staytrue.store import Store
@@ -181,21 +181,30 @@ class Models:
         add_project(parser)
 
     def run(self, arguments: argparse.Namespace) -> int:
-        """List models, versions, who answers and what changed."""
+        """List models, versions, who answers and what changed; 1 if that of one cannot be read."""
         store = store_of(arguments)
         if not store.exists():
             hint = "name the store with --store; `staytrue export` makes one"
             raise NotFound(f'store "{store.where}"', "is not there", hint=hint)
-        if not store.models():
+        names, failed = store.models(), False
+        if not names:
             print(f"no model in {store.where} yet: `staytrue train`, then `staytrue export`")
-        for name in store.models():
-            aliases = store.aliases(name)
-            versions = [version + role_of(aliases, version) for version in store.versions(name)]
-            print(f"{name}: versions {', '.join(versions)}")
-            for change in store.journal(name):
-                share = f" at {change.share:.4g}" if change.share else ""
-                print(f"  {change.time[:19]}  {change.action} {change.about}{share}: {change.reason}")
-        return 0
+        for name in names:
+            try:
+                _tell(store, name)
+            except CorruptData as error:  # of one model, which hides no other
+                print(f"{name}: {error}")
+                failed = True
+        return int(failed)
+
+
+def _tell(store: Store, name: str) -> None:
+    aliases, journal = store.aliases(name), store.journal(name)
+    versions = [version + role_of(aliases, version) for version in store.versions(name)]
+    print(f"{name}: versions {', '.join(versions)}")
+    for change in journal:
+        share = f" at {change.share:.4g}" if change.share else ""
+        print(f"  {change.time[:19]}  {change.action} {change.about}{share}: {change.reason}")
 
 
 class Schema:

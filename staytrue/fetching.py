@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from staytrue.bundle import load as load_bundle
 from staytrue.claims import claim
-from staytrue.errors import CorruptData, NotFound, Unavailable
+from staytrue.errors import CorruptData, NotFound, Unavailable, within
 from staytrue.folder import Folder
 from staytrue.making import sync
+from staytrue.records import writable
 from staytrue.store import Store
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def fetch(source: str, target: Path) -> dict[str, list[str]]:
         Unavailable: it cannot be read.
         CorruptData: a version's bytes or proofs are not right; nothing of it, and no aliases, were taken.
     """
-    target.mkdir(parents=True, exist_ok=True)
+    writable(target, f"--store {target}").mkdir(parents=True, exist_ok=True)
     with _scratch(target) as scratch:
         store = Store(source, cache=scratch / "copies")
         try:
@@ -103,9 +104,13 @@ def _copied(source: Store, scratch: Path, name: str, version: str) -> Path | Non
             raise
         return None
     copied.chmod(0o755)  # copies are their user's alone; this one is for whoever serves
-    bundle = load_bundle(copied)
+    where = f"{source.where}/{name}/{version}"
+    try:
+        bundle = load_bundle(copied)
+    except CorruptData as error:
+        raise within(error, str(copied), where) from error
     if (bundle.name, bundle.version) != (name, version):
         got = f"{bundle.name}/{bundle.version}"
-        raise CorruptData(f"{source.where}/{name}/{version}", expected=f"{name}/{version}", got=got)
+        raise CorruptData(where, expected=f"{name}/{version}", got=got)
     sync(copied)
     return copied

@@ -17,9 +17,9 @@ import msgspec
 
 from staytrue import aliases as states
 from staytrue.aliases import Aliases
-from staytrue.errors import Conflict
+from staytrue.errors import Conflict, InvalidConfig
 from staytrue.making import Making, in_the_making
-from staytrue.records import append_line, fsync_folder, read, to_json, write_atomically
+from staytrue.records import append_line, fsync_folder, read, to_json, writable, write_atomically
 from staytrue.shelf import NAME, VERSION
 
 if TYPE_CHECKING:
@@ -103,8 +103,7 @@ class Folder:
     @contextlib.contextmanager
     def new_version(self, name: str) -> Iterator[tuple[str, Path]]:
         """In a folder beside the others, which gets its number as its name at the end."""
-        folder = self._root / name
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = self._made(name)
         with self._locked(name):
             taken = in_the_making(folder)  # asked first: one that is done in between is then a version
             taken += map(int, self.versions(name))
@@ -129,8 +128,7 @@ class Folder:
             aliases: who answers.
             journal: all changes up to that.
         """
-        folder = self._root / name
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = self._made(name)
         with self._locked(name):
             new = [version for version, copy in made.items() if _rename(copy, folder / version)]
             fsync_folder(folder)  # who answers comes behind the versions
@@ -165,12 +163,37 @@ class Folder:
                     shutil.rmtree(folder / f"{_LEAVING}{version}", ignore_errors=True)
         return removed
 
+    def _made(self, name: str) -> Path:
+        """The folder of a model, made where there is none.
+
+        Raises:
+            InvalidConfig: it cannot be.
+        """
+        folder = self._root / name
+        try:
+            writable(folder, f'store "{self._root}"').mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._unwritten(error) from error
+        return folder
+
     @contextlib.contextmanager
     def _locked(self, name: str) -> Iterator[None]:
-        """Keep others from claiming versions of a model and from changing its aliases."""
-        with (self._root / name / ".lock").open("w") as lock:
+        """Keep others from claiming versions of a model and from changing its aliases.
+
+        Raises:
+            InvalidConfig: nothing can be written there.
+        """
+        try:
+            lock = (self._root / name / ".lock").open("w")
+        except OSError as error:
+            raise self._unwritten(error) from error
+        with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+    def _unwritten(self, error: OSError) -> InvalidConfig:
+        hint = "name another store, or write as whom it belongs to"
+        return InvalidConfig(f'store "{self._root}"', f"cannot be written to: {error.strerror}", hint=hint)
 
 
 def _rename(folder: Path, target: Path) -> bool:

@@ -193,17 +193,17 @@ class Objects:
         except (FileNotFoundError, FileExistsError, StaytrueError):
             raise
         except Exception as error:  # each filesystem raises what its own client does
-            said = masked_in(" ".join(f"{type(error).__name__}: {error}".split()), self._address)[:500]
-            where, hint = f"{self.where}/{path}".rstrip("/"), ""
-            if getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT}:
-                raise Unavailable(
-                    where, f"cannot be copied: {said}", hint="make room where store_cache lies"
-                ) from error
-            if bars(error):
-                hint = "look at the credentials that its package finds, and at what they allow"
-            raise Unavailable(
-                where, f"{'is closed to us' if hint else 'cannot be reached'}: {said}", hint=hint
-            ) from error
+            raise self._told(error, path) from error
+
+    def _told(self, error: Exception, path: str) -> Unavailable:
+        said = masked_in(" ".join(f"{type(error).__name__}: {error}".split()), self._address)[:500]
+        where = f"{self.where}/{path}".rstrip("/")
+        if getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT}:
+            return Unavailable(where, f"cannot be copied: {said}", hint="make room where store_cache lies")
+        if bars(error):
+            hint = "look at the credentials that its package finds, and at what they allow"
+            return Unavailable(where, f"is closed to us: {said}", hint=hint)
+        return Unavailable(where, f"cannot be reached: {said}")
 
     @contextlib.contextmanager
     def _writing(self, path: str) -> Iterator[tuple[Any, str]]:
@@ -226,9 +226,14 @@ class Objects:
         if self._held is None or self._held[0] != os.getpid():
             try:
                 files, base = fsspec.core.url_to_fs(self._address)
-            except (ImportError, ValueError) as error:
-                hint = "install the package that reads this kind of address, for example s3fs"
+            except ImportError as error:
+                hint = "install the package that reads this kind of address: none comes with staytrue"
                 raise InvalidConfig(self.where, masked_in(error, self._address), hint=hint) from error
+            except ValueError as error:
+                hint = "mend the address, or install the package that reads this kind of address"
+                raise InvalidConfig(self.where, masked_in(error, self._address), hint=hint) from error
+            except Exception as error:  # some clients look at credentials at once
+                raise self._told(error, "") from error
             self._held = (os.getpid(), files, base.rstrip("/"))
         return self._held[1:]
 

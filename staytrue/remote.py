@@ -23,7 +23,7 @@ from staytrue import aliases as states
 from staytrue.aliases import Aliases, Change
 from staytrue.bundle import SEAL
 from staytrue.copies import Copies
-from staytrue.errors import StaytrueError, Unavailable
+from staytrue.errors import CorruptData, StaytrueError, Unavailable
 from staytrue.folder import ALIASES, JOURNAL
 from staytrue.lately import Lately
 from staytrue.objects import Objects
@@ -216,7 +216,11 @@ class Remote:
     def _revision(self, name: str, number: int) -> Revision | None:
         path = _path(name, number)
         data = self._objects.read(path)
-        return None if data is None else from_json(Revision, data, f"{self.where}/{path}")
+        try:
+            return None if data is None else from_json(Revision, data, f"{self.where}/{path}")
+        except CorruptData as error:
+            hint = "put it back; or delete it, and the revision before it counts again"
+            raise CorruptData(error.where, error.problem, hint=hint) from error
 
     def _plain(self, name: str) -> Aliases | None:
         path = f"{name}/{ALIASES}"

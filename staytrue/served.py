@@ -13,6 +13,7 @@ from pydantic import Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from staytrue import yamlfile
+from staytrue.errors import InvalidConfig
 from staytrue.section import Section
 from staytrue.server import ServingSection
 from staytrue.settings import warn_of_strays
@@ -30,7 +31,10 @@ OTHERS = ("rules", "gateway")
 def _place(said: Any) -> Path | str:
     if not isinstance(said, Path | str):
         raise PydanticCustomError("place", "is no path")
-    return place(said)
+    try:
+        return place(said)
+    except InvalidConfig as error:
+        raise ValueError(f"expected {error.expected}, got {error.got}") from error
 
 
 ModelName = Annotated[

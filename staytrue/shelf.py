@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote, urlsplit
 
-from staytrue.errors import InvalidInput
+from staytrue.addresses import masked
+from staytrue.errors import InvalidConfig, InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 VERSION = re.compile(r"[1-9][0-9]{0,17}")
+_SLIP = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 LOCAL = ("file", "local")
 """Schemes of addresses that mean a folder of this machine."""
 
@@ -83,11 +85,33 @@ def place(said: Path | str) -> Path | str:
 
     >>> place("s3://bucket/store"), str(place("store")), str(place("file:///srv/my%20store"))
     ('s3://bucket/store', 'store', '/srv/my store')
+
+    Raises:
+        InvalidConfig: empty, or an address with a slip that would be taken for a folder or for nothing.
     """
-    if isinstance(said, Path) or "://" not in said:
+    if isinstance(said, Path):
+        return said
+    scheme, mark, rest = said.partition("://")
+    if not mark and _SLIP.match(said):
+        raise _no_place(said, "an address with one slash", hint="write ./ before it if it is a folder")
+    if not said:
+        raise _no_place(said, "an empty text", hint="a folder of this machine is . or a path")
+    if not mark:
         return Path(said)
-    found = urlsplit(said)
-    return Path(unquote(found.path)) if found.scheme in LOCAL else said
+    if not rest.strip("/"):
+        raise _no_place(said, "an address that names no bucket")
+    if scheme.lower() not in LOCAL:
+        return f"{scheme.lower()}://{rest}"  # as fsspec looks them up
+    host, _, path = rest.partition("/")
+    if host not in {"", "localhost"}:
+        hint = f"file:///{host}/{path}, three slashes, is a folder of this one"
+        raise _no_place(said, f'a folder of the machine "{host}"', hint=hint)
+    return Path(unquote(urlsplit(f"file:///{path}").path))
+
+
+def _no_place(said: str, got: str, hint: str = "") -> InvalidConfig:
+    where = f'store "{masked(said)}"'
+    return InvalidConfig(where, expected="a folder, or an address such as s3://bucket/store", got=got, hint=hint)
 
 
 def checked(name: str) -> str:
