@@ -54,7 +54,7 @@ def check(folder: Path, digest: str, trusted: Path) -> None:
     """
     keys = public_keys(trusted)
     try:
-        made = base64.b64decode((folder / SIGNATURE).read_bytes().removesuffix(b"\n"), validate=True)
+        made = _spelt((folder / SIGNATURE).read_bytes())
     except FileNotFoundError as error:
         hint = "sign it: staytrue sign NAME VERSION --key FILE"
         problem = f"is not signed, and {trusted} says whose versions may be used"
@@ -71,6 +71,18 @@ def check(folder: Path, digest: str, trusted: Path) -> None:
         return
     hint = "sign it with the right key, or add that key to the trusted ones; who changed it otherwise?"
     raise CorruptData(str(folder / SIGNATURE), f"is of none of the keys in {trusted}", hint=hint)
+
+
+def _spelt(written: bytes) -> bytes:
+    """What base64 and a newline stand for; only the one spelling that is written, as bits of the last letter are free.
+
+    Raises:
+        binascii.Error: it is another, or none.
+    """
+    made = base64.b64decode(written.removesuffix(b"\n"), validate=True)
+    if base64.b64encode(made) + b"\n" != written:
+        raise binascii.Error("no canonical base64")
+    return made
 
 
 def private_key(path: Path) -> Any:

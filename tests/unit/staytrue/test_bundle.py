@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
 import pytest
 
 from staytrue.bundle import MANIFEST, SEAL, Bundle, digest, load, seal
@@ -47,21 +46,6 @@ def test_any_changed_byte_is_noticed(folder: Path, name: str) -> None:
             load(folder)
     (folder / name).write_bytes(original)
     load(folder)
-
-
-def test_a_thousand_changed_bytes_all_over_a_bundle_are_all_refused(folder: Path) -> None:
-    files = {path: path.read_bytes() for path in sorted(folder.iterdir())}
-    everywhere = [(path, place) for path, data in files.items() for place in range(len(data))]
-    draw = np.random.default_rng(0)
-    chosen = [everywhere[which] for which in draw.choice(len(everywhere), 1000, replace=False)]
-    for (path, place), change in zip(chosen, draw.integers(1, 256, 1000), strict=True):
-        changed = bytearray(files[path])
-        changed[place] ^= int(change)
-        path.write_bytes(changed)
-        with pytest.raises(CorruptData):
-            load(folder)
-        path.write_bytes(files[path])
-    assert load(folder).name == "tiny"
 
 
 def test_what_stands_behind_the_seal_is_a_change_too(folder: Path) -> None:

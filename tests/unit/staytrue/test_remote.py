@@ -7,7 +7,6 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import fsspec
-import numpy as np
 import pytest
 from fsspec.registry import _registry
 
@@ -322,34 +321,6 @@ def test_a_copy_whose_bytes_changed_is_taken_anew(store: Store) -> None:
     file.write_bytes(before[:-1] + b"x")
     assert store.load("tiny", "1").version == "1"
     assert file.read_bytes() == before
-
-
-def test_a_thousand_changed_bytes_are_refused_at_the_address_and_undone_in_the_copy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Spread over all files of a version but its signature, which a test of its own changes."""
-    monkeypatch.setitem(_registry, "s3", Bucket)
-    store = Store("s3://bucket/thousand", cache=tmp_path)
-    publish(store, 2.0)
-    folder, objects = store.path("tiny", "1"), Objects(store.where)
-    whole = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-    everywhere = [(name, place) for name, data in whole.items() for place in range(len(data))]
-    draw = np.random.default_rng(0)
-    chosen = draw.choice(len(everywhere), 1000, replace=False)
-    for turn, (which, change) in enumerate(zip(chosen, draw.integers(1, 256, 1000), strict=True)):
-        name, place = everywhere[which]
-        bad = bytearray(whole[name])
-        bad[place] ^= int(change)
-        if turn % 2:
-            (store.path("tiny", "1") / name).write_bytes(bad)
-            assert store.load("tiny", "1").version == "1"
-            assert (folder / name).read_bytes() == whole[name]
-            continue
-        objects.write(f"tiny/1/{name}", bytes(bad))
-        with pytest.raises(CorruptData):
-            store.load("tiny", "1", anew=True)
-        objects.write(f"tiny/1/{name}", whole[name])
-    Bucket().rm("/bucket", recursive=True)
 
 
 def test_only_the_copies_asked_for_last_stay(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
