@@ -27,7 +27,7 @@ class Follower:
 
     def __init__(self, registry: Registry, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._registry, self._seconds = registry, seconds
-        self._outage = Outage("looking for new versions fails, what is loaded keeps serving", clock)
+        self._outage = Outage("looking for new versions", "what is loaded keeps serving", clock)
         self._looked, self._ended = threading.Event(), threading.Event()
         self._error: Exception | None = None
         threading.Thread(target=self._follow, name="follow", daemon=True).start()

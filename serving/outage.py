@@ -20,12 +20,13 @@ class Outage:
     """Of one thing that is tried again and again. For one thread at a time.
 
     Args:
-        what: fails, for the log.
+        what: is tried, for the log.
+        meanwhile: what goes on all the same, for its lines of failures.
         clock: seconds, does not go back.
     """
 
-    def __init__(self, what: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._what, self._clock = what, clock
+    def __init__(self, what: str, meanwhile: str = "", clock: Callable[[], float] = time.monotonic) -> None:
+        self._what, self._meanwhile, self._clock = what, f"; {meanwhile}" if meanwhile else "", clock
         self._since: float | None = None
         self._failures = 0
         self._next: dict[ErrorCode, tuple[float, float]] = {}
@@ -43,14 +44,33 @@ class Outage:
             return
         first = code not in self._next
         self._next[code] = (now + wait, min(2 * wait, LONGEST_SECONDS))
-        lasts = "" if self._failures == 1 else f", for {now - self._since:.0f} s and {self._failures} times now"
+        lasts = "" if self._failures == 1 else f" for {now - self._since:.0f} s, {self._failures} times by now"
+        said = str(error) if isinstance(error, StaytrueError) else repr(error)
         ours = None if isinstance(error, StaytrueError) or not first else error  # where it came from is told once
-        log.warning("%s%s: %s", self._what, lasts, error or repr(error), exc_info=ours)
+        log.warning("%s fails%s: %s%s", self._what, lasts, said, self._meanwhile, exc_info=ours)
 
     def over(self) -> None:
         """It went well."""
         if self._since is not None:
             seconds = self._clock() - self._since
-            log.info("%s no more: it did for %.0f s, %d times", self._what, seconds, self._failures)
+            log.info("%s works again: it failed for %.0f s, %d times", self._what, seconds, self._failures)
         self._since, self._failures = None, 0
         self._next.clear()
+
+
+class Outages:
+    """Of the same thing for several models. For one thread at a time."""
+
+    def __init__(self, what: str, clock: Callable[[], float]) -> None:
+        self._what, self._clock = what, clock
+        self._lasting: dict[str, Outage] = {}
+
+    def failed(self, name: str, error: Exception) -> None:
+        """It failed for a model."""
+        fresh = Outage(f"{name}: {self._what}", clock=self._clock)
+        self._lasting.setdefault(name, fresh).failed(error)
+
+    def over(self, name: str) -> None:
+        """It went well for a model."""
+        if (outage := self._lasting.pop(name, None)) is not None:
+            outage.over()

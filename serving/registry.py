@@ -12,7 +12,7 @@ from serving.holdings import Holdings
 from serving.index import Entry, Index
 from serving.loading import Attach, Lane, Loaded, Loader, example, free
 from serving.model import ALIASES, Lease, Model
-from serving.outage import Outage
+from serving.outage import Outages
 from serving.routing import Route
 from serving.runtimes.onnx import OnnxMaker
 from staytrue.errors import NotFound, Overloaded, StaytrueError, Unavailable
@@ -63,7 +63,7 @@ class Registry(Holdings):
         self._pinning = threading.Lock()
         self._started = False
         """Whether the aliases have been looked at once."""
-        self._outages: dict[str, Outage] = {}
+        self._outages = Outages("reading who answers", clock)
         self._gone: set[str] = set()
         """Models whose folders were not there at the last look."""
 
@@ -203,11 +203,10 @@ class Registry(Holdings):
             aliases = self._store.aliases(name)
             route = Route.of(name, aliases)
         except StaytrueError as error:
-            self._outages.setdefault(name, Outage(f"{name}: who answers cannot be read", self._clock)).failed(error)
+            self._outages.failed(name, error)
             self._refuse_aliases(name, str(error))
             return error
-        if (outage := self._outages.pop(name, None)) is not None:
-            outage.over()
+        self._outages.over(name)
         if not anew and aliases == model.aliases and (model.complete() or not self._due(model)):
             if ALIASES in model.refused:
                 self._refuse_aliases(name, None)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 ALIASES, JOURNAL = "aliases.json", "journal.jsonl"
 _LEAVING = ".leaving-"
+_THERE = {errno.ENOTEMPTY, errno.EEXIST}
 
 
 class Folder:
@@ -111,10 +112,13 @@ class Folder:
             making = Making.begin(folder, version)
         try:
             yield version, making.folder
-            if os.path.lexists(folder / version):
+            try:
+                making.appear(folder / version)
+            except OSError as error:
+                if error.errno not in _THERE:
+                    raise
                 problem = "was taken in from elsewhere meanwhile"
-                raise Conflict(str(folder / version), problem, hint="publish the version again")
-            making.appear(folder / version)
+                raise Conflict(str(folder / version), problem, hint="publish the version again") from error
         finally:
             making.end()
 
@@ -201,7 +205,7 @@ def _rename(folder: Path, target: Path) -> bool:
     try:
         folder.rename(target)
     except OSError as error:
-        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+        if error.errno not in _THERE:
             raise
         return False
     return True

@@ -13,7 +13,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from staytrue.bundle import MANIFEST, SEAL
-from staytrue.errors import Conflict, Unavailable
+from staytrue.errors import Conflict, CorruptData, Unavailable
 from staytrue.records import Record, from_json, to_json
 from staytrue.shelf import VERSION
 
@@ -76,8 +76,9 @@ class Publishing:
             raise self._conflict(where, "was given up, or sealed by somebody else, the moment before it was done")
 
     def done(self, name: str, version: str) -> None:
-        """Let go of the number of a version that is published."""
-        self._objects.delete([_claim(name, version)])
+        """Let go of the number of a version that is published, or gone; a claim that stays goes in a day."""
+        with contextlib.suppress(Unavailable):
+            self._objects.delete([_claim(name, version)])
 
     def withdraw(self, name: str, version: str, claim: bytes) -> None:
         """Delete what a failed try has put up, where nobody else can have anything; what stays is no version."""
@@ -97,8 +98,7 @@ class Publishing:
         """
         for version in self._objects.names(f"{name}/claims"):
             data = self._claimed(name, version) if VERSION.fullmatch(version) else None
-            claim = from_json(Claim, data, f"{self._objects.where}/{_claim(name, version)}") if data else None
-            if claim is None or self._clock() - claim.time < ABANDONED_SECONDS:
+            if data is None or self._clock() - _time(data) < ABANDONED_SECONDS:
                 continue
             if self._objects.create(f"{name}/{version}/{SEAL}", _GIVEN_UP):
                 self._empty(name, version)
@@ -137,6 +137,14 @@ def given_up(sizes: Mapping[str, int]) -> set[str]:
 def _seals(sizes: Mapping[str, int]) -> list[tuple[str, int]]:
     found = ((*path.partition("/"), size) for path, size in sizes.items())
     return [(version, size) for version, _, file, size in found if file == SEAL and VERSION.fullmatch(version)]
+
+
+def _time(claim: bytes) -> float:
+    """When it was made; long ago where that was never written to its end, by one that was killed."""
+    try:
+        return from_json(Claim, claim, "").time
+    except CorruptData:
+        return 0.0
 
 
 def _claim(name: str, version: str) -> str:

@@ -121,5 +121,7 @@ def checked(name: str) -> str:
         InvalidInput: it could lead out of the store.
     """
     if not NAME.fullmatch(name):
-        raise InvalidInput(f'model name "{name[:80]}"', expected="letters, digits, '.', '_' and '-'", got="others")
+        other = next((letter for letter in name if not NAME.fullmatch(f"_{letter}")), "")
+        got = f'"{other}"' if other else "'.' at its beginning" if name else "an empty one"
+        raise InvalidInput(f'model name "{name[:80]}"', expected="letters of ASCII, digits, '.', '_' and '-'", got=got)
     return name

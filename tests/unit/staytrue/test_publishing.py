@@ -10,7 +10,7 @@ from fsspec.registry import _registry
 
 from staytrue.bundle import SEAL
 from staytrue.clearing import clear
-from staytrue.errors import Conflict
+from staytrue.errors import Conflict, Unavailable
 from staytrue.objects import Objects
 from staytrue.publishing import ABANDONED_SECONDS
 from staytrue.remote import Remote
@@ -192,3 +192,29 @@ def test_a_claim_that_was_deleted_is_told(store: Store, address: str) -> None:
     with pytest.raises(Conflict, match="was stopped for a day, or its claim was deleted; publish the version again"):
         slow()
     assert store.versions("tiny") == ["1"]
+
+
+def test_a_claim_that_was_never_written_to_its_end_is_of_one_that_was_killed(store: Store, address: str) -> None:
+    Objects(address).write("tiny/claims/2", b'{"wri')
+    assert publish(store, 2.0) == "3"
+    clear(store, "tiny", keep=9)
+    assert not Objects(address).names("tiny/claims")
+    assert store.versions("tiny") == ["1", "3"]
+
+
+def test_a_version_whose_claim_cannot_be_deleted_any_more_is_published(
+    store: Store, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete = Objects.delete
+
+    def refuse(self: Objects, paths: Any) -> None:
+        named = [*paths]
+        if named == ["tiny/claims/2"]:
+            raise Unavailable(address, "cannot be reached")
+        delete(self, named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Objects, "delete", refuse)
+        assert publish(store, 2.0) == "2"
+    assert a_day_later(address, tmp_path, monkeypatch) == "1 2 3 4"
+    assert not Objects(address).names("tiny/claims")

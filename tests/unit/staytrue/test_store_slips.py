@@ -10,7 +10,7 @@ from fsspec.registry import _registry
 
 from staytrue import project as projects
 from staytrue.command import main
-from staytrue.errors import CorruptData, InvalidConfig
+from staytrue.errors import CorruptData, InvalidConfig, InvalidInput
 from staytrue.fetching import fetch
 from staytrue.objects import Objects
 from staytrue.shelf import place
@@ -130,3 +130,12 @@ def test_what_cannot_be_written_to_is_told(tmp_path: Path) -> None:
     (source.root / "tiny" / ".lock").mkdir()
     with pytest.raises(InvalidConfig, match="cannot be written to: Is a directory; name another store"):
         publish(source, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "got"), {"größe": '"ö"', "a/b": '"/"', ".hidden": "'.' at its beginning", "": "an empty one"}.items()
+)
+def test_a_name_says_what_is_wrong_with_it(name: str, got: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="expected letters of ASCII, digits, ") as caught:
+        Store(tmp_path).versions(name)
+    assert str(caught.value).endswith(got)
