@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import logging
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -29,6 +28,7 @@ from monitoring.state import State
 from staytrue.errors import Conflict
 from staytrue.eventlog import Writer
 from staytrue.listening import address, ended_by, listen
+from staytrue.outage import Outage
 from staytrue.store import Store
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from staytrue.project import Project
     from staytrue.sections import MonitoringSection
 
-log = logging.getLogger(__name__)
 AFTER_FAILURE_SECONDS = 1.0
 
 
@@ -148,13 +147,15 @@ async def _serve(api: Api, analyst: Analyst, vitals: Vitals, settings: Monitorin
 
 async def _ticks(analyst: Analyst, vitals: Vitals, seconds: float, ending: asyncio.Event) -> None:
     """Tick until the end; a tick that fails is told of and tried again, and what it had not finished is done then."""
+    outage = Outage("a tick", "it is tried again")
     while not ending.is_set():
         pause = seconds
         try:
             await asyncio.to_thread(analyst.tick)
             vitals.failing = ""
-        except Exception as error:
-            log.exception("a tick failed; it is tried again")
+            outage.over()
+        except Exception as error:  # noqa: BLE001 - told, counted, and tried again
+            outage.failed(error)
             vitals.failing, vitals.failed_ticks = f"{type(error).__name__}: {error}"[:300], vitals.failed_ticks + 1
             pause = max(seconds, AFTER_FAILURE_SECONDS)
             with contextlib.suppress(Exception):  # what hinders it will hinder the next tick too, which tells

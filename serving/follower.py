@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from serving.outage import Outage
+from staytrue.outage import Outage
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,10 +12,10 @@ from serving.holdings import Holdings
 from serving.index import Entry, Index
 from serving.loading import Attach, Lane, Loaded, Loader, example, free
 from serving.model import ALIASES, Lease, Model
-from serving.outage import Outages
 from serving.routing import Route
 from serving.runtimes.onnx import OnnxMaker
 from staytrue.errors import NotFound, Overloaded, StaytrueError, Unavailable
+from staytrue.outage import Outages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -86,7 +86,7 @@ def _model(parts: Parts, name: str) -> Model:
     champion, versions, changes, fault = "", list[str](), list[Any](), ""
     try:
         champion = parts.store.aliases(name).champion
-        versions, changes = parts.store.versions(name), parts.store.journal(name)
+        versions, changes = parts.store.glance(name), parts.store.journal(name)
     except StaytrueError as error:
         fault = str(error)
     last = windows[-1] if windows else None

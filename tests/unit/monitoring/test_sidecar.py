@@ -124,9 +124,13 @@ def test_the_folder_is_free_again_after_its_sidecar(tmp_path: Path) -> None:
         pass
 
 
-def test_a_tick_that_fails_is_told_tried_again_and_forgotten(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tick_that_fails_is_told_tried_again_and_forgotten(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each failure is counted; the log tells when they begin and end."""
     import asyncio
 
+    caplog.set_level("INFO")
     monkeypatch.setattr("monitoring.sidecar.AFTER_FAILURE_SECONDS", 0.01)
     seen: list[str] = []
     ending = asyncio.Event()
@@ -147,6 +151,11 @@ def test_a_tick_that_fails_is_told_tried_again_and_forgotten(rig: Rig, monkeypat
     asyncio.run(_ticks(rig.analyst, rig.parts.vitals, 0.001, ending))
     assert seen == ["", "OSError: disk", "OSError: disk", ""]
     assert rig.parts.vitals.failed_ticks == 2
+    told = [line for line in caplog.messages if line.startswith("a tick ")]
+    assert told == [
+        "a tick fails: OSError('disk'); it is tried again",
+        "a tick works again: it failed for 0 s, 2 times",
+    ]
 
 
 def test_labels_of_a_replay_are_dated_by_event_time(rig: Rig) -> None:
