@@ -163,7 +163,8 @@ class Objects:
             except Unsupported:
                 self._heeds = False
             finally:
-                self.delete([tried])
+                with contextlib.suppress(Unavailable):  # who publishes need not be allowed to delete
+                    self.delete([tried])
         return self._heeds
 
     def _agreed(self, path: str, data: bytes) -> bool:

@@ -20,6 +20,7 @@ from staytrue.errors import CorruptData, InvalidInput, Overloaded, StaytrueError
 from staytrue.eventlog import Writer
 from staytrue.events import Event, Tensor, decode, encode
 from staytrue.segments import numbers, read_from, seed_of, segment, size, writers
+from staytrue.shelf import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -257,8 +258,11 @@ class PairDesk:
 
     def _version(self, model: str, told: dict[str, object], aliases: Aliases) -> str:
         """The version that the answer names, if it is one of the store's, or the champion."""
-        named = str(told.get("model_version", ""))
-        return named if named in self._store.versions(model) else aliases.champion
+        named, store = str(told.get("model_version", "")), self._store
+        if not VERSION.fullmatch(named):
+            return aliases.champion
+        known = named in store.glance(model) or named in store.versions(model)  # of one that is new the latter
+        return named if known else aliases.champion
 
     def _signature(self, model: str, version: str) -> Signature:
         bundle = self._bundles.get((model, version))

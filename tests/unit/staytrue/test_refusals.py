@@ -225,3 +225,16 @@ def test_a_writer_that_was_stopped_while_it_agreed_does_not_go_on(monkeypatch: p
     monkeypatch.setattr(objects, "exists", stopped)
     assert not objects.create("claims/1", b"mine")
     assert objects.read("claims/1") == b"theirs"
+
+
+def test_who_publishes_and_promotes_need_not_be_allowed_to_delete(
+    bucket: type[Bucket], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("AccessDenied")
+
+    monkeypatch.setattr(bucket, "rm_file", refuse)
+    store = Store("s3://gateway/store", cache=tmp_path)
+    for factor in (1.0, 2.0):
+        store.promote("tiny", publish(store, factor), reason="better")
+    assert (store.versions("tiny"), store.load("tiny", "2", anew=True).version) == (["1", "2"], "2")

@@ -21,6 +21,7 @@ from monitoring.ingest.labels import LabelDesk
 from monitoring.ingest.pairs import REMEMBER_SECONDS, WAIT_SECONDS, PairDesk
 from staytrue.errors import InvalidInput, NotFound, Overloaded, StaytrueError, Unavailable
 from staytrue.records import seconds_of
+from staytrue.store import Store
 from tests.kserve import REQUEST, RESPONSE, headers, message
 
 if TYPE_CHECKING:
@@ -226,6 +227,24 @@ def test_an_event_without_a_time_happened_when_it_came(rig: Rig) -> None:
     rig.parts.pairs.accept(*wire(said | {"Ce-Type": RESPONSE}, ANSWERED))
     rig.analyst.tick()
     assert set(rig.window(0, 1).time.tolist()) == {NOON + 5}
+
+
+def test_the_store_is_not_listed_anew_for_each_answer(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At an address that would be two requests an answer; a version that was seen there is there."""
+    asked, versions = list[str](), Store.versions
+
+    def counted(self: Store, name: str) -> list[str]:
+        asked.append(name)
+        return versions(self, name)
+
+    monkeypatch.setattr(Store, "versions", counted)
+    for name, version in (("a", "1"), ("b", "v1.0"), ("c", None)):
+        send(rig, REQUEST, name)
+        send(rig, RESPONSE, name, ANSWERED | {"model_version": version})
+    assert asked == []
+    send(rig, REQUEST, "d")
+    send(rig, RESPONSE, "d", ANSWERED | {"model_version": "9"})
+    assert set(asked) == {"toy"}  # it may have been published a moment ago
 
 
 def test_a_version_that_the_store_lacks_is_the_champion(rig: Rig) -> None:
