@@ -10,12 +10,14 @@ import shutil
 import stat
 import tempfile
 import time
+from itertools import filterfalse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from staytrue import bundle as bundles
 from staytrue.bundle import SEAL
 from staytrue.errors import CorruptData, InvalidConfig, NotFound, StaytrueError, within
+from staytrue.objects import is_mark
 from staytrue.records import write_atomically
 from staytrue.shelf import VERSION
 from staytrue.signing import SIGNATURE
@@ -97,7 +99,7 @@ class Copies:
         self._clear_left(target.parent)
         scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=".fetching-"))
         try:
-            for path in self._objects.sizes(where):
+            for path in filterfalse(is_mark, self._objects.sizes(where)):
                 file = (scratch / path).resolve()  # a key such as 1//etc/passwd names a path of its own
                 if not file.is_relative_to(scratch.resolve()):
                     raise CorruptData(f"{self._objects.where}/{where}", f"holds a file outside the bundle: {path}")

@@ -239,6 +239,11 @@ class Objects:
         return self._held[1:]
 
 
+def is_mark(path: str) -> bool:
+    """Whether it is no object of anybody's, but tells that one is being written."""
+    return path.rpartition("/")[2].startswith(_MARK)
+
+
 def _protocols(files: Any) -> set[str]:
     return {files.protocol} if isinstance(files.protocol, str) else {*files.protocol}
 

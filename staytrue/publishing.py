@@ -72,8 +72,17 @@ class Publishing:
         self._check_ours(name, version, claim)
         if there != {file: path.stat().st_size for file, path in files.items()}:
             raise self._conflict(where, "somebody else wrote to it")
-        if not self._objects.create(f"{where}/{SEAL}", (folder / SEAL).read_bytes()):
+        if not self._seal(f"{where}/{SEAL}", (folder / SEAL).read_bytes()):
             raise self._conflict(where, "was given up, or sealed by somebody else, the moment before it was done")
+
+    def _seal(self, path: str, seal: bytes) -> bool:
+        """Whether the seal is there; one whose answer was lost may still arrive, unless another is there by then."""
+        try:
+            return self._objects.create(path, seal)
+        except Unavailable:
+            if self._objects.create(path, _GIVEN_UP):
+                raise
+        return self._objects.read(path) == seal
 
     def done(self, name: str, version: str) -> None:
         """Let go of the number of a version that is published, or gone; a claim that stays goes in a day."""

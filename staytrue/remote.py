@@ -95,7 +95,7 @@ class Remote:
 
     def present(self, name: str) -> bool:
         """Whether anything lies below its name."""
-        return bool(self._objects.sizes(name))
+        return bool(self._objects.names(name))
 
     def versions(self, name: str) -> list[str]:
         """Those with a seal that nobody clears away; the sizes come first, as what leaves is told before it goes."""

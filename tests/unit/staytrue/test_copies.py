@@ -11,7 +11,8 @@ import pytest
 from fsspec.registry import _registry
 
 from staytrue.copies import LEFT_SECONDS
-from staytrue.errors import InvalidConfig, StaytrueError, Unavailable
+from staytrue.errors import InvalidConfig, NotFound, StaytrueError, Unavailable
+from staytrue.objects import Objects
 from staytrue.store import Store
 from tests.buckets import Bucket
 from tests.unit.serving.conftest import publish
@@ -116,3 +117,31 @@ def test_a_full_disk_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyP
         Store(ADDRESS, cache=tmp_path / "cache").load("tiny", "1")
     assert isinstance(caught.value, StaytrueError)
     assert not list((tmp_path / "cache").rglob(".fetching-*"))
+
+
+def test_marks_of_writers_are_not_copied_and_what_is_gone_is_told(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mark may be gone before it is read; a file that is gone makes no version."""
+    Objects(ADDRESS).write("tiny/1/.mark-bundle.sha256-1-dead", b"1")
+    there = Store(ADDRESS, cache=tmp_path / "cache")
+    assert not list(there.path("tiny", "1").glob(".*"))
+    download = Objects.download
+
+    def gone(self: Objects, path: str, file: Path) -> bool:
+        return not path.endswith("profile.json") and download(self, path, file)
+
+    monkeypatch.setattr(Objects, "download", gone)
+    with pytest.raises(NotFound, match="version 1 is being deleted"):
+        there.load("tiny", "1", anew=True)
+    assert store.present("tiny")
+    assert not store.present("other")
+
+
+def test_a_client_that_fails_before_it_is_asked_anything_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: str) -> None:
+        raise RuntimeError("no credentials file of this kind")
+
+    monkeypatch.setattr("fsspec.core.url_to_fs", fail)
+    with pytest.raises(Unavailable, match=f"{ADDRESS}: cannot be reached: RuntimeError: no credentials file"):
+        Store(ADDRESS).models()

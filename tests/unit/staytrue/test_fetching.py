@@ -183,3 +183,41 @@ def test_the_command_says_what_came(source: Store, tmp_path: Path, capsys: pytes
     assert first == "tiny: new versions 1, 2; champion 2"
     assert second == "tiny: nothing new; champion 2"
     assert main(["fetch", str(tmp_path / "none"), "--store", str(tmp_path)]) == 1
+
+
+def test_a_folder_whose_claim_another_took_is_made_anew(
+    source: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another fetch may find it before it is claimed, and delete it as one of the dead."""
+    turns: list[Path] = []
+
+    def late(folder: Path) -> int:
+        turns.append(folder)
+        if len(turns) == 1:
+            raise BlockingIOError
+        held = claim(folder)
+        if len(turns) == 2:
+            folder.rmdir()
+        return held
+
+    monkeypatch.setattr(fetching, "claim", late)
+    assert fetch(str(source.root), tmp_path / "target") == {"tiny": ["1", "2"]}
+    assert len(turns) == 3
+
+
+def test_verify_passes_over_what_is_cleared_away_meanwhile(
+    source: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed, load, gone = Store.versions, Store.load, list[str]()
+
+    def leaving(self: Store, name: str, version: str, *, anew: bool = False) -> Any:
+        if version == "1":
+            gone.append(version)
+            raise NotFound('model "tiny"', 'has no version "1"')
+        return load(self, name, version, anew=anew)
+
+    monkeypatch.setattr(Store, "load", leaving)
+    monkeypatch.setattr(Store, "versions", lambda self, name: [each for each in listed(self, name) if each not in gone])
+    assert main(["verify", "tiny", "--store", str(source.root)]) == 0
+    assert "tiny 1" not in capsys.readouterr().out
+    assert main(["verify", "tiny", "1", "--store", str(source.root)]) == 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from staytrue.errors import CorruptData, Unavailable
-from staytrue.outage import Outage
+from staytrue.outage import Outage, Outages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,3 +66,16 @@ def test_a_fault_of_our_own_is_told_with_where_it_came_from(caplog: pytest.LogCa
         outage.failed(ZeroDivisionError("one"))
         clock.now += 61.0
     assert [record.exc_info is not None for record in caplog.records] == [True, False]
+
+
+def test_of_several_models_each_has_its_own(logged: Callable[[str], list[str]]) -> None:
+    outages = Outages("reading", Clock())
+    for name in ("a", "b", "a"):
+        outages.failed(name, UNREACHED)
+    outages.over("a")
+    outages.over("c")
+    assert [line.partition(": s3")[0] for line in logged("reading")] == [
+        "a: reading fails",
+        "b: reading fails",
+        "a: reading works again: it failed for 0 s, 2 times",
+    ]

@@ -218,3 +218,53 @@ def test_a_version_whose_claim_cannot_be_deleted_any_more_is_published(
         assert publish(store, 2.0) == "2"
     assert a_day_later(address, tmp_path, monkeypatch) == "1 2 3 4"
     assert not Objects(address).names("tiny/claims")
+
+
+@pytest.mark.parametrize("arrived", [True, False], ids=["it arrived", "it may arrive late"])
+def test_a_seal_whose_answer_is_lost_stands_or_never_will(
+    arrived: bool, store: Store, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create, late = Objects.create, list[bytes]()
+
+    def lost(self: Objects, path: str, data: bytes) -> bool:
+        if path == f"tiny/2/{SEAL}" and data:
+            late.append(data)
+            if arrived:
+                create(self, path, data)
+            raise Unavailable(address, "gave no answer")
+        return create(self, path, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Objects, "create", lost)
+        if arrived:
+            assert publish(store, 2.0) == "2"
+        else:
+            with pytest.raises(Unavailable, match="gave no answer"):
+                publish(store, 2.0)
+            assert not create(Objects(address), f"tiny/2/{SEAL}", late[0])
+    assert whole(store) == ([1, 2] if arrived else [1])
+    assert not Objects(address).names("tiny/claims")
+    assert publish(store, 3.0) == "3"
+
+
+def test_a_number_that_somebody_finished_in_between_is_not_taken(
+    store: Store, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was claimed and let go again between the look at what is there and the claim."""
+    create, once = Objects.create, list[str]()
+
+    def creating(self: Objects, path: str, data: bytes) -> bool:
+        if path == "tiny/claims/2" and not once:
+            once.append(path)
+            publish(Store(address, cache=store.root / "other"), 2.0)
+        return create(self, path, data)
+
+    monkeypatch.setattr(Objects, "create", creating)
+    assert publish(store, 3.0) == "3"
+    assert whole(store) == [1, 2, 3]
+
+
+def test_others_that_claim_all_the_time_are_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Objects, "create", lambda *_: False)
+    with pytest.raises(Unavailable, match="others claim its versions all the time; try again"):
+        publish(store, 2.0)
