@@ -13,6 +13,7 @@ from monitoring.analysis.windows import Analysis
 from monitoring.ingest.unmatched import Unmatched
 from monitoring.response.alarms import RETRAINING_KINDS, Alarms
 from staytrue import bundle as bundles
+from staytrue.errors import Unavailable
 from staytrue.records import DAY_SECONDS, HOUR_SECONDS, utc
 from staytrue.windows import Window
 
@@ -151,6 +152,9 @@ class Analyst:
         else:
             try:
                 self._look(model, end)
+            except Unavailable:  # an outage of the store, which may last for hours and tells nothing of the look
+                state.end_look(model, failed=False)
+                raise
             except Exception as error:
                 state.end_look(model, failed=True)
                 if state.attempts(model) < ATTEMPTS:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from monitoring.analyst import ATTEMPTS, DEATH
+from staytrue.errors import Unavailable
+from staytrue.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,6 +135,22 @@ def test_a_look_that_always_fails_is_passed_over_and_says_so(rig: Rig) -> None:
     assert looked(rig) == [1, 2, 3]
     assert "passed over: ValueError: cannot be judged" in rig.parts.state.windows("toy")[1].note
     assert rig.parts.state.active() == []
+
+
+def test_a_look_waits_for_a_store_that_is_not_reached_however_long(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise Unavailable("s3://models/store", "cannot be reached")
+
+    rig.log(rig.event(rig.start), rig.event(rig.start + 3 * DAY))
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "load", refuse)
+        for _ in range(2 * ATTEMPTS):
+            with pytest.raises(Unavailable):
+                rig.analyst.tick()
+    assert looked(rig) == []
+    rig.analyst.tick()
+    assert looked(rig) == [1, 2, 3]
+    assert [window.note for window in rig.parts.state.windows("toy")] == [""] * 3
 
 
 def test_a_look_that_kills_the_sidecar_again_and_again_is_passed_over(rig: Rig) -> None:
