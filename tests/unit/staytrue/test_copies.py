@@ -16,6 +16,7 @@ from staytrue.objects import Objects
 from staytrue.store import Store
 from tests.buckets import Bucket
 from tests.unit.serving.conftest import publish
+from tests.unit.staytrue.test_remote import together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -136,6 +137,23 @@ def test_marks_of_writers_are_not_copied_and_what_is_gone_is_told(
         there.load("tiny", "1", anew=True)
     assert store.present("tiny")
     assert not store.present("other")
+
+
+@pytest.mark.usefixtures("store")
+def test_who_reads_the_same_version_at_once_finds_one_copy_that_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one copies, the others wait for it: locks are of open files, so threads stand for processes."""
+    download, taken = Objects.download, list[str]()
+
+    def counted(self: Objects, path: str, file: Path) -> bool:
+        taken.append(path)
+        return download(self, path, file)
+
+    monkeypatch.setattr(Objects, "download", counted)
+    read = together(lambda _: Store(ADDRESS, cache=tmp_path / "cache").load("tiny", "1").version, 4)
+    assert (read, len(taken)) == (["1"] * 4, 5)
+    assert len(set(taken)) == 5
 
 
 def test_a_client_that_fails_before_it_is_asked_anything_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
