@@ -61,7 +61,7 @@ def test_fashion_is_learnt_from_a_small_part_already(tmp_path: Path) -> None:
     made = project("fashion", tmp_path)
     made = made.model_copy(
         update={
-            "training": made.training.model_copy(update={"epochs": 8, "averaging": 0.9}),
+            "training": made.training.model_copy(update={"epochs": 5, "averaging": 0.8}),
             "model": made.model.model_copy(update={"width": 8, "depth": 1}),
             "export": made.export.model_copy(update={"formats": ["onnx"], "max_batch": 300}),
         }
@@ -69,8 +69,8 @@ def test_fashion_is_learnt_from_a_small_part_already(tmp_path: Path) -> None:
     run = train(made)
     record = checkpoints.load(run)[0]
     assert record.classes == sorted(fashion.NAMES)
-    assert record.evaluation["validation"]["accuracy"].value > 0.7
-    assert later_accuracy(made, run) > 0.7
+    assert record.evaluation["validation"]["accuracy"].value > 0.6
+    assert later_accuracy(made, run) > 0.6
 
 
 def test_without_the_package_it_says_which_to_install(tmp_path: Path) -> None:
