@@ -55,6 +55,8 @@ DATA = "data.json"
 PICTURES = "pictures.safetensors"
 TEXTS = "texts.json"
 CLEANING = "cleaning.json"
+ASKED = "asked.yaml"
+"""Features and cleaning as they were asked for, in the run of a model without some of them."""
 
 
 def new_run(runs: Path) -> Path:
@@ -155,6 +157,7 @@ def begin(project: Project, prepared: Prepared, folder: Path) -> None:
     write_atomically(folder / SPLIT, msgspec.json.encode(split))
     keep(prepared.sealed.keys, folder / SEALED)
     write_atomically(folder / DATA, msgspec.json.format(msgspec.json.encode(data)))
+    save_asked(project, prepared, folder)
     save_configuration(project, folder)
 
 
@@ -169,6 +172,16 @@ def save_cleaning(report: StepsReport, folder: Path) -> None:
     """Write what the steps did to the training rows; nothing where they did nothing."""
     if report.touches:
         write_atomically(folder / CLEANING, msgspec.json.format(msgspec.json.encode(report)))
+
+
+def save_asked(project: Project, prepared: Prepared, folder: Path) -> None:
+    """Write what the rows were prepared by, where sparse features were left out of the model since.
+
+    Without them other rows are duplicates, and the data have another digest. Nothing is written where none were.
+    """
+    if prepared.project.data.features != project.data.features:
+        asked = prepared.project.model_dump(mode="json", include={"data": {"features"}, "cleaning": True})
+        write_atomically(folder / ASKED, yaml.safe_dump(asked, sort_keys=False, allow_unicode=True).encode())
 
 
 def save_configuration(project: Project, folder: Path) -> None:

@@ -66,6 +66,8 @@ class Prepared:
     sealed: Sealed
     times: NDArray[np.float64]
     """Of all rows as they were read: what cleaning drops is no pause. Shapes: [N]. Units: Unix seconds."""
+    project: Project
+    """Whose data they are, with every feature that was asked for, sparse ones too."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -110,7 +112,7 @@ def prepare(project: Project, *, watch: Watch = unwatched) -> Prepared:
         check_sign(rows.target[plan.index("train")], project.data.targets)
     rows, sealed = seal_off(rows, plan, project)
     plan = msgspec.structs.replace(plan, lineage=sealed.lineage)
-    return Prepared(rows, plan, found.fingerprint, found.report, report, parted, sealed, found.rows.time)
+    return Prepared(rows, plan, found.fingerprint, found.report, report, parted, sealed, found.rows.time, project)
 
 
 def check_target(target: NDArray[Any], plan: Split, targets: Sequence[str]) -> None:

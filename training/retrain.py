@@ -163,6 +163,7 @@ def _run(
     opened = Ledger(project.retraining.runs).times(prepared.sealed.keys, seal)
     write_atomically(folder / checkpoints.SPLIT, msgspec.json.encode(listing))
     seen = join([parts.train, parts.held, gate])
+    checkpoints.save_asked(project, prepared, folder)
     checkpoints.save_configuration(project, folder)
     trained = fit_parts(project, parts, folder, seen.digest(), devices(project.training), say=say)
     lineage = Lineage(

@@ -10,6 +10,7 @@ import yaml
 
 from staytrue.checkpoint import CONFIGURATION
 from staytrue.errors import Conflict, CorruptData, InvalidConfig
+from staytrue.feature import Feature
 from staytrue.project import DECIDING
 from training import checkpoint as checkpoints
 from training.prepare import prepare
@@ -83,7 +84,7 @@ def restore(project: Project, folder: Path, *, watch: Watch = unwatched) -> Rest
     """
     checkpoint, _, model = checkpoints.load(folder)
     own = settings_of(project, folder)
-    return Restored(folder, own, checkpoint, model, prepare(own, watch=watch))
+    return Restored(folder, own, checkpoint, model, prepare(_asked(own, folder), watch=watch))
 
 
 def settings_of(project: Project, folder: Path) -> Project:
@@ -104,6 +105,25 @@ def settings_of(project: Project, folder: Path) -> Project:
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
         raise CorruptData(str(path), f"cannot be read: {error}", hint="train anew with `staytrue train`") from error
     return project.model_copy(update=sections)
+
+
+def _asked(own: Project, folder: Path) -> Project:
+    """The settings that a run's rows were prepared by: before features that turned out to be sparse were left out.
+
+    Raises:
+        CorruptData: they cannot be read.
+    """
+    path = folder / checkpoints.ASKED
+    if not path.is_file():
+        return own
+    try:
+        said = yaml.safe_load(path.read_text(encoding="utf-8"))
+        features = {name: Feature.model_validate(one) for name, one in said["data"]["features"].items()}
+        cleaning = type(own.cleaning).model_validate(said["cleaning"])
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        raise CorruptData(str(path), f"cannot be read: {error}", hint="train anew with `staytrue train`") from error
+    data = own.data.model_copy(update={"features": features})
+    return own.model_copy(update={"data": data, "cleaning": cleaning})
 
 
 def _placed(said: dict[str, Any], project: Project) -> dict[str, Any]:
