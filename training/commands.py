@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from staytrue import project as projects
+from staytrue.checkpoint import CONFIGURATION
+from training.runs import SAID, add_one, found, placed
 
 if TYPE_CHECKING:
     import argparse
@@ -44,7 +46,7 @@ class Train:
             type=Path,
             const=NEWEST,
             metavar="RUN",
-            help="go on with a run that was killed, to the same weights (default RUN: the newest that is not finished)",
+            help=f"go on with a run that was killed, {SAID}, to the same weights (default RUN: the newest unfinished)",
         )
 
     def run(self, arguments: argparse.Namespace) -> int:
@@ -62,7 +64,8 @@ class Train:
         project, resume = resolved(arguments.project, seed=arguments.seed), arguments.resume
         writable(project.retraining.runs, "retraining.runs")
         if resume is not None:
-            resume = unfinished(project.retraining.runs, project.name, None if resume == NEWEST else resume)
+            runs = project.retraining.runs
+            resume = unfinished(runs, project.name, None if resume == NEWEST else placed(resume, runs, CONFIGURATION))
             kept = (resume / STATE).is_file()
             _say(f"going on with run {resume}" if kept else f"run {resume} has saved no state yet: it begins anew")
         if waits_for_more(project.training):
@@ -147,7 +150,7 @@ class Export:
     def configure(self, parser: argparse.ArgumentParser) -> None:
         """Add the command's arguments."""
         projects.add_flag(parser)
-        parser.add_argument("--run", type=Path, help="folder of the run (default: the newest)")
+        add_one(parser, "--run")
         parser.add_argument("--promote", action="store_true", help="make it the champion; needs --reason")
         parser.add_argument("--reason", default="", help="why it is promoted, for the journal")
 
@@ -156,14 +159,13 @@ class Export:
         from staytrue.costs import arranged, costs
         from staytrue.errors import InvalidConfig
         from staytrue.store import Store
-        from training.checkpoint import newest_run
         from training.retrain import publish_run
 
         if arguments.promote and not arguments.reason.strip():
             raise InvalidConfig("--promote", "needs --reason TEXT for the journal")
         project = resolved(arguments.project)
         store = Store.of(project)
-        folder = arguments.run or newest_run(project.retraining.runs, project.name)
+        folder = found(arguments.run, project.retraining.runs, project.name)
         bundle = publish_run(store, folder, project)
         for proof in bundle.parity:
             error = f"largest error {proof.max_abs_error:.3g}"

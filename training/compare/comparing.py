@@ -8,6 +8,7 @@ import numpy as np
 
 from staytrue.comparison import AgainstFirst, Comparison
 from training.compare import paired
+from training.compare.runs import judge_of, settings_told
 from training.data.split.plan import day_of
 from training.evaluate import slices
 from training.evaluate.columns import columns
@@ -18,25 +19,25 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from staytrue.comparison import Differences
-    from training.compare.runs import Run
     from training.evaluate.judge import Judge
+    from training.judgement.restored import Restored
 
 SHOWN = ("validation", "train")
 """Parts whose figures stand side by side; of the sealed one nothing does."""
 PART = "validation"
 
 
-def compared(runs: Sequence[Run], seed: int) -> Comparison:
+def compared(runs: Sequence[Restored], seed: int) -> Comparison:
     """The first run and what the others differ in from it, its slices among them."""
     first, *others = runs
     blocks, what = blocks_of(first)
-    judge = first.judge()
-    settings = [run.settings for run in runs]
+    judge = judge_of(first)
+    settings = [settings_told(run) for run in runs]
     names = list(dict.fromkeys(name for some in settings for name in some))
     told = {name: [some.get(name, "-") for some in settings] for name in names}
     return Comparison(
         name=first.project.name,
-        runs=[run.id for run in runs],
+        runs=[run.run for run in runs],
         part=PART,
         rows=int(judge.known.sum()),
         blocks=len(np.unique(blocks[judge.known])),
@@ -47,25 +48,29 @@ def compared(runs: Sequence[Run], seed: int) -> Comparison:
             for part in SHOWN
             if all(part in run.evaluation for run in runs)
         },
-        against=[AgainstFirst(run=run.id, differences=_differences(first, judge, run, blocks, seed)) for run in others],
+        against=[
+            AgainstFirst(run=run.run, differences=_differences(first, judge, run, blocks, seed)) for run in others
+        ],
     )
 
 
-def blocks_of(run: Run) -> tuple[NDArray[np.int64], str]:
+def blocks_of(run: Restored) -> tuple[NDArray[np.int64], str]:
     """Which rows are alike: those of a group, where the split goes by one, else those of a day. Shapes: [N]."""
     group = run.project.split.group
     if group is not None:
-        return np.unique(run.held.marks[group].astype(str), return_inverse=True)[1].astype(
+        return np.unique(run.validation.marks[group].astype(str), return_inverse=True)[1].astype(
             np.int64
         ), f"groups of {group}"
-    return day_of(run.held.time), "days"
+    return day_of(run.validation.time), "days"
 
 
-def _differences(first: Run, judge: Judge, other: Run, blocks: NDArray[np.int64], seed: int) -> list[Differences]:
-    another, settings = other.judge(), first.project.evaluation
+def _differences(
+    first: Restored, judge: Judge, other: Restored, blocks: NDArray[np.int64], seed: int
+) -> list[Differences]:
+    another, settings = judge_of(other), first.project.evaluation
     made = [paired.whole(judge, another, blocks, seed)]
     if settings.slices:
-        table = columns(first.held, first.project)
-        some = [one for division in slices.learn(first.project, first.train) for one in division.of(table)]
+        table = columns(first.validation, first.project)
+        some = [one for division in slices.learn(first.project, first.training) for one in division.of(table)]
         made += [paired.sliced(judge, another, one, blocks, settings.minimum_rows, seed) for one in some]
     return made

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from staytrue import project as projects
+from training.runs import add_one, found
 
 if TYPE_CHECKING:
     import argparse
@@ -16,9 +16,7 @@ class Diagnose:
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
         """Add the command's arguments."""
-        parser.add_argument(
-            "which", nargs="?", type=Path, metavar="RUN", help="folder of the run (default: the newest)"
-        )
+        add_one(parser)
         projects.add_flag(parser)
         parser.add_argument(
             "--json", action="store_true", help="print what is written to diagnosis.json instead of text"
@@ -27,7 +25,6 @@ class Diagnose:
     def run(self, arguments: argparse.Namespace) -> int:
         """Look for faults of a finished run; what is found is no failure of the command."""
         from staytrue.records import to_json
-        from training.checkpoint import newest_run
         from training.commands import resolved
         from training.diagnose.case import case
         from training.diagnose.diagnosis import diagnose, write
@@ -37,16 +34,16 @@ class Diagnose:
         from training.progress import LONG_SECONDS, watched
 
         project = resolved(arguments.project)
-        folder = arguments.which or newest_run(project.retraining.runs, project.name)
+        folder = found(arguments.run, project.retraining.runs, project.name)
         say = (lambda _: None) if arguments.json else (lambda text: print(text, flush=True))
         with watched(len(STEPS), say, least_seconds=LONG_SECONDS) as watch:
             run = restore(project, folder, watch=watch)
-        found = diagnose(case(run.project, folder, run))
-        path = write(found, folder)
+        made = diagnose(case(run.project, folder, run))
+        path = write(made, folder)
         if arguments.json:
-            print(to_json(found).decode(), end="")
+            print(to_json(made).decode(), end="")
             return 0
-        for line in said(found):
+        for line in said(made):
             print(line)
         print(f"wrote {path}")
         return 0

@@ -23,10 +23,11 @@ from training.ensemble import comparison as comparing
 from training.ensemble.comparison import Comparison, Line
 from training.ensemble.listed import ENSEMBLE, Listed
 from training.ensemble.losses import losses
-from training.ensemble.members import agree, read
+from training.ensemble.members import agree, refuse_unfit
 from training.ensemble.weights import crossfitted, equal, fitted
 from training.environment import environment
 from training.judgement.parts import judged
+from training.judgement.restored import restore, whose
 from training.models.ensemble import Ensemble, united
 from training.models.model import Model
 from training.parts import Parts
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from staytrue.project import Project
     from training.data.rows import Rows
     from training.ensemble.listed import Method
-    from training.ensemble.members import Member
+    from training.judgement.restored import Restored
     from training.prepare import Prepared
     from training.tasks.task import Task
 
@@ -98,9 +99,11 @@ def combine(
         InvalidConfig: a vote on numbers.
     """
     torch.set_num_threads(project.training.threads)
-    members = [read(folder) for folder in folders]
+    for folder in folders:
+        refuse_unfit(folder)
     with watched(len(STEPS), say, least_seconds=LONG_SECONDS) as watch:
         prepared = prepare(project, watch=watch)
+    members = [restore(whose(project, folder), folder, prepared=prepared) for folder in folders]
     agree(members, prepared)
     task = restored(members[0].checkpoint)
     if method == "vote" and not task.classes:
@@ -122,7 +125,7 @@ def combine(
     return folder, comparison
 
 
-def _together(members: Sequence[Member], weights: Sequence[float], method: Method) -> Ensemble:
+def _together(members: Sequence[Restored], weights: Sequence[float], method: Method) -> Ensemble:
     models = [member.model for member in members]
     made = Ensemble(models, united(models), weights, vote=method == "vote")
     made.eval()
@@ -130,7 +133,7 @@ def _together(members: Sequence[Member], weights: Sequence[float], method: Metho
 
 
 def _weighed(
-    members: Sequence[Member], task: Task, held: Rows, method: Method, seed: int
+    members: Sequence[Restored], task: Task, held: Rows, method: Method, seed: int
 ) -> tuple[list[float], Comparison, Tensor | None]:
     """Weights; how the ensemble compares; and what it says of the rows by weights that they did not choose."""
     weights, plain = equal(len(members)), equal(len(members))
@@ -185,7 +188,7 @@ def _save(
     project: Project,
     prepared: Prepared,
     combined: Combined,
-    members: Sequence[Member],
+    members: Sequence[Restored],
     comparison: Comparison,
     evaluation: dict[str, PartEvaluation],
     folder: Path,
@@ -221,7 +224,7 @@ def _save(
 
 
 def _lineage(
-    project: Project, prepared: Prepared, members: Sequence[Member], comparison: Comparison, run: str
+    project: Project, prepared: Prepared, members: Sequence[Restored], comparison: Comparison, run: str
 ) -> Lineage:
     """What the members saw, and who they are."""
     told = [f"{line.run} ({line.architecture}, weight {line.weight:.3g})" for line in comparison.members]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from staytrue import project as projects
+from training.runs import add_several, several
 
 if TYPE_CHECKING:
     import argparse
@@ -21,13 +21,7 @@ class Ensemble:
     def configure(self, parser: argparse.ArgumentParser) -> None:
         """Add the command's arguments."""
         projects.add_flag(parser)
-        parser.add_argument(
-            "runs",
-            nargs="+",
-            type=Path,
-            metavar="RUN",
-            help="at least two finished runs of this project's data: folders, or names in retraining.runs",
-        )
+        add_several(parser, "of this project's data")
         parser.add_argument(
             "--method",
             choices=["mean", "weighted", "vote"],
@@ -43,12 +37,11 @@ class Ensemble:
         from training.commands import resolved
         from training.ensemble import comparison
         from training.ensemble.combine import combine
-        from training.ensemble.members import found
 
         project = resolved(arguments.project)
         name = arguments.name or project.name
         Store(project.store).versions(name)  # refuses what is no name
-        folders = found(project.retraining.runs, arguments.runs)
+        folders = several(arguments.runs, project.retraining.runs)
         folder, told = combine(project, folders, arguments.method, name, say=_say)
         _say(comparison.table(told))
         _say(f"run: {folder}")

@@ -2,67 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from staytrue.errors import Conflict, CorruptData, InvalidConfig, NotFound
-from training import checkpoint as checkpoints
-from training.data.split.plan import Split
+from staytrue.checkpoint import CHECKPOINT, Checkpoint
+from staytrue.errors import Conflict
+from staytrue.records import read
 from training.ensemble.listed import ENSEMBLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from staytrue.checkpoint import Checkpoint
-    from training.models.model import Model
+    from training.judgement.restored import Restored
     from training.prepare import Prepared
 
-LEAST = 2
 
-
-@dataclasses.dataclass(frozen=True)
-class Member:
-    """A run: what it is, which rows were which, and its module."""
-
-    folder: Path
-    checkpoint: Checkpoint
-    split: Split
-    model: Model
-
-    @property
-    def run(self) -> str:
-        """Its name."""
-        return self.checkpoint.run
-
-
-def found(runs: Path, named: Sequence[Path]) -> list[Path]:
-    """The folders of runs: as they are, or by their names among the project's.
+def refuse_unfit(folder: Path) -> None:
+    """Refuse what can be no member.
 
     Raises:
-        InvalidConfig: fewer than two, or one twice.
-        NotFound: there is none.
-    """
-    folders = [path if path.is_dir() else runs / path for path in named]
-    if len({folder.resolve() for folder in folders}) < max(LEAST, len(folders)):
-        twice = next((str(path) for path in named if list(named).count(path) > 1), "one alone")
-        raise InvalidConfig("RUN", expected=f"at least {LEAST} runs, each once", got=twice)
-    for path, folder in zip(named, folders, strict=True):
-        if not folder.is_dir():
-            raise NotFound(str(path), f"is no folder, nor a run in {runs}", hint="`staytrue train` makes one")
-    return folders
-
-
-def read(folder: Path) -> Member:
-    """A finished run that can be a member.
-
-    Raises:
-        NotFound, CorruptData: there is none, or it cannot be read.
         Conflict: it is an ensemble, a generator, or a retraining, whose rows nobody can prepare again.
     """
-    checkpoint, _, model = checkpoints.load(folder)
+    checkpoint = read(Checkpoint, folder / CHECKPOINT)
     where = f"run {checkpoint.run}"
     if checkpoint.architecture == ENSEMBLE:
         raise Conflict(where, "is an ensemble itself", hint="name its members: ensemble.json in its folder lists them")
@@ -70,14 +31,9 @@ def read(folder: Path) -> Member:
         raise Conflict(where, "is a generator: its answers are pictures, which no mean makes better")
     if checkpoint.lineage.parent:
         raise Conflict(where, "is a retraining, whose rows came from the lake", hint="name runs of `staytrue train`")
-    try:
-        split = msgspec.json.decode((folder / checkpoints.SPLIT).read_bytes(), type=Split)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise CorruptData(str(folder / checkpoints.SPLIT), f"cannot be read: {error}") from error
-    return Member(folder, checkpoint, split, model)
 
 
-def agree(members: Sequence[Member], prepared: Prepared) -> None:
+def agree(members: Sequence[Restored], prepared: Prepared) -> None:
     """Refuse members that do not answer the same question, or did not learn from the rows of the project.
 
     Raises:
@@ -98,7 +54,7 @@ def agree(members: Sequence[Member], prepared: Prepared) -> None:
                 raise Conflict(f"run {member.run}", problem, hint=hint)
 
 
-def _question(member: Member) -> dict[str, Any]:
+def _question(member: Restored) -> dict[str, Any]:
     """What all members must have in common, by the words for it."""
     checkpoint = member.checkpoint
     return {
@@ -110,7 +66,7 @@ def _question(member: Member) -> dict[str, Any]:
     }
 
 
-def _same(member: Member, other: str, expected: dict[str, Any], got: dict[str, Any]) -> None:
+def _same(member: Restored, other: str, expected: dict[str, Any], got: dict[str, Any]) -> None:
     for what, value in expected.items():
         if got[what] != value:
             hint = "members answer the same question, learnt from the same rows of the same data"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from staytrue import project as projects
+from training.runs import add_one, found
 
 if TYPE_CHECKING:
     import argparse
@@ -16,9 +16,7 @@ class Evaluate:
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
         """Add the command's arguments."""
-        parser.add_argument(
-            "which", nargs="?", type=Path, metavar="RUN", help="folder of the run (default: the newest)"
-        )
+        add_one(parser)
         projects.add_flag(parser)
         parser.add_argument(
             "--final",
@@ -36,7 +34,6 @@ class Evaluate:
         from staytrue.errors import InvalidConfig
         from staytrue.evaluation import Evaluation
         from staytrue.records import to_json
-        from training.checkpoint import newest_run
         from training.commands import resolved, table
         from training.judgement.final import final
         from training.judgement.parts import judged
@@ -47,7 +44,7 @@ class Evaluate:
         if arguments.force and not arguments.final:
             raise InvalidConfig("--force", "belongs to --final: without it no sealed row is opened")
         project = resolved(arguments.project)
-        folder = arguments.which or newest_run(project.retraining.runs, project.name)
+        folder = found(arguments.run, project.retraining.runs, project.name)
         say = (lambda _: None) if arguments.json else (lambda text: print(text, flush=True))
         with watched(len(STEPS), say, least_seconds=LONG_SECONDS) as watch:
             run = restore(project, folder, watch=watch)

@@ -214,9 +214,9 @@ def test_members_of_other_rows_or_questions_are_refused(
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (["{0}"], "RUN: expected at least 2 runs, each once, got one alone"),
-        (["{0}", "{1}", "{0}"], "RUN: expected at least 2 runs, each once, got {0}"),
-        (["{0}", "gone"], "gone: is no folder, nor a run in"),
+        (["{0}"], "RUN: expected two runs or more, each once, got {0} alone"),
+        (["{0}", "{1}", "{0}"], "RUN: expected two runs or more, each once, got {0} and {0}"),
+        (["{0}", "gone"], "gone: is no finished run; "),
         (["{0}", "{1}", "--method", "vote"], "--method: expected classes or labels to vote on"),
         (["{0}", "{1}", "--name", "a/b"], 'model name "a/b"'),
     ],
