@@ -22,7 +22,7 @@ from examples.album import LATER
 from examples.bikeshare.tune import write_year
 from examples.digits import prepare as digits
 from examples.fashion import prepare as fashion
-from export.gate import interval
+from export.intervals import interval
 from serving.runtimes.onnx import OnnxRuntime
 from staytrue.errors import NotFound
 from staytrue.project import load

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from export.comparison import NOTHING_PUBLISHED, check_finite
-from export.gate import interval
+from export.intervals import interval
 from export.pool import sha256_of
 from staytrue.bundle import REDUCED, Fidelity, Metric, digest
 from staytrue.errors import CorruptData

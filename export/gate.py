@@ -6,8 +6,7 @@ such draws. Its percentiles are widened for n days as Student's t is wider than 
 interval of few days is too narrow. The challenger passes if all of the interval lies below zero, and there were days
 enough for that to mean something.
 
-Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13; Kunsch 1989, Ann. Statist. 17:1217,
-for blocks; Hesterberg 2015, The American Statistician 69:371, for the expanded percentile interval.
+Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13; :mod:`export.intervals`.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import stats
 
+from export.intervals import interval
 from serving.runtimes.base import RunError
 from serving.runtimes.onnx import OnnxRuntime
 from staytrue.errors import Conflict, CorruptData, InvalidInput
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from staytrue.store import Store
     from staytrue.verdicts import RetrainJob
 
-DRAWS = 4000
 METRICS = {"regression": "mean_absolute_error", "classification": "error_rate"}
 """What a version is judged by, by its task."""
 
@@ -87,35 +85,6 @@ def judge(
         reason=reason,
         decided=job.event_time,
     )
-
-
-def interval(
-    difference: NDArray[np.float64], blocks: NDArray[np.int64], confidence: float, seed: int
-) -> tuple[float, float]:
-    """Percentile interval of the mean difference, whole blocks drawn with replacement.
-
-    Shapes:
-        difference, blocks: [N], blocks being each row's block number.
-    """
-    _, place = np.unique(blocks, return_inverse=True)
-    tail = expanded_tail(int(place.max()) + 1, confidence)
-    sums, counts = np.bincount(place, weights=difference), np.bincount(place)
-    drawn = np.random.default_rng(seed).integers(0, len(sums), size=(DRAWS, len(sums)))
-    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return float(low), float(high)
-
-
-def expanded_tail(blocks: int, confidence: float) -> float:
-    """Tail probability whose percentiles of a bootstrap over ``blocks`` make an interval of this confidence.
-
-    >>> round(expanded_tail(1000, 0.95), 4), round(expanded_tail(8, 0.95), 4)
-    (0.0248, 0.0057)
-    """
-    if blocks < 2:
-        return 0.0
-    student = float(stats.t.isf((1 - confidence) / 2, blocks - 1))
-    return float(stats.norm.sf(np.sqrt(blocks / (blocks - 1)) * student))
 
 
 def _decide(rows: int, days: int, figures: tuple[float, float, float], settings: GateSection) -> tuple[bool, str]:

@@ -17,7 +17,7 @@ class Differences(Record, frozen=True, kw_only=True):
     """Which rows, in words."""
     rows: int
     blocks: int
-    """Days or groups, which are drawn whole."""
+    """Which are drawn whole."""
     metrics: dict[str, Metric]
     """Each with the interval of the difference; one that a run has no value of is not there."""
     verdicts: dict[str, str]
@@ -44,7 +44,7 @@ class Comparison(Record, frozen=True, kw_only=True):
     rows: int
     blocks: int
     blocked_by: str
-    """What the blocks are that are drawn whole: days, or groups of the column that the split goes by."""
+    """What the blocks are that are drawn whole: days, groups of the column that the split goes by, or rows."""
     settings: dict[str, list[str]]
     """Those that differ, as each run has them."""
     figures: dict[str, list[dict[str, Metric]]]

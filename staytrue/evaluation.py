@@ -148,6 +148,10 @@ class PartEvaluation(Record, frozen=True, kw_only=True):
     slices: list[SliceEvaluation] = msgspec.field(default_factory=list)
     worst: Examples | None = None
     """None of the test split, whose rows nobody looks at, and of pictures out of noise."""
+    blocks: int = 0
+    """Of the rows judged, which were drawn whole for the intervals; 0 in records from before it was written down."""
+    blocked_by: str = ""
+    """What the blocks are: days, groups of the column that the split goes by, rows, or random lots of rows."""
 
 
 class Evaluation(Record, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from export.gate import interval
+from export.intervals import interval
 from staytrue.errors import Conflict
 from training.data.split.plan import blocks_of, day_of
 from training.devices import devices

@@ -24,7 +24,7 @@ class Compare:
         projects.add_flag(parser)
         add_several(parser, "the first is what the others are compared with")
         parser.add_argument("--output", type=Path, help="folder for comparison.html and comparison.json")
-        parser.add_argument("--seed", type=int, default=0, help="of the days or groups drawn (default: %(default)s)")
+        parser.add_argument("--seed", type=int, default=0, help="of the blocks drawn (default: %(default)s)")
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Print what the runs differ in; write the files if asked to."""

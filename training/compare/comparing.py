@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from staytrue.comparison import AgainstFirst, Comparison
 from training.compare import paired
 from training.compare.runs import judge_of, settings_told
-from training.data.split.plan import day_of
 from training.evaluate import slices
+from training.evaluate.blocks import blocks_of
 from training.evaluate.columns import columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
     from staytrue.comparison import Differences
+    from training.evaluate.blocks import Blocks
     from training.evaluate.judge import Judge
     from training.judgement.restored import Restored
 
@@ -30,7 +27,7 @@ PART = "validation"
 def compared(runs: Sequence[Restored], seed: int) -> Comparison:
     """The first run and what the others differ in from it, its slices among them."""
     first, *others = runs
-    blocks, what = blocks_of(first)
+    blocks = blocks_of(first.validation, first.project.split, seed)
     judge = judge_of(first)
     settings = [settings_told(run) for run in runs]
     names = list(dict.fromkeys(name for some in settings for name in some))
@@ -40,8 +37,8 @@ def compared(runs: Sequence[Restored], seed: int) -> Comparison:
         runs=[run.run for run in runs],
         part=PART,
         rows=int(judge.known.sum()),
-        blocks=len(np.unique(blocks[judge.known])),
-        blocked_by=what,
+        blocks=blocks.take(judge.known).count,
+        blocked_by=blocks.what,
         settings={name: values for name, values in told.items() if len(set(values)) > 1},
         figures={
             part: [run.evaluation[part].metrics for run in runs]
@@ -54,19 +51,7 @@ def compared(runs: Sequence[Restored], seed: int) -> Comparison:
     )
 
 
-def blocks_of(run: Restored) -> tuple[NDArray[np.int64], str]:
-    """Which rows are alike: those of a group, where the split goes by one, else those of a day. Shapes: [N]."""
-    group = run.project.split.group
-    if group is not None:
-        return np.unique(run.validation.marks[group].astype(str), return_inverse=True)[1].astype(
-            np.int64
-        ), f"groups of {group}"
-    return day_of(run.validation.time), "days"
-
-
-def _differences(
-    first: Restored, judge: Judge, other: Restored, blocks: NDArray[np.int64], seed: int
-) -> list[Differences]:
+def _differences(first: Restored, judge: Judge, other: Restored, blocks: Blocks, seed: int) -> list[Differences]:
     another, settings = judge_of(other), first.project.evaluation
     made = [paired.whole(judge, another, blocks, seed)]
     if settings.slices:

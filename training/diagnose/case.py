@@ -18,6 +18,7 @@ from staytrue.records import read
 from training import checkpoint as checkpoints
 from training.curve import APART
 from training.diagnose.tables import Tables
+from training.evaluate.bootstrap import has_interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from training.rates.sweep import Sweep
 
 LEARNT = "error of training rows, as a share of a constant answer's"
+NO_SHARES = "there is no error of training and validation rows to compare, or it has no interval"
 NOTHING = 0.9
 """Share of a constant answer's error above which nothing much was learnt."""
 
@@ -41,6 +43,8 @@ class Share(NamedTuple):
     value: float
     low: float
     high: float
+    note: str = ""
+    """Of the interval."""
 
     @property
     def error(self) -> float:
@@ -49,7 +53,12 @@ class Share(NamedTuple):
 
     def symptom(self, what: str, limit: str = "told beside it") -> Symptom:
         """As evidence."""
-        return Symptom(what=what, value=self.value, low=self.low, high=self.high, limit=limit)
+        return Symptom(what=what, value=self.value, low=self.low, high=self.high, limit=noted(limit, self.note))
+
+
+def noted(limit: str, note: str) -> str:
+    """A limit, with what is to be known of the interval that is held against it."""
+    return f"{limit}; {note}" if note else limit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +82,7 @@ class Case:
 
     @functools.cached_property
     def shares(self) -> tuple[Share, Share] | None:
-        """Of the training and of the validation rows; none where metrics are absent."""
+        """Of the training and of the validation rows; none where metrics are absent, or have no interval."""
         constant = _constant(self.parts["train"])
         found = [_share(self.parts[name], constant) for name in ("train", "validation")]
         return None if found[0] is None or found[1] is None else (found[0], found[1])
@@ -86,7 +95,7 @@ class Case:
         train, held = self.shares
         error = math.hypot(train.error, held.error)
         value = held.value - train.value
-        return Share(value, value - 1.96 * error, value + 1.96 * error)
+        return Share(value, value - 1.96 * error, value + 1.96 * error, held.note)
 
     @functools.cached_property
     def rates(self) -> Sweep | None:
@@ -140,12 +149,13 @@ def _constant(train: PartEvaluation) -> float:
 
 def _share(part: PartEvaluation, constant: float) -> Share | None:
     fitted = [metric for name, metric in part.metrics.items() if name.rpartition(".")[2] == "r2"]
-    if fitted:
-        return Share(*(1 - float(np.mean([_of(metric, end) for metric in fitted])) for end in ("value", "high", "low")))
+    if fitted and all(map(has_interval, fitted)):
+        value, low, high = (1 - float(np.mean([_of(one, end) for one in fitted])) for end in ("value", "high", "low"))
+        return Share(value, low, high, fitted[0].note)
     loss = part.metrics.get("log_loss")
-    if loss is None or not constant > 0:
+    if loss is None or not constant > 0 or not has_interval(loss):
         return None
-    return Share(loss.value / constant, loss.low / constant, loss.high / constant)
+    return Share(loss.value / constant, loss.low / constant, loss.high / constant, loss.note)
 
 
 def _of(metric: Metric, end: str) -> float:

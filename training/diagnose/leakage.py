@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from staytrue.diagnosis import Finding, Remedy, Symptom
+from training.diagnose.case import noted
 
 if TYPE_CHECKING:
     from training.diagnose.case import Case
@@ -19,10 +20,10 @@ def find(case: Case) -> Finding | str | None:
     """Features by whose value alone a tree tells nearly all of the truth of validation rows, for certain."""
     through = case.checkpoint.lineage.let_through
     tables = case.tables
-    if tables is not None and not tables.differ:
+    if tables is not None and not tables.tells:
         tables = None
     if tables is None and not through:
-        where = "rows are tables, and those of validation differ in their truth"
+        where = "rows are tables, and those of validation differ in their truth and are of two blocks at least"
         return f"features are tried alone where {where}; and split.allow let nothing through"
     evidence, names, seed = [], [], case.project.training.seed
     features = {} if tables is None or len(tables.train.columns) < 2 else tables.train.columns
@@ -32,7 +33,7 @@ def find(case: Case) -> Finding | str | None:
         if 1 - left.high > ALONE:
             names.append(name)
             what = f"of what there is to learn, what {name} alone tells a tree of validation rows"
-            limit = f"low above {ALONE:g}"
+            limit = noted(f"low above {ALONE:g}", left.note)
             evidence.append(Symptom(what=what, value=1 - left.value, low=1 - left.high, high=1 - left.low, limit=limit))
     evidence += [Symptom(what=f"let through by split.allow: {one}", value=1.0, limit="above 0") for one in through]
     if not evidence:

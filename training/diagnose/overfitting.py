@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from staytrue.diagnosis import Finding, Remedy, Symptom
 from training.diagnose import remedies
+from training.diagnose.case import NO_SHARES
 from training.diagnose.curve import FEWEST, rise, trend
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ SOURCE = "Prechelt, 1998, Early stopping - but when? (generalisation loss GL_5, 
 def find(case: Case) -> Finding | str | None:
     """A gap of which the whole interval is material, or a rise of the validation error that no noise explains."""
     if case.gap is None or case.shares is None:
-        return "there is no error of training and validation rows to compare"
+        return NO_SHARES
     gap, (train, held) = case.gap, case.shares
     best = int(case.errors.argmin())
     later = case.losses[best:]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from training.data.rows import evenly
-from training.evaluate.bootstrap import Draws
+from training.evaluate.blocks import blocks_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from staytrue.bundle import Metric
     from staytrue.evaluation import PartEvaluation
     from training.data.rows import Rows
+    from training.evaluate.blocks import Blocks
     from training.judgement.restored import Restored
 
 MOST_ROWS = 5000
@@ -35,6 +36,8 @@ class Tables:
     """Of the model to validation rows: numbers, or names of classes. Shapes: [N]."""
     named: bool
     """Whether the truth is the name of a class."""
+    blocks: Blocks
+    """Of the validation rows."""
 
     @classmethod
     def of(cls, run: Restored) -> Tables | None:
@@ -51,7 +54,8 @@ class Tables:
         train, held = train.take(evenly(len(train), MOST_ROWS)), held.take(evenly(len(held), MOST_ROWS))
         answers, _ = run.task.predictions(run.model, held)
         named = run.checkpoint.task == "classification"
-        return cls(train, held, np.array(answers, dtype=object if named else np.float64), named)
+        blocks = blocks_of(held, run.project.split, run.project.training.seed)
+        return cls(train, held, np.array(answers, dtype=object if named else np.float64), named, blocks)
 
     def misses(self, answers: NDArray[Any]) -> NDArray[np.float64]:
         """What each answer misses its truth by, a share of what a constant one does. Shapes: [N] of the held rows."""
@@ -68,9 +72,9 @@ class Tables:
         return 1 - train.metrics["r2"].high if "r2" in train.metrics else 0.0
 
     @property
-    def differ(self) -> bool:
-        """Whether a constant answer misses any of the held rows: else nothing is left to be measured by it."""
-        return self._constant > LEAST
+    def tells(self) -> bool:
+        """Whether a constant answer misses any of the held rows, to measure by it, and there is more than one block."""
+        return self._constant > LEAST and self.blocks.count > 1
 
     @property
     def _constant(self) -> float:
@@ -81,8 +85,9 @@ class Tables:
         return max(float(np.var(self.held.target)), LEAST)
 
     def mean(self, values: NDArray[np.float64], seed: int) -> Metric:
-        """Mean over the held rows with its interval over their days."""
-        return Draws.of(self.held.time, seed).means({"mean": values}).metrics["mean"]
+        """Mean over the held rows with its interval over their blocks. Shapes: [N]."""
+        order, draws = self.blocks.draw(seed)
+        return draws.means({"mean": values[order]}).metrics["mean"]
 
     def forest(self, seed: int) -> NDArray[Any]:
         """Answers to the held rows of a forest that was fitted on the training rows. Shapes: [N]."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from staytrue.diagnosis import Finding, Remedy, Symptom
 from training.diagnose import remedies
-from training.diagnose.case import LEARNT
+from training.diagnose.case import LEARNT, NO_SHARES, noted
 from training.diagnose.curve import FEWEST, fall, trend
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ SOURCE = "Ng, 2018, Machine learning yearning, chapters 19 to 27 (avoidable bias
 def find(case: Case) -> Finding | str | None:
     """Whether the error still falls at the last epoch, or a forest beats a model that does not over-fit."""
     if case.shares is None or case.gap is None:
-        return "there is no error of training and validation rows to compare"
+        return NO_SHARES
     evidence, told, ended = [], [], False
     best = int(case.errors.argmin()) + 1
     tau, chance = trend(case.errors[-max(FEWEST, len(case.errors) // 3) :])
@@ -58,7 +58,7 @@ def find(case: Case) -> Finding | str | None:
 
 def _behind(case: Case) -> Symptom | None:
     """By how much the model is worse than a forest, row by row, where it is so on the rows that it learnt from, too."""
-    if case.gap is None or case.tables is None or not case.tables.differ or case.gap.low > GAP:
+    if case.gap is None or case.tables is None or not case.tables.tells or case.gap.low > GAP:
         return None
     tables, seed = case.tables, case.project.training.seed
     other = tables.misses(tables.forest(seed))
@@ -66,7 +66,7 @@ def _behind(case: Case) -> Symptom | None:
     if difference.low <= BEHIND or tables.least(case.parts["train"]) <= float(other.mean()):
         return None
     what = "error of the model less that of a forest on the same validation rows, as a share of a constant answer's"
-    limit = f"low above {BEHIND:g}"
+    limit = noted(f"low above {BEHIND:g}", difference.note)
     return Symptom(what=what, value=difference.value, low=difference.low, high=difference.high, limit=limit)
 
 

@@ -17,7 +17,6 @@ from training.data.clean import steps
 from training.data.encode import tokenizers
 from training.data.encode.encoder import tensors
 from training.data.split.ledger import Ledger
-from training.data.split.plan import blocks_of
 from training.devices import devices
 from training.ensemble import comparison as comparing
 from training.ensemble.comparison import Comparison, Line
@@ -26,6 +25,7 @@ from training.ensemble.losses import losses
 from training.ensemble.members import agree, refuse_unfit
 from training.ensemble.weights import crossfitted, equal, fitted
 from training.environment import environment
+from training.evaluate.blocks import blocks_of
 from training.judgement.parts import judged
 from training.judgement.restored import restore, whose
 from training.models.ensemble import Ensemble, united
@@ -54,8 +54,8 @@ if TYPE_CHECKING:
     from training.tasks.task import Task
 
 PLAIN = "nothing was fitted on these rows but when each member stopped"
-CROSS = "weights fitted on other days of the validation rows than each figure is of (cross-fitted)"
-SELF = "weights fitted on these very rows, of one day: the figures flatter the ensemble"
+CROSS = "weights fitted on other {} of validation than each figure is of (cross-fitted)"
+SELF = "weights fitted on these very rows, of one of the {}: the figures flatter the ensemble"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +112,7 @@ def combine(
     project = steps.dense(project, prepared.training)
     names = project.data.features
     parts = Parts(prepared.training.only(names), prepared.validation.only(names), classes=prepared.classes)
-    weights, comparison, heard = _weighed(members, task, parts.held, method, project.training.seed)
+    weights, comparison, heard = _weighed(members, task, parts.held, method, project)
     model = _together(members, weights, method)
     combined = Combined(parts, task, model)
     evaluation = judged(project, task, model, parts.train, {"train": parts.train})
@@ -133,9 +133,11 @@ def _together(members: Sequence[Restored], weights: Sequence[float], method: Met
 
 
 def _weighed(
-    members: Sequence[Restored], task: Task, held: Rows, method: Method, seed: int
+    members: Sequence[Restored], task: Task, held: Rows, method: Method, project: Project
 ) -> tuple[list[float], Comparison, Tensor | None]:
     """Weights; how the ensemble compares; and what it says of the rows by weights that they did not choose."""
+    seed = project.training.seed
+    blocks = blocks_of(held, project.split, seed)
     weights, plain = equal(len(members)), equal(len(members))
     model = _together(members, plain, method)
     each, truth = _each(model, held.columns), task.truth(held)
@@ -145,8 +147,8 @@ def _weighed(
         *_, by = measures.values()
         weights = fitted(each, truth, by)
         model = _together(members, weights, method)
-        heard = crossfitted(each, truth, by, blocks_of(held.time, 1))
-        note = SELF if heard is None else CROSS
+        heard = crossfitted(each, truth, by, blocks.counted)
+        note = (SELF if heard is None else CROSS).format(blocks.what)
     numbers = model.combined(each) if heard is None else heard
     lines = []
     for member, weight, one in zip(members, weights, each, strict=True):
@@ -154,7 +156,7 @@ def _weighed(
         lines.append((_line(member.run, member.checkpoint.architecture, weight, costs), costs))
     costs = comparing.rows_of(measures, numbers, truth)
     together = _line("", f"{ENSEMBLE}, {method}", None, costs), costs
-    told = comparing.compared(method, lines, together, held.time, note=note, seed=seed)
+    told = comparing.compared(method, lines, together, blocks, note=note, seed=seed)
     return weights, told, heard
 
 

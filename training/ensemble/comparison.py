@@ -1,23 +1,24 @@
-"""Comparison: an ensemble beside its members on the same rows, paired row by row, whole days drawn."""
+"""Comparison: an ensemble beside its members on the same rows, paired row by row, whole blocks drawn."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
 
-from export.gate import interval
+from export.intervals import interval
 from training.aligned import aligned
-from training.data.split.plan import day_of
 from training.ensemble.listed import Method
+from training.evaluate.bootstrap import FEWEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from training.evaluate.blocks import Blocks
     from training.objectives import Objective
 
 CONFIDENCE = 0.95
@@ -44,7 +45,7 @@ class Paired(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def verdict(self) -> str:
-        """In words; nothing is shown by rows of one day, which have no interval."""
+        """In words; nothing is shown by rows of one block, which have no interval."""
         if self.low == self.high:
             return "not shown to be better"
         if self.high < 0:
@@ -57,7 +58,10 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
     method: Method
     rows: int
-    days: int
+    blocks: int
+    """Which are drawn whole."""
+    blocked_by: str
+    """What they are: days, groups of the column that the split goes by, or rows."""
     note: str
     """How the weights came about that the figures are of."""
     members: list[Line]
@@ -72,12 +76,12 @@ def rows_of(losses: Mapping[str, Objective], numbers: Tensor, truth: Tensor) -> 
 
 
 def paired(
-    members: Mapping[str, NDArray[np.float64]], together: NDArray[np.float64], blocks: NDArray[np.int64], seed: int
+    members: Mapping[str, NDArray[np.float64]], together: NDArray[np.float64], blocks: Blocks, seed: int
 ) -> Paired:
-    """Against the best member. Of one block the interval is the difference itself. Shapes: costs and blocks [N]."""
+    """Against the best member. Of one block the interval is the difference itself. Shapes: costs [N]."""
     best = min(members, key=lambda run: float(members[run].mean()))
     difference = together - members[best]
-    low, high = interval(difference, blocks, CONFIDENCE, seed)
+    low, high = interval(difference, blocks.numbers, CONFIDENCE, seed)
     return Paired(best=best, difference=float(difference.mean()), low=low, high=high)
 
 
@@ -85,21 +89,21 @@ def compared(
     method: Method,
     members: Sequence[tuple[Line, Mapping[str, NDArray[np.float64]]]],
     ensemble: tuple[Line, Mapping[str, NDArray[np.float64]]],
-    times: NDArray[np.float64],
+    blocks: Blocks,
     *,
     note: str,
     seed: int,
 ) -> Comparison:
-    """All of it. Shapes: costs by measure [N], times [N]."""
+    """All of it. Shapes: costs by measure [N]."""
     line, costs = ensemble
-    days = day_of(times)
     against = {
-        name: paired({one.run: own[name] for one, own in members}, cost, days, seed) for name, cost in costs.items()
+        name: paired({one.run: own[name] for one, own in members}, cost, blocks, seed) for name, cost in costs.items()
     }
     return Comparison(
         method=method,
-        rows=len(times),
-        days=len(np.unique(days)),
+        rows=len(blocks.numbers),
+        blocks=blocks.count,
+        blocked_by=blocks.what,
         note=note,
         members=[one for one, _ in members],
         ensemble=line,
@@ -115,11 +119,12 @@ def table(comparison: Comparison) -> str:
         weight = "" if line.weight is None else f"{line.weight:.3f}"
         rows.append([line.run, line.architecture, weight, *(f"{line.measures[name]:.5g}" for name in names)])
     text = aligned(rows)
-    of = f"{comparison.rows} validation rows of {comparison.days} days"
-    text.append(f"on {of}; {comparison.note}")
+    of = f"{comparison.rows} validation rows of {comparison.blocks} {comparison.blocked_by}"
+    few = ", so few that intervals are too narrow" if 1 < comparison.blocks < FEWEST else ""
+    text.append(f"on {of}{few}; {comparison.note}")
     for name, one in comparison.against_best.items():
         spread = f"{one.confidence:.0%} interval [{one.low:+.4g}, {one.high:+.4g}]"
-        if comparison.days < 2:
-            spread = "rows of one day: no interval"
+        if comparison.blocks < 2:
+            spread = f"1 of the {comparison.blocked_by}: no interval"
         text.append(f"{name}: {one.difference:+.4g} against {one.best}, the best member; {spread}: {one.verdict}")
     return "\n".join(text)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from training.objectives import Objective
 
 FOLDS = 5
-"""Of days, for figures of weights that these days did not choose."""
+"""Of blocks, for figures of weights that these blocks did not choose."""
 STEPS, ENOUGH = 500, 1e-13
 LEAST = 1e-6
 """A smaller weight is 0: it is what the search leaves of one."""
@@ -62,16 +62,16 @@ def fitted(each: Sequence[Tensor], truth: Tensor, loss: Objective) -> list[float
     return [float(weight) for weight in weights / weights.sum()]
 
 
-def crossfitted(each: Sequence[Tensor], truth: Tensor, loss: Objective, days: NDArray[np.int64]) -> Tensor | None:
-    """What the members say together by weights that were fitted on other days; None where there is but one day.
+def crossfitted(each: Sequence[Tensor], truth: Tensor, loss: Objective, blocks: NDArray[np.int64]) -> Tensor | None:
+    """What the members say together by weights that were fitted on other blocks; None where there is but one.
 
-    Days that follow each other are of one fold. Shapes: [N,M] each, days [N] counted from 0 → [N,M].
+    Blocks that follow each other are of one fold. Shapes: [N,M] each, blocks [N] counted from 0 → [N,M].
     """
-    count = int(days.max()) + 1
+    count = int(blocks.max()) + 1
     folds = min(FOLDS, count)
     if folds < 2:
         return None
-    fold = torch.from_numpy(days * folds // count)
+    fold = torch.from_numpy(blocks * folds // count)
     made = torch.empty_like(each[0])
     for which in range(folds):
         held = fold == which

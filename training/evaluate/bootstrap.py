@@ -1,4 +1,8 @@
-"""Bootstrap: whole days are drawn with replacement, and every metric is told with the spread that this gives it."""
+"""Bootstrap: whole blocks of rows are drawn with replacement, and every metric is told with the spread this gives it.
+
+Which rows are a block is said by :mod:`training.evaluate.blocks`. Percentiles are widened for few blocks
+(:mod:`export.intervals`).
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from export.intervals import expanded_tail
 from staytrue.bundle import Metric
-from training.data.split.plan import blocks_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -20,8 +24,9 @@ if TYPE_CHECKING:
 
 RESAMPLES = 1000
 CONFIDENCE = 0.95
-BLOCK_DAYS = 1
-ONE_DAY = "rows of one day: no interval"
+FEWEST = 5
+"""Blocks from which on widened percentiles can be reached: of four the tail is 0.012%, and one alone 0.4% of draws."""
+NOT_THERE = "no interval"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,45 +49,42 @@ class Figures:
 
 @dataclasses.dataclass(frozen=True)
 class Draws:
-    """Which day each row is of, and how often each resample has drawn each day.
+    """Which block each row is of, and how often each resample has drawn each block.
 
-    So an interval does not take the hours of one day for independent. Shapes: days [N] ascending, often [R,D].
+    So an interval does not take the hours of one day for independent. Shapes: blocks [N] ascending, often [R,D].
     Source: Künsch, 1989, "The jackknife and the bootstrap for general stationary observations" (block bootstrap).
     """
 
-    days: NDArray[np.int64]
+    blocks: NDArray[np.int64]
     often: Numbers
+    what: str = "days"
+    """The blocks, in the plural."""
 
     @classmethod
-    def of(cls, times: Numbers, seed: int) -> Draws:
-        """The days of some rows, drawn. Shapes: [N] ascending, at least one."""
-        return cls.of_blocks(blocks_of(times, BLOCK_DAYS), seed)
-
-    @classmethod
-    def of_blocks(cls, blocks: NDArray[np.int64], seed: int, resamples: int = RESAMPLES) -> Draws:
-        """Any blocks of rows, drawn. Shapes: [N] ascending from 0 without a gap, at least one."""
+    def of_blocks(cls, blocks: NDArray[np.int64], seed: int, resamples: int = RESAMPLES, what: str = "days") -> Draws:
+        """Blocks of rows, drawn. Shapes: [N] ascending from 0 without a gap, at least one."""
         count = int(blocks[-1]) + 1
         drawn = np.random.default_rng(seed).integers(0, count, (resamples, count))
-        return cls(blocks, np.stack([np.bincount(draw, minlength=count) for draw in drawn]).astype(np.float64))
+        return cls(blocks, np.stack([np.bincount(draw, minlength=count) for draw in drawn]).astype(np.float64), what)
 
     @property
     def count(self) -> int:
-        """Days."""
+        """How many blocks."""
         return int(self.often.shape[1])
 
     @functools.cached_property
     def weights(self) -> Numbers:
-        """How much a row of each day counts in each resample. Shapes: [D,R]."""
+        """How much a row of each block counts in each resample. Shapes: [D,R]."""
         return np.ascontiguousarray(self.often.T)
 
     def sums(self, columns: Iterable[NDArray[Any]]) -> Numbers:
-        """Of each day the sums over its rows, a column after the other. Shapes: M of [N] → [D,M]."""
-        starts = np.flatnonzero(np.diff(self.days, prepend=-1))
+        """Of each block the sums over its rows, a column after the other. Shapes: M of [N] → [D,M]."""
+        starts = np.flatnonzero(np.diff(self.blocks, prepend=-1))
         return np.stack([np.add.reduceat(some.astype(np.float64), starts) for some in columns], axis=1)
 
     def counts(self, places: NDArray[np.int64], of: int, weight: Numbers | None = None) -> Numbers:
-        """Of each day how many rows have each place, or the sum of their weights. Shapes: [N] below ``of`` → [D,of]."""
-        found = np.bincount(self.days * of + places, weights=weight, minlength=self.count * of)
+        """Of each block the rows of each place, or the sum of their weights. Shapes: [N] below ``of`` → [D,of]."""
+        found = np.bincount(self.blocks * of + places, weights=weight, minlength=self.count * of)
         return found.reshape(self.count, of).astype(np.float64)
 
     def told(self, sums: Numbers, metrics: Callable[[Numbers], Mapping[str, Numbers]]) -> Figures:
@@ -97,27 +99,47 @@ class Draws:
         def metrics(sums: Numbers) -> dict[str, Numbers]:
             return {name: sums[..., 1 + place] / sums[..., 0] for place, name in enumerate(names)}
 
-        return self.told(self.sums([np.ones(len(self.days)), *judged.values()]), metrics)
+        return self.told(self.sums([np.ones(len(self.blocks)), *judged.values()]), metrics)
 
     def figures(self, found: Mapping[str, tuple[float, Numbers]]) -> Figures:
-        """Values and their resamples as metrics with percentile intervals. Shapes: {metric: (value, [R])}.
+        """Values and their resamples as metrics with intervals. Shapes: {metric: (value, [R])}.
 
-        A resample in which a metric is not defined is NaN and left out; a value that is no finite number is absent.
+        A value that is no finite number is absent.
         """
-        metrics, absent = {}, {}
         every = {name: drawn for name, (_, drawn) in found.items()}
-        for name, (value, drawn) in found.items():
-            if not np.isfinite(value):
-                absent[name] = "is no finite number"
-                continue
-            defined = drawn[np.isfinite(drawn)]
-            tail = (1 - CONFIDENCE) / 2
-            low, high = np.quantile(defined, [tail, 1 - tail]) if len(defined) else (value, value)
-            note = ONE_DAY if self.count == 1 else ""
-            if not note and len(defined) < len(drawn):
-                note = f"interval of {len(defined)} of {len(drawn)} resamples: it is not defined in the others"
-            metrics[name] = Metric(value=value, low=float(low), high=float(high), confidence=CONFIDENCE, note=note)
-        return Figures(metrics, absent, every)
+        absent = {name: "is no finite number" for name, (value, _) in found.items() if not np.isfinite(value)}
+        told = {name: self.metric(value, drawn) for name, (value, drawn) in found.items() if name not in absent}
+        return Figures(told, absent, every)
+
+    def metric(self, value: float, drawn: Numbers) -> Metric:
+        """A value with its percentile interval, widened for few blocks. Shapes: [R].
+
+        A resample in which it is not defined is NaN and left out.
+        """
+        defined = drawn[np.isfinite(drawn)]
+        if self.count < 2 or not len(defined):
+            return Metric(value=value, low=value, high=value, confidence=CONFIDENCE, note=self._alone)
+        tail = expanded_tail(self.count, CONFIDENCE)
+        low, high = np.quantile(defined, [tail, 1 - tail])
+        few = self.count < FEWEST
+        notes = [f"{self.count} {self.what}, so few that the interval is too narrow"] if few else []
+        if len(defined) < len(drawn):
+            notes.append(f"interval of {len(defined)} of {len(drawn)} resamples: it is not defined in the others")
+        note = "; ".join(notes)
+        return Metric(value=value, low=float(low), high=float(high), confidence=CONFIDENCE, note=note)
+
+    @property
+    def _alone(self) -> str:
+        """Why there is no interval."""
+        if self.count > 1:
+            return f"defined in no resample: {NOT_THERE}"
+        said = {"days": "rows of one day", "rows": "a single row"}
+        return f"{said.get(self.what, f'rows of one of the {self.what}')}: {NOT_THERE}"
+
+
+def has_interval(metric: Metric) -> bool:
+    """Whether it was drawn anew."""
+    return not metric.note.endswith(NOT_THERE)
 
 
 def without(figures: Figures, reasons: Mapping[str, str]) -> Figures:

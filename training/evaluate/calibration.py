@@ -17,11 +17,11 @@ BINS = 10
 
 
 def binned(said: Numbers, happened: Numbers, draws: Draws) -> Numbers:
-    """What the curve and its error need of each day: of each bin rows, those that happened, and what was said of them.
+    """What the curve and its error need of a block: of each bin rows, those that happened, and what was said of them.
 
     Shapes: [N] or [N,L] twice → [D,3*BINS].
     """
-    said, happened = said.reshape(len(draws.days), -1), happened.reshape(len(draws.days), -1)
+    said, happened = said.reshape(len(draws.blocks), -1), happened.reshape(len(draws.blocks), -1)
     sums = np.zeros((draws.count, 3 * BINS))
     for some, holds in zip(said.T, happened.T, strict=True):
         places = np.clip((some * BINS).astype(np.int64), 0, BINS - 1)

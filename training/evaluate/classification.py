@@ -114,7 +114,7 @@ class ClassJudge:
         return of_it
 
     def _sums(self, draws: Draws) -> Numbers:
-        """What the metrics need of each day: rows, log loss, Brier score; then right, answered and true by class.
+        """What the metrics need of each block: rows, log loss, Brier score; then right, answered and true by class.
 
         The last class is that of truths which are none of the others. Shapes: [D,_OWN+3(K+1)].
         """

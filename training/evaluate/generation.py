@@ -55,7 +55,7 @@ class PictureJudge:
         return "", ""
 
     def brief(self, draws: Draws) -> Figures:
-        """The evidence lower bound by days drawn; the two-sample scores have their intervals of rows."""
+        """The evidence lower bound by blocks drawn; the two-sample scores have their intervals of rows."""
         bound = Figures() if self.bound is None else draws.means({"elbo": -self.bound})
         scores = likeness(self.real, self.made, seed=self.seed)
         few = {"discrepancy": f"{len(self.real)} pictures, at least {LEAST} can be halved and compared"}

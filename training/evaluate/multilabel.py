@@ -101,7 +101,7 @@ class LabelJudge:
         return self.truth[:, place] > 0
 
     def _sums(self, draws: Draws) -> Numbers:
-        """What the metrics need of each day; then right, decided and true by label. Shapes: [D,_OWN+3K]."""
+        """What the metrics need of each block; then right, decided and true by label. Shapes: [D,_OWN+3K]."""
         truth = self.truth > 0
         wrong = truth != self.decided
         own = [np.ones(len(truth)), self.losses(), ((self.likely - truth) ** 2).mean(axis=1)]

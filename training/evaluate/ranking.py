@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MOST = 256
 """Thresholds that a resample is ranked at. With more different scores of what holds, neighbours count as tied."""
 WORK = 1e9
-"""Products of thresholds, days and resamples that all classes together may take; more leaves each fewer thresholds."""
+"""Products of thresholds, blocks and resamples that all classes together may take; beyond, each has fewer of them."""
 LEAST = 32
 
 
@@ -36,7 +36,7 @@ def ranked(scores: Numbers, holds: NDArray[np.bool_], draws: Draws, *, among: in
     alone = np.zeros(len(scores), dtype=np.int64)
     point = areas(scores, holds, alone, np.ones((1, 1)), most=len(scores))
     most = int(np.clip(WORK / (among * draws.often.size), LEAST, MOST))
-    drawn = areas(scores, holds, draws.days, draws.weights, most=most)
+    drawn = areas(scores, holds, draws.blocks, draws.weights, most=most)
     few = len(np.unique(scores[holds])) <= most
     coarse = point if few else areas(scores, holds, alone, np.ones((1, 1)), most=most)
     moved = (some + (exact - about) for some, exact, about in zip(drawn, point, coarse, strict=True))

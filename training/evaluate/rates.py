@@ -74,7 +74,7 @@ def ranks(scores: Numbers, holds: Callable[[int], NDArray[np.bool_]], draws: Dra
     some = ranked_rows(rows, count)
     taken: Any = slice(None) if len(some) == rows else some
     note = f"of {len(some)} of {rows} rows" if len(some) < rows else ""
-    of_some = dataclasses.replace(draws, days=draws.days[taken])
+    of_some = dataclasses.replace(draws, blocks=draws.blocks[taken])
     points = {name: np.full(count, np.nan) for name in ("auc", "average_precision")}
     drawn = {name: np.full((resamples, count), np.nan) for name in points}
     for place in range(count):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from training.evaluate import slices
+from training.evaluate.blocks import blocks_of
 from training.evaluate.columns import columns
 from training.evaluate.parts import evaluated
 from training.evaluate.worst import worst
@@ -30,5 +31,7 @@ def judged(
         judge = task.judge(model, rows, seed=seed)
         some = (one for division in divisions for one in division.of(table))
         told = None if name == "test" else worst(judge, rows, project.data.features)  # nobody looks at sealed rows
-        made[name] = evaluated(judge, some, minimum_rows=least, seed=seed, worst=told)
+        made[name] = evaluated(
+            judge, some, blocks_of(rows, project.split, seed), minimum_rows=least, seed=seed, worst=told
+        )
     return made

@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from export.gate import expanded_tail, interval, judge
+from export.gate import judge
+from export.intervals import expanded_tail, interval
 from export.publish import publish
 from serving.runtimes.base import RunError
 from serving.runtimes.onnx import OnnxRuntime

@@ -31,6 +31,7 @@ from training.batches import Taken
 from training.data.encode.encoder import learn
 from training.data.rows import TrainingRows
 from training.devices import Processor
+from training.evaluate.blocks import days_of
 from training.evaluate.generation import PictureJudge
 from training.evaluate.parts import evaluated
 from training.models.architectures import ARCHITECTURES, arguments_of, build
@@ -145,9 +146,8 @@ def test_a_vae_tells_the_bound_that_it_was_judged_by(trained: Trainer) -> None:
 
 
 def test_few_pictures_have_no_scores_and_say_so() -> None:
-    part = evaluated(
-        PictureJudge(np.zeros((3, 4)), np.ones((3, 4)), None, np.arange(3.0), 0), [], minimum_rows=1, seed=0
-    )
+    judge = PictureJudge(np.zeros((3, 4)), np.ones((3, 4)), None, np.arange(3.0), 0)
+    part = evaluated(judge, [], days_of(judge.times), minimum_rows=1, seed=0)
     assert part.metrics == {}
     assert part.absent == {"discrepancy": "3 pictures, at least 16 can be halved and compared"}
 

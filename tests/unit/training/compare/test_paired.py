@@ -9,19 +9,20 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from export.gate import interval
+from export.intervals import interval
 from staytrue.bundle import Metric
 from tests.unit.training.evaluate import judging
-from training.compare.paired import ONE_BLOCK, sliced, verdict, whole
+from training.compare.paired import sliced, verdict, whole
+from training.evaluate.blocks import Blocks
 from training.evaluate.slices import Slice
 from training.evaluate.targets import TargetsJudge
 
 DRAW = np.random.default_rng(3)
 
 
-def single(rows: int) -> np.ndarray:
+def single(rows: int) -> Blocks:
     """A block a row."""
-    return np.arange(rows)
+    return Blocks(np.arange(rows), "rows")
 
 
 def test_the_interval_of_independent_rows_is_that_of_students_t() -> None:
@@ -43,7 +44,9 @@ def test_rows_of_a_block_are_drawn_together_as_the_gate_draws_them() -> None:
     shared, truth = 50 + 10 * DRAW.normal(size=24 * days), np.zeros(24 * days)
     blocks = np.repeat(np.arange(days), 24)
     made = shared + gain[blocks]
-    found = whole(judging.numbers(truth, shared), judging.numbers(truth, made), blocks, 0).metrics["mae"]
+    found = whole(judging.numbers(truth, shared), judging.numbers(truth, made), Blocks(blocks, "days"), 0).metrics[
+        "mae"
+    ]
     margin = stats.t.ppf(0.975, days - 1) * gain.std(ddof=1) / math.sqrt(days)
     assert (found.low, found.high) == pytest.approx((gain.mean() - margin, gain.mean() + margin), abs=0.15 * margin)
     gate = interval(np.abs(made) - np.abs(shared), blocks, 0.95, seed=1)
@@ -56,11 +59,11 @@ def test_blocks_may_be_mixed_in_time() -> None:
     """As groups are: the same rows in another order give the same."""
     count = 120
     truth, one, other = DRAW.normal(size=(3, count))
-    groups = DRAW.integers(0, 12, count)
-    order = np.argsort(groups, kind="stable")
+    groups = Blocks(DRAW.integers(0, 12, count), "groups")
+    order = np.argsort(groups.numbers, kind="stable")
     mixed = whole(judging.numbers(truth, one), judging.numbers(truth, other), groups, 0)
     sorted_ = whole(
-        judging.numbers(truth[order], one[order]), judging.numbers(truth[order], other[order]), groups[order], 0
+        judging.numbers(truth[order], one[order]), judging.numbers(truth[order], other[order]), groups.take(order), 0
     )
     assert mixed == sorted_
     assert mixed.blocks == 12
@@ -109,8 +112,12 @@ def test_rows_without_a_truth_small_slices_and_single_blocks_are_told() -> None:
     few = sliced(*judges, some, single(4), 2, 0)
     assert (few.rows, few.metrics, few.note) == (1, {}, "1 rows, fewer than 2: too few to judge by")
     assert sliced(*judges, Slice("s", "?", None, "why"), single(4), 2, 0).note == "why"
-    one = whole(*judges, np.zeros(4, dtype=np.int64), 0)
-    assert (one.metrics["mae"].value, one.metrics["mae"].low, one.metrics["mae"].note) == (-2, -2, ONE_BLOCK)
+    one = whole(*judges, Blocks(np.zeros(4, dtype=np.int64), "days"), 0)
+    assert (one.metrics["mae"].value, one.metrics["mae"].low, one.metrics["mae"].note) == (
+        -2,
+        -2,
+        "rows of one day: no interval",
+    )
     assert one.verdicts == {}
     nothing = judging.numbers([math.nan], [1])
     assert whole(nothing, nothing, single(1), 0).note == "no row has a truth"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.gate import interval
+from export.intervals import interval
 from staytrue.comparison import COMPARISON, Comparison
 from staytrue.project import load as load_project
 from staytrue.records import read

@@ -10,7 +10,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from export.gate import interval, judge
+from export.gate import judge
+from export.intervals import interval
 from serving.runtimes.onnx import OnnxRuntime
 from staytrue.checkpoint import CHECKPOINT
 from staytrue.command import main
@@ -27,6 +28,7 @@ from training.data.split.plan import day_of
 from training.diagnose.case import case
 from training.ensemble import combine as combining
 from training.ensemble.combine import combine
+from training.evaluate.blocks import Blocks
 from training.prepare import prepare
 from training.retrain import publish_run
 from training.run import train
@@ -171,7 +173,7 @@ def test_fitted_weights_are_told_by_figures_of_days_that_did_not_choose_them(fol
 
 def test_figures_of_one_day_say_that_they_flatter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """There are no other days to fit weights on."""
-    monkeypatch.setattr(combining, "blocks_of", lambda times, _: np.zeros(len(times), dtype=np.int64))
+    monkeypatch.setattr(combining, "blocks_of", lambda rows, *_: Blocks(np.zeros(len(rows), dtype=np.int64), "days"))
     run, told = combine(load(folder / "staytrue.yaml"), runs_of(folder), "weighted")
     assert told.note.startswith("weights fitted on these very rows")
     assert "flatter" in checkpoints.load(run)[0].evaluation["validation"]["mae"].note

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from staytrue.records import DAY_SECONDS
+from training.evaluate.blocks import days_of
 from training.evaluate.classification import ClassJudge
 from training.evaluate.multilabel import LabelJudge
 from training.evaluate.parts import evaluated
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from staytrue.evaluation import PartEvaluation
+    from training.evaluate.bootstrap import Draws
     from training.evaluate.judge import Judge
 
     Some = Sequence[float] | np.ndarray
@@ -34,6 +36,11 @@ def hourly(days: int) -> np.ndarray:
     return np.arange(24 * days) * DAY_SECONDS / 24
 
 
+def draws_of(times: Some) -> Draws:
+    """Days drawn."""
+    return days_of(np.asarray(times)).draw(0)[1]
+
+
 def names(*given: str) -> np.ndarray:
     """Truths of a classifier."""
     return np.array(given, dtype=object)
@@ -41,7 +48,7 @@ def names(*given: str) -> np.ndarray:
 
 def of(judge: Judge) -> PartEvaluation:
     """All that is told, without slices."""
-    return evaluated(judge, [], minimum_rows=LEAST, seed=0)
+    return evaluated(judge, [], days_of(judge.times), minimum_rows=LEAST, seed=0)
 
 
 def numbers(truth: Some, made: Some, times: np.ndarray | None = None) -> NumberJudge:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.unit.training.evaluate.judging import classes, hourly, numbers, of
-from training.evaluate.bootstrap import ONE_DAY, RESAMPLES, Draws
+from tests.unit.training.evaluate.judging import classes, draws_of, hourly, numbers, of
+from training.evaluate.bootstrap import FEWEST, RESAMPLES, has_interval
 from training.evaluate.ranking import ranked
 
 
@@ -25,7 +25,7 @@ def test_the_interval_covers_the_true_error_though_hours_of_a_day_are_alike() ->
     for _ in range(runs):
         error = np.abs(draw.normal(size=days)).repeat(24)  # mean |N(0,1)| = sqrt(2/pi)
         judge = numbers(np.zeros(24 * days), error, hourly(days))
-        mae = judge.brief(Draws.of(judge.times, 0)).metrics["mae"]
+        mae = judge.brief(draws_of(judge.times)).metrics["mae"]
         hits += mae.low <= np.sqrt(2 / np.pi) <= mae.high
     assert 0.86 <= hits / runs <= 1
 
@@ -37,7 +37,7 @@ def test_the_interval_of_an_error_rate_allows_for_days_that_are_alike() -> None:
         wrong = (draw.random(days) < 0.5).repeat(24)
         likely = np.where(wrong[:, None], [[0.1, 0.9]], [[0.9, 0.1]])
         judge = classes(["a"] * 24 * days, likely.tolist(), ("a", "b"), hourly(days))
-        metric = judge.brief(Draws.of(judge.times, 0)).metrics["error_rate"]
+        metric = judge.brief(draws_of(judge.times)).metrics["error_rate"]
         hits += metric.low <= 0.5 <= metric.high
     assert 0.85 <= hits / runs <= 1
 
@@ -45,7 +45,7 @@ def test_the_interval_of_an_error_rate_allows_for_days_that_are_alike() -> None:
 def test_the_interval_of_an_area_covers_it() -> None:
     """Scores of what holds are normal around 1, others around 0: the area is Φ(1/√2) = 0.7602."""
     draw, hits, runs, days = np.random.default_rng(2), 0, 25, 20
-    draws = Draws.of(hourly(days), 0)
+    draws = draws_of(hourly(days))
     for _ in range(runs):
         holds = draw.random(24 * days) < 0.2
         value, drawn = ranked(draw.normal(size=24 * days) + holds, holds, draws)
@@ -60,27 +60,58 @@ def test_one_seed_gives_one_interval() -> None:
     assert of(numbers(truth, truth * 0, hourly(10))) == of(numbers(truth, truth * 0, hourly(10)))
 
 
+def covered(days: int, runs: int) -> tuple[float, float]:
+    """How often the interval of a mean over so few days holds the true one; and one of plain percentiles."""
+    draw, hits, plain = np.random.default_rng(4), 0, 0
+    draws = draws_of(hourly(days))
+    for _ in range(runs):
+        error = draw.normal(size=days).repeat(24)
+        found = draws.means({"mean": error})
+        low, high = np.quantile(found.drawn["mean"], [0.025, 0.975])
+        plain += low <= 0 <= high
+        hits += found.metrics["mean"].low <= 0 <= found.metrics["mean"].high
+    return hits / runs, plain / runs
+
+
+def test_intervals_of_few_days_are_widened_until_they_cover() -> None:
+    """As Student's t is wider: plain percentiles of six days miss the truth in one case of six instead of twenty."""
+    wide, plain = covered(6, 400)
+    assert wide >= 0.9
+    assert plain < 0.86
+
+
+def test_of_fewer_days_than_any_widening_helps_it_is_said() -> None:
+    """Of four the widest that a resample gives is still reached too often."""
+    truth = np.random.default_rng(0).normal(size=24 * FEWEST)
+    few = of(numbers(truth[24:], 0 * truth[24:], hourly(FEWEST - 1))).metrics["mae"]
+    assert few.note == "4 days, so few that the interval is too narrow"
+    assert few.low < few.value < few.high
+    assert of(numbers(truth, truth * 0, hourly(FEWEST))).metrics["mae"].note == ""
+
+
 def test_rows_of_one_day_have_no_interval_and_say_so() -> None:
     metrics = of(numbers([1.0, 2, 4], [2.0, 2, 2], np.arange(3.0))).metrics
     assert {(metric.low, metric.high) == (metric.value, metric.value) for metric in metrics.values()} == {True}
-    assert {metric.note for metric in metrics.values()} == {ONE_DAY}
+    assert {metric.note for metric in metrics.values()} == {"rows of one day: no interval"}
+    assert not any(map(has_interval, metrics.values()))
 
 
 def test_resamples_without_a_value_are_left_out_and_counted() -> None:
-    """Of two days, one with a single class, a quarter of the resamples hold that day twice."""
-    draws = Draws.of(np.array([0.0, 1.0, 170_000.0]), 0)
-    values = np.where(draws.often[:, 0] == 2, np.nan, draws.often[:, 0])
+    """Of five days, one with a single class, some resamples do not hold another."""
+    draws = draws_of(np.arange(5) * 86_400.0)
+    values = np.where(draws.often[:, 0] >= 2, np.nan, draws.often[:, 0])
     metric = draws.figures({"auc": (1.0, values)}).metrics["auc"]
     left = int(np.isfinite(values).sum())
-    assert left == pytest.approx(0.75 * RESAMPLES, rel=0.1)
+    assert left == pytest.approx((0.8**5 + 5 * 0.2 * 0.8**4) * RESAMPLES, rel=0.1)
     assert metric.note == f"interval of {left} of {RESAMPLES} resamples: it is not defined in the others"
     assert (metric.low, metric.high) == (0, 1)
     nowhere = draws.figures({"auc": (1.0, np.full(RESAMPLES, np.nan))}).metrics["auc"]
     assert (nowhere.low, nowhere.high) == (1, 1)
+    assert not has_interval(nowhere)
 
 
 def test_sums_and_counts_of_days_by_hand() -> None:
-    draws = Draws.of(np.array([0.0, 1.0, 86_400.0, 250_000.0, 250_001.0]), 0)
-    assert draws.days.tolist() == [0, 0, 1, 2, 2]
+    draws = draws_of(np.array([0.0, 1.0, 86_400.0, 250_000.0, 250_001.0]))
+    assert draws.blocks.tolist() == [0, 0, 1, 2, 2]
     assert draws.sums([np.arange(5.0), np.array([True, True, False, True, False])]).tolist() == [[1, 2], [2, 0], [7, 1]]
     assert draws.counts(np.array([0, 1, 1, 0, 0]), 2).tolist() == [[1, 1], [0, 1], [2, 0]]

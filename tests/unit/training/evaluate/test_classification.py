@@ -7,13 +7,15 @@ import math
 import numpy as np
 import pytest
 
-from tests.unit.training.evaluate.judging import classes, daily, hourly, names, of
+from tests.unit.training.evaluate.judging import classes, daily, draws_of, hourly, names, of
 from training.evaluate import classification, rates
-from training.evaluate.bootstrap import ONE_DAY, Draws
 from training.evaluate.classification import LEAST_PROBABILITY, ClassJudge
 
 FOUR = ("a", "a", "b", "c"), [[0.7, 0.2, 0.1], [0.3, 0.6, 0.1], [0.1, 0.8, 0.1], [0.2, 0.5, 0.3]]
 """Answers a b b b: right 2 of 4; b is answered three times, c never."""
+
+
+FEW = "{} days, so few that the interval is too narrow"
 
 
 def test_metrics_of_four_rows_by_hand() -> None:
@@ -37,7 +39,7 @@ def test_metrics_of_four_rows_by_hand() -> None:
     }
     assert {name: metric.value for name, metric in metrics.items()} == pytest.approx(expected)
     assert metrics["accuracy"].low < 1 / 2 < metrics["accuracy"].high
-    assert metrics["macro_precision"].note == "never answered, counted as 0: c"
+    assert metrics["macro_precision"].note == f"never answered, counted as 0: c; {FEW.format(4)}"
 
 
 def test_each_class_by_itself_and_the_confusion_by_hand() -> None:
@@ -91,10 +93,10 @@ def test_the_resamples_are_those_of_scikit_learn_with_weights() -> None:
     draw = np.random.default_rng(0)
     true, likely = draw.integers(0, 3, 60), draw.dirichlet(np.ones(3), 60)
     judge = ClassJudge(true, likely, list("abc"), daily(60))
-    draws = Draws.of(judge.times, 0)
+    draws = draws_of(judge.times)
     drawn = classification._metrics(draws.often @ judge._sums(draws))
     for place in range(20):
-        weights, answers = draws.often[place][draws.days], likely.argmax(axis=1)
+        weights, answers = draws.often[place][draws.blocks], likely.argmax(axis=1)
         expected = f1_score(true, answers, sample_weight=weights, average="macro")
         assert drawn["macro_f1"][place] == pytest.approx(expected)
         expected = balanced_accuracy_score(true, answers, sample_weight=weights)
@@ -130,7 +132,7 @@ def test_one_class_present_has_rates_but_nothing_to_rank() -> None:
     )
     assert part.metrics["accuracy"].value == 0.5
     assert part.metrics["balanced_accuracy"].value == 0.5
-    assert part.metrics["macro_recall"].note == f"never true, counted as 0: b; {ONE_DAY}"
+    assert part.metrics["macro_recall"].note == f"never true, counted as 0: b; {FEW.format(2)}"
     assert part.by_class["a"].absent["auc"] == "every row is of it"
     assert part.by_class["b"].absent["recall"] == "no row is of it"
 

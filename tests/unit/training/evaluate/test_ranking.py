@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.training.evaluate.judging import daily, hourly
+from tests.unit.training.evaluate.judging import daily, draws_of, hourly
 from training.evaluate import ranking
-from training.evaluate.bootstrap import Draws
 from training.evaluate.ranking import areas, ranked
 
 ONE = np.ones((1, 1))
@@ -58,7 +57,7 @@ def test_few_thresholds_move_neither_the_value_nor_its_interval(monkeypatch: pyt
     """Ranked at 256 scores or at all 1200, the ends of the intervals agree to a thousandth."""
     draw = np.random.default_rng(0)
     holds = draw.random(2400) < 0.5
-    scores, draws = draw.normal(size=2400) + holds, Draws.of(hourly(100), 0)
+    scores, draws = draw.normal(size=2400) + holds, draws_of(hourly(100))
     value, coarse = ranked(scores, holds, draws)
     monkeypatch.setattr(ranking, "MOST", 2400)
     same, exact = ranked(scores, holds, draws)
@@ -69,9 +68,9 @@ def test_few_thresholds_move_neither_the_value_nor_its_interval(monkeypatch: pyt
 
 def test_a_resample_is_ranked_as_its_rows_would_be_alone() -> None:
     draw = np.random.default_rng(3)
-    scores, holds, draws = np.round(draw.random(12), 1), np.arange(12) % 3 == 0, Draws.of(daily(12), 0)
+    scores, holds, draws = np.round(draw.random(12), 1), np.arange(12) % 3 == 0, draws_of(daily(12))
     drawn = ranked(scores, holds, draws)[1]
     for place in range(20):
-        rows = np.repeat(np.arange(12), draws.often[place][draws.days].astype(int))
+        rows = np.repeat(np.arange(12), draws.often[place][draws.blocks].astype(int))
         found = alone(scores[rows].tolist(), holds[rows].tolist())
         assert (drawn.auc[place], drawn.average_precision[place]) == pytest.approx(found, nan_ok=True)

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from tests.unit.training.evaluate.judging import daily, hourly, numbers, of
+from export.intervals import expanded_tail
+from tests.unit.training.evaluate.judging import daily, draws_of, hourly, numbers, of
 from training.evaluate import regression
-from training.evaluate.bootstrap import Draws
 from training.evaluate.quantiles import QuantileJudge
 from training.evaluate.regression import middle
 from training.evaluate.residuals import residuals
@@ -105,13 +105,16 @@ def test_a_square_beyond_all_numbers_is_absent_and_the_rest_is_told() -> None:
 def test_the_median_of_each_resample_is_that_of_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Exactly where there are few values; to a hundredth of the spread where it is read at 256 of 2400."""
     draw = np.random.default_rng(0)
-    values, draws = draw.random(40), Draws.of(daily(40), 0)
+    values, draws = draw.random(40), draws_of(daily(40))
     value, drawn = middle(values, draws)
-    expected = [np.median(np.repeat(values, often[draws.days].astype(int))) for often in draws.often[:50]]
+    expected = [np.median(np.repeat(values, often[draws.blocks].astype(int))) for often in draws.often[:50]]
     assert value == np.median(values)
     assert drawn[:50] == pytest.approx(expected)
-    many, draws = np.abs(draw.normal(size=2400)), Draws.of(hourly(100), 0)
-    exact = np.quantile([np.median(np.repeat(many, o[draws.days].astype(int))) for o in draws.often], [0.025, 0.975])
+    many, draws = np.abs(draw.normal(size=2400)), draws_of(hourly(100))
+    tail = expanded_tail(100, 0.95)
+    exact = np.quantile(
+        [np.median(np.repeat(many, o[draws.blocks].astype(int))) for o in draws.often], [tail, 1 - tail]
+    )
     monkeypatch.setattr(regression, "MOST", 256)
     value, drawn = middle(many, draws)
     assert value == np.median(many)

@@ -14,6 +14,7 @@ from staytrue.project import Project
 from staytrue.signature import MISSING_INTEGER
 from tests.unit.training.evaluate.judging import daily, numbers
 from training.data.rows import Rows, TrainingRows, join
+from training.evaluate.blocks import days_of
 from training.evaluate.columns import columns, spoken
 from training.evaluate.parts import evaluated
 from training.evaluate.slices import check, learn
@@ -254,7 +255,8 @@ def test_slices_have_the_headline_metrics_and_small_ones_say_so() -> None:
     truth = np.arange(40.0)
     made, truth[0] = truth + np.where(np.arange(40) % 2, 3, 1), math.nan
     slices = [one for division in learn(given, train) for one in division.of(columns(train, given))]
-    part = evaluated(numbers(truth, made), slices, minimum_rows=3, seed=0)
+    judge = numbers(truth, made)
+    part = evaluated(judge, slices, days_of(judge.times), minimum_rows=3, seed=0)
     even, odd, few, none, _ = part.slices
     assert [(one.name, one.rows) for one in part.slices[:4]] == [("flag", 19), ("flag", 20), ("few", 1), ("none", 0)]
     assert set(even.metrics) == {"mae", "rmse", "r2"}
