@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from staytrue.costs import arranged, changed
 from staytrue.environment import said
 from staytrue.evaluation import figure, headline, interval, is_headline
+from staytrue.openings import opened
 from staytrue.records import utc
 
 if TYPE_CHECKING:
@@ -142,12 +143,11 @@ def _cell(text: str) -> str:
 
 def _test_split(lineage: Lineage, *, own: bool) -> str:
     """Whether, how often, when, and for whom the seal was broken."""
-    openings, when = lineage.test_openings, ", ".join(lineage.test_opened)
-    when = f" ({when})" if when else ""
-    if openings and not own:
-        return f"The sealed test split stayed shut for this version; another run had opened it before{when}."
-    if openings == 0:
+    often = opened(lineage)
+    if not often:
         return "The sealed test split was not opened for this version."
-    if openings == 1:
-        return f"The sealed test split was opened once{when}, for the evaluation below."
-    return f"**The sealed test split was opened {openings} times{when}: its figures below are no longer unseen.**"
+    if not own:
+        return f"The sealed test split stayed shut for this version. It was {often}."
+    if lineage.test_openings == 1:
+        return f"The sealed test split was {often}; the evaluation below is of it."
+    return f"**The sealed test split was {often}: its figures below are no longer unseen.**"

@@ -124,6 +124,8 @@ class Lineage(Record, frozen=True, kw_only=True):
     """How often the sealed test split was opened; more than 1 was forced."""
     test_opened: list[str] = msgspec.field(default_factory=list)
     """When; nothing in records from before it was written down."""
+    test_opened_for: list[str] = msgspec.field(default_factory=list)
+    """For which run each time; empty where it is not known, in records from before it was written down."""
     let_through: list[str] = msgspec.field(default_factory=list)
     """What the parts of the data share although they should not, each in a sentence; a setting allowed it."""
     began_with: str = ""

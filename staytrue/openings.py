@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from staytrue.bundle import Metric
+from staytrue.bundle import Lineage, Metric
 from staytrue.records import Record
 
 LEDGER = "test_ledger.jsonl"
@@ -32,3 +32,20 @@ class Opening(Record, frozen=True, kw_only=True):
     forced: bool = False
     """Whether some of them had been opened before."""
     evaluation: dict[str, Metric] = msgspec.field(default_factory=dict)
+
+
+def opened(lineage: Lineage) -> str:
+    """How often the sealed test split was opened, when and for which runs, for people; nothing if it was not.
+
+    >>> opened(Lineage(run="b", data_fingerprint="", project_fingerprint="", test_openings=2,
+    ...                test_opened=["2024-01-01", "2024-01-02"], test_opened_for=["a", ""]))
+    'opened 2 times: on 2024-01-01 for run a, on 2024-01-02'
+    """
+    if not lineage.test_openings:
+        return ""
+    often = "once" if lineage.test_openings == 1 else f"{lineage.test_openings} times"
+    runs = [*lineage.test_opened_for, *[""] * len(lineage.test_opened)]
+    each = [
+        f"on {time}" + (f" for run {run}" if run else "") for time, run in zip(lineage.test_opened, runs, strict=False)
+    ]
+    return f"opened {often}" + (f": {', '.join(each)}" if each else "")

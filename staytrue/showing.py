@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from staytrue.costs import arranged, changed
 from staytrue.evaluation import headline, interval
+from staytrue.openings import opened
 from staytrue.records import utc
 
 if TYPE_CHECKING:
@@ -35,17 +36,14 @@ def _head(bundle: Bundle, role: str) -> str:
     lineage = bundle.lineage
     after = f", to follow version {lineage.parent}" if lineage.parent else ""
     newest = f", the newest of {utc(lineage.trained_until)[:19]}" if lineage.trained_until else ""
-    often = "once" if lineage.test_openings == 1 else f"{lineage.test_openings} times"
-    when = f" ({', '.join(lineage.test_opened)})" if lineage.test_opened else ""
-    whose = "" if "test" in bundle.evaluation else ", not for it"
-    opened = f"opened {often}{when}{whose}" if lineage.test_openings else "not opened"
+    whose = "" if "test" in bundle.evaluation or not lineage.test_openings else ", not for it"
     lines = [
         f"{bundle.name} {bundle.version}{role}: {bundle.task} of {bundle.target}, made {bundle.created[:19]}",
         f"  why       {lineage.reason}{after}",
         f"  run       {lineage.run}",
         f"  data      {lineage.trained_rows:,} rows{newest}; fingerprint {lineage.data_fingerprint[:16]}",
         f"  settings  fingerprint {lineage.project_fingerprint}",
-        f"  test part {opened}",
+        f"  test part {opened(lineage) or 'not opened'}{whose}",
         *(f"  let through: {sentence}" for sentence in lineage.let_through),
         f"  batches   of at most {bundle.max_batch} rows",
     ]

@@ -155,7 +155,7 @@ def begin(project: Project, prepared: Prepared, folder: Path) -> None:
         "split": prepared.parted,
     }
     write_atomically(folder / SPLIT, msgspec.json.encode(split))
-    keep(prepared.sealed.keys, folder / SEALED)
+    keep(prepared.sealed.keys.all, folder / SEALED)
     write_atomically(folder / DATA, msgspec.json.format(msgspec.json.encode(data)))
     save_asked(project, prepared, folder)
     save_configuration(project, folder)

@@ -20,9 +20,8 @@ from training.data.clean.cleaning import clean_served
 from training.data.divide import divide, recency
 from training.data.labelled import labelled
 from training.data.rows import join
-from training.data.split.copies import without_copies
 from training.data.split.identity import keep
-from training.data.split.ledger import Ledger
+from training.data.split.ledger import Ledger, told_of
 from training.data.split.plan import day_of
 from training.devices import devices
 from training.judgement.final import up_to_date
@@ -108,7 +107,7 @@ def gather(
         raise Conflict("retraining", f"no labelled rows newer than {since} to judge by", hint="send labels first")
     names = project.data.features
     own = prepared.training.only(names), prepared.validation.only(names)
-    division, copies = without_copies(division, (*own, prepared.sealed.compared(names)), project.split.allow)
+    division, copies = prepared.sealed.without_copies(division, own, names, project.split.allow)
     for one in copies:
         say(f"copies: {one.sentence()}")
     if not len(division.gate):
@@ -159,8 +158,8 @@ def _run(
     }
     seal = prepared.sealed.seal(project.data.features)
     listing |= {"copies": parts.copies, "seal": seal, "lineage": prepared.sealed.lineage}
-    keep(prepared.sealed.keys, folder / checkpoints.SEALED)
-    opened = Ledger(project.retraining.runs).times(prepared.sealed.keys, seal)
+    keep(prepared.sealed.keys.all, folder / checkpoints.SEALED)
+    opened = Ledger(project.retraining.runs).openings(prepared.sealed.keys.all, seal)
     write_atomically(folder / checkpoints.SPLIT, msgspec.json.encode(listing))
     seen = join([parts.train, parts.held, gate])
     checkpoints.save_asked(project, prepared, folder)
@@ -175,12 +174,17 @@ def _run(
         # The gate's rows chose this version, so for the next gate they count as seen.
         trained_until=float(seen.time[-1]),
         trained_rows=len(trained.cleaned.rows),
-        test_openings=len(opened),
-        test_opened=opened,
         let_through=_let_through(prepared, parts),
         began_with=project.training.transfer.sha256(),
     )
-    save(project, trained, evaluate_parts(project, trained), lineage, folder, _reference(project, parts, gate))
+    save(
+        project,
+        trained,
+        evaluate_parts(project, trained),
+        told_of(lineage, opened),
+        folder,
+        _reference(project, parts, gate),
+    )
     return folder
 
 

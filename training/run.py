@@ -29,7 +29,7 @@ from training.curve import draw
 from training.data.clean import steps
 from training.data.encode import tokenizers
 from training.data.encode.encoder import learn
-from training.data.split.ledger import Ledger
+from training.data.split.ledger import Ledger, told_of
 from training.data.split.partition import warnings_of
 from training.devices import devices
 from training.environment import environment
@@ -127,7 +127,9 @@ def _train(
         checkpoints.refuse_changed(project, folder)
     checkpoints.begin(project, prepared, folder)
     seal = prepared.sealed.seal(project.data.features)
-    opened = Ledger(project.retraining.runs).times(prepared.sealed.keys, seal)  # read before hours of work, not after
+    opened = Ledger(project.retraining.runs).openings(
+        prepared.sealed.keys.all, seal
+    )  # read before hours of work, not after
     trained = fit_parts(project, _parts(project, prepared), folder, prepared.fingerprint.sha256, machine, say=say)
     lineage = Lineage(
         run=folder.name,
@@ -135,12 +137,10 @@ def _train(
         project_fingerprint=project.fingerprint(),
         trained_until=float(prepared.rows.time[-1]),
         trained_rows=len(trained.cleaned.rows),
-        test_openings=len(opened),
-        test_opened=opened,
         let_through=prepared.split.let_through,
         began_with=project.training.transfer.sha256(),
     )
-    save(project, trained, evaluate_parts(project, trained), lineage, folder)
+    save(project, trained, evaluate_parts(project, trained), told_of(lineage, opened), folder)
     if opening != "skip":
         _open(project, prepared, folder, opening, say)
     return folder

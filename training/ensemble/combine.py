@@ -16,7 +16,7 @@ from training import checkpoint as checkpoints
 from training.data.clean import steps
 from training.data.encode import tokenizers
 from training.data.encode.encoder import tensors
-from training.data.split.ledger import Ledger
+from training.data.split.ledger import Ledger, told_of
 from training.devices import devices
 from training.ensemble import comparison as comparing
 from training.ensemble.comparison import Comparison, Line
@@ -232,17 +232,16 @@ def _lineage(
     told = [f"{line.run} ({line.architecture}, weight {line.weight:.3g})" for line in comparison.members]
     seen = [member.checkpoint.lineage for member in members]
     seal = prepared.sealed.seal(project.data.features)
-    opened = Ledger(project.retraining.runs).times(prepared.sealed.keys, seal)
-    return Lineage(
+    opened = Ledger(project.retraining.runs).openings(prepared.sealed.keys.all, seal)
+    lineage = Lineage(
         run=run,
         data_fingerprint=prepared.fingerprint.sha256,
         project_fingerprint=project.fingerprint(),
         reason=f"ensemble by {comparison.method} of {', '.join(told)}",
         trained_until=max(lineage.trained_until for lineage in seen),
         trained_rows=max(lineage.trained_rows for lineage in seen),
-        test_openings=len(opened),
-        test_opened=opened,
         let_through=prepared.split.let_through,
         began_with=", ".join(dict.fromkeys(lineage.began_with for lineage in seen if lineage.began_with)),
         members=[member.run for member in members],
     )
+    return told_of(lineage, opened)

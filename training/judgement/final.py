@@ -8,12 +8,11 @@ import msgspec
 import numpy as np
 
 from staytrue.checkpoint import CHECKPOINT, Checkpoint
-from staytrue.errors import Conflict
 from staytrue.evaluation import EVALUATION, Evaluation
 from staytrue.records import read, to_json, write_atomically
 from training.checkpoint import SEALED
 from training.data.split.identity import kept
-from training.data.split.ledger import Ledger, Opener
+from training.data.split.ledger import Ledger, Opener, told_of
 from training.judgement.parts import judged
 from training.judgement.restored import sealing_of
 
@@ -41,28 +40,14 @@ def final(run: Restored, *, force: bool = False) -> PartEvaluation:
     seen = None if force else ledger.figures(opener, sealed.keys, seal)
     kept = read(Evaluation, run.folder / EVALUATION).parts.get("test")
     if seen is not None and kept is not None:
-        _write(run.folder, kept, ledger.openings(sealed.keys, seal))
+        _write(run.folder, kept, ledger.openings(sealed.keys.all, seal))
         return kept
-    _refuse_unknown(run.checkpoint, ledger, ledger.openings(sealed.keys, seal), force=force)
-    rows = sealed.open(ledger, opener, seal, features, force=force)
+    rows = sealed.open(ledger, opener, seal, features, known=run.checkpoint.lineage.test_opened, force=force)
     train = run.prepared.training.only(features)
     part = judged(run.project, run.task, run.model, train, {"test": rows})["test"]
     ledger.judged(opener, sealed.keys, seal, part.metrics)
-    _write(run.folder, part, ledger.openings(sealed.keys, seal))
+    _write(run.folder, part, ledger.openings(sealed.keys.all, seal))
     return part
-
-
-def _refuse_unknown(record: Checkpoint, ledger: Ledger, openings: list[Opening], *, force: bool) -> None:
-    """Refuse a ledger that does not know of openings that the run knows of: another one does.
-
-    Raises:
-        Conflict: names them.
-    """
-    unknown = sorted({*record.lineage.test_opened} - {line.time for line in openings})
-    if unknown and not force:
-        problem = f"was opened before, on {', '.join(unknown)}, of which {ledger.path} does not tell"
-        hint = "judge by `staytrue evaluate`, or open it again with --force, which the model card will tell"
-        raise Conflict("test split", problem, hint=hint)
 
 
 def _write(folder: Path, part: PartEvaluation, openings: list[Opening]) -> None:
@@ -76,11 +61,8 @@ def _write(folder: Path, part: PartEvaluation, openings: list[Opening]) -> None:
 
 
 def with_openings(record: Checkpoint, openings: list[Opening]) -> Checkpoint:
-    """The record of a run that knows how often its test rows were opened, and when; it forgets none that it knew of."""
-    times = sorted({*record.lineage.test_opened, *(line.time for line in openings)})
-    count = max(len(times), record.lineage.test_openings)
-    lineage = msgspec.structs.replace(record.lineage, test_openings=count, test_opened=times)
-    return msgspec.structs.replace(record, lineage=lineage)
+    """The record of a run that knows how often its test rows were opened, when, and for which runs."""
+    return msgspec.structs.replace(record, lineage=told_of(record.lineage, openings))
 
 
 def up_to_date(record: Checkpoint, folder: Path, project: Project) -> Checkpoint:

@@ -39,7 +39,7 @@ STOPPED = "stopped"
 TRIES = 50
 """Where nothing says how many."""
 MOST_KILLS = 2
-"""Of one trial's processes, before its settings are given up: whatever kills them, most likely for memory, stays."""
+"""Of processes that try the same settings, before these are given up: what kills them, most likely memory, stays."""
 WAIT_SECONDS = 60
 """For another process that writes."""
 FACTOR = 3

@@ -32,7 +32,8 @@ def test_it_tells_evaluation_inputs_and_proofs(published: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("openings", "said"), [(0, "was not opened"), (1, "opened once"), (3, "opened 3 times: its figures")]
+    ("openings", "said"),
+    [(0, "was not opened"), (1, "opened once; the evaluation below"), (3, "opened 3 times: its figures")],
 )
 def test_it_tells_how_often_the_test_split_was_opened(published: Store, openings: int, said: str) -> None:
     bundle = published.load("houses", "1")
@@ -54,9 +55,15 @@ def test_it_tells_which_weights_the_training_began_with(published: Store) -> Non
 
 
 def test_it_claims_no_test_figures_where_another_run_has_opened_the_split(published: Store) -> None:
-    when = edited(published, test_openings=1, test_opened=["2024-01-01T00:00:00.000Z"])
-    assert "another run had opened it before (2024-01-01T00:00:00.000Z)." in when
-    assert "stayed shut for this version; another run had opened it" in edited(published, test_openings=1)
+    """But how often it was, when and for which runs, as far as that is known."""
+    times, shut = (
+        ["2024-01-01T00:00:00.000Z", "2024-01-02T00:00:00.000Z"],
+        "stayed shut for this version. It was opened",
+    )
+    twice = edited(published, test_openings=2, test_opened=times, test_opened_for=["r1", "r2"])
+    assert f"{shut} 2 times: on {times[0]} for run r1, on {times[1]} for run r2." in twice
+    assert f"{shut} once: on {times[0]}." in edited(published, test_openings=1, test_opened=times[:1])
+    assert f"{shut} once." in edited(published, test_openings=1)
 
 
 def test_it_tells_what_it_was_trained_on_where_that_is_known(published: Store) -> None:

@@ -204,7 +204,7 @@ def test_a_run_killed_before_its_record_has_opened_nothing(project: Project, mon
     folder = checkpoints.unfinished(project.retraining.runs, "toy")
     train(project, opening="once", resume=folder)
     record = checkpoints.load(folder)[0]
-    assert [line.run for line in Ledger(project.retraining.runs).openings(prepare(project).sealed.keys)] == [
+    assert [line.run for line in Ledger(project.retraining.runs).openings(prepare(project).sealed.keys.all)] == [
         folder.name
     ]
     assert ("test" in record.evaluation, record.lineage.test_openings) == (True, 1)

@@ -100,6 +100,7 @@ def test_the_sealed_rows_may_judge_a_challenger_once_and_its_card_knows_of_the_f
     assert ["test" in record.evaluation for record in told] == [False, True]
     assert [record.lineage.test_openings for record in told] == [1, 1]
     assert told[0].lineage.test_opened == told[1].lineage.test_opened
+    assert told[0].lineage.test_opened_for == told[1].lineage.test_opened_for == [second.name]
 
 
 def test_a_challenger_that_is_no_better_is_not_promoted(project: Project, store: Store, serve: Serve) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import hashlib
 from typing import TYPE_CHECKING, Any
 
@@ -23,22 +25,48 @@ if TYPE_CHECKING:
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 
 
-def identities(rows: Rows, targets: Sequence[str], *, pictured: bool = False) -> NDArray[np.uint64]:
-    """Keys of rows by their times and truths, sorted; rows of the same time and truth are counted. Shapes: [N].
+@dataclasses.dataclass(frozen=True)
+class Keys:
+    """Two keys of each row: one of its time, one of its time and truth. Shapes: [N] each, sorted.
 
     Features are no part of them: another list of features, another kind or datatype, other scales or another query
-    make no other rows. A truth is the same as a number and as a text that says it. Rows that differ in neither time nor
-    truth cannot be told apart, and so any of them stands for any other. ``pictured``: there is no truth, the pictures
-    themselves stand for it.
+    make no other rows. Nor does another target, or the same on another scale: the key of the time stays, and so a row
+    is known by it. That of time and truth tells which of the rows of one time it was, where the target is the same; a
+    truth is the same as a number and as a text that says it. Rows of which either key is alike are counted, since any
+    of them stands for any other.
     """
-    total = mixed(_numbers(rows.time))
-    if pictured:
-        total = mixed(total + keys_of(rows.columns))
-    else:
-        named = by_name(rows.target, targets)
+
+    moments: NDArray[np.uint64]
+    whole: NDArray[np.uint64]
+
+    @classmethod
+    def of(cls, rows: Rows, targets: Sequence[str], *, pictured: bool = False) -> Keys:
+        """Of some rows; ``pictured``: there is no truth, the pictures themselves stand for it."""
+        moments = mixed(_numbers(rows.time))
+        if pictured:
+            return cls(_counted(mixed(moments)), _counted(mixed(moments + keys_of(rows.columns))))
+        whole, named = moments, by_name(rows.target, targets)
         for name in sorted(named):
-            total = mixed(total * _STEP + _said(named[name]))
-    total = np.sort(total)
+            whole = mixed(whole * _STEP + _said(named[name]))
+        return cls(_counted(mixed(moments)), _counted(whole))
+
+    def __len__(self) -> int:
+        return len(self.moments)
+
+    @functools.cached_property
+    def all(self) -> NDArray[np.uint64]:
+        """Both of each. Shapes: [2N], sorted."""
+        return np.sort(np.concatenate([self.moments, self.whole]))
+
+    @property
+    def lineage(self) -> str:
+        """Which rows they are, in a word."""
+        return lineage_of(self.all)
+
+
+def _counted(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Keys such that the second row of a key is another than the first, and so on. Shapes: [N], sorted."""
+    total = np.sort(keys)
     new = np.concatenate([[True], total[1:] != total[:-1]]) if len(total) else np.zeros(0, dtype=bool)
     places = np.arange(len(total))
     repeats = places - np.maximum.accumulate(np.where(new, places, 0))

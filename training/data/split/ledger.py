@@ -17,15 +17,16 @@ import numpy as np
 from staytrue.errors import Conflict, CorruptData
 from staytrue.openings import LEDGER, Opening
 from staytrue.records import append_line, utc
-from training.data.split.identity import keep, kept, lineage_of
+from training.data.split.identity import keep, kept
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from staytrue.bundle import Metric
+    from staytrue.bundle import Lineage, Metric
+    from training.data.split.identity import Keys
 
 KEYS = "test_ledger"
 """Folder beside it of the keys of rows that were opened."""
@@ -50,16 +51,20 @@ class Ledger:
     def __init__(self, runs: Path) -> None:
         self._runs, self.path = runs, runs / LEDGER
 
-    def open(self, opener: Opener, keys: NDArray[np.uint64], seal: str, *, force: bool = False) -> None:
-        """Write down an opening; no other process writes one meanwhile. A run that was killed at its own goes on.
+    def open(self, opener: Opener, keys: Keys, seal: str, *, known: Sequence[str] = (), force: bool = False) -> None:
+        """Write down an opening; nobody else reads or writes meanwhile. A run that was killed at its own goes on.
 
         Raises:
-            Conflict: some of the rows were opened before, and it is not forced; says by which run, when and by whom.
+            Conflict: some of the rows were opened before, and it is not forced; says by which run, when and by whom. Or
+                this ledger does not tell of an opening that is ``known``: another one does.
             CorruptData: what was opened before cannot be told.
         """
-        name = lineage_of(keys)
         with self._held():
-            before = self.openings(keys, seal)
+            before = self._openings(keys.all, seal)
+            unknown = sorted({*known} - {line.time for line in before})
+            if unknown and not force:
+                problem = f"was opened before, on {', '.join(unknown)}, of which {self.path} does not tell"
+                raise Conflict("test split", problem, hint=_HINT)
             if before and not force:
                 if any(map(opener.made, before)):
                     return
@@ -70,18 +75,18 @@ class Ledger:
                 model=opener.model,
                 run=opener.run,
                 weights_sha256=opener.weights_sha256,
-                lineage=name,
+                lineage=keys.lineage,
                 rows=len(keys),
                 seal=seal,
                 forced=bool(before),
             )
-            keep(keys, self._file(name))
+            keep(keys.all, self._file(keys.lineage))
             append_line(self.path, msgspec.to_builtins(line))
 
-    def judged(self, opener: Opener, keys: NDArray[np.uint64], seal: str, evaluation: Mapping[str, Metric]) -> None:
+    def judged(self, opener: Opener, keys: Keys, seal: str, evaluation: Mapping[str, Metric]) -> None:
         """Write down the figures of the newest opening of a run, before anybody sees them."""
         with self._held():
-            line = [line for line in self.openings(keys, seal) if opener.made(line)][-1]
+            line = [line for line in self._openings(keys.all, seal) if opener.made(line)][-1]
             said = msgspec.structs.replace(
                 line, event="judged", time=utc(time.time()), by=_who(), evaluation=dict(evaluation)
             )
@@ -90,18 +95,22 @@ class Ledger:
     def openings(self, keys: NDArray[np.uint64], seal: str = "") -> list[Opening]:
         """Openings of any of these rows, oldest first; of ledgers from before rows had keys, those of this seal.
 
+        Shapes: keys [2N] of :attr:`Keys.all`, or [N] of time and truth, of runs from before there were others.
+
         Raises:
             CorruptData: a line, or the keys of rows that were opened, cannot be read.
         """
+        with self._held(alone=False):
+            return self._openings(keys, seal)
+
+    def _openings(self, keys: NDArray[np.uint64], seal: str) -> list[Opening]:
+        """The same, of a ledger that is held."""
         return [line for line in self._lines() if line.event == "opened" and self._shares(line, keys, seal)]
 
-    def times(self, keys: NDArray[np.uint64], seal: str) -> list[str]:
-        """When each of :meth:`openings` was made."""
-        return [line.time for line in self.openings(keys, seal)]
-
-    def figures(self, opener: Opener, keys: NDArray[np.uint64], seal: str) -> Opening | None:
+    def figures(self, opener: Opener, keys: Keys, seal: str) -> Opening | None:
         """What a run's newest opening of these rows showed; nothing if it ended before it was written down."""
-        own = [line for line in self._lines() if opener.made(line) and self._shares(line, keys, seal)]
+        with self._held(alone=False):
+            own = [line for line in self._lines() if opener.made(line) and self._shares(line, keys.all, seal)]
         return own[-1] if own and own[-1].event == "judged" else None
 
     def _shares(self, line: Opening, keys: NDArray[np.uint64], seal: str) -> bool:
@@ -109,11 +118,15 @@ class Ledger:
             return True
         return bool(line.lineage) and bool(np.isin(keys, self._keys(line.lineage)).any())
 
-    def _told(self, line: Opening, keys: NDArray[np.uint64]) -> str:
-        shared = int(np.isin(keys, self._keys(line.lineage)).sum()) if line.lineage else len(keys)
-        some = "all" if shared == len(keys) else f"{shared} of the"
+    def _told(self, line: Opening, keys: Keys) -> str:
+        """How many rows were opened, by time and truth, and by their times alone where there are more of these."""
+        opened, count = self._keys(line.lineage) if line.lineage else keys.all, len(keys)
+        same, timed = (int(np.isin(some, opened).sum()) for some in (keys.whole, keys.moments))
+        some = "all" if (same or timed) == count else f"{same or timed} of the"
+        what = "were opened before" if same else "are of times of rows that were opened before with other truths"
+        more = f" ({timed} by their times alone)" if timed > same > 0 else ""
         by = f" by {line.by}" if line.by else ""
-        return f"{some} {len(keys)} rows were opened before, for run {line.run} on {line.time}{by}"
+        return f"{some} {count} rows {what}{more}, for run {line.run} on {line.time}{by}"
 
     def _lines(self) -> list[Opening]:
         lines = self.path.read_bytes().splitlines() if self.path.exists() else []
@@ -133,12 +146,18 @@ class Ledger:
         return kept(self._file(lineage), lineage)
 
     @contextlib.contextmanager
-    def _held(self) -> Iterator[None]:
-        """Keep others from reading and writing between this one's reading and writing; a kill lets go."""
+    def _held(self, *, alone: bool = True) -> Iterator[None]:
+        """Keep others from reading and writing between this one's reading and writing; a kill lets go.
+
+        Not ``alone``, others may read meanwhile; where there is no ledger, nobody need wait.
+        """
+        if not alone and not self.path.exists():
+            yield
+            return
         self._runs.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._runs / f".{LEDGER}.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = os.open(self._runs / f".{LEDGER}.lock", os.O_RDONLY | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            fcntl.flock(descriptor, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
             yield
         finally:
             os.close(descriptor)
@@ -148,6 +167,21 @@ _HINT = (
     "a test split seen twice is a validation split: judge by `staytrue evaluate`, "
     "or open it again with --force, which the model card will tell"
 )
+
+
+def told_of(lineage: Lineage, openings: Sequence[Opening]) -> Lineage:
+    """A lineage that knows how often its test rows were opened, when and for which runs; it forgets none it knew of."""
+    runs = dict.fromkeys(lineage.test_opened, "") | dict(
+        zip(lineage.test_opened, lineage.test_opened_for, strict=False)
+    )
+    runs |= {line.time: line.run for line in openings}
+    times = sorted(runs)
+    return msgspec.structs.replace(
+        lineage,
+        test_openings=max(len(times), lineage.test_openings),
+        test_opened=times,
+        test_opened_for=[runs[time] for time in times],
+    )
 
 
 def _who() -> str:

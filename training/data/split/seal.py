@@ -10,24 +10,28 @@ import numpy as np
 from staytrue.errors import CorruptData
 from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
 from training.data import mapped
-from training.data.split.identity import identities, lineage_of
+from training.data.split.copies import without_copies
+from training.data.split.identity import Keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from staytrue.project import Project
-    from training.data.rows import Rows
+    from staytrue.splitting import Leakage
+    from training.data.divide import Division
+    from training.data.rows import Rows, TrainingRows
+    from training.data.split.copies import Copies
     from training.data.split.ledger import Ledger, Opener
     from training.data.split.plan import Split
 
 
 @dataclasses.dataclass(frozen=True)
 class Sealed:
-    """The test rows, which come out through :meth:`open` alone. Shapes: keys [rows], sorted."""
+    """The test rows, which come out through :meth:`open` alone."""
 
-    keys: NDArray[np.uint64]
+    keys: Keys
     _rows: Rows = dataclasses.field(repr=False)
 
     def __len__(self) -> int:
@@ -36,22 +40,38 @@ class Sealed:
     @property
     def lineage(self) -> str:
         """Which rows they are, whatever the model takes of them."""
-        return lineage_of(self.keys)
+        return self.keys.lineage
 
     def seal(self, features: Iterable[str]) -> str:
         """SHA-256 of what they hold in some features, with times, truths and marks."""
         return self._rows.only(features).digest()
 
-    def compared(self, features: Iterable[str]) -> Rows:
-        """The rows, for what looks for copies of them among rows that would train, and for nothing else."""
-        return self._rows.only(features)
+    def without_copies(
+        self, division: Division, own: tuple[TrainingRows, Rows], features: Iterable[str], allow: Sequence[Leakage]
+    ) -> tuple[Division, list[Copies]]:
+        """Newly labelled rows without copies of these and of a project's ``own`` rows, and what was found.
 
-    def open(self, ledger: Ledger, opener: Opener, seal: str, features: Iterable[str], *, force: bool = False) -> Rows:
+        Nothing of the sealed rows is given but how many were met, and when one of them was.
+        """
+        return without_copies(division, (*own, self._rows.only(features)), allow)
+
+    def open(
+        self,
+        ledger: Ledger,
+        opener: Opener,
+        seal: str,
+        features: Iterable[str],
+        *,
+        known: Sequence[str] = (),
+        force: bool = False,
+    ) -> Rows:
         """Break the seal: the rows, once. The ledger has its line before they are given.
+
+        ``known`` are the times of openings that the ledger has to tell of.
 
         Raises:
             CorruptData: they do not hold what they held when ``seal`` was made.
-            Conflict: some were opened before, and it is not forced.
+            Conflict: some were opened before, or the ledger does not tell of all, and it is not forced.
         """
         features = list(features)
         found = self.seal(features)
@@ -59,7 +79,7 @@ class Sealed:
             hint = "bring back the data as they were when the run was trained, or train anew on these"
             expected, got = f"seal {seal[:16]}… as the run keeps it", f"{found[:16]}…"
             raise CorruptData("test split", "holds other data than were sealed", expected=expected, got=got, hint=hint)
-        ledger.open(opener, self.keys, seal, force=force)
+        ledger.open(opener, self.keys, seal, known=known, force=force)
         return self._rows.only(features)
 
 
@@ -79,7 +99,7 @@ def seal_off(rows: Rows, plan: Split, project: Project) -> tuple[Rows, Sealed]:
             for name, column in test.columns.items()
         },
     )
-    keys = identities(test, project.data.targets, pictured=project.model.task == "generation")
+    keys = Keys.of(test, project.data.targets, pictured=project.model.task == "generation")
     columns = {name: _blanked(column, index) for name, column in rows.columns.items()}
     beside = {name: _blanked(column, index) for name, column in rows.beside.items()}
     target = rows.target if project.model.task == "generation" else _blanked(rows.target, index)

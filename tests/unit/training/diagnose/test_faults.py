@@ -143,7 +143,7 @@ def test_errors_are_shares_of_a_constant_answers() -> None:
     classes = part(8, [4, 2, 2], log_loss=0.75 * np.log(2), accuracy=0.5)
     share = _share(classes, _constant(classes))
     assert share is not None
-    assert tuple(share) == pytest.approx((0.5, 0.25, 0.75))
+    assert share[:3] == pytest.approx((0.5, 0.25, 0.75))
     labels = part(8, [4, 4], log_loss=np.log(2), subset_accuracy=0.5)
     share = _share(labels, _constant(labels))
     assert share is not None
@@ -151,4 +151,10 @@ def test_errors_are_shares_of_a_constant_answers() -> None:
     numbers = part(8, [], **{"a.r2": 0.8, "b.r2": 0.4})
     share = _share(numbers, _constant(numbers))
     assert share is not None
-    assert tuple(share) == pytest.approx((0.4, 0.1, 0.7))
+    assert share[:3] == pytest.approx((0.4, 0.1, 0.7))
+    few, alone = "3 days, so few that the interval is too narrow", "rows of one day: no interval"
+    noted = {note: msgspec.structs.replace(classes.metrics["log_loss"], note=note) for note in (few, alone)}
+    share = _share(msgspec.structs.replace(classes, metrics={"log_loss": noted[few]}), 1.0)
+    assert share is not None
+    assert share.symptom("error", "low above 0.1").limit == f"low above 0.1; {few}"
+    assert _share(msgspec.structs.replace(classes, metrics={"log_loss": noted[alone]}), 1.0) is None

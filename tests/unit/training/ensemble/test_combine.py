@@ -198,7 +198,7 @@ def changed(folder: Path, run: Path, file: str, change: dict[str, Any]) -> None:
         ("checkpoint.json", {"lineage.data_fingerprint": "ab" * 32}, "expected the data fingerprint of the project"),
         ("checkpoint.json", {"target": "z"}, "expected the target of run .*, y, got z"),
         ("checkpoint.json", {"lineage.parent": "3"}, "is a retraining, whose rows came from the lake"),
-        ("split.json", {"lineage": "ab" * 32}, "expected the sealed test rows of the project"),
+        ("split.json", {"parts.test": [0, 1, 2]}, "split in another way than the project: other test rows"),
         ("split.json", {"parts.validation": [0, 1, 2]}, "split in another way than the project: other validation rows"),
     ],
 )

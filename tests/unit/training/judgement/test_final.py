@@ -130,7 +130,9 @@ def test_the_figures_are_those_of_the_runs_own_model_on_the_sealed_rows(folder: 
     command(folder, "evaluate", "--final")
     _, _, model = checkpoints.load(newest(folder))
     project = load(folder / "staytrue.yaml")
-    rows = prepare(project).sealed.compared(project.data.features)
+    prepared = prepare(project)
+    elsewhere = Ledger(folder / "elsewhere")
+    rows = prepared.sealed.open(elsewhere, Opener("bikes", "r"), prepared.split.seal, project.data.features)
     error = np.abs(model.answers(rows.columns)[0][:, 0] - rows.target).mean()
     assert lines(folder)[1].evaluation["mae"].value == pytest.approx(error, rel=1e-5)
     with (folder / "hourly.csv").open(encoding="utf-8") as file:
@@ -155,6 +157,14 @@ LIKE: dict[str, dict[str, Any]] = {
             "features": {"celsius": {"kind": "numeric"}},
         }
     },
+    "target on another scale": {
+        "data": {
+            "query": "SELECT TIMESTAMP '2011-01-01' + to_days(day::INTEGER - 1) + to_hours(hr::INTEGER) AS time, "
+            "temp, ln(1 + bikers) AS bikers FROM source WHERE day <= 60",
+            "features": {"temp": {"kind": "numeric"}},
+        }
+    },
+    "target": {"data": {"target": "registered"}},
     "name": {"name": "cycles"},
     "split": {"split": {"method": "random"}},
 }
@@ -175,8 +185,9 @@ def test_the_same_rows_are_not_sealed_anew(opened: Path, tmp_path: Path, what: s
     folder = Path(shutil.copytree(opened, tmp_path / "bikes"))
     project = write(folder, **LIKE[what])
     prepared, ledger = prepare(project), Ledger(project.retraining.runs)
-    shared = r"\d+ of the \d+" if what == "split" else r"all \d+"
-    with pytest.raises(Conflict, match=f"{shared} rows were opened before, for run .*--force"):
+    shared = r"\d+ of the \d+" if what == "split" else r"(all|\d+ of the) \d+" if "target" in what else r"all \d+"
+    told = "(were opened before|are of times of rows that were opened before with other truths)"
+    with pytest.raises(Conflict, match=f"{shared} rows {told if 'target' in what else 'were opened before'}.*--force"):
         prepared.sealed.open(
             ledger, Opener("bikes", "other", "w"), prepared.split.seal, project.data.features, force=False
         )
@@ -197,7 +208,9 @@ def test_another_model_of_them_is_refused_and_forced_the_card_says_how_often_and
     assert [line.forced for line in told] == [False, True]
     bundle = publish_run(Store(folder / "store"), run.folder, project)
     card = (folder / "store" / "bikes" / bundle.version / CARD).read_text(encoding="utf-8")
-    assert f"was opened 2 times ({told[0].time}, {told[1].time}): its figures below are no longer unseen" in card
+    each = [f"on {line.time} for run {line.run}" for line in told]
+    assert [line.run for line in told] == [newest(opened).name, run.folder.name]
+    assert f"was opened 2 times: {each[0]}, {each[1]}: its figures below are no longer unseen" in card
 
 
 def test_an_export_knows_of_openings_since_the_run_was_trained(folder: Path) -> None:
@@ -206,7 +219,7 @@ def test_an_export_knows_of_openings_since_the_run_was_trained(folder: Path) -> 
     command(folder, "evaluate", "--final", other)
     bundle = publish_run(Store(folder / "store"), first, project)
     card = (folder / "store" / "bikes" / bundle.version / CARD).read_text(encoding="utf-8")
-    assert f"stayed shut for this version; another run had opened it before ({lines(folder)[0].time})" in card
+    assert f"stayed shut for this version. It was opened once: on {lines(folder)[0].time} for run {other.name}." in card
 
 
 def test_altered_test_rows_fail_by_digest_and_open_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -327,7 +340,7 @@ def test_validation_rows_are_read(folder: Path) -> None:
 def test_a_ledger_beside_is_not_read(folder: Path) -> None:
     """Each folder of runs has its own."""
     command(folder, "evaluate", "--final")
-    assert Ledger(folder / "elsewhere").openings(prepare(load(folder / "staytrue.yaml")).sealed.keys) == []
+    assert Ledger(folder / "elsewhere").openings(prepare(load(folder / "staytrue.yaml")).sealed.keys.all) == []
 
 
 def test_a_ledger_that_lacks_what_the_run_knows_refuses_and_the_card_forgets_nothing(

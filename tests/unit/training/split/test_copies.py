@@ -15,6 +15,7 @@ from training import retrain as retraining
 from training.data.divide import Division
 from training.data.rows import Rows, TrainingRows
 from training.data.split.copies import Copies, without_copies
+from training.data.split.ledger import Ledger, Opener
 from training.prepare import prepare
 from training.retrain import gather
 
@@ -88,14 +89,14 @@ def test_served_rows_that_train_lose_copies_of_rows_that_judge(project: Project,
 
 @pytest.mark.parametrize("part", ["train", "validation", "test"])
 def test_rows_of_the_project_that_are_asked_again_neither_judge_nor_come_from_the_seal(
-    project: Project, serve: Serve, part: str
+    project: Project, serve: Serve, tmp_path: Path, part: str
 ) -> None:
     """A whole day of them: of train and validation on a day to judge by, of test on one that would train."""
     until = serve(14, 0.0)
     train, judge = dealt(project, until)
     own, path = prepare(project), train[0] if part == "test" else judge[0]
-    names = project.data.features
-    some = (own.sealed.compared(names) if part == "test" else own.rows.take(own.split.index(part))).take(np.arange(24))  # type: ignore[arg-type]
+    opened = own.sealed.open(Ledger(tmp_path / "elsewhere"), Opener("toy", "r"), own.split.seal, project.data.features)
+    some = (opened if part == "test" else own.rows.take(own.split.index(part))).take(np.arange(24))  # type: ignore[arg-type]
     table = inputs(path)
     for name, column in some.columns.items():
         table[f"input_{name}"] = column

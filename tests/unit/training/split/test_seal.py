@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import multiprocessing
 import os
 import signal
+import threading
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,7 +20,7 @@ from staytrue.openings import LEDGER, Opening
 from staytrue.splitting import SplitSection
 from training.data import mapped
 from training.data.rows import Rows
-from training.data.split.identity import identities, lineage_of
+from training.data.split.identity import Keys, keep, lineage_of
 from training.data.split.ledger import KEYS, Ledger, Opener
 from training.data.split.plan import split
 from training.data.split.seal import Sealed, seal_off
@@ -50,9 +52,15 @@ def hourly(days: int, seed: int = 0) -> Rows:
     return Rows(time, columns, draw.normal(size=len(time)), marks, beside=beside)
 
 
-def keys(*numbers: int) -> NDArray[np.uint64]:
-    """Some keys."""
-    return np.array(sorted(numbers), dtype=np.uint64)
+def keys(*numbers: int, truth: int = 0) -> Keys:
+    """Those of some rows, each of a time of its own."""
+    moments = np.array(sorted(numbers), dtype=np.uint64)
+    return Keys(moments, moments + np.uint64(1000 * (1 + truth)))
+
+
+def shared(one: Keys, other: Keys) -> tuple[int, int]:
+    """How many rows of one the other has by time and truth, and by time."""
+    return int(np.isin(one.whole, other.whole).sum()), int(np.isin(one.moments, other.moments).sum())
 
 
 def test_only_times_and_marks_of_test_rows_are_left_where_others_read(project: Project) -> None:
@@ -85,10 +93,19 @@ def test_a_row_is_the_same_whatever_is_taken_of_it_and_however_its_truth_is_writ
     rows = hourly(3)
     whole = Rows(rows.time, rows.columns, np.round(rows.target * 10))
     named = Rows(rows.time, {"x": rows.columns["x"]}, np.array([f"{v:.1f}" for v in whole.target], dtype=object))
-    assert (identities(whole, ["y"]) == identities(named, ["y"])).all()
-    assert (identities(whole.take(np.arange(72)[::-1]), ["y"]) == identities(whole, ["y"])).all()
+    assert Keys.of(whole, ["y"]).lineage == Keys.of(named, ["y"]).lineage
+    assert Keys.of(whole.take(np.arange(72)[::-1]), ["y"]).lineage == Keys.of(whole, ["y"]).lineage
     missing = Rows(rows.time, {}, np.full(72, np.nan)), Rows(rows.time, {}, np.full(72, "", dtype=object))
-    assert (identities(missing[0], ["y"]) == identities(missing[1], ["y"])).all()
+    assert Keys.of(missing[0], ["y"]).lineage == Keys.of(missing[1], ["y"]).lineage
+
+
+def test_a_row_is_known_by_its_time_whatever_is_made_of_its_truth() -> None:
+    """Another scale of the target, or another target, seals no row anew."""
+    rows = hourly(3)
+    plain, other = Keys.of(rows, ["y"]), Keys.of(Rows(rows.time, {}, np.exp(rows.target)), ["z"])
+    assert shared(plain, other) == (0, 72)
+    assert not np.isin(plain.whole, other.moments).any()
+    assert np.isin(plain.all, other.all).sum() == 72
 
 
 @pytest.mark.parametrize("change", ["time", "target"])
@@ -97,16 +114,16 @@ def test_another_time_or_truth_is_another_row(change: str) -> None:
     values = {"time": rows.time.copy(), "target": rows.target.copy()}
     values[change][5] += 1
     other = Rows(values["time"], rows.columns, values["target"])
-    assert np.isin(identities(rows, ["y"]), identities(other, ["y"])).sum() == 71
+    assert shared(Keys.of(rows, ["y"]), Keys.of(other, ["y"])) == (71, 71 if change == "time" else 72)
 
 
 def test_rows_of_one_time_and_truth_are_counted() -> None:
     """Of two such rows one that was opened does not stand for both."""
     time = np.zeros(4)
-    two = identities(Rows(time[:2], {}, np.ones(2)), ["y"])
-    four = identities(Rows(time, {}, np.array([1.0, 1.0, 1.0, 2.0])), ["y"])
-    assert len(set(four.tolist())) == 4
-    assert np.isin(four, two).sum() == 2
+    two = Keys.of(Rows(time[:2], {}, np.ones(2)), ["y"])
+    four = Keys.of(Rows(time, {}, np.array([1.0, 1.0, 1.0, 2.0])), ["y"])
+    assert len(set(four.all.tolist())) == 8
+    assert shared(four, two) == (2, 2)
 
 
 def test_names_keep_their_keys_among_other_names() -> None:
@@ -114,20 +131,18 @@ def test_names_keep_their_keys_among_other_names() -> None:
     names = np.array(["b", "a", "b"], dtype=object)
     more = np.array(["b", "a", "b", "aa"], dtype=object)
     time = np.arange(4.0)
-    assert np.isin(identities(Rows(time[:3], {}, names), ["y"]), identities(Rows(time, {}, more), ["y"])).all()
+    assert shared(Keys.of(Rows(time[:3], {}, names), ["y"]), Keys.of(Rows(time, {}, more), ["y"])) == (3, 3)
     truth = np.array([[1.0, 2.0], [3.0, 4.0]])
-    assert (
-        identities(Rows(time[:2], {}, truth), ["p", "q"]) == identities(Rows(time[:2], {}, truth[:, ::-1]), ["q", "p"])
-    ).all()
-    swapped = identities(Rows(time[:2], {}, truth[:, ::-1]), ["p", "q"])
-    assert not np.isin(swapped, identities(Rows(time[:2], {}, truth), ["p", "q"])).any()
+    plain, swapped = Rows(time[:2], {}, truth), Rows(time[:2], {}, truth[:, ::-1])
+    assert Keys.of(plain, ["p", "q"]).lineage == Keys.of(swapped, ["q", "p"]).lineage
+    assert shared(Keys.of(swapped, ["p", "q"]), Keys.of(plain, ["p", "q"])) == (0, 2)
 
 
 def test_pictures_stand_for_themselves_where_there_is_no_truth() -> None:
     rows = hourly(1)
     pictures = Rows(rows.time, {"view": rows.columns["view"]}, np.zeros(24))
     other = Rows(rows.time, {"view": rows.columns["view"] + np.uint8(1)}, np.zeros(24))
-    assert not np.isin(identities(pictures, [], pictured=True), identities(other, [], pictured=True)).any()
+    assert shared(Keys.of(pictures, [], pictured=True), Keys.of(other, [], pictured=True)) == (0, 24)
 
 
 def test_the_second_opening_is_refused_with_what_to_do_and_forced_it_is_written_down_as_such(tmp_path: Path) -> None:
@@ -140,15 +155,83 @@ def test_the_second_opening_is_refused_with_what_to_do_and_forced_it_is_written_
     ledger.open(B, keys(4, 5, 6), "t" * 64, force=True)
     lines = [msgspec.json.decode(line, type=Opening) for line in (tmp_path / LEDGER).read_bytes().splitlines()]
     assert [(line.run, line.forced, line.rows) for line in lines] == [("a", False, 4), ("b", True, 3)]
-    assert [line.run for line in ledger.openings(keys(4))] == ["a", "b"]
-    assert [line.run for line in ledger.openings(keys(6))] == ["b"]
+    assert [line.run for line in ledger.openings(keys(4).all)] == ["a", "b"]
+    assert [line.run for line in ledger.openings(keys(6).all)] == ["b"]
+
+
+def test_rows_that_were_opened_with_other_truths_are_refused_too(tmp_path: Path) -> None:
+    """And it is said how many are known by their times alone."""
+    ledger = Ledger(tmp_path)
+    ledger.open(A, keys(1, 2, 3, 4), SEAL)
+    told = "rows are of times of rows that were opened before with other truths, for run a"
+    with pytest.raises(Conflict, match=f"all 4 {told}"):
+        ledger.open(B, keys(1, 2, 3, 4, truth=1), "t" * 64)
+    with pytest.raises(Conflict, match=f"1 of the 2 {told}"):
+        ledger.open(B, keys(4, 5, truth=1), "t" * 64)
+    mixed = Keys(keys(3, 4, 5).moments, np.array([1003, 2004, 2005], dtype=np.uint64))
+    with pytest.raises(Conflict, match=r"1 of the 3 rows were opened before \(2 by their times alone\), for run a"):
+        ledger.open(B, mixed, "t" * 64)
+
+
+def test_ledgers_from_before_times_had_keys_know_rows_by_time_and_truth(tmp_path: Path) -> None:
+    """Their files hold one key a row."""
+    line = Opening(time="2024-01-01T00:00:00.000Z", run="old", lineage=lineage_of(keys(1, 2).whole), rows=2, seal="u")
+    (tmp_path / LEDGER).write_bytes(msgspec.json.encode(line) + b"\n")
+    keep(keys(1, 2).whole, tmp_path / KEYS / f"{line.lineage}.keys")
+    with pytest.raises(Conflict, match="1 of the 2 rows were opened before, for run old"):
+        Ledger(tmp_path).open(A, keys(2, 3), SEAL)
+    assert Ledger(tmp_path).openings(keys(1).whole) == [line]
+
+
+def test_an_opening_that_the_ledger_does_not_tell_of_is_refused_by_what_holds_the_lock(tmp_path: Path) -> None:
+    with pytest.raises(Conflict, match=rf"opened before, on then, of which .*{LEDGER} does not tell"):
+        Ledger(tmp_path).open(A, keys(1), SEAL, known=["then"])
+    Ledger(tmp_path).open(A, keys(1), SEAL, known=["then"], force=True)
+
+
+def test_who_reads_waits_for_who_writes(tmp_path: Path) -> None:
+    """Half a line is no damaged ledger."""
+    ledger = Ledger(tmp_path)
+    ledger.open(A, keys(1), SEAL)
+    line, read = ledger.path.read_bytes(), list[int]()
+    reader = threading.Thread(target=lambda: read.append(len(Ledger(tmp_path).openings(keys(1).all))))
+    with ledger._held():
+        ledger.path.write_bytes(line + line[:40])
+        reader.start()
+        reader.join(0.2)
+        assert reader.is_alive()
+        ledger.path.write_bytes(line + line)
+    reader.join(30)
+    assert read == [2]
+
+
+def test_of_several_that_open_at_once_one_is_given_the_rows(tmp_path: Path, project: Project) -> None:
+    """Unforced; threads of one process, as the test beside it has processes."""
+    rows = hourly(70)
+    _, sealed = seal_off(rows, split(rows, SplitSection()), project)
+    seal, start, given = sealed.seal(rows.columns), threading.Barrier(8), list[str]()
+
+    def opens(name: str) -> None:
+        start.wait()
+        with contextlib.suppress(Conflict):
+            sealed.open(Ledger(tmp_path), Opener("m", name, name), seal, rows.columns)
+            given.append(name)
+
+    threads = [threading.Thread(target=opens, args=(f"r{place}",)) for place in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    lines = [msgspec.json.decode(line, type=Opening) for line in (tmp_path / LEDGER).read_bytes().splitlines()]
+    assert [line.run for line in lines] == given
+    assert len(given) == 1
 
 
 def test_other_rows_are_another_lineage(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     ledger.open(A, keys(1, 2), SEAL)
     ledger.open(B, keys(3, 4), "t" * 64)
-    assert ledger.openings(keys(5, 6)) == []
+    assert ledger.openings(keys(5, 6).all) == []
 
 
 def test_a_run_goes_on_with_its_own_opening_but_other_weights_are_another_run(tmp_path: Path) -> None:
@@ -156,16 +239,16 @@ def test_a_run_goes_on_with_its_own_opening_but_other_weights_are_another_run(tm
     ledger.open(A, keys(1), SEAL)
     assert ledger.figures(A, keys(1), SEAL) is None
     ledger.open(A, keys(1), SEAL)
-    assert len(ledger.openings(keys(1))) == 1
+    assert len(ledger.openings(keys(1).all)) == 1
     with pytest.raises(Conflict):
         ledger.open(Opener("m", "a", "other"), keys(1), SEAL)
     ledger.judged(A, keys(1), SEAL, {"mae": Metric(value=2.0, low=1.0, high=3.0)})
     seen = ledger.figures(A, keys(1), SEAL)
     assert seen is not None
-    assert (seen.evaluation["mae"].low, len(ledger.openings(keys(1)))) == (1.0, 1)
+    assert (seen.evaluation["mae"].low, len(ledger.openings(keys(1).all))) == (1.0, 1)
     ledger.open(A, keys(1), SEAL, force=True)
     assert ledger.figures(A, keys(1), SEAL) is None
-    assert len(ledger.openings(keys(1))) == 2
+    assert len(ledger.openings(keys(1).all)) == 2
 
 
 def test_ledgers_from_before_rows_had_keys_are_read(tmp_path: Path) -> None:
@@ -177,7 +260,7 @@ def test_ledgers_from_before_rows_had_keys_are_read(tmp_path: Path) -> None:
         ledger.open(A, keys(1), SEAL)
     ledger.open(Opener("m", "old", "w"), keys(1), SEAL)
     ledger.open(A, keys(1), "t" * 64)
-    assert [line.run for line in ledger.openings(keys(), SEAL)] == ["old"]
+    assert [line.run for line in ledger.openings(keys().all, SEAL)] == ["old"]
 
 
 @pytest.mark.parametrize("damage", ["", "{broken\n", '{"time": "x"}\n'])
@@ -189,7 +272,7 @@ def test_what_cannot_be_read_is_not_taken_for_unopened(tmp_path: Path, damage: s
         with ledger.path.open("a", encoding="utf-8") as file:
             file.write(damage)
     else:
-        (tmp_path / KEYS / f"{lineage_of(keys(1))}.keys").write_bytes(b"12345678")
+        (tmp_path / KEYS / f"{keys(1).lineage}.keys").write_bytes(b"12345678")
     with pytest.raises(CorruptData, match=f"{KEYS}/" if not damage else f"{LEDGER}:2"):
         ledger.open(B, keys(2), "t" * 64)
 
