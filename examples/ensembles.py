@@ -4,6 +4,9 @@ For each of the examples it trains members of several architectures, sizes and s
 weights, and exports members and ensembles. Then the server's own runtime asks each of them for rows that no training
 was given: the pictures that come later, every fourth week of the year. The member that is best by
 the validation rows is compared with the ensemble row by row. The test splits of the projects stay sealed.
+
+All that is measured is printed, whatever it shows. It ends with 0 if the mean of all is better than its best member by
+a measure, the whole interval of the difference below 0, on at least two data sets (on the one, if one is asked for).
 """
 
 from __future__ import annotations
@@ -47,6 +50,8 @@ HERE = Path(__file__).parent
 CONFIDENCE = 0.95
 WEEK_DAYS, EVERY = 7, 4
 """Of the year, every fourth week is kept to judge by."""
+LEAST = 2
+"""Data sets on which a mean shall be shown to beat its best member."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,23 +66,28 @@ class Case:
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    """Run the cases asked for; 1 if a mean is not shown to beat its best member by any measure, or data are lacking."""
+    """Run the cases asked for; 1 if a mean is shown to beat its best member on fewer than it shall."""
     parser = argparse.ArgumentParser(prog="python -m examples.ensembles", description=__doc__)
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; none: all")
     asked = parser.parse_args(given)
     unknown = sorted(set(asked.cases) - set(CASES))
     if unknown:
         parser.error(f"no case {unknown[0]}: there are {', '.join(CASES)}")
-    missed = 0
-    for name in asked.cases or CASES:
+    cases, shown = list(dict.fromkeys(asked.cases or CASES)), []
+    for name in cases:
         try:
             with tempfile.TemporaryDirectory() as scratch:
-                missed += not run(name, CASES[name], Path(scratch))
+                if run(name, CASES[name], Path(scratch)):
+                    shown.append(name)
         except NotFound as error:
             print(f"{name}: not measured: {error}")
-            missed += 1
         sys.stdout.flush()
-    return int(missed > 0)
+    least = min(LEAST, len(cases))
+    named = f" ({', '.join(shown)})" if shown else ""
+    print(
+        f"the mean is shown to beat its best member on {len(shown)} of {len(cases)} data sets{named}; {least} shall be"
+    )
+    return int(len(shown) < least)
 
 
 def run(name: str, case: Case, folder: Path) -> bool:

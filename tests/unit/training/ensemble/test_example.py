@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from examples import ensembles
+from staytrue.errors import NotFound
 from staytrue.sections import TrainingSection
 from training.data.collect.source import collect
 
@@ -48,3 +49,31 @@ def test_what_is_printed_is_the_paired_difference_and_its_verdict(
             verdicts.append((method, verdict))
     assert len(verdicts) == 4
     assert better == (("mean", "better") in verdicts)
+
+
+@pytest.mark.parametrize(
+    ("asked", "better", "code", "said"),
+    [
+        ([], ["fashion", "bikes"], 0, "on 2 of 3 data sets (fashion, bikes); 2 shall be"),
+        ([], ["bikes"], 1, "on 1 of 3 data sets (bikes); 2 shall be"),
+        (["digits"], [], 1, "on 0 of 1 data sets; 1 shall be"),
+        (["bikes", "bikes"], ["bikes"], 0, "on 1 of 1 data sets (bikes); 1 shall be"),
+        (["bikes", "digits"], ["bikes"], 1, "on 1 of 2 data sets (bikes); 2 shall be"),
+    ],
+)
+def test_it_ends_well_where_two_data_sets_show_it_and_those_lacking_show_nothing(
+    asked: list[str],
+    better: list[str],
+    code: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def run(name: str, *_: object) -> bool:
+        if name == "digits":
+            raise NotFound("digits", "cannot be had")
+        return name in better
+
+    monkeypatch.setattr(ensembles, "run", run)
+    assert ensembles.main(asked) == code
+    assert said in capsys.readouterr().out
