@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from examples.album import LATER
-from examples.bikeshare.tune import write_year
+from examples.bikeshare.tune import write_weeks
 from examples.digits import prepare as digits
 from examples.fashion import prepare as fashion
 from export.intervals import interval
@@ -32,7 +32,7 @@ from staytrue.project import load
 from staytrue.sections import ExportSection
 from staytrue.store import Store
 from training.data.collect.source import collect
-from training.data.split.plan import blocks_of, day_of
+from training.data.split.plan import day_of
 from training.ensemble.combine import combine
 from training.retrain import publish_run
 from training.run import train
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 CONFIDENCE = 0.95
-WEEK_DAYS, EVERY = 7, 4
+EVERY = 4
 """Of the year, every fourth week is kept to judge by."""
 LEAST = 2
 """Data sets on which a mean shall be shown to beat its best member."""
@@ -154,15 +154,8 @@ def later_digits(folder: Path) -> tuple[Project, Rows]:
 
 def weeks_of_bikes(folder: Path) -> tuple[Project, Rows]:
     """The whole year without every fourth week; those weeks to judge by."""
-    project = load(write_year(folder))
-    rows, _ = collect(project.data, project.model.task)
-    aside = blocks_of(rows.time, WEEK_DAYS) % EVERY == EVERY - 1
-    first = rows.time[0] - rows.time[0] % 86400
-    weeks = sorted({int((time - first) // (WEEK_DAYS * 86400)) for time in rows.time[aside]})
-    listed = ", ".join(map(str, weeks))
-    query = f"{project.data.query.strip()} WHERE (day::INTEGER - 1) // {WEEK_DAYS} NOT IN ({listed})"
-    data = project.data.model_copy(update={"query": query})
-    return project.model_copy(update={"data": data}), rows.take(np.flatnonzero(aside))
+    file, rows = write_weeks(folder, EVERY)
+    return load(file), rows
 
 
 def later_articles(folder: Path) -> tuple[Project, Rows]:

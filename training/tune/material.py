@@ -65,12 +65,6 @@ class Material:
         rows = prepared.rows.take(shown)
         return cls(rows, split, prepared.classes, _digest(rows, split))
 
-    def judged_by(self, some: NDArray[np.bool_]) -> Material:
-        """The same with a share of the rows that validate. Shapes: a mask [rows of that part]."""
-        parts = self.split.parts | {"validation": self.split.index("validation")[some].tolist()}
-        split = msgspec.structs.replace(self.split, parts=parts)
-        return dataclasses.replace(self, split=split, sha256=_digest(self.rows, split))
-
     def parts(self, project: Project) -> Parts:
         """What a training takes, with the project's features."""
         names = project.data.features

@@ -224,11 +224,12 @@ def test_a_table_of_numbers_is_classified_too(tmp_path: Path) -> None:
 
 
 def test_a_picture_may_give_a_number(project: Project) -> None:
-    """A residual network for regression: how bright the left side is."""
+    """A residual network for regression: how bright the left side is. Its test rows were opened for the sides."""
     query = "SELECT \"at\", view, CASE side WHEN 'right' THEN 0 ELSE 5 END AS side FROM source"
     data = project.data.model_copy(update={"query": query})
     model = project.model.model_copy(update={"task": "regression"})
-    folder = train(project.model_copy(update={"data": data, "model": model}), opening="once")
+    folder = train(project.model_copy(update={"data": data, "model": model}), opening="force")
+    assert checkpoints.load(folder)[0].lineage.test_openings == 2
     assert checkpoints.load(folder)[0].evaluation["test"]["r2"].value > 0.5
     assert publish_run(Store(project.store), folder, project).signature.outputs[0].label() == "FP32 [-1,1]"
 

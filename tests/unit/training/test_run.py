@@ -100,7 +100,7 @@ def test_the_test_split_opens_for_the_first_run_alone(brief: Project) -> None:
     records = [checkpoints.load(folder)[0] for folder in (first, second, forced)]
     assert ["test" in record.evaluation for record in records] == [True, False, True]
     assert [record.lineage.test_openings for record in records] == [1, 1, 2]
-    assert first.name in said[0]
+    assert any(first.name in line for line in said)  # how far it is may be told too
 
 
 def test_a_skipped_test_split_stays_sealed(brief: Project) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+import msgspec
 import pytest
 
 from staytrue.errors import Conflict, CorruptData
@@ -177,11 +178,12 @@ def test_a_study_of_other_settings_does_not_go_on(
 
 def test_a_study_of_other_rows_does_not_go_on(tuned: Callable[..., Project], prepared: Material) -> None:
     """One row less that validates."""
-    some = np.ones(len(prepared.split.parts["validation"]), dtype=bool)
-    some[0] = False
+    made = prepare(tuned())
+    parts = made.split.parts | {"validation": made.split.parts["validation"][1:]}
+    fewer = dataclasses.replace(made, split=msgspec.structs.replace(made.split, parts=parts))
     searched(tuned(), prepared, until=0.0)
     with pytest.raises(Conflict, match="holds a study of other data"):
-        searched(tuned(), prepared.judged_by(some), until=0.0)
+        searched(tuned(), Material.of(fewer), until=0.0)
 
 
 def test_a_file_that_is_no_study_says_so(tuned: Callable[..., Project], prepared: Material) -> None:
