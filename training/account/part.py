@@ -23,7 +23,8 @@ _UNIT = [0.0, 1.0]
 
 def chapter(name: str, part: PartEvaluation) -> Chapter:
     """All that is told of the rows of a part."""
-    tables = [Table(title="Metrics", columns=FIGURES, rows=figures(part.metrics), note="With 95% intervals.")]
+    of = f", {part.blocks} {part.blocked_by} drawn" if part.blocks else ""
+    tables = [Table(title="Metrics", columns=FIGURES, rows=figures(part.metrics), note=f"With 95% intervals{of}.")]
     tables += [_absent(part.absent)] if part.absent else []
     tables += [_by_class(part.by_class)] if part.by_class else []
     tables += [_confusion(part.confusion)] if part.confusion else []

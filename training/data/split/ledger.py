@@ -178,7 +178,7 @@ def told_of(lineage: Lineage, openings: Sequence[Opening]) -> Lineage:
     times = sorted(runs)
     return msgspec.structs.replace(
         lineage,
-        test_openings=max(len(times), lineage.test_openings),
+        test_openings=max(len(times), len(openings), lineage.test_openings),  # two may be of one moment
         test_opened=times,
         test_opened_for=[runs[time] for time in times],
     )

@@ -110,6 +110,8 @@ def test_the_page_shows_what_evaluation_and_run_say(hostile: Path) -> None:
         part = read(Evaluation, hostile / EVALUATION).parts[name]
         for metric in part.metrics.values():
             assert all(f"{value:.4g}</td>" in shown for value in (metric.value, metric.low, metric.high))
+        assert f"With 95% intervals, {part.blocks} {part.blocked_by} drawn." in shown
+        assert part.blocks > 1
         assert part.worst is not None
         assert (len(part.worst.rows), len(part.slices)) == (ROWS, 4)
         assert all(f">{one.loss:.4g}</td>" in shown for one in part.worst.rows if one.loss is not None)
