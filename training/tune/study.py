@@ -219,6 +219,9 @@ class Study:
 
     def _buried(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
         dead = [trial for trial in trials if trial.state is TrialState.RUNNING and self._is_dead(trial)]
+        if dead:  # who did one may have ended it since it was read here, and let go of it then
+            trials = self.trials
+            dead = [trials[trial.number] for trial in dead if trials[trial.number].state is TrialState.RUNNING]
         for trial in dead:
             self._again(trial, "killed", kills=1)
         return self.trials if dead else trials

@@ -16,6 +16,7 @@ from training.prepare import prepare
 from training.tune import report, search, trial
 from training.tune.material import Material, keep, kept
 from training.tune.study import FILE
+from training.tune.workers import study_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -213,6 +214,23 @@ def test_settings_of_a_trial_that_is_killed_twice_are_given_up(
         ("failed", "killed 2 times: out of memory, most likely", 0),
     ]
     assert study.done
+
+
+def test_a_trial_that_ends_while_somebody_looks_for_dead_ones_is_none(
+    tuned: Callable[..., Project], prepared: Material
+) -> None:
+    """It was running when it was read, and nobody held it any more when that was looked at."""
+    study = study_of(tuned(), prepared, tuned().folder / "tuning/toy")
+    one, other = study.claim(), study.claim()
+    assert one is not None
+    assert other is not None
+    before = study.trials
+    study.complete(one, 1.0)
+    one.free()
+    other.free()  # of this one nothing was told: its process was killed
+    after = study._buried(before)
+    assert [trial.state.name for trial in after] == ["COMPLETE", "FAIL", "WAITING"]
+    assert after[1].user_attrs["reason"] == "killed"
 
 
 def test_two_never_do_the_same_trial(tuned: Callable[..., Project], prepared: Material) -> None:
