@@ -103,7 +103,7 @@ def load(folders: Sequence[Path], sources: Project | None, watch: Watch) -> list
 def _loaded(folder: Path, sources: Project | None, prepared: dict[str, tuple[TrainingRows, Rows]]) -> Run:
     checkpoint, profile, model = checkpoints.load(folder)
     refuse_unpaired(checkpoint)
-    project = projects.load(folder / CONFIGURATION)
+    project = projects.load(folder / CONFIGURATION, written=False)
     if sources is not None and sources.data.identity() == project.data.identity():
         project = project.model_copy(update={"data": sources.data})
     key = json.dumps([project.model.task, project.model_dump(mode="json", include=set(PREPARED))])
