@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from staytrue.addresses import shown
 from staytrue.errors import NotFound
 from training import balance, epoch
 from training.augment import chapter as augmenting
@@ -145,7 +146,7 @@ def check(project: Project) -> None:
         path = getattr(project.labelling, name)
         if path is not None and not path.is_file():
             hint = "paths are relative to staytrue.yaml"
-            raise NotFound(f"labelling.{name}", f"no file {path}", hint=hint)
+            raise NotFound(f"labelling.{name}", f"no file {shown(path)}", hint=hint)
 
 
 def chapters(project: Project, prepared: Prepared, *, watch: Watch = unwatched) -> list[Chapter]:

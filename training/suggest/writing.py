@@ -131,13 +131,12 @@ def _with(text: str, keys: list[str], value: str) -> str:
 def _without(text: str, keys: list[str]) -> str:
     """The text without a key and its value, if it is there; with its whole lines where it has some of its own."""
     node: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
-    found: tuple[yaml.Node, yaml.Node] | None = None
+    parent, begin, end = node, 0, 0
     for key in keys:
         parent, found = node, _child(node, key)
         if found is None:
             return text
-        node = found[1]
-    begin, end = found[0].start_mark.index, found[1].end_mark.index  # type: ignore[index] - there is a key
+        node, begin, end = found[1], found[0].start_mark.index, found[1].end_mark.index
     if isinstance(parent, yaml.MappingNode) and parent.flow_style:
         before, after = text[:begin], text[end:]
         return before + after.lstrip(", ") if after.lstrip().startswith(",") else before.rstrip(", ") + after

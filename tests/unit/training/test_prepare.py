@@ -370,3 +370,26 @@ def test_results_do_not_depend_on_how_python_hashes(tmp_path: Path) -> None:
         command = ["/usr/bin/env", f"PYTHONHASHSEED={seed}", sys.executable, "-c", CODE, str(path)]
         made.add(subprocess.run(command, capture_output=True, check=True).stdout)
     assert len(made) == 1
+
+
+def test_paths_are_told_from_where_the_command_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the terminal and in the report, be it from beside the settings or from the folder above."""
+    folder = tmp_path / "plant"
+    folder.mkdir()
+    write_project(folder)
+    lines = (folder / "toy.csv").read_text().splitlines()
+    (folder / "toy.csv").write_text("\n".join([*lines, "ragged"]) + "\n")
+    amend(folder / "staytrue.yaml", {"max_bad_rows": 0.1})
+    for where, project in ((folder, "staytrue.yaml"), (tmp_path, "plant/staytrue.yaml")):
+        monkeypatch.chdir(where)
+        told = said(capsys, "prepare", "--project", project, "--output", "out")
+        quarantine = f"{'' if where == folder else 'plant/'}quarantine.csv"
+        assert [line for line in told if line.endswith(f"could not be read: see {quarantine}")]
+        assert str(tmp_path) not in (where / "out" / PAGE).read_text(encoding="utf-8")
+        toy = folder / "toy.csv"
+        toy.rename(folder / "gone.csv")
+        assert main(["prepare", "--project", project, "--output", "out"]) == 1
+        assert f"no file {quarantine.replace('quarantine', 'toy')};" in capsys.readouterr().err
+        (folder / "gone.csv").rename(toy)

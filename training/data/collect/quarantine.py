@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from staytrue.addresses import shown
 from staytrue.errors import InvalidInput
 from staytrue.slips import above
 from staytrue.table import Column
@@ -124,7 +125,7 @@ class Quarantine:
             share=shares[worst],
             reasons=self._reasons(),
             examples=self.examples(),
-            file=str(file) if some else "",
+            file=shown(file) if some else "",
             source=worst if some else "",
         )
         if some:

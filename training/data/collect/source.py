@@ -10,6 +10,7 @@ import duckdb
 import msgspec
 import numpy as np
 
+from staytrue.addresses import shown
 from staytrue.errors import InvalidConfig, InvalidInput, StaytrueError
 from staytrue.nearest import meant
 from training.data.collect.casting import cast, cast_fitting
@@ -183,7 +184,7 @@ def _judged_late(
     if data.max_bad_rows:
         return _judged(data, going, sources, whose)
     going.quarantine.write(data.quarantine)
-    hint = f"{error.hint}; all are in {data.quarantine}".removeprefix("; ")
+    hint = f"{error.hint}; all are in {shown(data.quarantine)}".removeprefix("; ")
     raise InvalidInput(error.where, error.problem, expected=error.expected, got=error.got, hint=hint) from error
 
 
