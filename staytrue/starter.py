@@ -50,7 +50,8 @@ def starter(path: Path, target: str | None, time: str | None, folder: Path | Non
     days = _block_days(when, path)
     guesses = [_guess(column) for column in columns if column is not when and column is not what]
     if not any(guess.kind != "left out" for guess in guesses):
-        raise InvalidInput(str(path), expected="a column to predict from", got="none that varies and repeats")
+        why = "; ".join(f"{_comment(guess.column.name)}: {guess.why}" for guess in guesses[:3])
+        raise InvalidInput(str(path), expected="a column to predict from", got="none that varies and repeats", hint=why)
     source = os.path.relpath(path.parent.resolve() / path.name, folder) if folder else str(path)
     return _text(path, source, when, what, guesses, days)
 
@@ -71,6 +72,8 @@ def _time(columns: list[Column], path: Path) -> Column:
     counted = [column for column in columns if column.epoch and named.search(column.name)]
     for column in (*dated, *counted):
         return column
+    if odd := next(filter(no_times, columns), None):
+        _check_time(odd, path)
     hint = "write times as 2024-01-31 08:00, and name the column with --time"
     raise InvalidInput(str(path), expected="a column of dates or times", got="none", hint=hint)
 
@@ -87,7 +90,7 @@ def _check_time(column: Column, path: Path) -> None:
         slips = no_times(column)
         got = told(slips) if slips else f'"{next(iter(column.present), "no value")[:40]}"'
         hint = "make a timestamp of it in data.query, such as strptime(...) or make_timestamp(...), and name that"
-        hint = "mend these cells" if slips else hint
+        hint = "mend these cells, or take such lines out" if slips else hint
         expected = "dates or times, as 2024-01-31 08:00, 31.01.2024 08:00, 1/31/2024 8:00 or Unix seconds"
         raise InvalidInput(f'{path}, column "{column.name}"', expected=expected, got=got, hint=hint)
 
@@ -143,7 +146,7 @@ def _guess(column: Column) -> Guess:
     different, empty = len(set(column.texts)), len(column.cells) - len(column.texts)
     if different > _most_texts(column):
         slips = no_numbers(column)
-        free = f"{different} different texts: names or free text"
+        free = f"{different} different texts: names, or free text for {{kind: text, shape: [512]}}"
         why = f"numbers but for {told(slips)}: mend them, or read them in data.query" if slips else free
         return Guess(column, "left out", why=_comment(why))
     return Guess(column, "category", why=f"{different} different texts" + (f", {empty} missing" if empty else ""))
@@ -244,10 +247,9 @@ def _text(path: Path, source: str, when: Column, what: Column, guesses: list[Gue
 
 def _bad_rows(when: Column, numeric: list[Column]) -> list[str]:
     """The setting that lets rows with slips be set aside, if there are any, with room for as many again."""
-    rows = len({line for column in numeric for line, _ in column.slips})
+    rows, of = len({line for column in numeric for line, _ in column.slips}), len(when.cells)
     if not rows:
         return []
-    of = len(when.cells)
     told = f"# guessed: {rows} of {of} rows have a cell that is no number; they go to quarantine.csv, with the reason"
     return [f"  max_bad_rows: {above(min(2 * rows / of, 0.9)):g} {told}"]
 
