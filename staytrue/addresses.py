@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from urllib.parse import unquote
 
 MASK = "***"
@@ -35,6 +36,16 @@ def masked(address: object) -> str:
     """
     hidden = _USER.sub(lambda found: f"{found[1] or found[2]}:{MASK}@", str(address))
     return _QUERY.sub(rf"\1?{MASK}", hidden)
+
+
+def shown(path: Path) -> str:
+    """A path as people can use it where they are: without the working directory, if it lies below.
+
+    >>> shown(Path.cwd() / "data" / "a.csv"), shown(Path("/elsewhere/a.csv")), shown(Path("a.csv"))
+    ('data/a.csv', '/elsewhere/a.csv', 'a.csv')
+    """
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) and path != here else path)
 
 
 def masked_in(text: object, address: str = "") -> str:

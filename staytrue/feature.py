@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
-from staytrue.section import Count, Section, Single
+from staytrue.section import Count, Section, Single, says
 from staytrue.tokenizer import TokenizerSection
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class Feature(Section):
     tokenizer: TokenizerSection = TokenizerSection()
 
     @model_validator(mode="after")
-    def _kind_fits_settings(self) -> Self:
+    def _kind_fits_settings(self, info: ValidationInfo[object]) -> Self:
         if self.sent_as not in self._may_be_sent_as:
             how = ("with" if self.tokenizer else "without") + " a tokenizer " if self.kind == "text" else ""
             raise ValueError(f"kind {self.kind} {how}cannot be sent as {self.datatype}")
@@ -134,12 +134,11 @@ class Feature(Section):
                 raise ValueError(f"kind {self.kind} has no shape")
             article = "an" if self.kind == "image" else "a"
             raise ValueError(f"{article} {self.kind} needs shape: [{', '.join(wanted)}]")
-        fields = type(self).model_fields
         for name, kind in _OWN.items():
-            if kind != self.kind and getattr(self, name) != fields[name].default:
+            if kind != self.kind and says(self, name, info):
                 raise ValueError(f"{name} is a setting of kind {kind}, not of {self.kind}")
         for name, (setting, value) in _ONLY_WITH.items():
-            if getattr(self, setting) != value and getattr(self, name) != fields[name].default:
+            if getattr(self, setting) != value and says(self, name, info):
                 raise ValueError(f"{name} goes with {setting}: {value} alone, and would have no effect here")
         if self.order and self.rare_below > 1:
             raise ValueError("rare_below does not go with order, which names all values")

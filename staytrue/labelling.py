@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
 from staytrue.section import Section, Share, refuse_unread
 
@@ -58,14 +58,16 @@ class LabellingSection(Section):
     seed: int = Field(default=0, description="of draws, folds and models")
 
     @model_validator(mode="after")
-    def _something_reads_them(self) -> Self:
+    def _something_reads_them(self, info: ValidationInfo[object]) -> Self:
         readers: dict[str, set[str]] = {
             "annotator": {"long"},
             "annotators": {"wide"},
             "label": {"long", "label-studio"},
             "missing": {"long", "wide"},
         }
-        refuse_unread(self, {name: self.layout not in {"auto", *those} for name, those in readers.items()}, by="layout")
-        refuse_unread(self, {"smoothing": self.consensus != "dawid-skene"}, by="consensus")
-        refuse_unread(self, dict.fromkeys(("learner", "folds"), self.features is None), by="features")
+        refuse_unread(
+            self, {name: self.layout not in {"auto", *those} for name, those in readers.items()}, info, by="layout"
+        )
+        refuse_unread(self, {"smoothing": self.consensus != "dawid-skene"}, info, by="consensus")
+        refuse_unread(self, dict.fromkeys(("learner", "folds"), self.features is None), info, by="features")
         return self

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 SUMMARIES = ("brightness", "contrast", "sharpness", "grain", "tilt")
 """Each picture's columns in the profile: ``NAME.brightness`` and so on."""
 _SMALL = 1e-6
-BATCH = 1 << 20
-"""Values of pictures that are in memory as floats at once."""
+BATCH = 1 << 18
+"""Values of pictures that are in memory as floats at once; a dozen times, since each step makes others of them."""
 
 
 def summarise(pictures: NDArray[Any]) -> dict[str, NDArray[np.float64]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from staytrue.collection import JoinSection, SourceSection
 from staytrue.feature import Feature
@@ -137,6 +137,6 @@ class CleaningSection(Section):
     noise: NoiseSection = NoiseSection()
 
     @model_validator(mode="after")
-    def _sparse_columns_are_looked_for(self) -> Self:
-        refuse_unread(self, {"on_sparse_column": self.max_missing_column is None}, by="max_missing_column")
+    def _sparse_columns_are_looked_for(self, info: ValidationInfo[object]) -> Self:
+        refuse_unread(self, {"on_sparse_column": self.max_missing_column is None}, info, by="max_missing_column")
         return self

@@ -15,7 +15,7 @@ from staytrue.errors import InvalidConfig, StaytrueError
 from staytrue.labelling import LabellingSection
 from staytrue.modelling import ModelSection
 from staytrue.preparation import CleaningSection, DataSection
-from staytrue.section import Section
+from staytrue.section import WRITTEN, Section
 from staytrue.sections import ExportSection, MonitoringSection, RetrainingSection, TrainingSection
 from staytrue.served import FILE, HINT, OTHERS, Cache, ModelName, Shelf, add_flag, placed
 from staytrue.server import ServingSection
@@ -68,13 +68,15 @@ class Project(Section):
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def load(path: Path) -> Project:
+def load(path: Path, *, written: bool = True) -> Project:
     """Read a project file; relative paths in it mean the file's own folder.
+
+    ``written``: by somebody, and not by a run, which keeps all settings there are.
 
     Raises:
         InvalidConfig: unreadable, not YAML, an unknown key, a wrong value: says file, line, expected and got.
     """
-    project, tree = yamlfile.read(Project, path, HINT)
+    project, tree = yamlfile.read(Project, path, HINT, WRITTEN if written else None)
     for role in (*project.data.targets, project.data.time):
         if role in project.data.features:
             where = yamlfile.place(path, tree, ["data", "features", role])

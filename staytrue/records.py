@@ -46,7 +46,8 @@ def to_json(record: Record) -> bytes:
         raise InternalError(
             f"{type(record).__name__} record", f"cannot be written so that it can be read: {error}"
         ) from error
-    return msgspec.json.format(data, indent=2) + b"\n"
+    data = msgspec.json.format(data, indent=2)  # what it was goes at once: of a large record both are many megabytes
+    return data + b"\n"
 
 
 def from_json(kind: type[R], data: bytes, where: str) -> R:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
 from staytrue.section import Count, Filling, Positive, Section, refuse_unread
 
@@ -38,10 +38,10 @@ class MissingSection(FillSection):
     donors: Count = Field(default=10_000, description="training rows that knn and iterative learn from, at most")
 
     @model_validator(mode="after")
-    def _numbers_are_read(self) -> Self:
+    def _numbers_are_read(self, info: ValidationInfo[object]) -> Self:
         methods = {self.method, *(way.method for way in self.columns.values())}
         readers = {"neighbours": {"knn"}, "rounds": {"iterative"}, "donors": {"knn", "iterative"}}
-        refuse_unread(self, {name: not methods & those for name, those in readers.items()})
+        refuse_unread(self, {name: not methods & those for name, those in readers.items()}, info)
         return self
 
 
@@ -66,12 +66,12 @@ class OutlierSection(Section):
     seed: int = Field(default=0, description="of isolation_forest")
 
     @model_validator(mode="after")
-    def _threshold_is_a_share(self) -> Self:
+    def _threshold_is_a_share(self, info: ValidationInfo[object]) -> Self:
         if self.method == "isolation_forest" and self.threshold is not None and self.threshold > 0.5:
             raise ValueError("threshold of isolation_forest is a share of rows, at most 0.5")
         off, forest = self.method == "none", self.method == "isolation_forest"
         unread = dict.fromkeys(("threshold", "action", "columns"), off) | dict.fromkeys(("trees", "seed"), not forest)
-        refuse_unread(self, unread)
+        refuse_unread(self, unread, info)
         return self
 
 
@@ -89,8 +89,8 @@ class TargetSection(Section):
     )
 
     @model_validator(mode="after")
-    def _method_reads_them(self) -> Self:
-        refuse_unread(self, dict.fromkeys(("threshold", "action"), self.method == "none"))
+    def _method_reads_them(self, info: ValidationInfo[object]) -> Self:
+        refuse_unread(self, dict.fromkeys(("threshold", "action"), self.method == "none"), info)
         return self
 
 
@@ -115,7 +115,7 @@ class NoiseSection(Section):
     threshold: Positive = Field(default=3.0, description="robust deviations beyond which hampel puts the median")
 
     @model_validator(mode="after")
-    def _window_fits(self) -> Self:
+    def _window_fits(self, info: ValidationInfo[object]) -> Self:
         if self.method != "none" and not self.columns:
             raise ValueError("columns must name what is a series: smoothing a code or a date would spoil it")
         if self.method == "savitzky_golay" and self.order >= self.window:
@@ -123,5 +123,7 @@ class NoiseSection(Section):
         if self.centred and self.window % 2 == 0:
             raise ValueError("a centred window has an odd number of rows")
         unread = dict.fromkeys(("window", "columns", "by", "centred"), self.method == "none")
-        refuse_unread(self, unread | {"order": self.method != "savitzky_golay", "threshold": self.method != "hampel"})
+        refuse_unread(
+            self, unread | {"order": self.method != "savitzky_golay", "threshold": self.method != "hampel"}, info
+        )
         return self

@@ -34,6 +34,8 @@ def _as_written(value: object) -> object:
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pydantic import ValidationInfo
+
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -47,20 +49,36 @@ Option = str | int | float | bool | list[str] | list[int]
 """What a function of somebody else's may be called with."""
 
 
+WRITTEN = "written"
+"""Context in which a file of somebody's is validated: what stands there was meant, also where it is the default."""
+
+
 class Section(BaseModel):
     """Base of all sections."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
 
 
-def refuse_unread(section: Section, unread: Mapping[str, bool], by: str = "method") -> None:
-    """Refuse settings that nothing reads with what the setting ``by`` says, unless they stand at their defaults.
+def says(section: Section, name: str, info: ValidationInfo[object]) -> bool:
+    """Whether a setting says something: what the default does not, or, where somebody wrote it into a file, anything.
+
+    Of a section whose every setting is there nobody wrote them: so are a run's configurations.
+    """
+    some, fields = section.model_fields_set, type(section).model_fields
+    written = info.context == WRITTEN and name in some and some < fields.keys()
+    return written or bool(getattr(section, name) != fields[name].default)
+
+
+def refuse_unread(
+    section: Section, unread: Mapping[str, bool], info: ValidationInfo[object], by: str = "method"
+) -> None:
+    """Refuse settings that nothing reads with what the setting ``by`` says, unless they say nothing (:func:`says`).
 
     Raises:
         ValueError: names both settings.
     """
     for name, nothing_reads in unread.items():
-        if nothing_reads and getattr(section, name) != type(section).model_fields[name].default:
+        if nothing_reads and says(section, name, info):
             value = getattr(section, by)
             with_ = f"without {by}" if value is None else f"with {by}: {value}"
             how = f"set {by}" if value is None else f"take a {by} that reads it"

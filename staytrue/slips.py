@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import TYPE_CHECKING
 
 from staytrue.table import TIME_FORMATS, Column
@@ -18,7 +19,7 @@ SHOWN = 5
 
 
 def mended(column: Column) -> Column:
-    """The column as one of numbers, if all but a few of its cells are: those count as missing, and are its slips."""
+    """The column as one of numbers, if all but a few of its cells are: those are taken out, and are its slips."""
     places = _odd(column)
     if not 0 < len(places) <= MOST * len(column.present):
         return column
@@ -37,6 +38,16 @@ def told(slips: list[tuple[int, str]]) -> str:
     """
     more = f" and {len(slips) - SHOWN} more" if len(slips) > SHOWN else ""
     return ", ".join(f'"{cell[:40]}" (line {line})' for line, cell in slips[:SHOWN]) + more
+
+
+def above(share: float) -> float:
+    """The share with two figures, rounded up, so that a limit lets it through.
+
+    >>> above(0.0122), above(1 / 3)
+    (0.013, 0.34)
+    """
+    scale = 10.0 ** (1 - math.floor(math.log10(share)))
+    return math.ceil(share * scale - 1e-9) / scale
 
 
 def no_numbers(column: Column) -> list[tuple[int, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
 from staytrue.section import Count, Positive, Section, Share, refuse_unread
 
@@ -66,8 +66,8 @@ class SplitSection(Section):
         return self
 
     @model_validator(mode="after")
-    def _method_reads_them(self) -> Self:
-        refuse_unread(self, {name: self.method not in methods for name, methods in READERS.items()})
+    def _method_reads_them(self, info: ValidationInfo[object]) -> Self:
+        refuse_unread(self, {name: self.method not in methods for name, methods in READERS.items()}, info)
         if "time" in self.allow and self.method not in {"time", "given"}:
             raise ValueError(
                 f"allow: [time] has no effect with method: {self.method}, where times may overlap; remove it"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from staytrue.errors import InvalidInput
 from staytrue.records import DAY_SECONDS
-from staytrue.slips import mended, no_numbers, no_times, told
+from staytrue.slips import above, mended, no_numbers, no_times, told
 from staytrue.table import HEAD_ROWS, MISSING, Column, read_head
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ def starter(path: Path, target: str | None, time: str | None, folder: Path | Non
     days = _block_days(when, path)
     guesses = [_guess(column) for column in columns if column is not when and column is not what]
     if not any(guess.kind != "left out" for guess in guesses):
-        raise InvalidInput(str(path), expected="a column to predict from", got="none that varies and repeats")
+        why = "; ".join(f"{_comment(guess.column.name)}: {guess.why}" for guess in guesses[:3])
+        raise InvalidInput(str(path), expected="a column to predict from", got="none that varies and repeats", hint=why)
     source = os.path.relpath(path.parent.resolve() / path.name, folder) if folder else str(path)
     return _text(path, source, when, what, guesses, days)
 
@@ -71,6 +72,8 @@ def _time(columns: list[Column], path: Path) -> Column:
     counted = [column for column in columns if column.epoch and named.search(column.name)]
     for column in (*dated, *counted):
         return column
+    if odd := next(filter(no_times, columns), None):
+        _check_time(odd, path)
     hint = "write times as 2024-01-31 08:00, and name the column with --time"
     raise InvalidInput(str(path), expected="a column of dates or times", got="none", hint=hint)
 
@@ -87,7 +90,7 @@ def _check_time(column: Column, path: Path) -> None:
         slips = no_times(column)
         got = told(slips) if slips else f'"{next(iter(column.present), "no value")[:40]}"'
         hint = "make a timestamp of it in data.query, such as strptime(...) or make_timestamp(...), and name that"
-        hint = "mend these cells" if slips else hint
+        hint = "mend these cells, or take such lines out" if slips else hint
         expected = "dates or times, as 2024-01-31 08:00, 31.01.2024 08:00, 1/31/2024 8:00 or Unix seconds"
         raise InvalidInput(f'{path}, column "{column.name}"', expected=expected, got=got, hint=hint)
 
@@ -143,7 +146,7 @@ def _guess(column: Column) -> Guess:
     different, empty = len(set(column.texts)), len(column.cells) - len(column.texts)
     if different > _most_texts(column):
         slips = no_numbers(column)
-        free = f"{different} different texts: names or free text"
+        free = f"{different} different texts: names, or free text for {{kind: text, shape: [512]}}"
         why = f"numbers but for {told(slips)}: mend them, or read them in data.query" if slips else free
         return Guess(column, "left out", why=_comment(why))
     return Guess(column, "category", why=f"{different} different texts" + (f", {empty} missing" if empty else ""))
@@ -168,26 +171,36 @@ def _gaps(column: Column) -> str:
     infinite = f", {column.infinite} infinite, which count as missing" if column.infinite else ""
     missing, slips = column.missing - len(column.slips), ""
     if column.slips:
-        slips = f"; no numbers, and so missing: {_comment(told(column.slips))}"
+        slips = f"; no numbers, and so set aside: {_comment(told(column.slips))}"
     return (f", {missing} missing" if missing else "") + infinite + slips
 
 
 def _query(when: Column, what: Column, guesses: list[Guess]) -> str:
-    """SQL that reads what DuckDB would not: times of other forms, decimal commas, words that stand for missing."""
+    """SQL that reads what DuckDB would not: times of other forms, decimal commas, words that are no class.
+
+    Nothing is cast that might not fit, or it would be missing in silence: collecting casts, and tells what does not.
+    """
     moment = _moment(when)
     changed = [f"{moment} AS {_sql(when.name)}"] if moment != _sql(when.name) else []
     numeric = [guess.column for guess in guesses if guess.kind == "numeric"]
     if what.numbers:
         numeric.insert(0, what)
     elif what.marked:
-        words = ", ".join(f"'{word}'" for word in sorted(MISSING))
-        changed.append(
-            f"CASE WHEN lower({_sql(what.name)}) NOT IN ({words}) THEN {_sql(what.name)} END AS {_sql(what.name)}"
-        )
-    changed += [f"{_number(column)} AS {_sql(column.name)}" for column in numeric if _number(column)]
+        changed.append(f"CASE WHEN {_there(what)} THEN {_sql(what.name)} END AS {_sql(what.name)}")
+    changed += [
+        f"replace(CAST({_sql(column.name)} AS VARCHAR), ',', '.') AS {_sql(column.name)}"
+        for column in numeric
+        if column.decimal_comma
+    ]
     replaced = f"* REPLACE ({', '.join(changed)})" if changed else "*"
-    timed = f" WHERE {moment} IS NOT NULL" if when.missing else ""  # a row must say when it happened
+    timed = f" WHERE {_there(when)}" if when.missing else ""  # a row must say when it happened
     return f"SELECT {replaced} FROM source{timed}"  # noqa: S608 - names are quoted, and the file's owner runs it
+
+
+def _there(column: Column) -> str:
+    """SQL of whether a cell says something; what says something wrong is not left out."""
+    words = ", ".join(f"'{word}'" for word in sorted(MISSING))
+    return f"lower(trim(CAST({_sql(column.name)} AS VARCHAR))) NOT IN ({words})"
 
 
 def _moment(column: Column) -> str:
@@ -198,14 +211,6 @@ def _moment(column: Column) -> str:
         return f"TRY_CAST({name} AS TIMESTAMP)" if column.missing else name
     number = f"TRY_CAST({name} AS DOUBLE)" if column.marked else name
     return f"to_timestamp({number}{' / 1000' if column.epoch_scale == 1000 else ''})"
-
-
-def _number(column: Column) -> str:
-    """SQL of a column's numbers, where DuckDB would see text; empty where it would not."""
-    name = _sql(column.name)
-    if column.decimal_comma:
-        return f"TRY_CAST(replace(CAST({name} AS VARCHAR), ',', '.') AS DOUBLE)"
-    return f"TRY_CAST({name} AS DOUBLE)" if column.marked or column.slips else ""
 
 
 def _sql(name: str) -> str:
@@ -224,9 +229,10 @@ def _text(path: Path, source: str, when: Column, what: Column, guesses: list[Gue
         f"  source: {_yaml(source)}",
         "  # SQL (DuckDB) over `source`: choose rows, derive columns such as the hour of a time",
         f"  query: {_yaml(_query(when, what, guesses))}",
-        f"  time: {_yaml(when.name)} # when each row happened",
-        f"  target: {_yaml(what.name)} # what is predicted"
-        + (f"{_gaps(what)}: such rows are dropped" if what.slips else ""),
+        *_bad_rows(when, [what, *(guess.column for guess in guesses if guess.kind == "numeric")]),
+        f"  time: {_yaml(when.name)} # when each row happened"
+        + (f"; {when.missing} rows say nothing and are left out" if when.missing else ""),
+        f"  target: {_yaml(what.name)} # what is predicted{_gaps(what) if what.slips else ''}",
         "  features: # what it is predicted from",
     ]
     for guess in guesses:
@@ -234,9 +240,18 @@ def _text(path: Path, source: str, when: Column, what: Column, guesses: list[Gue
             datatype = f", datatype: {guess.datatype}" if guess.datatype else ""
             lines.append(f"    {_yaml(guess.column.name)}: {{kind: {guess.kind}{datatype}}} # guessed: {guess.why}")
     lines += [f"    # left out: {_comment(g.column.name)}, {g.why}" for g in guesses if g.kind == "left out"]
-    if any(guess.kind == "numeric" and guess.column.missing for guess in guesses):
+    if any(guess.kind == "numeric" and guess.column.missing > len(guess.column.slips) for guess in guesses):
         lines += ["", "serving:", "  nan_policy: null # guessed: numbers may be missing; callers send null for them"]
     return "\n".join([*lines, *_rest(what, days)]) + "\n"
+
+
+def _bad_rows(when: Column, numeric: list[Column]) -> list[str]:
+    """The setting that lets rows with slips be set aside, if there are any, with room for as many again."""
+    rows, of = len({line for column in numeric for line, _ in column.slips}), len(when.cells)
+    if not rows:
+        return []
+    told = f"# guessed: {rows} of {of} rows have a cell that is no number; they go to quarantine.csv, with the reason"
+    return [f"  max_bad_rows: {above(min(2 * rows / of, 0.9)):g} {told}"]
 
 
 def _rest(what: Column, days: int) -> list[str]:

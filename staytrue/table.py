@@ -24,7 +24,7 @@ MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
 """Cells taken as missing, in any case."""
 _INTEGER = re.compile(r"[+-]?\d{1,15}")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+(,\d+)?")
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})*")
+_THOUSANDS = re.compile(r"[+-]?(0|[1-9]\d{0,2}(,\d{3})*)")
 _EPOCH = (1e8, LATEST)
 """Unix seconds between 1973 and 5138."""
 _DAYS = ("%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%Y/%m/%d", "%d-%m-%Y", "%Y%m%d")
@@ -90,7 +90,7 @@ class Column:
 
     @functools.cached_property
     def decimal_comma(self) -> bool:
-        """Whether the comma is a decimal one. ``1,234`` throughout could be either, so it is not."""
+        """Whether the comma is a decimal one. ``1,234`` throughout could be either, so it is not; ``0,234`` is one."""
         return (
             self.commas
             and all(map(_DECIMAL_COMMA.fullmatch, self.present))
@@ -207,8 +207,8 @@ def _rows(reader: Iterator[list[str]], path: Path) -> Iterator[list[str]]:
                 continue
             width = width or len(row)
             if len(row) != width:
-                where = f"{path}, row {number}"
-                raise InvalidInput(where, expected=f"{width} cells as in the header", got=str(len(row)))
+                where, hint = f"{path}, row {number}", "take out what stands above the names" if width == 1 else ""
+                raise InvalidInput(where, expected=f"{width} cells as in the header", got=str(len(row)), hint=hint)
             yield row
     except csv.Error as error:
         raise InvalidInput(str(path), f"is not CSV: {error}") from error

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from staytrue.errors import InvalidConfig
 from staytrue.faults import first_fault, said
-from staytrue.section import QUOTES, Section
+from staytrue.section import QUOTES, WRITTEN, Section
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,8 +20,10 @@ _OTHERWISE = frozenset({"bool", "timestamp", "float"})
 """Kinds of keys that YAML would call otherwise than they are written, so that nobody would find them."""
 
 
-def read(kind: type[S], path: Path, hint: str) -> tuple[S, yaml.Node | None]:
+def read(kind: type[S], path: Path, hint: str, context: str | None = WRITTEN) -> tuple[S, yaml.Node | None]:
     """The file as a section, and the tree that knows its lines, for :func:`place`.
+
+    ``context`` is None where nobody wrote the file: then all settings stand there, also those that nothing reads.
 
     Raises:
         InvalidConfig: unreadable, not YAML, an unknown key, a wrong value: says file, line, expected and got; ``hint``
@@ -29,7 +31,7 @@ def read(kind: type[S], path: Path, hint: str) -> tuple[S, yaml.Node | None]:
     """
     tree, values = _parse(path, hint)
     try:
-        return kind.model_validate(values), tree
+        return kind.model_validate(values, context=context), tree
     except ValidationError as error:
         fault = first_fault(error, kind)
         where = place(path, tree, fault.location)

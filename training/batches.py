@@ -10,7 +10,7 @@ import torch
 
 from training.augment.augmenter import seen
 from training.data import mapped
-from training.data.encode.encoder import CHUNK, ROWS, tensors
+from training.data.encode.encoder import ROWS, tensors
 from training.loading import ahead
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Batch:
         raw, encoder = tensors(rows.columns, model.encoder.states), model.encoder
         marks = task.truth(rows), torch.from_numpy(weight.astype(np.float32)).unsqueeze(1)
         if encoder.pictures:
-            return cls(raw, *marks, encode=encoder, chunk=CHUNK)
+            return cls(raw, *marks, encode=encoder, chunk=encoder.chunk)
         made = mapped.empty((len(rows), encoder.width), np.float32, rows.most_bytes)
         with torch.no_grad():
             for some in mapped.parts(made, most=ROWS):

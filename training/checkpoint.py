@@ -22,6 +22,7 @@ from staytrue.profile import ReferenceProfile
 from staytrue.project import BESIDE, DECIDING
 from staytrue.records import read, to_json, write_atomically
 from staytrue.yamlfile import flat
+from training.data import mapped
 from training.data.clean.steps import CleaningState
 from training.data.encode import tokenizers
 from training.data.encode.encoder import ColumnState
@@ -192,6 +193,7 @@ def save_configuration(project: Project, folder: Path) -> None:
 
 def finish(checkpoint: Checkpoint, profile: ReferenceProfile, folder: Path) -> None:
     """Write the profile, then the record: a folder with the record is a finished run, which needs no state any more."""
+    mapped.give_back()  # of large sets the profile as a text takes as much as all before
     write_atomically(folder / PROFILE, to_json(profile))
     write_atomically(folder / CHECKPOINT, to_json(checkpoint))
     (folder / STATE).unlink(missing_ok=True)

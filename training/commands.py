@@ -100,18 +100,18 @@ class Prepare:
         parser.add_argument(
             "--until",
             choices=["collect", "clean", "split", "repair", "encode"],
-            help="stop after this step and write the rows that it leaves, without a report; from split on without the "
-            "sealed ones, from repair on those that train",
+            help="stop after this step and write the rows that it leaves to rows-STEP.parquet, without a report; from "
+            "split on without the sealed ones, from repair on those that train",
         )
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Prepare the project's data; write the report and the rows that may be looked at."""
         from staytrue.records import writable
-        from training.output import output
+        from training.output import WHOLE, output, rows_of
 
-        folder = writable(arguments.output, "--output")
-        with output(folder, _say) as new:
-            told = _prepared(resolved(arguments.project), arguments.until, folder, new)
+        folder, until = writable(arguments.output, "--output"), arguments.until
+        with output(folder, _say, [rows_of(until)] if until else WHOLE) as new:
+            told = _prepared(resolved(arguments.project), until, folder, new)
         for line in told:
             _say(line)
         return 0
@@ -122,14 +122,16 @@ def _prepared(project: Project, until: Step | None, folder: Path, new: Path) -> 
     from training import prepare as preparing
     from training import report as reports
     from training import stages
-    from training.output import ROWS, SCHEMA
+    from training.output import ROWS, SCHEMA, WHOLE, rows_of
     from training.progress import watched
 
     with watched(len(preparing.REPORTED) + (project.labelling.annotations is not None), _say) as watch:
         if until:
             stage = stages.rows_after(project, until, watch=watch)
-            stages.write(stage, project, new / ROWS)
-            return [f"{len(stage.rows)} rows: {folder / ROWS}"]
+            stages.write(stage, project, new / rows_of(until))
+            there = [name for name in WHOLE if (folder / name).is_file()]
+            older = [f"of the last whole run, as they were: {', '.join(there)} in {folder}"] if there else []
+            return [*older, f"{len(stage.rows)} rows: {folder / rows_of(until)}"]
         prepared = preparing.prepare(project, watch=watch)
         chapters = preparing.chapters(project, prepared, watch=watch)
         with watch("report"):

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook as hook_parameters
 
 from staytrue.errors import InvalidConfig
+from training.data import mapped
 from training.models.architectures import arguments_of, build
 from training.models.assembly import assemble
 from training.models.layout import Layout
@@ -41,6 +42,7 @@ def assembled(project: Project, states: Sequence[ColumnState], task: Task, devic
         InvalidConfig: as :func:`check`.
     """
     check(project, states, task.outputs, device)
+    mapped.give_back()  # what learning the encoder took
     return assemble(states, project.model.architecture, arguments_of(project), task)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from staytrue.addresses import shown
 from staytrue.errors import NotFound
 from training import balance, epoch
 from training.augment import chapter as augmenting
@@ -147,7 +148,7 @@ def check(project: Project) -> None:
         path = getattr(project.labelling, name)
         if path is not None and not path.is_file():
             hint = "paths are relative to staytrue.yaml"
-            raise NotFound(f"labelling.{name}", f"no file {path}", hint=hint)
+            raise NotFound(f"labelling.{name}", f"no file {shown(path)}", hint=hint)
 
 
 def chapters(project: Project, prepared: Prepared, *, watch: Watch = unwatched) -> list[Chapter]:
@@ -187,14 +188,20 @@ def chapters(project: Project, prepared: Prepared, *, watch: Watch = unwatched) 
 
 
 def _flow(prepared: Prepared) -> Chapter:
-    """What became of all rows, in a line."""
-    before, bad = prepared.cleaning, prepared.collection.bad.rows
+    """What became of all rows, in a line: those of the sources, and what joins and query made of them."""
+    before, found = prepared.cleaning, prepared.collection
     dropped = {"without a target": before.missing_target, "with gaps": before.dropped_for_missing_features}
     gone = before.rows_before - before.rows_after
     dropped = {"duplicates": gone - sum(dropped.values()), **dropped}
     why = ", ".join(f"{count:,} {what}" for what, count in dropped.items() if count)
     parts = ", ".join(f"{count:,} {part}" for part, count in prepared.sizes.items())
-    read = f"{many(before.rows_before, 'row')} read, {bad:,} more set aside as bad"
+    if found.made is None:
+        read = f"{many(before.rows_before, 'row')} read, {found.bad.rows:,} more set aside as bad"
+    else:
+        read = f"{many(found.read or 0, 'row')} read, {found.bad_read:,} more set aside as bad"
+        late = found.bad.rows - found.bad_read
+        of = "joins and query make" if found.joins else "the query makes"
+        read += f", and {found.made:,} that {of} of them" + (f", {late:,} set aside as bad" if late else "")
     told = f"{gone:,} dropped" + (f" ({why})" if why else "")
     return Chapter(title="Rows", summary=f"{read}; {told}; {parts} (sealed).")
 

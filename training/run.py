@@ -26,6 +26,7 @@ from training.augment.preview import preview
 from training.balance import balanced
 from training.batches import Batch
 from training.curve import draw
+from training.data import mapped
 from training.data.clean import steps
 from training.data.encode import tokenizers
 from training.data.encode.encoder import learn
@@ -115,6 +116,7 @@ def _train(
     """As the process that writes the run, which is claimed in ``held``."""
     with watched(len(STEPS), say, least_seconds=LONG_SECONDS) as watch:
         prepared = prepare(project, watch=watch)
+    mapped.give_back()  # as after each step that made much of large sets: else the next one's comes on top of it
     for warning in warnings_of(prepared.parted):
         say(f"split: {warning}")
     given, project = project.data.features, steps.dense(project, prepared.training)
@@ -220,6 +222,7 @@ def fit_parts(
 
 def evaluate_parts(project: Project, trained: Answering) -> dict[str, PartEvaluation]:
     """All that is told of the rows trained on and of those held out."""
+    mapped.give_back()
     parts = {"train": trained.parts.train, "validation": trained.parts.held}
     return judged(project, trained.task, trained.model, trained.parts.train, parts)
 
@@ -269,6 +272,7 @@ def conclude(
     parts: Parts,
 ) -> None:
     """Write all that stands beside the weights; ``parts`` are those of the reference profile."""
+    mapped.give_back()
     rows = profile(trained.model, trained.task, parts.train, parts.held, project.data.features, parts.weights)
     proofs = trained.model.proofs() or sample_pictures(parts.train, parts.held, project.data.features)
     checkpoints.save_pictures(proofs, folder)

@@ -157,7 +157,7 @@ def settings_of(project: Project | None, folder: Path) -> Project:
     """
     path = folder / CONFIGURATION
     if project is None:
-        return projects.load(path)
+        return projects.load(path, written=False)
     said = _said(path)
     if said["name"] != project.name:
         hint = "name its project's file by --project"

@@ -31,11 +31,12 @@ class Suggest:
         from training.suggest.writing import fitting
 
         project, path = projects.load(arguments.project), arguments.project
+        given = project.split.model_fields_set
         project = project.model_copy(
             update={name: resolve(getattr(project, name), name, {}) for name in SECTIONS},
         )
         rows = prepare(project).training.only(project.data.features)
-        proposals = suggest(facts_of(project, rows))
+        proposals = suggest(facts_of(project, rows, given))
         for one in proposals:
             print(f"{one.setting}{'' if one.value is None else f': {one.value}'}  # {one.reason}")
         settings = {one.setting: one.value for one in proposals if one.value is not None}

@@ -16,6 +16,8 @@ from training.data.rows import learnable
 from training.models.architectures import ARCHITECTURES
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from numpy.typing import NDArray
 
     from staytrue.project import Project
@@ -61,8 +63,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of the split that somebody set to another value than the default."""
 
 
-def facts_of(project: Project, rows: TrainingRows) -> Facts:
-    """What the training rows of a project say."""
+def facts_of(project: Project, rows: TrainingRows, given: Collection[str] = ()) -> Facts:
+    """What the training rows of a project say; ``given`` are settings of the split that its file has."""
+    fields = SplitSection.model_fields
     target, features = learnable(rows).target, project.data.features
     named = target.dtype == object
     targets = [target] if target.ndim == 1 else list(target.T)
@@ -91,7 +94,7 @@ def facts_of(project: Project, rows: TrainingRows) -> Facts:
             default=0,
         ),
         method=project.split.method,
-        split=[name for name in READERS if getattr(project.split, name) != SplitSection.model_fields[name].default],
+        split=[name for name in READERS if name in given or getattr(project.split, name) != fields[name].default],
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from staytrue.splitting import READERS, SplitSection
+from staytrue.splitting import READERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +33,10 @@ PREFERRED = {
     "text": ("transformer", "gru", "lstm"),
 }
 """Architectures for one feature of a kind alone, the best first; those that are not there are passed over."""
+
+
+UNSET = "(unset)"
+"""In place of a value: the setting is not to be there."""
 
 
 class Proposal(msgspec.Struct, frozen=True):
@@ -188,8 +192,7 @@ def _split(facts: Facts) -> Iterator[Proposal]:
         yield Proposal("split.method", method, f"{told}: {why}")
         for name in facts.split:
             if method not in READERS[name]:
-                default = SplitSection.model_fields[name].default
-                yield Proposal(f"split.{name}", default, f"has no effect with method: {method}, and must not be set")
+                yield Proposal(f"split.{name}", UNSET, f"has no effect with method: {method}, and must not be set")
 
 
 def _balance(facts: Facts) -> Iterator[Proposal]:

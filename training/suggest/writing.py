@@ -11,6 +11,7 @@ from staytrue.errors import Conflict, StaytrueError
 from staytrue.project import load
 from staytrue.tuning import changed
 from training.models.architectures import arguments_of
+from training.suggest.proposals import UNSET
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,6 +57,8 @@ def _fault(path: Path, text: str) -> str | None:
 def written(text: str, settings: Mapping[str, Any]) -> str:
     r"""The text with these settings, named by their paths: values replaced in place, new keys first of a section.
 
+    Those that are :data:`UNSET` are taken out.
+
     Raises:
         Conflict: the file is written such that a setting cannot be changed without harm to something else.
 
@@ -67,8 +70,10 @@ def written(text: str, settings: Mapping[str, Any]) -> str:
     wanted: dict[str, Any] = copy.deepcopy(yaml.safe_load(text)) or {}
     for name, value in settings.items():
         keys = name.split(".")
-        text = _with(text, keys, _said(value))
-        wanted = changed(wanted, keys, value)
+        if value == UNSET:
+            text, wanted = _without(text, keys), _less(wanted, keys)
+        else:
+            text, wanted = _with(text, keys, _said(value)), changed(wanted, keys, value)
         try:
             made = yaml.safe_load(text)
         except yaml.YAMLError:
@@ -121,6 +126,31 @@ def _with(text: str, keys: list[str], value: str) -> str:
     whole, end = (text, end) if end >= 0 else (text + newline, len(text) + len(newline) - 1)
     indent = " " * (head.start_mark.column + 2)
     return f"{whole[: end + 1]}{_nested(rest, value, indent, newline)}{whole[end + 1 :]}"
+
+
+def _without(text: str, keys: list[str]) -> str:
+    """The text without a key and its value, if it is there; with its whole lines where it has some of its own."""
+    node: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
+    parent, begin, end = node, 0, 0
+    for key in keys:
+        parent, found = node, _child(node, key)
+        if found is None:
+            return text
+        node, begin, end = found[1], found[0].start_mark.index, found[1].end_mark.index
+    if isinstance(parent, yaml.MappingNode) and parent.flow_style:
+        before, after = text[:begin], text[end:]
+        return before + after.lstrip(", ") if after.lstrip().startswith(",") else before.rstrip(", ") + after
+    following = text.find("\n", end)
+    return text[: text.rfind("\n", 0, begin) + 1] + (text[following + 1 :] if following >= 0 else "")
+
+
+def _less(tree: dict[str, Any], keys: list[str]) -> dict[str, Any]:
+    """Nested settings without one of them."""
+    first, *rest = keys
+    inner = tree.get(first)
+    if rest and isinstance(inner, dict):
+        return tree | {first: _less(inner, rest)}
+    return {key: value for key, value in tree.items() if key != first}
 
 
 def _nested(keys: list[str], value: str, indent: str, newline: str) -> str:

@@ -39,7 +39,7 @@ def test_times_and_decimals_of_other_lands_are_read_by_the_query(tmp_path: Path)
     data = drafted(tmp_path, columns).data
     assert (data.time, data.features["x"].kind) == ("t", "numeric")
     assert "try_strptime(CAST(\"t\" AS VARCHAR), '%d.%m.%Y %H:%M')" in data.query
-    assert "TRY_CAST(replace(CAST(\"x\" AS VARCHAR), ',', '.') AS DOUBLE)" in data.query
+    assert "replace(CAST(\"x\" AS VARCHAR), ',', '.') AS \"x\"" in data.query
 
 
 def test_a_comma_of_two_meanings_is_left_out_and_said(tmp_path: Path) -> None:
@@ -54,10 +54,15 @@ def test_unix_milliseconds_are_divided(tmp_path: Path) -> None:
 
 
 def test_rows_without_a_time_are_not_asked_for(tmp_path: Path) -> None:
+    """Those whose time says something that is none are: collecting tells of them."""
+    words = "NOT IN ('', '-', '?', 'n/a', 'na', 'nan', 'none', 'null')"
     data = drafted(tmp_path, {"t": lambda row: "NA" if row % 50 == 1 else hour(row), **X}).data
-    assert data.query.endswith('WHERE TRY_CAST("t" AS TIMESTAMP) IS NOT NULL')
+    assert data.query.endswith(f'WHERE lower(trim(CAST("t" AS VARCHAR))) {words}')
+    assert "time: t # when each row happened; 8 rows say nothing and are left out" in (
+        tmp_path / "staytrue.yaml"
+    ).read_text(encoding="utf-8")
     seconds = {"time": lambda row: "NA" if row % 50 == 1 else int(at(row).timestamp()), **X}
-    assert drafted(tmp_path, seconds).data.query.endswith('to_timestamp(TRY_CAST("time" AS DOUBLE)) IS NOT NULL')
+    assert drafted(tmp_path, seconds).data.query.endswith(f'WHERE lower(trim(CAST("time" AS VARCHAR))) {words}')
 
 
 @pytest.mark.parametrize(("days", "block"), [(365, 7), (70, 7), (30, 3), (10, 1), (7, 1)])
@@ -106,3 +111,31 @@ def test_a_folder_that_is_not_there_is_said(tmp_path: Path, capsys: pytest.Captu
     path = write(tmp_path / "a.csv", {"t": hour, **X})
     assert main(["init", str(path), "--out", str(tmp_path / "nowhere" / "staytrue.yaml")]) == 2
     assert "cannot be written: No such file or directory" in capsys.readouterr().err
+
+
+def test_commas_behind_a_zero_are_decimal_ones(tmp_path: Path) -> None:
+    """No thousands begin with one."""
+    data = drafted(tmp_path, {"t": hour, **X, "n": lambda row: f"{row % 9},{row % 900 + 100}"}).data
+    assert (data.target, "replace(CAST(\"n\" AS VARCHAR), ',', '.')" in data.query) == ("n", True)
+
+
+def test_a_second_line_of_names_is_named(tmp_path: Path) -> None:
+    units = {"t": lambda row: hour(row - 1) if row else "ISO", "x": lambda row: row % 40 / 3 if row else "m/s"}
+    with pytest.raises(
+        InvalidInput, match=r'column "t": .* got "ISO" \(line 2\); mend these cells, or take such lines'
+    ):
+        drafted(tmp_path, units | {"y": lambda row: row % 41 / 3 if row else "kW"})
+
+
+def test_what_stands_above_the_names_is_to_be_taken_out(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("Report of plant 7\nt,x\n2024-01-01,2\n")
+    with pytest.raises(InvalidInput, match=r"row 2: expected 1 cells .* got 2; take out what stands above the names"):
+        starter(tmp_path / "a.csv", None, None)
+
+
+def test_of_free_text_alone_it_is_told_how_it_is_read(tmp_path: Path) -> None:
+    columns = {"t": hour, "mail": lambda row: f"mail {row} of many", "label": lambda row: ["ham", "spam"][row % 2]}
+    with pytest.raises(
+        InvalidInput, match=r"varies and repeats; mail: 400 .* free text for \{kind: text, shape: \[512"
+    ):
+        drafted(tmp_path, columns, target="label")

@@ -37,13 +37,16 @@ def test_a_number_column_with_two_bad_cells_stays_one_and_they_are_named(tmp_pat
     path = written(tmp_path, {301: (1, "1.234,5"), 311: (1, "broken"), 320: (2, "k.A.")}, comma=comma)
     text = starter(path, "y", "at", tmp_path)
     (line,) = [line for line in text.splitlines() if line.strip().startswith("x:")]
-    assert line.endswith('; no numbers, and so missing: "1.234,5" (line 301), "broken" (line 311)')
-    assert 'predicted; no numbers, and so missing: "k.A." (line 320): such rows are dropped' in text
+    assert line.endswith('; no numbers, and so set aside: "1.234,5" (line 301), "broken" (line 311)')
+    assert 'predicted; no numbers, and so set aside: "k.A." (line 320)' in text
+    assert "max_bad_rows: 0.015 # guessed: 3 of 400 rows have a cell that is no number; they go to quarantine" in text
     (tmp_path / "staytrue.yaml").write_text(text)
     project = projects.load(tmp_path / "staytrue.yaml")
     assert project.data.features["x"].kind == "numeric"
     assert project.data.query is not None
-    assert project.data.query.count(" AS DOUBLE)") == 2
+    assert project.data.query.count("replace(") == 2 * comma
+    assert "AS DOUBLE" not in project.data.query  # what does not fit would be missing in silence
+    assert project.serving.nan_policy == "reject"  # a slip is no missing value
 
 
 def test_more_bad_cells_leave_a_column_out_with_what_and_where_they_are(tmp_path: Path) -> None:

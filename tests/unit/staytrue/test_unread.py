@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import ValidationError
 
+from staytrue.errors import InvalidConfig
 from staytrue.feature import Feature
 from staytrue.labelling import LabellingSection
 from staytrue.preparation import CleaningSection
+from staytrue.project import load
 from staytrue.repairs import MissingSection, NoiseSection, OutlierSection, TargetSection
+from staytrue.section import WRITTEN
 from staytrue.splitting import SplitSection
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from staytrue.section import Section
 
 CATEGORY = {"kind": "category"}
@@ -78,5 +83,32 @@ def test_a_setting_that_nothing_reads_is_refused(section: type[Section], values:
 @pytest.mark.parametrize(("section", "values"), READ)
 def test_one_that_is_read_is_taken_and_so_are_all_defaults(section: type[Section], values: dict[str, Any]) -> None:
     """A run's ``project.yaml`` holds every setting."""
-    made = section.model_validate(values)
+    made = section.model_validate(values, context=WRITTEN)
     assert section.model_validate(made.model_dump()) == made
+    assert section.model_validate(made.model_dump(), context=WRITTEN) == made
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "said"),
+    [
+        (SplitSection, {"method": "random", "block_days": 7}, "block_days has no effect with method: random"),
+        (SplitSection, {"seed": 0}, "seed has no effect with method: blocks"),
+        (OutlierSection, {"trees": 100}, "trees has no effect with method: none"),
+        (CleaningSection, {"on_sparse_column": "fail"}, "on_sparse_column has no effect without max_missing_column"),
+        (LabellingSection, {"folds": 5}, "folds has no effect without features"),
+    ],
+)
+def test_one_that_says_what_the_default_does_is_refused_where_somebody_wrote_it(
+    section: type[Section], values: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValidationError, match=said):
+        section.model_validate(values, context=WRITTEN)
+    assert section.model_validate(values)  # as of a run of an earlier version, which lacks what is new
+
+
+def test_a_projects_file_is_somebodys(tmp_path: Path) -> None:
+    data = "{source: a.csv, time: t, target: y, features: {x: {kind: numeric}}}"
+    (tmp_path / "staytrue.yaml").write_text(f"name: a\ndata: {data}\nsplit: {{method: random, block_days: 7}}\n")
+    with pytest.raises(InvalidConfig, match=r"yaml:3 split: .*block_days has no effect with method: random; remove it"):
+        load(tmp_path / "staytrue.yaml")
+    assert load(tmp_path / "staytrue.yaml", written=False).split.method == "random"

@@ -5,12 +5,15 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from staytrue import project as projects
+from staytrue.errors import InvalidInput
 from staytrue.starter import starter
+from tests.unit.staytrue.test_slips import written as plant
 from tests.unit.staytrue.test_starter import write
-from training.data.collect.source import collect
+from training.data.collect.source import collect, collected
 from training.data.split.plan import split
 
 if TYPE_CHECKING:
@@ -67,3 +70,37 @@ def test_a_strangers_names_arrive_as_classes(tmp_path: Path) -> None:
     rows, _ = collect(project.data, project.model.task)
     assert rows.target[:5].tolist() == ["sun", "rain", "7", "", "sun"]
     assert all(split(rows, project.split).parts.values())
+
+
+@pytest.mark.parametrize("comma", [False, True])
+def test_slips_go_to_the_quarantine_with_line_and_reason_and_no_row_is_lost_in_silence(
+    tmp_path: Path, comma: bool
+) -> None:
+    path = plant(tmp_path, {301: (1, "1.234,5"), 311: (1, "broken"), 315: (1, "NA"), 320: (2, "k.A.")}, comma=comma)
+    (tmp_path / "staytrue.yaml").write_text(starter(path, "y", "at", tmp_path), encoding="utf-8")
+    found = collected(projects.load(tmp_path / "staytrue.yaml").data)
+    assert (len(found.rows), found.report.bad.rows) == (397, 3)
+    assert [(bad.file, bad.line, bad.column, bad.text) for bad in found.report.bad.examples] == [
+        ("plant.csv", 301, "x", "1.234.5" if comma else "1.234,5"),
+        ("plant.csv", 311, "x", "broken"),
+        ("plant.csv", 320, "y", "k.A."),
+    ]
+    assert int(np.isnan(found.rows.columns["x"]).sum()) == 1  # the word for a missing value alone
+    assert (tmp_path / "quarantine.csv").read_text().count("\n") == 4
+
+
+def test_a_slip_beyond_what_init_looked_at_ends_the_run_and_is_named(tmp_path: Path) -> None:
+    path = plant(tmp_path, {301: (1, "NA")}, comma=True)
+    (tmp_path / "staytrue.yaml").write_text(starter(path, "y", "at", tmp_path), encoding="utf-8")
+    plant(tmp_path, {301: (1, "NA"), 380: (1, "broken")}, comma=True)
+    with pytest.raises(InvalidInput, match=r'column "x", row 379: expected numbers, got .broken.'):
+        collected(projects.load(tmp_path / "staytrue.yaml").data)
+
+
+def test_rows_without_a_time_are_left_out_and_a_time_that_is_none_is_set_aside(tmp_path: Path) -> None:
+    odd = {301: (0, "NA"), 311: (1, "broken"), 312: (1, "broken")}
+    path = plant(tmp_path, odd)
+    (tmp_path / "staytrue.yaml").write_text(starter(path, "y", "at", tmp_path), encoding="utf-8")
+    plant(tmp_path, odd | {333: (0, "31.13.2024 00:00")})
+    found = collected(projects.load(tmp_path / "staytrue.yaml").data)
+    assert (len(found.rows), found.report.read, found.report.made, found.report.bad.rows) == (396, 400, 399, 3)

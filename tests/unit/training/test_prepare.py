@@ -20,7 +20,7 @@ from training.data import files
 from training.data.collect.source import collect
 from training.data.rows import Rows
 from training.data.schema import schema as schemas
-from training.output import EARLIER, ROWS, SCHEMA
+from training.output import EARLIER, ROWS, SCHEMA, rows_of
 from training.prepare import REPORTED, STEPS, prepare
 from training.report import FIGURES, PAGE, Report
 
@@ -75,11 +75,12 @@ def test_a_single_file_is_counted_and_a_column_of_one_value_told_once(
     assert [line for line in told if "sky" in line] == [
         "look at columns: sky is the same in every row: it tells a model nothing"
     ]
-    collect = msgspec.json.decode((tmp_path / "out" / FIGURES).read_bytes(), type=Report).chapters[1]
+    flow, collect, *_ = msgspec.json.decode((tmp_path / "out" / FIGURES).read_bytes(), type=Report).chapters
     assert (collect.summary, collect.tables[0].rows) == (
-        "920 rows of 1 source; no bad row.",
+        "920 rows, of 960 read from 1 source; no bad row.",
         [["source", "csv", "toy.csv", 960, 0]],
     )
+    assert flow.summary.startswith("960 rows read, 0 more set aside as bad, and 920 that the query makes of them; 0 dr")
 
 
 def test_a_step_alone_keeps_the_column_that_the_split_goes_by(
@@ -91,7 +92,7 @@ def test_a_step_alone_keeps_the_column_that_the_split_goes_by(
     text = text.replace("{block_days: 2}", "{method: grouped, group: whose}")
     path.write_text(text.replace("source: toy.csv\n", f"source: toy.csv\n{query}"))
     said(capsys, "prepare", "--project", str(path), "--output", str(tmp_path / "out"), "--until", "clean")
-    whose = pq.read_table(tmp_path / "out" / ROWS).to_pydict()["whose"]
+    whose = pq.read_table(tmp_path / "out" / rows_of("clean")).to_pydict()["whose"]
     assert (len(whose), len(set(whose)), whose[0]) == (960, 31, "day 1")
 
 
@@ -102,9 +103,9 @@ def test_a_step_alone_leaves_its_rows(tmp_path: Path, capsys: pytest.CaptureFixt
     (tmp_path / "toy.csv").write_text(text + text.splitlines()[-1] + "\n")  # a row twice
     where = ["--project", str(tmp_path / "staytrue.yaml"), "--output", str(tmp_path / "out")]
     told = said(capsys, "prepare", *where, "--until", step)
-    assert told[-1] == f"{961 if step == 'collect' else 960} rows: {tmp_path / 'out' / ROWS}"
+    assert told[-1] == f"{961 if step == 'collect' else 960} rows: {tmp_path / 'out' / rows_of(step)}"
     assert not (tmp_path / "out" / PAGE).exists()
-    table = pq.read_table(tmp_path / "out" / ROWS).to_pydict()
+    table = pq.read_table(tmp_path / "out" / rows_of(step)).to_pydict()
     rows, _ = collect(project.data)
     assert np.array_equal(np.unique(table["y"]), np.unique(rows.target))
 
@@ -140,8 +141,28 @@ def test_a_run_that_fails_leaves_no_report_that_could_be_its_own(
         assert {name: (out / EARLIER / name).read_bytes() for name in earlier} == earlier
     assert (out / SCHEMA).read_text() == "edited: true"
     path.write_text(text)
-    said(capsys, *where, "--until", "split")
-    assert sorted(entry.name for entry in out.iterdir()) == [ROWS, SCHEMA]  # no report of other rows beside them
+    said(capsys, *where)
+    assert sorted(entry.name for entry in out.iterdir()) == sorted([PAGE, FIGURES, ROWS, SCHEMA])
+
+
+def test_a_step_alone_leaves_the_report_of_a_whole_run_as_it_is_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its rows stand beside it under a name of their own; one that fails sets aside its own earlier rows alone."""
+    write_project(tmp_path)
+    path, out = tmp_path / "staytrue.yaml", tmp_path / "out"
+    where = ["prepare", "--project", str(path), "--output", str(out)]
+    said(capsys, *where)
+    whole = {entry.name: entry.read_bytes() for entry in out.iterdir()}
+    told = said(capsys, *where, "--until", "split")
+    assert told[-2] == f"of the last whole run, as they were: {PAGE}, {FIGURES}, {ROWS} in {out}"
+    (tmp_path / "toy.csv").unlink()
+    assert main([*where, "--until", "split"]) == 1
+    assert f"what an earlier run wrote is in {out / EARLIER}\n" in capsys.readouterr().out
+    assert sorted(entry.name for entry in (out / EARLIER).iterdir()) == [rows_of("split")]
+    assert {entry.name: entry.read_bytes() for entry in out.iterdir() if entry.is_file()} == whole
+    assert main(where) == 1  # the whole run's go beside it
+    assert sorted(entry.name for entry in (out / EARLIER).iterdir()) == sorted([PAGE, FIGURES, ROWS, rows_of("split")])
 
 
 def test_a_folder_of_that_name_that_is_somebodys_own_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -258,8 +279,8 @@ def test_each_step_leaves_its_rows_to_be_looked_at(tmp_path: Path, capsys: pytes
     found = {}
     for step in STEPS:
         told = said(capsys, "prepare", "--project", str(path), "--output", str(tmp_path / step), "--until", step)
-        found[step] = pq.read_table(tmp_path / step / ROWS)
-        assert told[-1] == f"{len(found[step])} rows: {tmp_path / step / ROWS}"
+        found[step] = pq.read_table(tmp_path / step / rows_of(step))
+        assert told[-1] == f"{len(found[step])} rows: {tmp_path / step / rows_of(step)}"
         assert [line.split(":")[0] for line in told[:-1]][-1] == step
     parts = prepare(project).split.parts
     train, validation = len(parts["train"]), len(parts["validation"])
@@ -349,3 +370,26 @@ def test_results_do_not_depend_on_how_python_hashes(tmp_path: Path) -> None:
         command = ["/usr/bin/env", f"PYTHONHASHSEED={seed}", sys.executable, "-c", CODE, str(path)]
         made.add(subprocess.run(command, capture_output=True, check=True).stdout)
     assert len(made) == 1
+
+
+def test_paths_are_told_from_where_the_command_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the terminal and in the report, be it from beside the settings or from the folder above."""
+    folder = tmp_path / "plant"
+    folder.mkdir()
+    write_project(folder)
+    lines = (folder / "toy.csv").read_text().splitlines()
+    (folder / "toy.csv").write_text("\n".join([*lines, "ragged"]) + "\n")
+    amend(folder / "staytrue.yaml", {"max_bad_rows": 0.1})
+    for where, project in ((folder, "staytrue.yaml"), (tmp_path, "plant/staytrue.yaml")):
+        monkeypatch.chdir(where)
+        told = said(capsys, "prepare", "--project", project, "--output", "out")
+        quarantine = f"{'' if where == folder else 'plant/'}quarantine.csv"
+        assert [line for line in told if line.endswith(f"could not be read: see {quarantine}")]
+        assert str(tmp_path) not in (where / "out" / PAGE).read_text(encoding="utf-8")
+        toy = folder / "toy.csv"
+        toy.rename(folder / "gone.csv")
+        assert main(["prepare", "--project", project, "--output", "out"]) == 1
+        assert f"no file {quarantine.replace('quarantine', 'toy')};" in capsys.readouterr().err
+        (folder / "gone.csv").rename(toy)

@@ -47,6 +47,8 @@ SUITS: dict[str, set[str]] = {
 }
 """Kind of a feature → what its missing values may come to."""
 STEP = "missing"
+_EXACT = 2**53
+"""Whole numbers up to which floats hold each."""
 
 
 class Fill(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +56,7 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     method: FillMethod
-    value: float | str | None = None
+    value: int | float | str | None = None
 
 
 class MissingState(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,7 +129,7 @@ def fit(
     )
 
 
-def _value(name: str, column: NDArray[Any], way: FillSection) -> float | str | None:
+def _value(name: str, column: NDArray[Any], way: FillSection) -> int | float | str | None:
     if way.method == "drop_rows":
         return None
     text = column.dtype == object
@@ -141,7 +143,7 @@ def _value(name: str, column: NDArray[Any], way: FillSection) -> float | str | N
     if way.method == "mode":
         values, counts = counted(present)
         most = values[np.argmax(counts)]  # of a tie the first in order
-        return str(most) if text else float(most)
+        return str(most) if text else most.item()  # a whole number as such: floats would round a large one
     if way.method in {"mean", "median"}:
         return float((np.mean if way.method == "mean" else np.median)(present.astype(np.float64)))
     return None
@@ -176,15 +178,19 @@ def apply(
 def filled(rows: TrainingRows, state: MissingState | None) -> TrainingRows:
     """Repaired rows as the encoder sees them, for people: with the one value of each column in its gaps.
 
-    A whole number that is filled with a fraction becomes a plain one. What is merely kept stays missing.
+    A whole number that is filled with a fraction becomes a plain one, unless plain ones would round others of its
+    column: then the fraction is rounded. What is merely kept stays missing.
     """
     columns = dict(rows.columns)
     for fill in state.fills if state else []:
         column = columns[fill.name]
         gone = is_missing(column)
-        if isinstance(fill.value, float) and gone.any():
-            fraction = column.dtype.kind == "i" and fill.value % 1
-            columns[fill.name] = np.where(gone, fill.value, column).astype(np.float64 if fraction else column.dtype)
+        if isinstance(fill.value, int | float) and gone.any():
+            whole = column.dtype.kind == "i"
+            exact = whole and (fill.value % 1 == 0 or bool((np.abs(column[~gone]) > _EXACT).any()))
+            made = column.astype(np.float64) if whole and not exact else column.copy()
+            made[gone] = round(fill.value) if exact else fill.value
+            columns[fill.name] = made
     return dataclasses.replace(rows, columns=columns)
 
 

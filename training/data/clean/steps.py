@@ -79,7 +79,7 @@ class Cleaned:
                 changes |= {"lowest": clips[state.name].low, "highest": clips[state.name].high}
             if isinstance(state, NumericState | CategoryState) and state.name in fills:
                 value = fills[state.name]
-                changes["fill"] = value if isinstance(state, NumericState) else _known(state, value)
+                changes["fill"] = float(value) if isinstance(state, NumericState) else _known(state, value)
             if isinstance(state, SequenceState) and self.state.noise and state.name in self.state.noise.sequences:
                 told = self.state.noise
                 changes["smoothing"] = Filter(**{field: getattr(told, field) for field in Filter.__struct_fields__})

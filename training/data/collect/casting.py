@@ -46,6 +46,15 @@ def cast(reading: Reading, table: str, types: Mapping[str, str], source: str, *,
         raise InvalidConfig(where, first_line(error)) from error
 
 
+def cast_fitting(reading: Reading, table: str, types: Mapping[str, str]) -> None:
+    """Cast those columns all of whose values fit; one that has others stays, for its reader to tell of them."""
+    found = reading.columns(table)
+    for column, kind in types.items():
+        value = _value(column, found[column], kind)
+        if not reading.any(table, _unfit(column, value, kind).where):
+            change(reading, table, column, kind, f"TRY_CAST({value} AS {kind})")
+
+
 def change(reading: Reading, table: str, column: str, kind: str, value: str) -> None:
     """Give a column another type, made of what it holds by some SQL."""
     changed = f"ALTER TABLE {quoted(table)} ALTER COLUMN {quoted(column)} SET DATA TYPE {kind} USING {value}"

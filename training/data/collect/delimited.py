@@ -59,18 +59,20 @@ def read_delimited(name: str, source: SourceSection, reading: Reading) -> str:
     for path, file in zip(files, labels(files), strict=True):
         refuse_unread(f"data.sources.{name}", path, file, encoded="encoding" in options)
     if not options.keys() & {"delim", "sep", "delimiter"}:
-        options["delim"] = literal(_delimiter(names_line(files[0], options, reading)))
+        quote = options["quote"][1:-1].replace("''", "'")
+        options["delim"] = literal(_delimiter(names_line(files[0], options, reading), quote))
     load(name, files, options, source.columns, reading, union=union, tall=tall)
     return names(files)
 
 
-def _delimiter(line: str) -> str:
+def _delimiter(line: str, quote: str) -> str:
     """What stands most often in a line, outside of quotes.
 
-    >>> _delimiter('at;"x, in metres, say";y')
-    ';'
+    >>> _delimiter('at;"x, in metres, say";y', '"'), _delimiter("at;'x, in metres, say';y", "'")
+    (';', ';')
     """
-    return max(_DELIMITERS, key=re.sub(r'"[^"]*"', "", line).count)
+    sign = re.escape(quote)
+    return max(_DELIMITERS, key=(re.sub(f"{sign}[^{sign}]*{sign}", "", line) if quote else line).count)
 
 
 def load(
@@ -138,7 +140,7 @@ def strict(path: Path, reading: Reading) -> None:
     made = _kinds("source", [path], [found], {}, reading)
     refuse_swallowed(reading, path, found, made)
     tall = functools.cache(functools.partial(taller, reading, "source"))
-    reading.origins["source"] = Origins([plain_part(path, found, reading)], tall)
+    reading.origins["source"] = Origins([plain_part(path, found, tall)], tall)
 
     def view() -> None:
         values = [

@@ -66,7 +66,8 @@ def sniffed(path: Path, options: Mapping[str, str], reading: Reading) -> Sniffed
             raise
         # A broken quote among the first lines: their types cannot be told. Names can, and what features need.
         line = names_line(path, options, reading)
-        named = next(csv.reader([line], delimiter=options["delim"].strip("'")), [])
+        quote = options.get("quote", "'\"'")[1:-1].replace("''", "'")
+        named = next(csv.reader([line], delimiter=options["delim"].strip("'"), quotechar=quote or '"'), [])
         return Sniffed(dict.fromkeys(named, "VARCHAR"), dict(options))
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from PIL import Image
 
+from staytrue.addresses import shown
 from staytrue.errors import InvalidConfig, NotFound
 from training.data.chapters import many
 from training.data.collect.batches import create
@@ -60,7 +61,7 @@ def _read(
     files = [pair for pair in found if _belongs(*pair, suffixes)]
     if not files:
         wanted = f" that end in {', '.join(suffixes)}" if suffixes else ""
-        raise NotFound(f"data.sources.{name}", f"no files{wanted} in {roots[0]}{_named('; there are', found)}")
+        raise NotFound(f"data.sources.{name}", f"no files{wanted} in {shown(roots[0])}{_named('; there are', found)}")
     left = [pair for pair in found if not _belongs(*pair, suffixes)]
     if left:
         why = f"are hidden or do not end in {', '.join(suffixes)}" if suffixes else "are hidden"

@@ -16,14 +16,16 @@ from training.data.collect.dialect import selected
 from training.data.collect.kinds import marks
 from training.data.collect.origins import Part, Records, placed
 from training.data.collect.reading import literal, quoted
-from training.data.collect.rowlike import alike, delimiter_of, looks_of
+from training.data.collect.rowlike import alike, delimiter_of, looks_of, quote_of
 from training.data.collect.straight import straightened
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    Tall = tuple[NDArray[np.int64], NDArray[np.int64]]
 
     from training.data.collect.dialect import Sniffed
     from training.data.collect.kinds import Kind
@@ -58,10 +60,11 @@ def insert(name: str, path: Path, file: str, reading: Reading, found: Sniffed, m
         raise Marked(those)
     tall = functools.cache(functools.partial(taller, reading, name, before))
     records = _records(reading, found, made)
-    straight = told = straightened(plain, records, reading) if plain and not len(tall()[0]) else records
+    quote = quote_of(found)
+    straight = told = straightened(plain, found.before, records, reading) if plain and not len(tall()[0]) else records
     gone = _NONE
     if plain and len(records.lines) and (records.open.any() or (records.heights > 1).any() or len(tall()[0])):
-        told, gone = placed(plain, found.before, tall(), straight)
+        told, gone = placed(plain, found.before, tall(), straight, quote)
     _show(reading, records, told, plain)
     reading.quarantine.add_from(
         # DuckDB tells of each column that a short line lacks: the first says it all.
@@ -77,7 +80,8 @@ def insert(name: str, path: Path, file: str, reading: Reading, found: Sniffed, m
     reading.connection.execute("DROP TABLE __rejects; DROP TABLE __scans; DROP TABLE __shown")
     if len(gone) or not plain:
         return Part(file, rows, found.before, lambda: gone)
-    return Part(file, rows, found.before, functools.cache(lambda: placed(plain, found.before, tall(), straight)[1]))
+    lines = functools.partial(placed, plain, found.before, found=straight, quote=quote)
+    return Part(file, rows, found.before, functools.cache(lambda: lines(tall=tall())[1]))
 
 
 def marked_columns(reading: Reading) -> list[str]:
@@ -88,12 +92,12 @@ def marked_columns(reading: Reading) -> list[str]:
     return sorted({marks(message) for (message,) in reading.connection.execute(asked).fetchall()} - {""})
 
 
-def plain_part(path: Path, found: Sniffed, reading: Reading, view: str = "source") -> Part:
+def plain_part(path: Path, found: Sniffed, tall: Callable[[], Tall]) -> Part:
     """Of a file without bad lines that is read as a view, however many rows it has."""
     none = Records(_NONE, _NONE, _NONE.astype(bool), _NONE.astype(bool))
 
     def gone() -> NDArray[np.int64]:
-        return placed(path, found.before, taller(reading, view), none)[1]
+        return placed(path, found.before, tall(), none, quote_of(found))[1]
 
     return Part(path.name, sys.maxsize, found.before, functools.cache(gone))
 
@@ -133,7 +137,7 @@ def _taken(reading: Reading, lines: NDArray[np.int64], file: Sniffed, made: Mapp
     rows, taken = reading.connection.execute(asked), []  # by no cursor: it would not see the table of rejects
     while batch := rows.fetchmany(_BATCH):
         told = ((line, text.strip("\r\n").split("\n")) for line, text in batch)
-        taken += [line for line, texts in told if alike(texts, delimiter, looks) is not False]
+        taken += [line for line, texts in told if alike(texts, delimiter, looks, quote_of(file)) is not False]
     reading.connection.execute("DROP TABLE __high")
     return taken
 

@@ -92,7 +92,7 @@ class Records(NamedTuple):
 
 
 def placed(
-    path: Path, before: int, tall: tuple[NDArray[np.int64], NDArray[np.int64]], found: Records
+    path: Path, before: int, tall: tuple[NDArray[np.int64], NDArray[np.int64]], found: Records, quote: str = '"'
 ) -> tuple[Records, NDArray[np.int64]]:
     """Records by the lines of the file, and all lines that are in no row: theirs, and blank ones.
 
@@ -104,7 +104,7 @@ def placed(
     kept: list[int] = []
     row = record = place = extra = 0
     with opened(path) as stream:
-        walk = _Walk(stream)
+        walk = _Walk(stream, quote.encode())
         while record < len(lines) or row < len(rows) or place < len(blank):
             bad = int(found.lines[record]) + extra if record < len(lines) else sys.maxsize
             good = rows[row] + before + 1 + record + len(kept) + extra if row < len(rows) else sys.maxsize
@@ -129,18 +129,18 @@ def placed(
 class _Walk:
     """Through the lines of a file, forwards."""
 
-    def __init__(self, stream: Any) -> None:
-        self._stream, self._line = stream, 1
+    def __init__(self, stream: Any, quote: bytes) -> None:
+        self._stream, self._quote, self._line = stream, quote, 1
 
     def height(self, line: int) -> int:
         """Lines from one on up to that where a quote that opens there ends, or the file does."""
         for _ in range(self._line, line):
             self._stream.readline()
         first = self._stream.readline()
-        high, inside = 1, first.count(b'"') % 2 == 1
+        high, inside = 1, bool(self._quote) and first.count(self._quote) % 2 == 1
         while inside and (text := self._stream.readline()):
             high += 1
-            inside = b'"' not in text.replace(b'""', b"")
+            inside = self._quote not in text.replace(2 * self._quote, b"")
         self._line = max(self._line, line) + high
         return high
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import fsspec
 
-from staytrue.addresses import masked, masked_in
+from staytrue.addresses import masked, masked_in, shown
 from staytrue.errors import InvalidConfig, InvalidInput, NotFound, Unsupported
 
 if TYPE_CHECKING:
@@ -50,7 +50,10 @@ def format_of(name: str, source: SourceSection) -> str:
     if suffix not in _SUFFIXES:
         expected = f"a suffix of {', '.join(_SUFFIXES)}"
         raise Unsupported(
-            f"data.sources.{name}", expected=expected, got=suffix or "none", hint=f"say format: for {masked(place)}"
+            f"data.sources.{name}",
+            expected=expected,
+            got=suffix or "none",
+            hint=f"say format: for {masked(place if source.url else shown(Path(place)))}",
         )
     return _SUFFIXES[suffix]
 
@@ -70,7 +73,7 @@ def files_of(name: str, source: SourceSection, scratch: Path) -> list[Path]:
     files = [path] if path.exists() else [Path(found) for found in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207 - absolute patterns
     if not files:
         where = f"data.sources.{name}"
-        raise NotFound(where, f"no file {masked(path)}", hint="paths are relative to staytrue.yaml")
+        raise NotFound(where, f"no file {masked(shown(path))}", hint="paths are relative to staytrue.yaml")
     return files
 
 

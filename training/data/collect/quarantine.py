@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from staytrue.addresses import shown
 from staytrue.errors import InvalidInput
+from staytrue.slips import above
 from staytrue.table import Column
 from training.data.money import money_hint
 from training.data.typed import NO_NUMBER
@@ -124,7 +125,7 @@ class Quarantine:
             share=shares[worst],
             reasons=self._reasons(),
             examples=self.examples(),
-            file=str(file) if some else "",
+            file=shown(file) if some else "",
             source=worst if some else "",
         )
         if some:
@@ -221,7 +222,7 @@ def _aside(found: BadRows, first: BadRow) -> str:
     if money:
         return f"; {money}"
     if found.share < SLIPS:
-        return f", or set them aside by data.max_bad_rows: {_above(found.share):g} or more"
+        return f", or set them aside by data.max_bad_rows: {above(found.share):g} or more"
     if "not utf-8" in first.reason or not first.column:
         return "; so many are no slip"
     option = _option(value[1] or value[2]) if value else ""
@@ -242,13 +243,3 @@ def _option(value: str) -> str:
         return f'timestampformat: "{column.time_format}"'
     thousands = re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+", value)  # or three decimals: nobody can tell
     return 'decimal_separator: ","' if re.fullmatch(r"[+-]?\d+,\d+", value) and not thousands else ""
-
-
-def _above(share: float) -> float:
-    """The share with two figures, rounded up.
-
-    >>> _above(0.0122), _above(1 / 3)
-    (0.013, 0.34)
-    """
-    scale = 10.0 ** (1 - math.floor(math.log10(share)))
-    return math.ceil(share * scale - 1e-9) / scale

@@ -30,6 +30,23 @@ class CollectionReport(msgspec.Struct, frozen=True, kw_only=True):
     notes: list[str] = []
     """What somebody should look at."""
 
+    @property
+    def read(self) -> int | None:
+        """Good rows of all sources, before joins and query; None where those of one cannot be counted."""
+        counts = [source.rows for source in self.sources if source.rows is not None]
+        return sum(counts) if len(counts) == len(self.sources) else None
+
+    @property
+    def bad_read(self) -> int:
+        """Rows that were set aside as they were read; others of the bad ones were by what joins and query made."""
+        return sum(source.bad_rows for source in self.sources)
+
+    @property
+    def made(self) -> int | None:
+        """Rows that joins and query made of what was read, where those are not as many; bad ones among them count."""
+        made = self.rows + self.bad.rows - self.bad_read
+        return None if self.read in {None, made} else made
+
 
 def chapter(report: CollectionReport) -> Chapter:
     """The report for people."""
@@ -38,7 +55,9 @@ def chapter(report: CollectionReport) -> Chapter:
         tables += [_joins(report.joins), _keys(report.joins)]
     if report.bad.rows:
         tables += [_reasons(report.bad), _examples(report.bad)]
-    summary = f"{many(report.rows, 'row')} of {many(len(report.sources), 'source')}"
+    sources = many(len(report.sources), "source")
+    summary = f"{many(report.rows, 'row')}"
+    summary += f" of {sources}" if report.made is None else f", of {report.read:,} read from {sources}"
     bad = many(report.bad.rows, "bad row")
     summary += f"; {bad} set aside in {report.bad.file}." if report.bad.rows else "; no bad row."
     return Chapter(title="Collect", summary=summary, tables=tables, warnings=_warnings(report))

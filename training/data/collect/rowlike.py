@@ -32,6 +32,11 @@ def delimiter_of(found: Sniffed) -> str:
     return given[1:-1].replace("''", "'")
 
 
+def quote_of(found: Sniffed) -> str:
+    """What values of a file are quoted by; empty where nothing is."""
+    return found.dialect.get("quote", "'\"'")[1:-1].replace("''", "'")
+
+
 def _look(kind: str) -> re.Pattern[str] | None:
     """What values of one of DuckDB's types look like in a file; None of texts, which look like anything.
 
@@ -43,7 +48,9 @@ def _look(kind: str) -> re.Pattern[str] | None:
     return NUMBER if is_whole(kind) or kind.upper().startswith(("DOUBLE", "DECIMAL", "FLOAT", "REAL")) else None
 
 
-def alike(lines: Sequence[str], delimiter: str, looks: Sequence[re.Pattern[str] | None]) -> bool | None:
+def alike(
+    lines: Sequence[str], delimiter: str, looks: Sequence[re.Pattern[str] | None], quote: str = '"'
+) -> bool | None:
     """Whether lines of one record are rows themselves: True, None where only the number of columns says so, or False.
 
     ``looks`` says of each column what its values look like. The first line must be a row, and so must most of others.
@@ -51,7 +58,7 @@ def alike(lines: Sequence[str], delimiter: str, looks: Sequence[re.Pattern[str] 
     >>> alike(['1,"sun', "2,sun", '3,sun"'], ",", [NUMBER, None]), alike(['1,"sun', '2 suns"'], ",", [NUMBER, None])
     (True, False)
     """
-    rows = [_fields(line.rstrip("\r"), delimiter) for line in lines if line.strip()]
+    rows = [_fields(line.rstrip("\r"), delimiter, quote) for line in lines if line.strip()]
     if not rows or not _fits(rows[0], looks):
         return False
     spaced = any(field.startswith(" ") for field in rows[0])
@@ -63,10 +70,12 @@ def alike(lines: Sequence[str], delimiter: str, looks: Sequence[re.Pattern[str] 
     return None if len(rows) > 2 or len(looks) > 2 else False
 
 
-def _fields(line: str, delimiter: str) -> list[str]:
+def _fields(line: str, delimiter: str, quote: str) -> list[str]:
     """Of a line, in which a quote may be open."""
-    found = [line.split(delimiter)] if line.count('"') % 2 else csv.reader([line], delimiter=delimiter)
-    return [field.strip('"') for field in next(iter(found), [])]
+    if not quote or line.count(quote) % 2:
+        return [field.strip(quote or None) for field in line.split(delimiter)]
+    found = csv.reader([line], delimiter=delimiter, quotechar=quote)
+    return [field.strip(quote) for field in next(found, [])]
 
 
 def _fits(row: Sequence[str], looks: Sequence[re.Pattern[str] | None]) -> bool:

@@ -10,13 +10,14 @@ import duckdb
 import msgspec
 import numpy as np
 
+from staytrue.addresses import shown
 from staytrue.errors import InvalidConfig, InvalidInput, StaytrueError
 from staytrue.nearest import meant
-from training.data.collect.casting import cast
+from training.data.collect.casting import cast, cast_fitting
 from training.data.collect.columns import Columns, times
 from training.data.collect.reading import Wanted, first_line, quoted, reading
 from training.data.collect.report import CollectionReport
-from training.data.collect.spelling import direct, respelt_still, spelt
+from training.data.collect.spelling import direct, respelt_still, row_by_row, spelt
 from training.data.collect.tables import PLAIN, explain, tables
 from training.data.collect.twice import twice
 from training.data.collect.unfit import unfit_aside
@@ -100,8 +101,11 @@ def _collected(
     sources, joins = tables(data, going)
     types, others = _result(data, needed, beside, going)
     whose = _traced(data, going, sources)
+    unsure = uncertain(data, wanted, types)
     if data.sources or data.max_bad_rows:
-        cast(going, _TABLE, uncertain(data, wanted, types), whose, where="data.features")
+        cast(going, _TABLE, unsure, whose, where="data.features")
+    else:
+        cast_fitting(going, _TABLE, {name: kind for name, kind in unsure.items() if kind == "DOUBLE"})
     schema = _checked(data, needed, going, whose)
     bad = _judged(data, going, sources, whose)
     files = {column: kind for source in sources for column, kind in going.columns(source.name).items()}
@@ -135,7 +139,7 @@ def _rows(
 
 def _traced(data: DataSection, going: Reading, sources: list[SourceReport]) -> str:
     """Whose the rows of the result are: the source's where they are one by one its own, with their lines."""
-    if data.query != PLAIN or len(sources) > 1:
+    if len(sources) > 1 or not row_by_row(data.query) or sources[0].rows != going.count(_TABLE):
         return RESULT
     name = sources[0].name
     base = going.origins.get(name)
@@ -180,7 +184,7 @@ def _judged_late(
     if data.max_bad_rows:
         return _judged(data, going, sources, whose)
     going.quarantine.write(data.quarantine)
-    hint = f"{error.hint}; all are in {data.quarantine}".removeprefix("; ")
+    hint = f"{error.hint}; all are in {shown(data.quarantine)}".removeprefix("; ")
     raise InvalidInput(error.where, error.problem, expected=error.expected, got=error.got, hint=hint) from error
 
 

@@ -87,6 +87,19 @@ def _shown(query: str, names: frozenset[str]) -> dict[str, str]:
     return {c: name for c, name in wanted.items() if uses.count(c.casefold()) == shown.count(c.casefold())}
 
 
+def row_by_row(query: str) -> bool:
+    """Whether a query makes one row of each of ``source``, in their order; of counts and unnesting it does not tell.
+
+    >>> row_by_row("SELECT *, x + 1 AS z FROM source"), row_by_row("SELECT * FROM source WHERE x > 1")
+    (True, False)
+    """
+    node = _parsed(query)
+    plain = node.get("type") == "SELECT_NODE" and node["from_table"].get("table_name", "").casefold() == "source"
+    named = plain and node["from_table"]["type"] == "BASE_TABLE" and not node["from_table"].get("sample")
+    clauses = ("where_clause", "group_expressions", "group_sets", "having", "sample", "qualify", "modifiers")
+    return named and not node["cte_map"]["map"] and not any(node.get(clause) for clause in clauses)
+
+
 @functools.lru_cache(maxsize=8)
 def _parsed(query: str) -> dict[str, Any]:
     """A query as DuckDB takes it apart; empty where it is none, which running it tells."""

@@ -20,7 +20,7 @@ from training.data.collect.kinds import Kind
 from training.data.collect.lost import plain_part, taller
 from training.data.collect.origins import Origins, opened
 from training.data.collect.reading import literal, quoted
-from training.data.collect.rowlike import alike, delimiter_of, looks_of
+from training.data.collect.rowlike import alike, delimiter_of, looks_of, quote_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -58,43 +58,57 @@ def swallowed(
 
     DuckDB leaves but those whose first and last line have as many columns as there are.
     """
-    names, delimiter, looks = list(found.types), delimiter_of(found), looks_of(found, made)
+    names, delimiter, quote, looks = list(found.types), delimiter_of(found), quote_of(found), looks_of(found, made)
     kinds = reading.columns(table)
-    for place, name in enumerate(names if len(delimiter) == 1 and len(names) > 1 else ()):
-        if kinds[name] != "VARCHAR":
-            continue
-        first, last = (f"split_part({quoted(name)}, chr(10), {part})" for part in (1, -1))
-        where = (
-            f"contains({quoted(name)}, chr(10)) AND {_count(last, delimiter)} = {place} "
-            f"AND {_count(first, delimiter)} = {len(names) - place - 1}"
+    texts = [place for place, name in enumerate(names) if kinds[name] == "VARCHAR"]
+    if len(delimiter) != 1 or not quote or len(names) < 2 or not texts:
+        return
+    for row, told, fields in _suspects(reading, table, names, texts, delimiter, rows):
+        for place in (place for place, suspect in zip(texts, told, strict=True) if suspect):
+            lines = _lines(fields, place, delimiter, quote)
+            says = alike(lines, delimiter, looks, quote)
+            if says is not False:
+                yield Swallowed(row, names[place], len(lines), "\n".join(lines), says is True)
+
+
+def _suspects(
+    reading: Reading, table: str, names: Sequence[str], texts: Sequence[int], delimiter: str, rows: tuple[int, int]
+) -> Iterator[tuple[int, list[bool], list[str | None]]]:
+    """Rows with a text whose first and last line have as many columns as there are: number, which text, and values.
+
+    All columns are asked for at once: a view of a file is read from its beginning each time.
+    """
+    where = []
+    for place in texts:
+        text = quoted(names[place])
+        first, last = (f"split_part({text}, chr(10), {part})" for part in (1, -1))
+        where.append(
+            f"coalesce(contains({text}, chr(10)) AND {_count(last, delimiter)} = {place} "
+            f"AND {_count(first, delimiter)} = {len(names) - place - 1}, false)"
         )
-        values = ", ".join(f"CAST({quoted(column)} AS VARCHAR)" for column in names)
-        asked = (
-            f"SELECT __row, {values} FROM {reading.numbered(table)} WHERE {where} "  # noqa: S608 - quoted
-            f"AND __row >= {rows[0]} AND __row < {rows[1]}"
-        )
-        with reading.connection.cursor() as cursor:
-            cursor.execute("SET TimeZone = 'UTC'; SET threads = 1")
-            cursor.execute(asked)
-            while batch := cursor.fetchmany(_BATCH):
-                for row, *fields in batch:
-                    lines = _lines(fields, place, delimiter)
-                    says = alike(lines, delimiter, looks)
-                    if says is not False:
-                        yield Swallowed(row, name, len(lines), "\n".join(lines), says is True)
+    values = ", ".join(f"CAST({quoted(column)} AS VARCHAR)" for column in names)
+    asked = (
+        f"SELECT __row, [{', '.join(where)}], {values} FROM {reading.numbered(table)} "  # noqa: S608 - quoted
+        f"WHERE ({' OR '.join(where)}) AND __row >= {rows[0]} AND __row < {rows[1]}"
+    )
+    with reading.connection.cursor() as cursor:
+        cursor.execute("SET TimeZone = 'UTC'; SET threads = 1")
+        cursor.execute(asked)
+        while batch := cursor.fetchmany(_BATCH):
+            yield from ((row, told, fields) for row, told, *fields in batch)
 
 
 def _count(text: str, delimiter: str) -> str:
     return f"length({text}) - length(replace({text}, {literal(delimiter)}, ''))"
 
 
-def _lines(fields: Sequence[str | None], place: int, delimiter: str) -> list[str]:
+def _lines(fields: Sequence[str | None], place: int, delimiter: str, quote: str) -> list[str]:
     """The lines of a row as its file has them, but that quote whose end was not meant."""
-    texts = [(field or "").replace('"', '""') for field in fields]
+    texts = [(field or "").replace(quote, quote + quote) for field in fields]
     for other, text in enumerate(texts):
         if other != place:
             plain = text.replace("\n", " ")
-            texts[other] = f'"{plain}"' if delimiter in plain or '"' in plain else plain
+            texts[other] = f"{quote}{plain}{quote}" if delimiter in plain or quote in plain else plain
     return delimiter.join(texts).split("\n")
 
 
@@ -130,14 +144,13 @@ def refuse_swallowed(reading: Reading, path: Path, found: Sniffed, made: Mapping
     Raises:
         InvalidInput: it has a row that holds others; names its lines.
     """
-    if not has_tall(path):
+    if not has_tall(path, quote_of(found)):
         return
     texts = dict.fromkeys(found.types, Kind("VARCHAR", "VARCHAR"))
     read = selected(path, found, texts, ", ignore_errors = true")
     reading.connection.execute(f"CREATE OR REPLACE VIEW {_TEXTS} AS {read}")
-    reading.origins[_TEXTS] = Origins(
-        [plain_part(path, found, reading, _TEXTS)], functools.partial(taller, reading, _TEXTS)
-    )
+    tall = functools.cache(functools.partial(taller, reading, _TEXTS))
+    reading.origins[_TEXTS] = Origins([plain_part(path, found, tall)], tall)
     unsure: list[Swallowed] = []
     for one in swallowed(reading, _TEXTS, found, made, (0, sys.maxsize)):
         if one.sure:
@@ -176,15 +189,17 @@ def _line(reading: Reading, table: str, one: Swallowed) -> int:
     return int(reading.origins[table].of(np.array([one.row]))[1][0])
 
 
-def has_tall(path: Path) -> bool:
+def has_tall(path: Path, quote: str = '"') -> bool:
     """Whether a line may end within quotes: without, nothing can be swallowed. A look at the bytes, not at rows."""
-    inside = 0
+    sign, inside = quote.encode(), 0
+    if len(sign) != 1:
+        return bool(sign)
     with opened(path) as stream:
         while chunk := stream.read(_STEP):
-            if b'"' not in chunk and not inside:
+            if sign not in chunk and not inside:
                 continue
             held = np.frombuffer(chunk, dtype=np.uint8)
-            quotes = np.flatnonzero(held == ord('"'))
+            quotes = np.flatnonzero(held == sign[0])
             before = np.searchsorted(quotes, np.flatnonzero(held == ord("\n"))) + inside
             if (before % 2).any():
                 return True

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from staytrue.addresses import masked
+from staytrue.addresses import masked, shown
 from staytrue.collection import SourceSection
 from staytrue.errors import InvalidConfig, InvalidInput, NotFound, StaytrueError, Unsupported
 from training.data.collect.delimited import load, strict
@@ -61,10 +61,10 @@ def _single(data: DataSection, going: Reading) -> SourceReport:
         got = path.suffix or "no suffix"
         raise Unsupported("data.source", expected=" or ".join(_FORMS), got=got, hint=hint)
     if not path.is_file():
-        raise NotFound("data.source", f"no file {masked(path)}", hint="paths are relative to staytrue.yaml")
+        raise NotFound("data.source", f"no file {masked(shown(path))}", hint="paths are relative to staytrue.yaml")
     form, bad = path.suffix.lower()[1:], 0
     if form == "csv":
-        refuse_unread("data.source", path, masked(path), encoded=False)
+        refuse_unread("data.source", path, masked(shown(path)), encoded=False)
     try:
         if form == "parquet":
             refuse_twice_parquet([path])
@@ -76,7 +76,7 @@ def _single(data: DataSection, going: Reading) -> SourceReport:
         else:
             strict(path, going)
     except duckdb.Error as error:
-        raise InvalidInput("data.source", f"{masked(path)} cannot be read: {first_line(error)}") from error
+        raise InvalidInput("data.source", f"{masked(shown(path))} cannot be read: {first_line(error)}") from error
     return SourceReport(name="source", format=form, place=path.name, rows=_counted(going), bad_rows=bad)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 
 from staytrue.errors import InvalidInput
 from training.data.collect.dialect import names_line
-from training.data.collect.rowlike import delimiter_of
+from training.data.collect.rowlike import delimiter_of, quote_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -62,8 +63,7 @@ def refuse_twice_named(path: Path, file: str, found: Sniffed, reading: Reading) 
     line = names_line(path, found.dialect, reading) if header.lower() == "true" and len(delimiter) == 1 else ""
     if comment and line.startswith(comment):
         return
-    quote = found.dialect.get("quote", "").strip("'")
-    names = next(csv.reader([line], delimiter=delimiter, quotechar=quote if len(quote) == 1 else '"'), [])
+    names = next(csv.reader([line], delimiter=delimiter, quotechar=quote_of(found) or '"'), [])
     hint = (
         f"{RENAME}; or read the file without names by options: {{header: false, skip: {found.before}}} of a source of "
         f"data.sources, and give column0, column1, … names in data.query"
@@ -94,8 +94,8 @@ def key_twice(content: bytes) -> str:
     found: list[str] = []
 
     def paired(pairs: list[tuple[str, Any]]) -> None:
-        keys = [key for key, _ in pairs]
-        found.extend(key for key in keys if keys.count(key) > 1)
+        counts = Counter(key for key, _ in pairs)
+        found.extend(key for key, count in counts.items() if count > 1)
 
     json.loads(content, object_pairs_hook=paired)
     return found[0] if found else ""

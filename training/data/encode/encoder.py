@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from staytrue.signature import TensorSpec
     from training.data.rows import TrainingRows
 
-CHUNK = 1024
-"""Pictures predicted at once: what a network keeps between its layers is far larger than the picture."""
+CHUNK, CHUNK_BYTES = 1024, 4 << 20
+"""Pictures predicted at once, and bytes of them: what a network keeps between its layers is far larger."""
 ROWS = 65_536
 """Rows of a table encoded or predicted at once: a column of quantiles compares each number with all of them."""
 
@@ -95,10 +95,15 @@ class Encoder(nn.Module):
         """Whether a column is of pictures, or of texts or sequences, which are as large."""
         return any(isinstance(state, ImageState | TextState | SequenceState) for state in self.states)
 
+    @property
+    def chunk(self) -> int:
+        """Rows to predict at once: :data:`ROWS` of a table, of pictures at most :data:`CHUNK` and their bytes."""
+        return max(1, min(CHUNK, CHUNK_BYTES // (4 * self.width))) if self.pictures else ROWS
+
     def chunks(self, columns: dict[str, NDArray[Any]]) -> Iterator[dict[str, NDArray[Any]]]:
-        """Raw columns in parts to predict at once: :data:`ROWS` of a table, :data:`CHUNK` pictures."""
+        """Raw columns in parts to predict at once."""
         rows = len(next(iter(columns.values())))
-        size = CHUNK if self.pictures else ROWS
+        size = self.chunk
         for begin in range(0, max(rows, 1), size):
             yield {name: column[begin : begin + size] for name, column in columns.items()}
             if begin + size < rows:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from serving.runtimes.tokens import read
+from staytrue.addresses import shown
 from staytrue.errors import CorruptData
 from staytrue.records import write_atomically
 from training.data.encode.texts import TextState
@@ -45,5 +46,7 @@ def _with(state: TextState, folder: Path) -> TextState:
     content = read(path)
     have = hashlib.sha256(content.encode()).hexdigest()
     if have != state.sha256:
-        raise CorruptData(str(path), expected=f"SHA-256 {state.sha256[:16]}…", got=f"{have[:16]}…", hint="train again")
+        raise CorruptData(
+            shown(path), expected=f"SHA-256 {state.sha256[:16]}…", got=f"{have[:16]}…", hint="train again"
+        )
     return msgspec.structs.replace(state, content=content)

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from serving.runtimes.tokens import Tokenizer, library, read
+from staytrue.addresses import shown
 from staytrue.errors import CorruptData, InvalidConfig
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _given(name: str, feature: Feature) -> Tokenizer | None:
         library()
         return None
     try:
-        return Tokenizer(read(path), str(path), feature.shape[0])
+        return Tokenizer(read(path), shown(path), feature.shape[0])
     except CorruptData as error:
         hint = "name a tokenizer.json that `Tokenizer.save` wrote, or learn one: {train: bpe}"
         raise InvalidConfig(where, str(error), hint=hint) from error

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 import numpy as np
 
+from staytrue.addresses import shown
 from staytrue.errors import InvalidConfig, InvalidInput, NotFound
 from staytrue.nearest import meant
 from training.data.label.annotations import annotated
@@ -79,7 +80,7 @@ def read_labelstudio(path: Path, *, item: str = "", control: str = "", repeats: 
     names = [_name(task, item, path) for task in tasks]
     twice = next((name for name, count in _counted(names).items() if count > 1), None)
     if twice is not None:
-        raise InvalidInput(str(path), f"two tasks are of item {twice!r}", hint="name the item by another key of data")
+        raise InvalidInput(shown(path), f"two tasks are of item {twice!r}", hint="name the item by another key of data")
     given = _once(list(_given(tasks, _control(tasks, control, path), path)), repeats)
     annotators = list(dict.fromkeys(one.annotator for one in given))
     place = {name: number for number, name in enumerate(annotators)}
@@ -94,7 +95,7 @@ def read_labelstudio(path: Path, *, item: str = "", control: str = "", repeats: 
 
 def _tasks(path: Path) -> list[_Task]:
     if not path.is_file():
-        raise NotFound(str(path), "is no file")
+        raise NotFound(shown(path), "is no file")
     hint = "export the project as JSON, not as JSON-MIN"
     try:
         text = path.read_bytes()
@@ -103,10 +104,10 @@ def _tasks(path: Path) -> list[_Task]:
     except msgspec.ValidationError as error:
         problem, _, at = str(error).partition(" - at ")
         place = at.strip("`").removeprefix("$") or "its top"
-        where = f"{path}, {place}".replace("[...]", " of a task or part")
+        where = f"{shown(path)}, {place}".replace("[...]", " of a task or part")
         raise InvalidInput(where, f"is no export of Label Studio: {problem}", hint=hint) from error
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidInput(str(path), f"is not JSON: {error}", hint=hint) from error
+        raise InvalidInput(shown(path), f"is not JSON: {error}", hint=hint) from error
 
 
 def _name(task: _Task, key: str, path: Path) -> str:
@@ -125,10 +126,10 @@ def _control(tasks: list[_Task], control: str, path: Path) -> str:
     there = list(dict.fromkeys(result.from_name for result in results if _said(result.value) is not None))
     if control and control not in there:
         hint = meant(control, there) or f"there are {', '.join(there) or 'none'}"
-        raise InvalidConfig(str(path), f'no control "{control}" of choices, ratings or numbers', hint=hint)
+        raise InvalidConfig(shown(path), f'no control "{control}" of choices, ratings or numbers', hint=hint)
     if not control and len(there) > 1:
         got = f"{len(there)}: {', '.join(there)}"[:200]
-        raise InvalidConfig(str(path), expected="one control", got=got, hint="name one with --label")
+        raise InvalidConfig(shown(path), expected="one control", got=got, hint="name one with --label")
     return control or (there[0] if there else "")
 
 
@@ -182,4 +183,4 @@ def _counted(names: list[str]) -> dict[str, int]:
 
 
 def _where(path: Path, task: _Task) -> str:
-    return f"{path}, task {task.id}"
+    return f"{shown(path)}, task {task.id}"

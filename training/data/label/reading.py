@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import numpy as np
 
+from staytrue.addresses import shown
 from staytrue.errors import InvalidConfig, InvalidInput, NotFound, Unsupported
 from staytrue.labelling import LabellingSection
 from training.data.label.annotations import in_order, number_of
@@ -83,11 +84,11 @@ def read_features(path: Path, item: str, wanted: tuple[str, ...]) -> tuple[dict[
     """
     table = _fetched(path)
     if item not in table:
-        raise InvalidConfig(str(path), f'no column "{item}"', hint=f"there are {', '.join(table)}"[:300])
+        raise InvalidConfig(shown(path), f'no column "{item}"', hint=f"there are {', '.join(table)}"[:300])
     place: dict[str, int] = {}
     for row, value in enumerate(np.ma.getdata(table.pop(item)).tolist()):
         if place.setdefault(text_of(value), row) != row:
-            raise InvalidInput(f"{path}, row {row + 1}", f"has item {text_of(value)!r} a second time")
+            raise InvalidInput(f"{shown(path)}, row {row + 1}", f"has item {text_of(value)!r} a second time")
     rows = np.array([place.get(name, -1) for name in wanted], dtype=np.int64)
     return {name: _column(path, name, values) for name, values in table.items()}, rows
 
@@ -95,14 +96,14 @@ def read_features(path: Path, item: str, wanted: tuple[str, ...]) -> tuple[dict[
 def _fetched(path: Path) -> dict[str, NDArray[Any]]:
     reader = _READERS.get(path.suffix.lower())
     if not path.is_file():
-        raise NotFound(str(path), "is no file")
+        raise NotFound(shown(path), "is no file")
     if reader is None:
-        raise Unsupported(str(path), expected=", ".join(_READERS), got=path.suffix or "no ending")
+        raise Unsupported(shown(path), expected=", ".join(_READERS), got=path.suffix or "no ending")
     with duckdb.connect() as connection:
         try:
             fetched = connection.execute(f"SELECT * FROM {reader}(?)", [str(path)]).fetchnumpy()  # noqa: S608 - ours
         except duckdb.Error as error:
-            raise InvalidInput(str(path), f"cannot be read: {str(error).splitlines()[0]}"[:300]) from error
+            raise InvalidInput(shown(path), f"cannot be read: {str(error).splitlines()[0]}"[:300]) from error
     return dict(fetched)
 
 
@@ -119,5 +120,5 @@ def _column(path: Path, name: str, values: NDArray[Any]) -> NDArray[Any]:
             return np.stack([np.asarray(value, dtype=np.float32).ravel() for value in plain])
         except (TypeError, ValueError) as error:
             expected = "lists of numbers, all of one length"
-            raise InvalidInput(f'{path}, column "{name}"', expected=expected, got=str(error)[:100]) from error
+            raise InvalidInput(f'{shown(path)}, column "{name}"', expected=expected, got=str(error)[:100]) from error
     return np.where(missing | (plain == None), "", plain).astype(object)  # noqa: E711 - of each value

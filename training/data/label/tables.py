@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 
+from staytrue.addresses import shown
 from staytrue.errors import InvalidConfig, InvalidInput, NotFound, Unsupported
 from staytrue.nearest import meant
 from training.data.label.annotations import annotated
@@ -88,7 +89,7 @@ def read_wide(path: Path, names: Names, annotators: Sequence[str] = ()) -> Annot
     """
     raters = list(annotators) or [name for name in columns_of(path) if name != names.item]
     if not raters:
-        raise InvalidConfig(str(path), expected=f'columns of annotators beside "{names.item}"', got="none")
+        raise InvalidConfig(shown(path), expected=f'columns of annotators beside "{names.item}"', got="none")
     table = _read(path, [names.item, *raters])
     item = _coded(table, names.item)
     if (item.place < 0).any():
@@ -131,13 +132,13 @@ def _read(path: Path, wanted: list[str]) -> pa.Table:
     for name in wanted:
         if name not in known:
             hint = meant(name, known) or f"there are {', '.join(map(repr, known))[:300]}; {_NAMED}"
-            raise InvalidConfig(str(path), f'no column "{name}"', hint=hint)
+            raise InvalidConfig(shown(path), f'no column "{name}"', hint=hint)
     if path.suffix.lower() == ".parquet":
         try:
             return pq.read_table(path, columns=wanted)
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             text = str(error).splitlines()[0][:200]
-            raise InvalidInput(str(path), f"cannot be read: {text}", hint="write it anew") from error
+            raise InvalidInput(shown(path), f"cannot be read: {text}", hint="write it anew") from error
     convert = arrow_csv.ConvertOptions(
         column_types=dict.fromkeys(wanted, pa.string()), include_columns=wanted, strings_can_be_null=False
     )
@@ -153,29 +154,29 @@ def _header(path: Path, wanted: Collection[str] = ()) -> tuple[list[str], str]:
     """Names of the columns, and the delimiter under which most of the wanted ones are there."""
     suffix = path.suffix.lower()
     if not path.is_file():
-        raise NotFound(str(path), "is no file")
+        raise NotFound(shown(path), "is no file")
     if suffix == ".parquet":
         try:
             return list(pq.read_schema(path).names), ""
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            raise InvalidInput(str(path), expected="a Parquet file", got="something else") from error
+            raise InvalidInput(shown(path), expected="a Parquet file", got="something else") from error
     if suffix not in DELIMITERS:
         expected = f"{', '.join(DELIMITERS)}, .parquet, or .json of Label Studio"
-        raise Unsupported(str(path), expected=expected, got=suffix or "no ending")
+        raise Unsupported(shown(path), expected=expected, got=suffix or "no ending")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             line = next(iter(file), "")
     except UnicodeDecodeError as error:
-        raise InvalidInput(str(path), expected="text in UTF-8", got=f"byte {error.start} that is none") from error
+        raise InvalidInput(shown(path), expected="text in UTF-8", got=f"byte {error.start} that is none") from error
     try:
         choices = [(next(csv.reader([line], delimiter=mark), []), mark) for mark in DELIMITERS[suffix]]
     except csv.Error as error:
-        raise InvalidInput(f"{path}:1", expected="names of columns", got=str(error)) from error
+        raise InvalidInput(f"{shown(path)}:1", expected="names of columns", got=str(error)) from error
     names, delimiter = max(choices, key=lambda choice: (len(set(wanted) & set(choice[0])), len(choice[0])))
     twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
     if twice is not None or not names:
         problem = f'has two columns "{twice}"' if names else "has no header line"
-        raise InvalidInput(f"{path}:1", problem, hint="name each column once, in the first line")
+        raise InvalidInput(f"{shown(path)}:1", problem, hint="name each column once, in the first line")
     return names, delimiter
 
 
@@ -211,7 +212,7 @@ def _place(path: Path, row: int) -> str:
 
 
 def _row(path: Path, row: int) -> str:
-    return f"{path}, {_place(path, row)}"
+    return f"{shown(path)}, {_place(path, row)}"
 
 
 def _fault_place(path: Path, delimiter: str) -> str:
@@ -223,4 +224,4 @@ def _fault_place(path: Path, delimiter: str) -> str:
             line = next((reader.line_num for cells in reader if cells and len(cells) != width), 0)
     except (UnicodeDecodeError, csv.Error):
         line = 0
-    return f"{path}, line {line}" if line else str(path)
+    return f"{shown(path)}, line {line}" if line else shown(path)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from staytrue.addresses import shown
 from staytrue.errors import InvalidConfig, InvalidInput
 from staytrue.nearest import meant
 from training.data.chapters import Chapter, Table, many
@@ -92,11 +93,11 @@ def _refuse_other_columns(schema: Schema, path: Path, needed: list[str]) -> None
         if name not in schema.columns:
             near = meant(name, [other for other in schema.columns if other not in needed])
             hint = f"the file has a column that the project does not read: {near}" if near else "add it, or infer anew"
-            raise InvalidConfig(str(path), f'no column "{name}", which the project reads', hint=hint)
+            raise InvalidConfig(shown(path), f'no column "{name}", which the project reads', hint=hint)
     for name in schema.columns:
         if name not in needed:
             problem = f'column "{name}" is neither time, target nor feature of the project'
-            raise InvalidConfig(str(path), problem, hint="remove it")
+            raise InvalidConfig(shown(path), problem, hint="remove it")
 
 
 def _rules(column: ColumnSchema, name: str, kind: str) -> list[tuple[str, str]]:
@@ -152,10 +153,10 @@ def _refusal(
     told = [f"{v.column}: {v.count} {v.rule}, such as {v.examples[0]}" for v in violations]
     more = f"; and {len(told) - _EXAMPLES} more" if len(told) > _EXAMPLES else ""
     return InvalidInput(
-        str(path),
+        shown(path),
         "; ".join(told[:_EXAMPLES]) + more,
         expected=f"at most {limit:.3%} of the rows to violate it" if limit else "every row to keep it",
         got=f"{bad} of {rows}",
-        hint=f"look at them (all are in {quarantine}); then mend the data, correct the schema, or set them aside by "
-        "data.max_bad_rows",
+        hint=f"look at them (all are in {shown(quarantine)}); then mend the data, correct the schema, or set them "
+        "aside by data.max_bad_rows",
     )

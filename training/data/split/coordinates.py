@@ -34,7 +34,7 @@ _NORMAL = 1.4826
 """Deviations of a normal distribution in one median distance from the median."""
 _HEAVY = 2.0
 """Times by which the deviation is above the robust one where tails are heavy; of a normal distribution it is 1."""
-_SEVERAL = 5
+SEVERAL = 5
 """Words that make a text of a category."""
 _BEGINNING = 2000
 """Characters that tell whether there are so many."""
@@ -194,10 +194,13 @@ def _read(column: NDArray[Any]) -> Iterator[str]:
 
 def _is_text(column: NDArray[Any]) -> bool:
     """Whether the values are of several words, the most of them."""
-    if not _is_written(column):
-        return False
+    return _is_written(column) and words_in(column) >= SEVERAL
+
+
+def words_in(column: NDArray[Any]) -> float:
+    """The median of how many words its texts have, or so many as tell."""
     some = (text[:_BEGINNING] for text in _read(column[:: -(-len(column) // 1000)]))
-    return float(np.median([_words(text) for text in some])) >= _SEVERAL
+    return float(np.median([_words(text) for text in some]))
 
 
 def _words(text: str) -> float:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from staytrue.addresses import shown
 from staytrue.errors import CorruptData
 from staytrue.records import write_atomically
 from training.data.keys import keys_of, mixed
@@ -113,5 +114,5 @@ def kept(path: Path, lineage: str) -> NDArray[np.uint64]:
     keys = np.frombuffer(data[: len(data) // 8 * 8], dtype="<u8").astype(np.uint64)
     if len(data) % 8 or lineage_of(keys) != lineage:
         hint = "bring the file back: which test rows were opened is told by it"
-        raise CorruptData(str(path), expected=f"keys of SHA-256 {lineage[:16]}…", got="others or none", hint=hint)
+        raise CorruptData(shown(path), expected=f"keys of SHA-256 {lineage[:16]}…", got="others or none", hint=hint)
     return keys

@@ -12,12 +12,12 @@ from staytrue.errors import InvalidInput
 from staytrue.records import utc
 from staytrue.splitting import Leakage
 from training.data.clean.cleaning import is_missing
-from training.data.distinct import distinct
-from training.data.keys import keys_of
+from training.data.keys import among, codes_of, keys_of
 from training.data.split.coordinates import Coordinates
 from training.data.split.dealing import groups_of
+from training.data.split.naming import names_of
 from training.data.split.nearness import nearness
-from training.data.split.neighbours import explained
+from training.data.split.neighbours import explained, rare
 from training.progress import unwatched
 
 if TYPE_CHECKING:
@@ -42,8 +42,6 @@ FEW = 3
 
 Not so of pictures and sequences, whose many numbers do not come near each other by an error of it.
 """
-TELLING = 0.99
-"""A column with so many different values for each different row names it."""
 Verdict = Literal["none", "by chance", "leakage", "let through"]
 _SAID: dict[str, str] = {
     "duplicates": "have the features of a {} row",
@@ -85,6 +83,15 @@ class Pair(NamedTuple):
     other: str
     held: NDArray[np.int64]
     others: NDArray[np.int64]
+
+
+class _Shared(NamedTuple):
+    """Which rows the later part shares, how many chance explains, and whether that are too few."""
+
+    pair: Pair
+    shared: NDArray[np.bool_]
+    expected: float
+    leaks: bool
 
 
 def find(
@@ -136,58 +143,52 @@ def duplicates(
 ) -> Iterator[Finding]:
     """Rows whose features another part has too, target and time aside.
 
-    Where columns are as good as names of their row (:func:`_naming`), two rows are not alike by chance: each counts,
-    but for a few whose truths differ where one column alone is such. Its numbers may meet once.
+    Where columns are as good as names of their row (:func:`training.data.split.naming.names_of`), two rows are not
+    alike by chance: each counts, but for a few whose truths differ where one column alone is such. Its numbers may meet
+    once.
     Other rows may be: then there must be more than the other part's repeats of itself predict, by Fisher's exact test
     (one-sided), and more by a share that matters; or more than rows that differ in one column, since copies within the
     other part are no chance either.
     """
     from scipy import stats  # noqa: PLC0415 - it takes seconds to import
 
-    wide = any(column.ndim > 1 for column in rows.columns.values())  # such as pictures: past doubt
-    naming = len(rows.columns) + 1 if wide else _naming(rows.take(train[:: -(-len(train) // MOST_TRAIN)]))
-    whole = keys_of({**rows.columns, "": rows.target}) if naming else keys
+    naming = names_of(rows.take(train[:: -(-len(train) // MOST_TRAIN)]))
+    codes = codes_of(keys)
+    whole = codes_of(keys_of({**rows.columns, "": rows.target})) if naming else codes
+    found, rarely = list[_Shared](), list[int]()
     for pair in pairs:
-        shared = np.isin(keys[pair.held], keys[pair.others])
+        there = np.bincount(codes[pair.others], minlength=len(codes))
+        shared = there[codes[pair.held]] > 0
         count, size, base = int(shared.sum()), len(shared), len(pair.others)
-        _, counts = np.unique(keys[pair.others], return_counts=True)
-        repeats = 0 if naming else int(counts[counts > 1].sum())
+        repeats = 0 if naming else int(there[there > 1].sum())
         chance = float(stats.hypergeom.sf(count - 1, base + size, repeats + count, size))
-        example = ""
-        if count:
-            row = pair.held[np.argmax(shared)]
-            other = pair.others[np.argmax(keys[pair.others] == keys[row])]
-            example = _example(rows, row, other) + _void(rows, keys, pair, shared)
         expected = repeats / base * size
         leaks = chance < CHANCE and count - expected > MATERIAL * size
-        if not naming and not leaks and count > FEW:
-            most = explained(rows, keys, (pair.held, pair.others), shared, few=FEW, chance=CHANCE)
-            leaks, expected = most is not None, expected if most is None else most
         if naming:
             copied = bool(np.isin(whole[pair.held], whole[pair.others]).any())
             leaks = copied or count > (0 if naming > 1 else FEW)
-        yield _finding("duplicates", pair, count, expected, leaks=leaks, example=example)
+        found.append(_Shared(pair, shared, expected, leaks))
+        rarely.append(0 if naming or leaks else int((shared & rare(codes, pair.held, pair.others)).sum()))
+    sides = [(pair.held, pair.others) for pair in pairs]
+    for one, most in zip(found, explained(rows, keys, sides, rarely, few=FEW, chance=CHANCE), strict=True):
+        told = one if most is None else one._replace(expected=most, leaks=True)
+        count, example = int(told.shared.sum()), _twins(rows, codes, told) if told.shared.any() else ""
+        yield _finding("duplicates", told.pair, count, told.expected, leaks=told.leaks, example=example)
 
 
-def _void(rows: Rows, keys: NDArray[np.uint64], pair: Pair, shared: NDArray[np.bool_]) -> str:
-    """Which columns all rows of the other part lack that have copies: gaps alone may make them alike."""
-    twins = pair.others[np.isin(keys[pair.others], keys[pair.held][shared])]
-    void = [name for name, column in rows.columns.items() if is_missing(column[twins]).all()]
-    return f"; all of them lack {', '.join(void)}" if void else ""
+def _twins(rows: Rows, codes: NDArray[np.int64], found: _Shared) -> str:
+    """Two rows that are alike, and which columns all rows of the other part lack that have copies.
 
-
-def _naming(some: Rows) -> int:
-    """How many columns are as good as names of their row, as their values repeat with the whole row alone.
-
-    Such rows are copies where they are alike, however often the data hold each of them. Where the same features came
-    with different truths one such column may have met itself by chance, two have not: then they are copies as well, of
-    which somebody took the truth down differently, as long as those are few.
+    Gaps alone may make them alike.
     """
-    unlike = len(np.unique(keys_of({**some.columns, "": some.target})))  # no column of a source has no name
-    different = len(np.unique(keys_of(some.columns)))
-    names = sum(len(distinct(column)[0]) >= TELLING * different for column in some.columns.values())
-    contradicted = different < unlike
-    return 0 if contradicted and (names < 2 or different < TELLING * unlike) else names
+    pair = found.pair
+    row = pair.held[np.argmax(found.shared)]
+    other = pair.others[np.argmax(codes[pair.others] == codes[row])]
+    held = np.zeros(len(codes), dtype=np.bool_)
+    held[codes[pair.held][found.shared]] = True
+    twins = pair.others[held[codes[pair.others]]]
+    void = [name for name, column in rows.columns.items() if is_missing(column[twins]).all()]
+    return _example(rows, row, other) + (f"; all of them lack {', '.join(void)}" if void else "")
 
 
 def _near(
@@ -207,7 +208,7 @@ def _near(
     parts = (train, *(rows.take(index[name]) for name in ("validation", "test")))
     points = dict(zip(index, Coordinates(train, features, settings.near_distance).of(*parts), strict=True))
     for pair in pairs:
-        no_copies = ~np.isin(keys[index[pair.part]], keys[pair.others])
+        no_copies = ~among(keys[index[pair.part]], keys[pair.others])
         drawn = pair._replace(held=index[pair.part][no_copies], others=index[pair.other])
         if no_copies.any():
             found = _nearly(rows, drawn, points[pair.part][no_copies], points[pair.other], draw)

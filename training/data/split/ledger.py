@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from staytrue.addresses import shown
 from staytrue.errors import Conflict, CorruptData
 from staytrue.openings import LEDGER, Opening
 from staytrue.records import append_line, utc
@@ -136,7 +137,7 @@ class Ledger:
                 found.append(msgspec.json.decode(line, type=Opening))
             except msgspec.MsgspecError as error:
                 hint = "it may be an opening: bring the line back, or remove it if you know that it was none"
-                raise CorruptData(f"{self.path}:{number}", f"cannot be read: {error}", hint=hint) from error
+                raise CorruptData(f"{shown(self.path)}:{number}", f"cannot be read: {error}", hint=hint) from error
         return found
 
     def _file(self, lineage: str) -> Path:

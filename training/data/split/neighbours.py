@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from training.data.distinct import distinct
-from training.data.keys import keys_of
+from training.data.keys import codes_of, parts_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from training.data.rows import Rows
+
+    Sides = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 WIDE = 64
 """Columns beyond which rows that nearly meet are not counted: it is done for each column."""
@@ -25,52 +29,58 @@ SAME = 0.999
 
 
 def explained(
-    rows: Rows,
-    keys: NDArray[np.uint64],
-    pair: tuple[NDArray[np.int64], NDArray[np.int64]],
-    shared: NDArray[np.bool_],
-    *,
-    few: int,
-    chance: float,
-) -> float | None:
-    """How many duplicates chance explains at most, where there are more.
+    rows: Rows, keys: NDArray[np.uint64], pairs: Sequence[Sides], copies: Sequence[int], *, few: int, chance: float
+) -> list[float | None]:
+    """Of each pair how many duplicates chance explains at most, where there are more.
 
     As many as rows that differ in one column, or as those columns that determine the others would give if they had
-    nothing to do with each other. Of values that very many rows have nothing is told.
+    nothing to do with each other. Of values that very many rows have nothing is told: ``copies`` are :func:`rare`.
 
-    Shapes: ``pair`` indices of held rows [H] and of others, ``shared`` [H].
+    Shapes: each pair indices of held rows [H] and of others.
     """
     from scipy import stats  # noqa: PLC0415 - it takes seconds to import
 
-    copies = int((shared & rare(keys, *pair)).sum())
-    if copies <= few or len(rows.columns) > WIDE:
-        return None
+    found: list[float | None] = [None] * len(pairs)
+    if len(rows.columns) > WIDE:
+        return found
 
-    def too_many(most: float) -> bool:
-        return copies > most and float(stats.poisson.sf(copies - 1, most)) < chance
+    def too_many(place: int, most: float) -> bool:
+        count = copies[place]
+        return count > max(few, most) and float(stats.poisson.sf(count - 1, most)) < chance
 
-    most = coincidences(rows, *pair)
-    if too_many(most):
-        most = max(most, float(neighbours(rows, keys, *pair).sum()))
-    return most if too_many(most) else None
+    least = {place: coincidences(rows, *pairs[place]) for place, count in enumerate(copies) if count > few}
+    asked = [place for place, most in least.items() if too_many(place, most)]
+    for place, near in zip(asked, neighbours(rows, keys, [pairs[place] for place in asked]), strict=True):
+        most = max(least[place], float(near.sum()))
+        found[place] = most if too_many(place, most) else None
+    return found
 
 
-def neighbours(
-    rows: Rows, keys: NDArray[np.uint64], held: NDArray[np.int64], others: NDArray[np.int64]
-) -> NDArray[np.bool_]:
-    """Which rows of ``held`` have one among ``others`` that differs in one column, or in columns that say the same.
+def neighbours(rows: Rows, keys: NDArray[np.uint64], pairs: Sequence[Sides]) -> list[NDArray[np.bool_]]:
+    """Which held rows of each pair have one among the others that differs in one column, or in such as say the same.
 
     Whatever columns have to do with each other, rows that take few values meet in all columns but one more often than
-    in all of them, unless the one is nearly constant; a copy adds nothing to the former.
+    in all of them, unless the one is nearly constant; a copy adds nothing to the former. Whoever meets more others in
+    the rest of the columns than in all of them meets one that differs. Each column is looked at once for all pairs.
 
-    Shapes: ``keys`` [N] of all rows, ``held`` [H] and ``others`` [O] indices → [H].
+    Shapes: ``keys`` [N] by all columns (:func:`training.data.keys.keys_of`), each pair indices [H] and [O] → [H] each.
     """
-    has = np.zeros(len(held), dtype=np.bool_)
-    alike = _saying_the_same(rows)
-    for group in set(alike):
-        left = {name: column for name, column in rows.columns.items() if alike[list(rows.columns).index(name)] != group}
-        rest = keys_of(left) if left else np.zeros(len(rows), dtype=np.uint64)
-        has |= _meets_another(rest[held], keys[held], rest[others], keys[others])
+    has = [np.zeros(len(held), dtype=np.bool_) for held, _ in pairs]
+    if not pairs:
+        return has
+    wholes = codes_of(keys)
+    in_all = [np.bincount(wholes[others], minlength=len(keys))[wholes[held]] for held, others in pairs]
+    groups = dict(zip(rows.columns, _saying_the_same(rows), strict=True))
+    rests: dict[int, NDArray[np.uint64]] = {}
+    left = list(groups.values())
+    for name, part in parts_of(rows.columns):
+        group = groups[name]
+        rests[group] = rests.get(group, keys) - part
+        left.remove(group)
+        if group not in left:
+            codes = codes_of(rests.pop(group))
+            for near, whole, (held, others) in zip(has, in_all, pairs, strict=True):
+                np.logical_or(near, np.bincount(codes[others], minlength=len(keys))[codes[held]] > whole, out=near)
     return has
 
 
@@ -102,22 +112,10 @@ def coincidences(rows: Rows, held: NDArray[np.int64], others: NDArray[np.int64])
     return most
 
 
-def rare(keys: NDArray[np.uint64], held: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which rows of ``held`` stand in both parts together no more than :data:`MANY` times."""
-    _, place, counts = np.unique(keys[np.concatenate([held, others])], return_inverse=True, return_counts=True)
-    return np.asarray(counts[place[: len(held)]] <= MANY)
-
-
-def _meets_another(
-    rest: NDArray[np.uint64], whole: NDArray[np.uint64], of_rest: NDArray[np.uint64], of_whole: NDArray[np.uint64]
-) -> NDArray[np.bool_]:
-    """Where a row has the rest of another whose whole is not its own."""
-    known, place = np.unique(of_rest, return_inverse=True)
-    order = np.argsort(place, kind="stable")
-    begins = np.searchsorted(place[order], np.arange(len(known)))
-    lowest, highest = (cut.reduceat(of_whole[order], begins) for cut in (np.minimum, np.maximum))
-    at = np.minimum(np.searchsorted(known, rest), len(known) - 1)
-    return np.asarray((known[at] == rest) & ((lowest[at] != whole) | (highest[at] != whole)))
+def rare(codes: NDArray[np.int64], held: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which rows of ``held`` stand in both parts together no more than :data:`MANY` times. Shapes: codes [N]."""
+    counts = np.bincount(codes[np.concatenate([held, others])], minlength=int(codes.max()) + 1)
+    return np.asarray(counts[codes[held]] <= MANY)
 
 
 def _saying_the_same(rows: Rows) -> list[int]:

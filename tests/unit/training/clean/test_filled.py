@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -86,3 +87,38 @@ def test_a_whole_number_is_filled_with_a_fraction_where_the_encoder_does_so(
     assert shown.columns["n"].dtype.kind == kind
     assert shown.columns["n"].tolist() == pytest.approx([*values, fill])
     assert np.isnan(shown.columns["f"]).tolist() == [False, True, False, False]  # what is kept stays missing
+
+
+LARGE = 2**53 + 1
+
+
+@pytest.mark.parametrize(
+    ("values", "way", "fill"),
+    [
+        ([LARGE, LARGE, LARGE - 3], {"method": "mode"}, LARGE),
+        ([LARGE, 5, LARGE - 4], {"method": "constant", "value": 7}, 7),
+        ([LARGE, 0, 1, 2], {"method": "median"}, 2),
+        ([2**62 + 1, 2**62 + 3, 2**62 + 5], {"method": "mean"}, 2**62),
+    ],
+)
+def test_large_whole_numbers_stay_what_they_are_where_others_are_filled(
+    values: list[int], way: dict[str, Any], fill: int
+) -> None:
+    """Floats hold each whole number up to 2⁵³ alone; a median of 1.5 is rounded rather than they are."""
+    features: dict[str, Any] = {"n": WHOLE}
+    rows = training({"n": [*values, MISSING_INTEGER]})
+    state = missing.fit(rows, features, MissingSection.model_validate({"columns": {"n": way}}))
+    assert state is not None
+    shown = missing.filled(missing.apply(rows, state, features)[0], state)
+    assert shown.columns["n"].tolist() == [*values, fill]
+
+
+def test_a_large_code_that_comes_most_often_fills_as_it_is() -> None:
+    """And is told as such in the record, and known to the encoder."""
+    features: dict[str, Any] = {"code": Feature(kind="category", datatype="INT64")}
+    rows = training({"code": [LARGE, LARGE, 4, MISSING_INTEGER]})
+    state = missing.fit(rows, features, MissingSection.model_validate({"columns": {"code": {"method": "mode"}}}))
+    assert state is not None
+    assert missing.apply(rows, state, features)[0].columns["code"].tolist() == [LARGE, LARGE, 4, LARGE]
+    read = msgspec.json.decode(msgspec.json.encode(state), type=missing.MissingState)
+    assert read.fills[0].value == LARGE

@@ -6,6 +6,7 @@ import csv
 import gzip
 import json
 import sqlite3
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -14,12 +15,14 @@ import pytest
 
 from staytrue.errors import InvalidInput
 from training.data.collect.source import collected
+from training.data.collect.straight import straightened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from staytrue.preparation import DataSection
+    from training.data.collect.origins import Records
 
     Make = Callable[..., DataSection]
 
@@ -239,3 +242,30 @@ def test_blank_lines_move_no_bad_line(
     found = collected(section)
     assert told(section) == [("rows.csv", str(line), "at") for line in said]
     assert len(found.rows) == 3000 - len(blank) - len(bad)
+
+
+def test_lines_are_told_though_many_are_bad_and_only_those_of_a_chunk_are_held(
+    section_of: Callable[..., DataSection], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every second line is bad, and so is one that reads as the names; of 8 MB a few lines are in memory."""
+    lines, pad = ["at,x,y,sky"], "sun" * 40
+    while len(lines) < 60_000:
+        number = len(lines) + 1
+        lines.append(f"2024-01-01,{number}{'soon' * (number % 2)},1,{pad}" if number % 20_000 else "")
+    lines[40_001] = lines[0]
+    (tmp_path / "s.csv").write_text("\n".join(lines) + "\n")
+    monkeypatch.setattr("training.data.collect.origins._STEP", 1 << 16)
+    peaks = list[int]()
+
+    def measured(*given: Any) -> Records:
+        tracemalloc.start()
+        records = straightened(*given)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert records.lines.tolist() == [n for n, line in enumerate(lines, 1) if "soon" in line or n == 40_002]
+        return records
+
+    monkeypatch.setattr("training.data.collect.lost.straightened", measured)
+    found = collected(section_of({"s": {"path": tmp_path / "s.csv", "columns": {"x": "DOUBLE"}}}))
+    assert found.report.bad.rows == 30_000
+    assert max(peaks) < 3_000_000

@@ -9,6 +9,7 @@ import pytest
 
 from staytrue.errors import InvalidInput
 from training.data.collect import swallowed
+from training.data.collect.lost import taller
 from training.data.collect.rowlike import NUMBER, TIME, alike
 from training.data.collect.source import collected
 from training.data.collect.swallowed import has_tall
@@ -210,3 +211,52 @@ def test_quotes_are_counted_across_what_is_read_at_once(tmp_path: Path, monkeypa
     for step in range(1, 13):
         monkeypatch.setattr(swallowed, "_STEP", step)
         assert has_tall(path)
+
+
+@pytest.mark.parametrize("way", ["named", "strict"])
+def test_quotes_are_those_of_the_file(way: str, over: Callable[..., DataSection]) -> None:
+    """As an option says, or as DuckDB finds them; a quote of another sign is a letter."""
+    said = {f"line_{line}": f"2024-01-01,{line},{line},'he said, \"no'" for line in (4, 5)}
+    lines = said | {"line_10": "2024-01-01,10,10,'sun", "line_14": "2024-01-01,14,14,sun'"}
+    data = over(way, lines_of(**lines), **({"quote": "'"} if way == "named" else {}))
+    if way == "strict":
+        with pytest.raises(InvalidInput, match=r"s\.csv:10, .*a quote that opens in this line ends in line 14"):
+            collected(data)
+        return
+    found = collected(data)
+    assert (len(found.rows), found.report.bad.rows) == (ROWS - 5, 5)
+    assert "ends in line 14" in found.report.bad.examples[0].reason
+
+
+def test_a_quote_that_does_not_end_is_that_of_the_file(over: Callable[..., DataSection]) -> None:
+    """It takes all lines after it along, whatever stands there in quotes of another sign."""
+    content = lines_of(line_10="2024-01-01,10,10,'sun", line_12='2024-01-01,12,12,"rain"')
+    found = collected(over("named", content, quote="'"))
+    assert (len(found.rows), found.report.bad.rows) == (8, ROWS - 8)
+    assert f"to line {ROWS + 1}." in found.report.bad.examples[0].reason
+
+
+def test_the_file_is_read_once_for_all_columns_of_texts_and_once_for_lines(
+    over: Callable[..., DataSection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a view it is read from its beginning by whatever asks for it."""
+    asked = list[str]()
+
+    def counted(*given: Any) -> Any:
+        asked.append("tall")
+        return taller(*given)
+
+    def suspected(*given: Any) -> Any:
+        asked.append("suspects")
+        return suspects(*given)
+
+    suspects = swallowed._suspects
+    monkeypatch.setattr(swallowed, "taller", counted)
+    monkeypatch.setattr(swallowed, "_suspects", suspected)
+    changes = {f"line_{place}": f'd,k,k,"n{place}\nd,k,k,n"' for place in (5, 9, 13)}
+    head, _, rest = lines_of(**changes).partition("\n")
+    content = f"{head}\n" + rest.replace("2024-01-01", "d").replace(",", ",k", 2)
+    query = "SELECT TIMESTAMP '2024-01-01' + to_days(row_number() OVER ()::INT) AS at, 1 AS y, 1 AS x FROM source"
+    found = collected(over("strict", content).model_copy(update={"query": query}))
+    assert len(found.report.notes) == 1
+    assert asked == ["suspects", "tall"]

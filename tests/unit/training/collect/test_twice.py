@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from staytrue.errors import InvalidConfig, InvalidInput
 from training.data.collect.source import collected
+from training.data.collect.twice import key_twice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,3 +163,12 @@ def test_a_query_of_a_database_may_end_as_it_likes(end: str, section: Make, tmp_
         database.execute("INSERT INTO a VALUES ('2024-01-01', 1, 2)")
     source = {"path": tmp_path / "s.db", "query": f"SELECT * FROM a{end}"}  # noqa: S608 - ours
     assert collected(section(sources={"s": source}, **VALUES)).rows.columns["x"].tolist() == [1]
+
+
+def test_a_key_twice_among_very_many_is_found_in_one_pass() -> None:
+    """Counting each key among all of them would take minutes."""
+    pairs = ",".join(f'"k{place}":1' for place in range(200_000))
+    began = time.perf_counter()
+    assert key_twice(f"{{{pairs}}}".encode()) == ""
+    assert key_twice(f'{{{pairs},"k7":2}}'.encode()) == "k7"
+    assert time.perf_counter() - began < 20

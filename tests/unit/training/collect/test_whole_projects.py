@@ -87,7 +87,8 @@ def test_a_project_of_the_page_is_prepared_and_trained(project: str, capsys: pyt
     report = msgspec.json.decode((Path("prepared") / FIGURES).read_bytes(), type=Report)
     collect = report.chapters[1]
     rows = {"mails": 200, "scans": 600}.get(project, sum(len(pd.read_csv(path)) for path in Path("rentals").glob("*")))
-    assert collect.summary.startswith(f"{rows:,} rows of {3 if project == 'rentals' else 1} source")
+    sources = ", of 4,217 read from 3 sources" if project == "rentals" else " of 1 source"
+    assert collect.summary.startswith(f"{rows:,} rows{sources}")
     if project == "rentals":
         assert [row[4:] for row in collect.tables[1].rows] == [[rows, 90, rows, 0], [rows, rows - 7, rows, 0]]
         assert collect.tables[2].rows[-1][1:3] == ["rows of source without a match", 7]

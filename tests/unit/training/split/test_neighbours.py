@@ -9,7 +9,7 @@ import pytest
 
 from staytrue.feature import Feature
 from staytrue.splitting import SplitSection
-from training.data.keys import keys_of
+from training.data.keys import codes_of, keys_of
 from training.data.rows import Rows
 from training.data.split.leakage import Finding, find
 from training.data.split.neighbours import neighbours, rare
@@ -116,6 +116,7 @@ def test_rows_that_differ_in_one_column_are_found_and_copies_and_others_are_not(
     }
     rows = made(columns)
     keys = keys_of(rows.columns)
-    assert neighbours(rows, keys, held, others).tolist() == [False, True, False, True]
-    assert rare(keys, held, others).all()
-    assert not rare(np.zeros(9, np.uint64), np.arange(1), np.arange(1, 9)).any()
+    found = neighbours(rows, keys, [(held, others), (others, held)])
+    assert [has.tolist() for has in found] == [[False, True, False, True], [False, True, False, True]]
+    assert rare(codes_of(keys), held, others).all()
+    assert not rare(np.zeros(9, np.int64), np.arange(1), np.arange(1, 9)).any()

@@ -12,7 +12,7 @@ from staytrue.project import load
 from training.data.rows import Rows, TrainingRows
 from training.models.architectures import ARCHITECTURES
 from training.suggest.facts import Facts, dependence, facts_of
-from training.suggest.proposals import PREFERRED, Proposal, suggest
+from training.suggest.proposals import PREFERRED, UNSET, Proposal, suggest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,7 +104,7 @@ def test_a_split_that_somebody_chose_by_hand_stays() -> None:
 def test_what_another_split_does_not_read_goes_back_to_its_default() -> None:
     """With it the file would be refused."""
     told = chosen(msgspec.structs.replace(PLAIN, split=["block_days", "test"]))
-    assert (told["split.method"], told["split.block_days"], "split.test" in told) == ("random", 7, False)
+    assert (told["split.method"], told["split.block_days"], "split.test" in told) == ("random", UNSET, False)
 
 
 def test_unequal_classes_are_judged_by_f1_and_many_categories_embedded() -> None:

@@ -10,6 +10,7 @@ import yaml
 from staytrue.command import main
 from staytrue.errors import Conflict
 from staytrue.project import load
+from training.suggest.proposals import UNSET
 from training.suggest.writing import fitting, written
 
 if TYPE_CHECKING:
@@ -35,6 +36,31 @@ if TYPE_CHECKING:
 )
 def test_one_value_changes_and_no_comment_is_lost(before: str, after: str) -> None:
     assert written(before, {"model.width": 16}) == after
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("split:\n  block_days: 1 # days\n  test: 0.1\n", "split:\n  test: 0.1\n"),
+        ("split:\n  test: 0.1\n  block_days: 1", "split:\n  test: 0.1\n"),
+        ("split: {block_days: 1, test: 0.1} # flow\n", "split: {test: 0.1} # flow\n"),
+        ("split: {test: 0.1, block_days: 1}\n", "split: {test: 0.1}\n"),
+        ("name: a\n", "name: a\n"),
+        ("split: {test: 0.1}\n", "split: {test: 0.1}\n"),
+    ],
+)
+def test_what_must_not_be_set_is_taken_out(before: str, after: str) -> None:
+    assert written(before, {"split.block_days": UNSET}) == after
+
+
+@pytest.mark.parametrize("line", ["  block_days: 1\n", "  block_days: 7 # as by default\n"])
+def test_another_method_takes_out_what_it_does_not_read(tmp_path: Path, line: str) -> None:
+    """Also what says the same as the default: the file would be refused."""
+    path = tmp_path / "staytrue.yaml"
+    data = "{source: a.csv, time: t, target: y, features: {x: {kind: numeric}}}"
+    path.write_text(f"name: a\ndata: {data}\nsplit:\n{line}  test: 0.1\n")
+    text, refused = fitting(path, {"split.method": "random", "split.block_days": UNSET})
+    assert (text.partition("split:\n")[2], refused) == ("  method: random\n  test: 0.1\n", {})
 
 
 @pytest.mark.parametrize(
