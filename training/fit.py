@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from training import memory
+from training.batches import weighed
 from training.data.rows import evenly
 from training.devices import alone
 from training.divergence import Scene, by_column
@@ -143,7 +144,7 @@ def _scene(
 
     def losses() -> Tensor:
         rewind()  # of networks that take turns, whose it was, and not whose it is next
-        return loss_of(alone(called)(rows.matrix), truth) * weight
+        return weighed(loss_of(alone(called)(rows.matrix), truth), weight)
 
     names, widths = zip(*((s.name, s.module().width) for s in model.encoder.states), strict=True)
     return Scene(
