@@ -101,6 +101,8 @@ def fit(
                 _take_statistics(optimiser.kept, train, machine)
             machine.agree(optimiser.kept)
             error = _error(optimiser.kept, held, task, machine)
+            judged = functools.partial(_judged, model, held, task, machine, optimiser)
+            guard.judged(at.epoch * steps + at.step, at.epoch + 1, error, judged)
             optimiser.epoch_ended(error)
             history.add(at.loss / len(train), error, rate, time.perf_counter() - began, optimiser.kept)
             at.turn()
@@ -146,12 +148,45 @@ def _scene(
         rewind()  # of networks that take turns, whose it was, and not whose it is next
         return weighed(loss_of(alone(called)(rows.matrix), truth), weight)
 
-    names, widths = zip(*((s.name, s.module().width) for s in model.encoder.states), strict=True)
     return Scene(
         module=model.head,
         losses=losses,
         rows=which.tolist(),
-        inputs=by_column(names, widths, rows.matrix),
+        inputs=_inputs(model, rows),
         learning_rate=optimiser.learning_rate,
         clipped=optimiser.clips,
     )
+
+
+def _judged(model: Model, held: Batch, task: Task, machine: Devices, optimiser: Optimiser) -> Scene | None:
+    """What was judged to no number, of this process's rows held out; none where it was of another's."""
+    module = optimiser.kept
+    for begin in machine.share(torch.arange(0, len(held), held.chunk)).tolist():
+        end = min(begin + held.chunk, len(held))
+        rows = machine.moved(held.taken(slice(begin, end)))
+        losses = functools.partial(_misses, module, rows, task)
+        with torch.no_grad():
+            if losses().isfinite().all():
+                continue
+        return Scene(
+            module=module,
+            losses=losses,
+            rows=range(begin, end),
+            inputs=_inputs(model, rows),
+            learning_rate=optimiser.learning_rate,
+            clipped=optimiser.clips,
+            part="validation",
+        )
+    return None
+
+
+def _misses(module: nn.Module, rows: Taken, task: Task) -> Tensor:
+    """What is told of each row held out. Shapes: → [n,1]."""
+    ((truth, weight),) = rows.truths
+    return weighed(task.miss(module(rows.matrix), truth), weight)
+
+
+def _inputs(model: Model, rows: Taken) -> dict[str, Tensor]:
+    """What the network is given, by the feature that it comes from."""
+    names, widths = zip(*((state.name, state.module().width) for state in model.encoder.states), strict=True)
+    return by_column(names, widths, rows.matrix)
