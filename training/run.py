@@ -56,6 +56,9 @@ if TYPE_CHECKING:
     from staytrue.environment import Environment
     from staytrue.evaluation import PartEvaluation
     from staytrue.project import Project
+    from training.augment.augmenter import Augmenter
+    from training.data.encode.encoder import ColumnState
+    from training.data.rows import TrainingRows
     from training.devices import Devices
     from training.history import History
     from training.models.model import Model
@@ -207,7 +210,7 @@ def fit_parts(
     tell(transferred(model.head, settings.transfer), folder, say)
     batches = Batch.of(model, task, train, weight), Batch.of(model, task, parts.held, weights[1])
     identity = {"settings": project.fingerprint(), "data": data}
-    augmenter = augmentation(settings, project.data.features, len(train))
+    augmenter = _augmenter(project, train, states)
     if augmenter is not None and drawn:
         preview(augmenter, train, project.data.features, folder / PREVIEW)
     history = fit(model, task, batches, project, machine, augmenter, folder, identity, surroundings, say, vital)
@@ -216,6 +219,12 @@ def fit_parts(
     if drawn and isinstance(model, Generator):
         sheet(model, parts.held, settings.seed, folder / SHEET)
     return Trained(parts, task, model, history, cleaned, surroundings)
+
+
+def _augmenter(project: Project, train: TrainingRows, states: Sequence[ColumnState]) -> Augmenter | None:
+    """What varies the rows that train; None where nothing is to be varied."""
+    tensors, features = {state.name: state.tensor for state in states}, project.data.features
+    return augmentation(project.training, features, len(train), lambda name: (train.columns[name], tensors[name]))
 
 
 def evaluate_parts(project: Project, trained: Answering) -> dict[str, PartEvaluation]:
