@@ -157,7 +157,7 @@ def _beside(project: Project, machine: Devices, resume: Path | None) -> Path:
         folder = Path(scratch)
         if resume is not None and (resume / STATE).is_file():
             shutil.copy(resume / STATE, folder / STATE)
-        fit_parts(project, _parts(project, prepared), folder, prepared.fingerprint.sha256, machine)
+        fit_parts(project, _parts(project, prepared), folder, prepared.fingerprint.sha256, machine, drawn=False)
         return folder
 
 
