@@ -93,15 +93,16 @@ def fit(
                 value = machine.total(loss)
                 scene = functools.partial(_scene, model, called, loss_of, rows, machine.share(which), optimiser)
                 guard.check(step, at.epoch + 1, value, scene)
+                taken = optimiser.learning_rate
                 optimiser.step(loss, machine)
-                watch.stepped(step, value, optimiser.learning_rate)
+                watch.stepped(step, value, taken)
                 at.took(value * len(which), rate)
                 keeper.keep(at)
             if settings.averaging:
                 _take_statistics(optimiser.kept, train, machine)
             machine.agree(optimiser.kept)
             error = _error(optimiser.kept, held, task, machine)
-            judged = functools.partial(_judged, model, held, task, machine, optimiser)
+            judged = functools.partial(_judged, model, held, task, machine, optimiser, rate)
             guard.judged(at.epoch * steps + at.step, at.epoch + 1, error, judged)
             optimiser.epoch_ended(error)
             history.add(at.loss / len(train), error, rate, time.perf_counter() - began, optimiser.kept)
@@ -158,8 +159,11 @@ def _scene(
     )
 
 
-def _judged(model: Model, held: Batch, task: Task, machine: Devices, optimiser: Optimiser) -> Scene | None:
-    """What was judged to no number, of this process's rows held out; none where it was of another's."""
+def _judged(model: Model, held: Batch, task: Task, machine: Devices, optimiser: Optimiser, rate: float) -> Scene | None:
+    """What was judged to no number, of this process's rows held out; none where it was of another's.
+
+    The epoch began with the ``rate``.
+    """
     module = optimiser.kept
     for begin in machine.share(torch.arange(0, len(held), held.chunk)).tolist():
         end = min(begin + held.chunk, len(held))
@@ -173,7 +177,7 @@ def _judged(model: Model, held: Batch, task: Task, machine: Devices, optimiser: 
             losses=losses,
             rows=range(begin, end),
             inputs=_inputs(model, rows),
-            learning_rate=optimiser.learning_rate,
+            learning_rate=rate,
             clipped=optimiser.clips,
             part="validation",
         )

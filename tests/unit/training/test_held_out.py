@@ -32,7 +32,7 @@ def test_the_last_step_of_an_epoch_that_runs_away_is_told_with_step_layer_and_ra
     said = stopped(project, batch_size=10_000, learning_rate=1e30, optimiser="sgd", averaging=averaging)
     assert said.startswith("training, epoch 1: expected a finite error, got nan of the validation rows after step 1: ")
     assert 'layer "body.layers.2" (Linear) made nan of finite inputs' in said
-    assert "; lower training.learning_rate from " in said
+    assert "; lower training.learning_rate from 1e+30 to 0.01" in said, "which the epoch began with, not the next one's"
 
 
 def test_a_row_held_out_that_holds_no_numbers_is_named_with_its_column(
