@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import math
 import os
 import tempfile
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from staytrue.errors import CorruptData, InternalError, InvalidConfig, InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DAY_SECONDS = 86400.0
 HOUR_SECONDS = 3600.0
@@ -77,17 +81,25 @@ def read(kind: type[R], path: Path) -> R:
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Replace a file in one step: a reader sees the old bytes or the new ones, also after a power cut."""
+    with replacing(path) as new:
+        new.write_bytes(data)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file to be written, which takes the other's place in one step at the end of the block, unless that fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    new = Path(temporary)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
+        yield new
+        with new.open("rb") as file:
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        new.chmod(0o644)
+        new.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        new.unlink(missing_ok=True)
         raise
     fsync_folder(path.parent)
 

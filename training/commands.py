@@ -52,11 +52,12 @@ class Train:
     def run(self, arguments: argparse.Namespace) -> int:
         """Train; print the run's folder and its metrics."""
         from staytrue.checkpoint import CHECKPOINT, Checkpoint
+        from staytrue.errors import StaytrueError
         from staytrue.records import read, writable
         from training import devices
         from training.checkpoint import unfinished
         from training.prepare import check
-        from training.processes import is_main, launch, waits_for_more
+        from training.processes import is_main, launch, leave_telling_to_main, waits_for_more
         from training.report import PAGE
         from training.resume import STATE
         from training.run import train
@@ -72,7 +73,11 @@ class Train:
             check(project)  # or each of them would refuse the same
             devices.check(project.training)
             return launch(project.training, ["train", "--project", str(arguments.project), *_given(arguments, resume)])
-        folder = train(project, opening=arguments.test, resume=resume, say=_say)
+        try:
+            folder = train(project, opening=arguments.test, resume=resume, say=_say)
+        except StaytrueError:
+            leave_telling_to_main()
+            raise
         if not is_main():
             return 0
         checkpoint = read(Checkpoint, folder / CHECKPOINT)

@@ -153,8 +153,8 @@ class Accelerated:
         return made
 
     def draws(self, seed: int, step: int) -> None:
-        """From a seed of the step and the process: no generator but the main process's would be kept."""
-        if self.processes > 1:
+        """From a seed of the step and the process: a run keeps the main process's generator, and none of a GPU."""
+        if self.processes > 1 or self.device != "cpu":
             mixed = np.random.SeedSequence((seed, step, self._at)).generate_state(1, np.uint64)
             torch.manual_seed(int(mixed[0] >> np.uint64(1)))
 

@@ -29,7 +29,7 @@ SMALL = (torch.float16, torch.bfloat16)
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
-    """What a step was about to do. Shapes: rows [n]; each input [n,…].
+    """What a step was about to do, or what is judged of rows held out. Shapes: rows [n]; each input [n,…].
 
     ``losses`` runs the same batch through ``module`` once more and gives each row's loss, [n] or [n,1]; the module must
     be the plain one, not a compiled one. ``inputs`` are what the module takes, by the name of the column: missing
@@ -43,6 +43,8 @@ class Scene:
     learning_rate: float
     clipped: bool = False
     """Whether gradients are clipped already."""
+    part: str = "training"
+    """Whose rows they are."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,7 +183,7 @@ def _inputs(scene: Scene) -> dict[str, Any]:
 
 def _places(scene: Scene, mark: Tensor) -> str:
     places = [int(scene.rows[i]) for i in mark.nonzero().flatten().tolist()]
-    return f"training row{'s' if len(places) > 1 else ''} {_few(places)}"
+    return f"{scene.part} row{'s' if len(places) > 1 else ''} {_few(places)}"
 
 
 def _rows(scene: Scene, losses: Tensor) -> str:

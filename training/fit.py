@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from training import memory
+from training.batches import weighed
 from training.data.rows import evenly
 from training.devices import alone
 from training.divergence import Scene, by_column
@@ -92,14 +93,17 @@ def fit(
                 value = machine.total(loss)
                 scene = functools.partial(_scene, model, called, loss_of, rows, machine.share(which), optimiser)
                 guard.check(step, at.epoch + 1, value, scene)
+                taken = optimiser.learning_rate
                 optimiser.step(loss, machine)
-                watch.stepped(step, value, optimiser.learning_rate)
+                watch.stepped(step, value, taken)
                 at.took(value * len(which), rate)
                 keeper.keep(at)
             if settings.averaging:
                 _take_statistics(optimiser.kept, train, machine)
             machine.agree(optimiser.kept)
             error = _error(optimiser.kept, held, task, machine)
+            judged = functools.partial(_judged, model, held, task, machine, optimiser, rate)
+            guard.judged(at.epoch * steps + at.step, at.epoch + 1, error, judged)
             optimiser.epoch_ended(error)
             history.add(at.loss / len(train), error, rate, time.perf_counter() - began, optimiser.kept)
             at.turn()
@@ -143,14 +147,50 @@ def _scene(
 
     def losses() -> Tensor:
         rewind()  # of networks that take turns, whose it was, and not whose it is next
-        return loss_of(alone(called)(rows.matrix), truth) * weight
+        return weighed(loss_of(alone(called)(rows.matrix), truth), weight)
 
-    names, widths = zip(*((s.name, s.module().width) for s in model.encoder.states), strict=True)
     return Scene(
         module=model.head,
         losses=losses,
         rows=which.tolist(),
-        inputs=by_column(names, widths, rows.matrix),
+        inputs=_inputs(model, rows),
         learning_rate=optimiser.learning_rate,
         clipped=optimiser.clips,
     )
+
+
+def _judged(model: Model, held: Batch, task: Task, machine: Devices, optimiser: Optimiser, rate: float) -> Scene | None:
+    """What was judged to no number, of this process's rows held out; none where it was of another's.
+
+    The epoch began with the ``rate``.
+    """
+    module = optimiser.kept
+    for begin in machine.share(torch.arange(0, len(held), held.chunk)).tolist():
+        end = min(begin + held.chunk, len(held))
+        rows = machine.moved(held.taken(slice(begin, end)))
+        losses = functools.partial(_misses, module, rows, task)
+        with torch.no_grad():
+            if losses().isfinite().all():
+                continue
+        return Scene(
+            module=module,
+            losses=losses,
+            rows=range(begin, end),
+            inputs=_inputs(model, rows),
+            learning_rate=rate,
+            clipped=optimiser.clips,
+            part="validation",
+        )
+    return None
+
+
+def _misses(module: nn.Module, rows: Taken, task: Task) -> Tensor:
+    """What is told of each row held out. Shapes: → [n,1]."""
+    ((truth, weight),) = rows.truths
+    return weighed(task.miss(module(rows.matrix), truth), weight)
+
+
+def _inputs(model: Model, rows: Taken) -> dict[str, Tensor]:
+    """What the network is given, by the feature that it comes from."""
+    names, widths = zip(*((state.name, state.module().width) for state in model.encoder.states), strict=True)
+    return by_column(names, widths, rows.matrix)

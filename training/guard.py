@@ -56,6 +56,16 @@ class Guard:
                 return
         raise self._stopped(step, epoch, loss, context())
 
+    def judged(self, step: int, epoch: int, error: float, context: Callable[[], Scene | None]) -> None:
+        """Let an epoch pass that ended with this step, by what its weights make of the rows held out.
+
+        Raises:
+            InvalidInput: the error is NaN or infinite, as where the last step ran away and no other saw what it left.
+        """
+        if not math.isfinite(error):
+            got = f"{error:g} of the validation rows after step {step}"
+            raise self._told(epoch, "a finite error", got, context(), exploded=False)
+
     def state(self) -> dict[str, Any]:
         """What a resumed training must know of the one before; JSON values."""
         known = None if math.isnan(self._limit) else self._limit
@@ -75,7 +85,10 @@ class Guard:
         if math.isfinite(loss):
             expected = f"a loss below {self._limit:.4g}, {self._settings.explosion:g} times the first"
             got = f"{loss:.4g} at step {step}, the {IN_A_ROW}th above it in a row"
+        return self._told(epoch, expected, got, scene, exploded=math.isfinite(loss))
+
+    def _told(self, epoch: int, expected: str, got: str, scene: Scene | None, *, exploded: bool) -> InvalidInput:
         found = examine(scene) if scene is not None else None
         told = [] if found is None else found.told()
-        hint = "; or ".join(advise(found, exploded=math.isfinite(loss)))
+        hint = "; or ".join(advise(found, exploded=exploded))
         return InvalidInput(f"training, epoch {epoch}", expected=expected, got=": ".join([got, *told]), hint=hint)

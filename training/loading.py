@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from torch import Tensor
+
 T = TypeVar("T")
 AHEAD = 2
 """Things made in advance: one is enough to be busy with while another is taken."""
@@ -33,3 +35,22 @@ def ahead(things: Iterable[T]) -> Iterator[T]:
         finally:
             for pending in made:
                 pending.cancel()
+
+
+def together(batches: Iterable[Tensor], most: int) -> Iterator[list[Tensor]]:
+    """The batches in groups of at most ``most`` rows, or of one batch; the first groups are small, to begin soon.
+
+    >>> import torch
+    >>> [len(group) for group in together(torch.arange(40).split(2), most=8)]
+    [1, 2, 4, 4, 4, 4, 1]
+    """
+    group: list[Tensor] = []
+    rows, limit = 0, 1
+    for batch in batches:
+        if group and (len(group) >= limit or rows + len(batch) > most):
+            yield group
+            group, rows, limit = [], 0, 2 * limit
+        group.append(batch)
+        rows += len(batch)
+    if group:
+        yield group

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from staytrue.sections import TrainingSection
+
+TELLING_SECONDS = 10.0
+"""In which the main process comes to what another has refused, and so to its end."""
 
 
 def waits_for_more(settings: TrainingSection) -> bool:
@@ -29,7 +33,7 @@ def launch(settings: TrainingSection, arguments: Sequence[str]) -> int:
     When one of them fails, torchrun ends the others; when this process ends, the kernel ends torchrun, and so them.
     """
     meeting = ["--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0", "--local-addr=127.0.0.1"]
-    command = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={settings.processes}", *meeting]
+    command = [sys.executable, "-m", "training.launcher", f"--nproc-per-node={settings.processes}", *meeting]
     parent = os.getpid()
     return subprocess.run(
         [*command, "-m", "training", *arguments],
@@ -41,3 +45,12 @@ def launch(settings: TrainingSection, arguments: Sequence[str]) -> int:
 def is_main() -> bool:
     """Whether this process is the one that writes and speaks."""
     return not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
+
+
+def leave_telling_to_main() -> None:
+    """Where something is refused that all find, let the main process say so: with its end this one is ended.
+
+    What this one found alone it says itself, after :data:`TELLING_SECONDS`.
+    """
+    if not is_main():
+        time.sleep(TELLING_SECONDS)

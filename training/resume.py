@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 
 from staytrue.errors import Conflict, CorruptData
-from staytrue.records import write_atomically
+from staytrue.records import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 STATE = "state.safetensors"
 OTHERWISE = "put them back as they were, or start a new run without --resume"
 """What to do where settings are not those of the run."""
+SHARE = 0.02
+"""Of the time may go into keeping where a training stands."""
 _STANDING, _RANDOM, _DIGEST = "standing", "random", "sha256"
 
 
@@ -79,12 +81,23 @@ class Keeper:
         self._surroundings = surroundings
         self.moved = ""
         """What the run that goes on began with, where that is other software; empty else."""
-        self._last = time.monotonic()
+        self._last, self._wait = time.monotonic(), seconds
 
     def keep(self, place: Place) -> None:
-        """Write where the training stands, if the last time was long enough ago."""
-        if time.monotonic() - self._last < self._seconds:
+        """Write where the training stands, if the last time was long enough ago.
+
+        Long enough is what the settings say, or longer where writing takes long: it takes :data:`SHARE` of the time at
+        most, unless every step is asked for.
+        """
+        began = time.monotonic()
+        if began - self._last < self._wait:
             return
+        self._write(place)
+        self._last = time.monotonic()
+        if self._seconds:
+            self._wait = max(self._seconds, (self._last - began) / SHARE)
+
+    def _write(self, place: Place) -> None:
         optimiser, numbers = self._optimiser.state()
         epochs, best = self._history.state()
         tensors = {
@@ -93,6 +106,7 @@ class Keeper:
             **_within("best", best),
             _RANDOM: torch.get_rng_state(),
         }
+        _part_shared(tensors)
         standing = {
             "identity": self._identity,
             "place": dataclasses.asdict(place),
@@ -104,9 +118,8 @@ class Keeper:
             "environment": msgspec.to_builtins(self._surroundings),
         }
         told = json.dumps(standing)
-        written = safetensors.torch.save(tensors, metadata={_STANDING: told, _DIGEST: _digest(tensors, told)})
-        write_atomically(self._path, written)
-        self._last = time.monotonic()
+        with replacing(self._path) as new:
+            safetensors.torch.save_file(tensors, new, {_STANDING: told, _DIGEST: _digest(tensors, told)})
 
     def restore(self) -> Place:
         """Put everything back as it was kept; the very beginning where nothing was.
@@ -156,8 +169,18 @@ class Keeper:
         return ", ".join(other)
 
 
-def _within(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {f"{name}/{key}": value.detach().clone() for key, value in tensors.items()}
+def _within(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors under a name, on the processor: as they are, not copied, if they are there."""
+    return {f"{name}/{key}": value.detach().cpu().contiguous() for key, value in tensors.items()}
+
+
+def _part_shared(tensors: dict[str, Tensor]) -> None:
+    """Give each tensor memory of its own, which a file of them asks for: weights that are tied have one in common."""
+    seen: set[int] = set()
+    for name, value in tensors.items():
+        if value.untyped_storage().data_ptr() in seen:
+            tensors[name] = value.clone()
+        seen.add(value.untyped_storage().data_ptr())
 
 
 def _part(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -57,6 +57,9 @@ if TYPE_CHECKING:
     from staytrue.environment import Environment
     from staytrue.evaluation import PartEvaluation
     from staytrue.project import Project
+    from training.augment.augmenter import Augmenter
+    from training.data.encode.encoder import ColumnState
+    from training.data.rows import TrainingRows
     from training.devices import Devices
     from training.history import History
     from training.models.model import Model
@@ -156,7 +159,7 @@ def _beside(project: Project, machine: Devices, resume: Path | None) -> Path:
         folder = Path(scratch)
         if resume is not None and (resume / STATE).is_file():
             shutil.copy(resume / STATE, folder / STATE)
-        fit_parts(project, _parts(project, prepared), folder, prepared.fingerprint.sha256, machine)
+        fit_parts(project, _parts(project, prepared), folder, prepared.fingerprint.sha256, machine, drawn=False)
         return folder
 
 
@@ -209,7 +212,7 @@ def fit_parts(
     tell(transferred(model.head, settings.transfer), folder, say)
     batches = Batch.of(model, task, train, weight), Batch.of(model, task, parts.held, weights[1])
     identity = {"settings": project.fingerprint(), "data": data}
-    augmenter = augmentation(settings, project.data.features, len(train))
+    augmenter = _augmenter(project, train, states)
     if augmenter is not None and drawn:
         preview(augmenter, train, project.data.features, folder / PREVIEW)
     history = fit(model, task, batches, project, machine, augmenter, folder, identity, surroundings, say, vital)
@@ -218,6 +221,12 @@ def fit_parts(
     if drawn and isinstance(model, Generator):
         sheet(model, parts.held, settings.seed, folder / SHEET)
     return Trained(parts, task, model, history, cleaned, surroundings)
+
+
+def _augmenter(project: Project, train: TrainingRows, states: Sequence[ColumnState]) -> Augmenter | None:
+    """What varies the rows that train; None where nothing is to be varied."""
+    tensors, features = {state.name: state.tensor for state in states}, project.data.features
+    return augmentation(project.training, features, len(train), lambda name: (train.columns[name], tensors[name]))
 
 
 def evaluate_parts(project: Project, trained: Answering) -> dict[str, PartEvaluation]:

@@ -12,6 +12,7 @@ from training.augment.mixing import Mixing, View
 from training.augment.pictures import Pictures
 from training.augment.sequences import Sequences
 from training.augment.texts import Texts
+from training.augment.tokens import Tokens
 from training.augment.words import Words
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from staytrue.augmentation import AugmentationSection, TextVariation
     from staytrue.feature import Feature
     from staytrue.sections import TrainingSection
+    from training.augment.tokens import Tokenized
 
     Vary = Callable[[Tensor, NDArray[np.int64], int], Tensor]
 
@@ -70,8 +72,15 @@ class Augmenter:
         return None if self.mixing is None else self.mixing(places.cpu().numpy(), epoch)
 
 
-def augmentation(settings: TrainingSection, features: Mapping[str, Feature], rows: int) -> Augmenter | None:
+def augmentation(
+    settings: TrainingSection,
+    features: Mapping[str, Feature],
+    rows: int,
+    tokenized: Callable[[str], Tokenized] | None = None,
+) -> Augmenter | None:
     """The augmenter of so many training rows; None where nothing is to be varied.
+
+    ``tokenized`` gives, of a column with a tokenizer, the texts of these rows and what makes ids of them.
 
     Raises:
         InvalidConfig: settings of columns that are not there, or that do not suit them; a broken file of synonyms.
@@ -81,8 +90,12 @@ def augmentation(settings: TrainingSection, features: Mapping[str, Feature], row
         return None
     check(settings, features)
     columns: dict[int, Vary] = {}
-    for index, feature in enumerate(features.values()):
+    for index, (name, feature) in enumerate(features.items()):
         made = _column(wanted, feature, Draws(settings.seed, _MIXING + 1 + len(columns)))
+        if isinstance(made, Words):
+            if tokenized is None:
+                raise TypeError(f"{name} has a tokenizer, and nothing says what its texts are")
+            made = Tokens(made, *tokenized(name))
         columns |= {} if made is None else {index: made}
     return Augmenter(columns, Mixing(wanted.mixup, rows, Draws(settings.seed, _MIXING)) if wanted.mixup else None)
 
@@ -110,11 +123,12 @@ def seen(augmenter: Augmenter | None, rows: Encodable, places: Tensor, epoch: in
     return View.mixed(encoded(places), places, encoded(partner), partner, share)
 
 
-def _column(wanted: AugmentationSection, feature: Feature, draws: Draws) -> Vary | None:
+def _column(wanted: AugmentationSection, feature: Feature, draws: Draws) -> Vary | Words | None:
     if feature.kind == "image" and wanted.image.varies:
         return Pictures(wanted.image, feature, draws)
     if feature.kind == "sequence" and wanted.sequence.varies:
         return Sequences(wanted.sequence, draws)
-    if feature.kind == "text" and feature.sent_as == "UINT8" and wanted.text.varies:
-        return Texts(words(wanted.text, draws))
+    if feature.kind == "text" and wanted.text.varies:
+        varied = words(wanted.text, draws)
+        return varied if feature.tokenizer else Texts(varied)
     return None

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from staytrue import project as projects
 
 if TYPE_CHECKING:
     import argparse
+
+    from numpy.typing import NDArray
+    from torch import Tensor
 
 
 class Augment:
@@ -45,7 +48,7 @@ class Augment:
         project = steps.dense(project, rows)
         features = project.data.features
         rows = steps.apply(rows.only(features), features, project.cleaning).rows
-        augmenter = augmentation(project.training, features, len(rows))
+        augmenter = augmentation(project.training, features, len(rows), lambda name: (rows.columns[name], _unasked))
         shown = {"count": arguments.rows, "epochs": range(1, arguments.epochs + 1)}
         made = [] if augmenter is None else preview(augmenter, rows, features, arguments.output, **shown)
         for path in made:
@@ -53,6 +56,11 @@ class Augment:
         if not made:
             print("rows are mixed, and nothing else: there is no picture of that")
         return 0
+
+
+def _unasked(texts: NDArray[Any]) -> Tensor:
+    """Texts are shown as texts, whatever ids a tokenizer makes of them."""
+    raise TypeError(f"{len(texts)} texts are shown, and not encoded")
 
 
 augment = Augment()

@@ -10,6 +10,7 @@ import torch
 from staytrue.records import write_atomically
 from training.augment import comparison
 from training.augment.texts import readable
+from training.augment.tokens import Tokens
 from training.data.rows import evenly, learnable
 
 if TYPE_CHECKING:
@@ -50,17 +51,27 @@ def preview(
     for index, (name, feature) in enumerate(features.items()):
         if index not in augmenter.columns and not (augmenter.mixing and feature.kind == "image"):
             continue
-        given = rows.columns[name]
-        variants = [_varied(augmenter, index, given, which, epoch) for epoch in epochs]
+        given, vary = rows.columns[name], augmenter.columns.get(index)
         heads = [f"epoch {epoch}" for epoch in epochs]
         path = folder / f"{_file(name)}.{'html' if feature.kind == 'text' else 'png'}"
+        if isinstance(vary, Tokens):
+            said = [vary.said(which, epoch) for epoch in epochs]
+            _write(path, name, heads, names, [given[which].tolist(), *said])
+            made.append(path)
+            continue
+        variants = [_varied(augmenter, index, given, which, epoch) for epoch in epochs]
         if feature.kind == "text":
-            told = zip(names, _texts(given[which]), zip(*map(_texts, variants), strict=True), strict=True)
-            write_atomically(path, comparison.page(f"{name}, augmented", heads, list(told)).encode())
+            _write(path, name, heads, names, [*map(_texts, [given[which], *variants])])
         else:
             sheet(feature, [given[which], *variants], names, ["as sent", *heads]).savefig(path, dpi=100)
         made.append(path)
     return made
+
+
+def _write(path: Path, name: str, heads: list[str], names: Sequence[str], texts: Sequence[Sequence[str]]) -> None:
+    """The page of a column: of each row the text that was sent, and what becomes of it."""
+    told = [(row, text, others) for row, text, *others in zip(names, *texts, strict=True)]
+    write_atomically(path, comparison.page(f"{name}, augmented", heads, told).encode())
 
 
 def sheet(feature: Feature, columns: Sequence[NDArray[Any]], names: Sequence[str], heads: Sequence[str]) -> Figure:

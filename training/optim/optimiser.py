@@ -55,6 +55,8 @@ class Optimiser:
     ) -> None:
         self._module, self._settings = module, settings
         self._method = method(settings, list(_groups(module, groups or [], settings.regularisation.decayed)))
+        self._weights = [weight for group in self._method.param_groups for weight in group["params"]]
+        self._regularises = self.clips or bool(settings.regularisation.l1 or settings.regularisation.l2)
         self._rates = table(settings, steps) if rates is None else rates
         self._plateau = Plateau(settings.optimisation) if settings.schedule == "plateau" and rates is None else None
         self._average = Average(module, settings.averaging) if settings.averaging else None
@@ -85,7 +87,8 @@ class Optimiser:
 
         Where that says that it cannot be stepped by, the weights stay, and the schedule goes on.
         """
-        self._method.zero_grad(set_to_none=True)
+        for weight in self._weights:  # as zero_grad does, which asks much before
+            weight.grad = None
         if machine is None:
             loss.backward()  # type: ignore[no-untyped-call]
         else:
@@ -96,7 +99,8 @@ class Optimiser:
         self._set_rate()
 
     def _take(self) -> None:
-        regularise(self._method, self._settings.regularisation)
+        if self._regularises:
+            regularise(self._method, self._settings.regularisation)
         if self._decay:
             decay(self._method, self._decay)
         self._method.step()

@@ -27,6 +27,9 @@ SKEWED = 1.0
 MANY_CATEGORIES = 50
 SIZES = ((1_000, 32), (10_000, 64), (100_000, 128))
 """Rows below which a perceptron has this width."""
+SMALL_PICTURE = 16
+"""Pixels of a side up to which one block a stage sees all of a picture."""
+RECURRENT = ("rnn", "lstm", "gru")
 PREFERRED = {
     "image": ("resnet", "inception"),
     "sequence": ("lstm", "gru", "rnn", "transformer"),
@@ -97,17 +100,39 @@ def _generator(facts: Facts) -> Proposal:
 
 def _size(facts: Facts, architecture: str) -> Iterator[Proposal]:
     taken, rows = facts.architectures.get(architecture, []), f"{facts.rows} rows"
-    if architecture == "mlp":
-        width = next((width for most, width in SIZES if facts.rows < most), 256)
-        yield Proposal("model.width", width, f"{rows}: wide enough to learn, too narrow to learn them by heart")
-        depth = 1 if facts.rows < SIZES[0][0] else 2
-        yield Proposal("model.depth", depth, f"{rows} {'are too few for' if depth == 1 else 'allow'} a second layer")
-    elif architecture == "resnet":
-        small = min(facts.size[1:]) <= 16
-        yield Proposal("model.width", 16, "channels of the first stage; each further one has twice as many")
-        yield Proposal("model.depth", 1 if small else 2, f"blocks a stage, for a picture {min(facts.size[1:])} wide")
+    for name, value, why in _sizes(facts, architecture):
+        if name in taken:
+            yield Proposal(f"model.{name}", value, why)
     if "dropout" in taken and facts.rows < SIZES[1][0]:
         yield Proposal("model.dropout", 0.1, f"{rows} are few: dropping units keeps them from being learnt by heart")
+
+
+def _sizes(facts: Facts, architecture: str) -> Iterator[tuple[str, int, str]]:
+    """Names of settings, values and reasons; that it takes them is asked by who reads them."""
+    rows, few, many = f"{facts.rows} rows", facts.rows < SIZES[0][0], facts.rows >= SIZES[1][0]
+    pixels = min(facts.size[1:], default=0)
+    if architecture == "mlp":
+        width = next((width for most, width in SIZES if facts.rows < most), 256)
+        yield "width", width, f"{rows}: wide enough to learn, too narrow to learn them by heart"
+        yield "depth", 1 if few else 2, f"{rows} {'are too few for' if few else 'allow'} a second layer"
+    elif architecture == "resnet":
+        yield "width", 16, "channels of the first stage; each further one has twice as many"
+        yield "depth", 1 if pixels <= SMALL_PICTURE else 2, f"blocks a stage, for a picture {pixels} wide"
+    elif architecture == "inception":
+        yield "width", 12 if many else 8, f"a quarter of a module's channels, for {rows}"
+        yield "depth", 1, "modules a stage: each looks at its input in four ways already"
+    elif architecture in RECURRENT:
+        yield "width", 128 if many else 64, f"what is remembered of a row, of {rows}, in each direction"
+        yield "depth", 1, "one layer reads in both directions; a second costs as much again"
+    elif architecture == "transformer":
+        yield "width", 128 if many else 64, f"numbers a token, of {rows}"
+        yield "depth", 2, "blocks: what the first finds, the second can compare"
+    elif architecture == "vae":
+        yield "width", 256, "units of a layer, between all pixels and few numbers"
+        yield "latent", 16, "numbers that a picture is told by"
+    elif architecture == "dcgan":
+        yield "width", 16, "channels next to the pixels; each layer further in has twice as many"
+        yield "latent", 32, "numbers of noise that a picture is made of"
 
 
 def _output(facts: Facts) -> Iterator[Proposal]:

@@ -24,6 +24,7 @@ from training.prepare import prepare
 from training.reference import sample
 from training.report import PAGE
 from training.run import train
+from training.watch.progress import Progress
 
 if TYPE_CHECKING:
     from staytrue.project import Project
@@ -153,6 +154,14 @@ def test_a_run_away_loss_says_so(project: Project) -> None:
     wild = changed(project, "training", learning_rate=1e30, averaging=0.0)
     with pytest.raises(InvalidInput, match=r"training, epoch \d+: expected a finite loss.*learning_rate"):
         train(wild)
+
+
+def test_a_step_is_told_with_the_rate_that_it_was_taken_by(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linear: the first has the whole rate, and the last of n steps an n-th of it, not nothing."""
+    told: list[float] = []
+    monkeypatch.setattr(Progress, "stepped", lambda *given: told.append(given[-1]))
+    train(changed(project, "training", epochs=1, schedule="linear"))
+    assert told == pytest.approx([0.02 * (1 - step / len(told)) for step in range(len(told))])
 
 
 def test_training_stops_when_validation_no_longer_gets_better(project: Project) -> None:

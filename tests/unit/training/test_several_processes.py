@@ -141,6 +141,20 @@ def test_what_a_step_draws_depends_on_seed_step_and_process() -> None:
     assert torch.rand(1).item() == drawn[0, 1, 1]
 
 
+@pytest.mark.parametrize(("device", "same"), [("cpu", False), ("cuda:0", True)])
+def test_one_process_on_a_gpu_draws_from_its_steps_seed_and_on_the_processor_from_what_it_keeps(
+    device: str, same: bool
+) -> None:
+    """A state holds no generator of a GPU, so a run that was cut there would drop other units."""
+    machine = Accelerated(TrainingSection(device="cpu"))
+    machine.device = device
+    drawn = []
+    for _ in range(2):
+        machine.draws(3, 7)
+        drawn.append(torch.rand(1).item())
+    assert (drawn[0] == drawn[1]) == same
+
+
 def test_processes_end_with_the_command_that_started_them(tmp_path: Path) -> None:
     """Also where it is killed, and cannot end them itself."""
     write_project(tmp_path)

@@ -153,6 +153,18 @@ def test_the_command_shows_rows_beside_what_training_sees(project: Path, capsys:
         assert np.asarray(photos.convert("HSV"))[..., 1].max() > 100  # in colour
 
 
+def test_texts_with_a_tokenizer_are_shown_as_texts(project: Path) -> None:
+    """Of a tokenizer that is still to be learnt too."""
+    text = project.read_text(encoding="utf-8").replace("shape: [60]", "shape: [9], tokenizer: {train: words}")
+    project.write_text(text, encoding="utf-8")
+    output = project.parent / "shown"
+    assert main(["augment", "--project", str(project), "--output", str(output), "--rows", "2", "--epochs", "2"]) == 0
+    page = Cells()
+    page.feed((output / "note.html").read_text(encoding="utf-8"))
+    assert re.fullmatch(r"<b>row \d+</b> a big word & another", page.cells[0])
+    assert re.fullmatch(r"<b>row \d+</b> a big huge word & another", page.cells[1])
+
+
 def test_the_command_says_that_nothing_is_varied(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = project.read_text(encoding="utf-8")
     project.write_text(text[: text.index("training:")])

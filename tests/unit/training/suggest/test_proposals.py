@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 from staytrue.project import load
+from tests.unit.training.models.test_architectures import FEATURES, rows_of
+from training.data.encode.encoder import learn
 from training.data.rows import Rows, TrainingRows
-from training.models.architectures import ARCHITECTURES
-from training.suggest.facts import Facts, dependence, facts_of
+from training.models.architectures import ARCHITECTURES, build
+from training.models.layout import Layout
+from training.suggest.facts import Facts, _taken, dependence, facts_of
 from training.suggest.proposals import PREFERRED, UNSET, Proposal, suggest
 
 if TYPE_CHECKING:
@@ -38,6 +41,8 @@ SPAM = msgspec.structs.replace(
 DRAWN = msgspec.structs.replace(
     DIGITS, task="generation", rows=12_000, size=[1, 28, 28], classes=[], architectures={"vae": [], "dcgan": []}
 )
+ALL = {name: _taken(made) for name, made in ARCHITECTURES.items()}
+"""As it is when a project is looked at."""
 
 
 def chosen(facts: Facts) -> dict[str, Any]:
@@ -68,6 +73,11 @@ def chosen(facts: Facts) -> dict[str, Any]:
         (DRAWN, {"model.architecture": "dcgan", "training.loss": None, "training.learning_rate": 0.001}),
         (msgspec.structs.replace(DRAWN, rows=9_000), {"model.architecture": "vae", "model.output": None}),
         (msgspec.structs.replace(SPAM, kinds=["text", "numeric"]), {"model.architecture": "transformer"}),
+        (msgspec.structs.replace(SPAM, architectures=ALL), {"model.width": 64, "model.depth": 2}),
+        (msgspec.structs.replace(VOWELS, architectures=ALL), {"model.architecture": "lstm", "model.width": 64}),
+        (msgspec.structs.replace(VOWELS, architectures=ALL, rows=20_000), {"model.width": 128, "model.depth": 1}),
+        (msgspec.structs.replace(DRAWN, architectures=ALL), {"model.width": 16, "model.latent": 32}),
+        (msgspec.structs.replace(DRAWN, architectures=ALL, rows=900), {"model.width": 256, "model.latent": 16}),
     ],
 )
 def test_facts_speak_for_settings(facts: Facts, expected: dict[str, Any]) -> None:
@@ -92,6 +102,28 @@ def test_only_what_there_is_is_proposed_each_with_a_reason_and_once(facts: Facts
     assert values["model.architecture"] in facts.architectures
     given = {name.removeprefix("model.") for name in values if name.startswith("model.")} - {"architecture", "output"}
     assert given <= set(facts.architectures[values["model.architecture"]])
+
+
+@pytest.mark.parametrize(
+    "name", sorted({"mlp", "vae", "dcgan", *(name for names in PREFERRED.values() for name in names)})
+)
+def test_every_architecture_that_may_be_proposed_has_a_size_that_it_takes(name: str) -> None:
+    """What was set for the one before it may be too large or too small."""
+    drawn = name in ("vae", "dcgan")
+    kind = "image" if drawn else next((kind for kind, names in PREFERRED.items() if name in names), "numeric")
+    facts = msgspec.structs.replace(
+        DRAWN if drawn else SPAM,
+        kinds=[kind],
+        size=[1, 6, 5] if kind == "image" else [],
+        architectures={known: ALL[known] for known in ("mlp", name)},
+        rows=12_000 if name == "dcgan" else 900,
+    )
+    told = chosen(facts)
+    assert told["model.architecture"] == name
+    sizes = {key: told[f"model.{key}"] for key in ("width", "depth", "latent") if f"model.{key}" in told}
+    assert "width" in sizes
+    layout = Layout.of(learn(rows_of((kind,)), {kind: FEATURES[kind]}))
+    assert sum(weight.numel() for weight in build(name, layout, sizes, 2).parameters()) > 100
 
 
 def test_a_split_that_somebody_chose_by_hand_stays() -> None:
