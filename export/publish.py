@@ -81,7 +81,7 @@ def publish(
     if settings.signing_key is not None:
         private_key(settings.signing_key)  # what is wrong with it is told before anything is made
     model.eval()
-    scale = _unit(checkpoint, profile)
+    scale, units = _unit(checkpoint, profile), _units(checkpoint)
     with store.new_version(checkpoint.name) as (version, folder):
         parity: list[Parity] = []
         fidelity: list[Fidelity] = []
@@ -92,7 +92,7 @@ def publish(
         for kind in sorted(settings.formats, key=list(FILES).index):  # some take what is there by then
             path = folder / FILES[kind]
             made = _export(kind, path, model, checkpoint, version, settings, held)
-            found = examine(kind, path, model, checkpoint.signature, rows, scale, settings, answers, held, made)
+            found = examine(kind, path, model, checkpoint.signature, rows, scale, settings, answers, held, made, units)
             parity, fidelity = parity + found[0], fidelity + found[1]
         (folder / PROFILE).write_bytes(msgspec.json.encode(profile))
         bundle = msgspec.structs.replace(_manifest(checkpoint, version, parity, settings), fidelity=fidelity)
@@ -164,6 +164,13 @@ def _unit(checkpoint: Checkpoint, profile: ReferenceProfile) -> float:
     truth = np.array(profile.truth, dtype=np.float64)
     # A target that never changed has no deviation to measure errors by.
     return float(np.std(truth)) or abs(float(np.mean(truth))) or 1.0
+
+
+def _units(checkpoint: Checkpoint) -> dict[str, float]:
+    """Of several targets each one's own deviation, in which fewer bits are judged; of one it is :func:`_unit`."""
+    scales = checkpoint.model["scales"] if checkpoint.targets and checkpoint.task == "regression" else []
+    named = zip(checkpoint.targets, scales, strict=False)
+    return {name: float(scale["spread"]) for name, scale in named}
 
 
 def _manifest(checkpoint: Checkpoint, version: str, parity: list[Parity], settings: ExportSection) -> Bundle:
