@@ -108,7 +108,8 @@ def check_outputs(signature: Signature, outputs: Arrays, batch: int) -> None:
     """Refuse a module whose outputs are not what the signature promises to callers."""
     for spec in signature.outputs:
         array = outputs[spec.name]
-        spec.check(array, _DATATYPES.get(array.dtype, str(array.dtype)), "output")
+        held = array.dtype == NUMPY[spec.datatype]  # BF16 as FP32 is
+        spec.check(array, spec.datatype if held else _DATATYPES.get(array.dtype, str(array.dtype)), "output")
         if signature.merges and len(array) != batch:
             raise InvalidInput(f'output "{spec.name}"', expected=f"{batch} rows for as many", got=f"{len(array)}")
 

@@ -106,7 +106,7 @@ def examine(
             signature=signature,
             comparison=partial(Reduced, signature, units, settings.reduction) if kind in REDUCED else exact,
             own=exact,
-            record=partial(_record, kind, path, runtime, scale, settings),
+            record=partial(record, kind, path, runtime, scale, settings),
         )
         try:
             proofs = [trial.batch(pool, batch, path.name) for batch in proven_batches(settings.max_batch)]
@@ -160,9 +160,10 @@ def running(kind: Format, path: Path, signature: Signature) -> Iterator[tuple[Ca
         runtime.close()
 
 
-def _record(
+def record(
     kind: Format, path: Path, runtime: str, scale: float, settings: ExportSection, found: Found, **more: Any
 ) -> Parity:
+    """The proof of what was found. Units: ``scale`` is what the absolute tolerance is in."""
     reduced = kind in REDUCED
     return Parity(
         format=kind,

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from export.axes import resized, together
 from export.comparison import check_outputs
 from export.distance import NOTHING_PUBLISHED
 from export.pool import Pool, sha256_of
-from staytrue.errors import CorruptData, InvalidInput
+from staytrue.errors import CorruptData, InvalidInput, StaytrueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from staytrue.signature import Signature
 
     Arrays = dict[str, NDArray[Any]]
-    Axis = tuple[str, int]
 
 COMPANY = 7
 """Rows of a batch whose order and neighbours are changed."""
@@ -29,8 +29,6 @@ MOST_ARRANGED = 8
 """Batches of them."""
 ALONG = 4
 """Rows whose axes are brought to other sizes: edge rows and real ones."""
-SIZES = (1, 2, 7)
-"""Tried along a free axis, and twice what real rows have, and one more."""
 MIXED = "in another order, and beside other rows"
 
 
@@ -150,9 +148,14 @@ class Trial:
         """
         parts = pool.batches(batch, max(1, ALONG // batch))
         proofs: list[Parity] = []
-        for axes in self._free(parts[0]):
+        for axes, taken in together(self.signature, parts[0], self._refused):
+            if not taken:
+                (input_name, axis), *_ = axes
+                size = parts[0].rows[input_name].shape[axis]
+                expected = f'any size along axis {axis} of "{input_name}", as the signature says'
+                raise InvalidInput("the model itself", expected=expected, got=f"errors at all but {size}")
             named = {key: [axis for name, axis in axes if name == key] for key, _ in axes}
-            for made in zip(*(_resized(part, axes) for part in parts), strict=True):
+            for made in zip(*(resized(part, axes) for part in parts), strict=True):
                 if any(self._refused(part.rows) or self.unfit(part.rows) for part in made):
                     continue  # too small for the module itself, perhaps
                 shapes = {key: list(made[0].rows[key].shape) for key in named}
@@ -192,6 +195,8 @@ class Trial:
     def _answered(self, part: Pool, how: str) -> Arrays:
         try:
             return self.answer(part.rows)
+        except StaytrueError:
+            raise
         except Exception as error:  # whatever its operators raise
             said = " ".join(str(error).split())[:300]
             hint = f"callers may send such rows: have its forward take them{self._refusing(part)}"
@@ -230,29 +235,6 @@ class Trial:
         except CorruptData as error:
             raise Differs(error, rows, depends=depends) from error
 
-    def _free(self, part: Pool) -> Iterator[tuple[Axis, ...]]:
-        """Free axes, each by itself where the module takes that, or with those of the same size.
-
-        Raises:
-            InvalidInput: it takes no other size.
-        """
-        free = self.signature.free_axes()
-        told: set[Axis] = set()
-        for one in free:
-            if one in told:
-                continue
-            size = part.rows[one[0]].shape[one[1]]
-            tied = tuple(axis for axis in free if part.rows[axis[0]].shape[axis[1]] == size)
-            taken = next((axes for axes in ((one,), tied) if self._takes(part, axes)), None)
-            if taken is None:
-                expected = f'any size along axis {one[1]} of "{one[0]}", as the signature says'
-                raise InvalidInput("the model itself", expected=expected, got=f"errors at all but {size}")
-            told.update(taken)
-            yield taken
-
-    def _takes(self, part: Pool, axes: tuple[Axis, ...]) -> bool:
-        return any(not self._refused(made.rows) for made in _resized(part, axes))
-
     def _refused(self, rows: Arrays) -> bool:
         try:
             self.answer(rows)
@@ -285,13 +267,3 @@ def _arrangements(part: Pool, other: Pool, seed: int) -> Iterator[tuple[Pool, ND
     rows = {key: np.concatenate([other.rows[key][len(kept) :], array[kept]]) for key, array in part.rows.items()}
     real = np.concatenate([other.real[len(kept) :], part.real[kept]])
     yield Pool(rows, real), np.concatenate([np.full(count - len(kept), -1), kept])
-
-
-def _resized(part: Pool, axes: tuple[Axis, ...]) -> Iterator[Pool]:
-    """The same rows, repeated or cut along axes, at each size that is tried."""
-    size = part.rows[axes[0][0]].shape[axes[0][1]]
-    for tried in sorted({*SIZES, size + 1, 2 * size} - {size}):
-        made = dict(part.rows)
-        for key, axis in axes:
-            made[key] = np.take(made[key], np.arange(tried) % made[key].shape[axis], axis=axis)
-        yield Pool(made, part.real)

@@ -14,6 +14,7 @@ import msgspec
 from staytrue import signing
 from staytrue.errors import CorruptData
 from staytrue.profile import ReferenceProfile
+from staytrue.proof import unproven
 from staytrue.records import Record, from_json, read
 from staytrue.signature import Signature
 
@@ -72,6 +73,8 @@ class Parity(Record, frozen=True, kw_only=True):
     """Which axes of them those were."""
     edge_rows: int = 0
     """How many of the rows were at the edges of what callers may send."""
+    edge_rows_left_out: int = 0
+    """And how many more there would be, which the model itself refuses, or on which it is no number to hold one to."""
     by_mean: bool = False
     """Whether errors and absolute tolerance are distances of rows, and the tolerance that of their mean over real ones,
     as of fewer bits."""
@@ -228,13 +231,9 @@ def check_proof(bundle: Bundle, kind: Format, where: str) -> None:
     if entry is None:
         raise CorruptData(where, f'artefact "{file}" has no digest')
     proofs = [p for p in bundle.parity if p.format == kind and p.artefact_sha256 == entry.sha256 and p.passed]
-    missing = sorted({*proven_batches(bundle.max_batch)} - {proof.batch for proof in proofs})
-    if missing:
-        raise CorruptData(
-            where,
-            f'artefact "{file}" has no passed parity proof at batch {", ".join(map(str, missing))}',
-            hint="an unproven model is never served: export it again",
-        )
+    if missing := unproven(bundle.signature, proven_batches(bundle.max_batch), proofs):
+        hint = "an unproven model is never served: export it again"
+        raise CorruptData(where, f'artefact "{file}" has no passed parity proof {", ".join(missing)}', hint=hint)
     measured = any(f.format == kind and f.artefact_sha256 == entry.sha256 and f.passed for f in bundle.fidelity)
     if kind in REDUCED and not measured:
         hint = "an artefact of fewer bits is never served unmeasured: export it again"

@@ -10,9 +10,11 @@ import onnx
 import onnxruntime as ort
 
 from export import graph
+from export.importing.divergence import first_difference
 from export.importing.inspection import inspect, unloadable
 from export.importing.signatures import signature_of
 from serving.runtimes import bfloats
+from serving.runtimes.halves import unsafe
 from staytrue.bundle import digest
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from export.importing.amendment import Amending
     from staytrue.bundle import Format
-    from staytrue.sections import ImportingSection
+    from staytrue.sections import ExportSection, ImportingSection
     from staytrue.signature import Signature
 
 Arrays = dict[str, "NDArray[Any]"]
@@ -43,11 +45,21 @@ class Foreign:
     """What runs it, with its version."""
     writers: Mapping[Format, Callable[[Path, Signature, int], None]]
     """What writes a form of it, for a signature and a largest batch; the others are made of these."""
+    begins: Callable[[Format, Path, Signature, Arrays, ExportSection], str]
+    """Where an artefact of it begins to differ on some rows, in words; nothing where that is not to be found."""
+    native: bool = False
+    """Whether what runs it here also serves it: then answers are the same to the last digit, be they steady or not."""
 
     @property
     def said(self) -> str:
         """The file and what it holds, for the record."""
         return f"{self.path.name}, SHA-256 {digest(self.path).sha256}"
+
+
+def _options() -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.log_severity_level, options.intra_op_num_threads = _LOG_FATAL_ONLY, 1
+    return options
 
 
 def open_onnx(path: Path, amending: Amending, settings: ImportingSection) -> Foreign:
@@ -60,10 +72,11 @@ def open_onnx(path: Path, amending: Amending, settings: ImportingSection) -> For
     model, apart = inspect(path, settings)
     plain = signature_of(model, path)
     amended = amending.amend(plain)
-    options = ort.SessionOptions()
-    options.log_severity_level, options.intra_op_num_threads = _LOG_FATAL_ONLY, 1
+    options = _options()
     try:
-        session: Any = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session: Any = ort.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=unsafe(path)
+        )
     except Exception as error:  # ONNX Runtime raises a class of its own for every status
         raise unloadable(path, model, error) from error
     inputs, outputs = (
@@ -90,4 +103,8 @@ def open_onnx(path: Path, amending: Amending, settings: ImportingSection) -> For
         graph.rename(model, renamed)
         onnx.save(model, to)
 
-    return Foreign(path, amended, run, f"plain onnxruntime {ort.__version__}", {"onnx": write})
+    def begins(kind: Format, served: Path, signature: Signature, rows: Arrays, settings: ExportSection) -> str:
+        del signature
+        return first_difference(kind, inspect(path, settings.importing)[0], served, inputs, rows, settings)
+
+    return Foreign(path, amended, run, f"plain onnxruntime {ort.__version__}", {"onnx": write}, begins, native=True)

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from export import torchscript
+from export.divergence import Asked
 from export.importing import archives, weights
 from export.importing.foreign import Foreign
 from export.onnx import finish, placeholders, to_onnx
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from export.importing.amendment import Amending
     from export.importing.foreign import Arrays
     from staytrue.bundle import Format
-    from staytrue.sections import ImportingSection
+    from staytrue.sections import ExportSection, ImportingSection
 
 _DATATYPES: dict[np.dtype[Any], Any] = {dtype: name for name, dtype in NUMPY.items() if name != "BF16"}
 
@@ -171,10 +172,15 @@ def _opened(path: Path, module: Any, names: list[str], amending: Amending, *, sc
     def program(to: Path, final: Signature, max_batch: int) -> None:
         _write_program(path, module, final, to, max_batch)
 
+    def begins(kind: Format, served: Path, final: Signature, rows: Arrays, settings: ExportSection) -> str:
+        if scripted:  # a script is not captured, so there is nothing to go through operator by operator
+            return ""
+        return Asked(kind, served, Flat(module).eval(), final, rows, settings).differs()
+
     how = "TorchScript" if scripted else "eager"
     writers: dict[Format, Callable[[Path, Signature, int], None]] = {"onnx": write, "torchscript": script}
     writers |= {} if scripted else {"pt2": program}
-    return Foreign(path, signature, run, f"torch {torch.__version__} {how}", writers)
+    return Foreign(path, signature, run, f"torch {torch.__version__} {how}", writers, begins)
 
 
 def _write_program(path: Path, module: nn.Module, signature: Signature, to: Path, max_batch: int) -> None:
