@@ -102,7 +102,8 @@ def _proof(proof: Parity) -> str:
     if proof.by_mean:
         allowed = f"{proof.absolute_tolerance:.2g} apart in the mean of real rows"
     batch = f"{proof.batch}{' ' if proof.arrangement or proof.shapes else ''}{arranged(proof)}"
-    return f"| {proof.format} | {proof.runtime} | {batch} | {proof.rows} | {proof.max_abs_error:.2g} | {allowed} |"
+    form = f"{proof.format} ({_cell(proof.made)})" if proof.made and not proof.by_mean else proof.format
+    return f"| {form} | {proof.runtime} | {batch} | {proof.rows} | {proof.max_abs_error:.2g} | {allowed} |"
 
 
 def _fidelity(bundle: Bundle) -> list[str]:

@@ -83,7 +83,7 @@ def examine(
         scale: deviation of the target, the unit of the absolute tolerance.
         answers: the module's own, shared by all artefacts of it.
         held: rows of the validation split, by which it is told what the artefact costs; without any that is not told.
-        made: what was done to an artefact of fewer bits.
+        made: how the artefact was, where there are several ways.
         units: what distances of fewer bits are measured in, by output: a target's own deviation; unset ``scale``.
 
     Raises:
@@ -106,7 +106,7 @@ def examine(
             signature=signature,
             comparison=partial(Reduced, signature, units, settings.reduction) if kind in REDUCED else exact,
             own=exact,
-            record=partial(record, kind, path, runtime, scale, settings),
+            record=partial(record, kind, path, runtime, scale, settings, made=made),
         )
         try:
             proofs = [trial.batch(pool, batch, path.name) for batch in proven_batches(settings.max_batch)]
@@ -114,7 +114,9 @@ def examine(
             proofs += trial.along_axes(pool, min(2, settings.max_batch), path.name)
         except Differs as error:
             asked = Asked(kind, path, module, signature, tokenized(error.rows), settings)
-            raise error.told(asked.depends() if error.depends else asked.differs()) from error
+            found = asked.depends() if error.depends else asked.differs()
+            found = "; ".join(filter(None, (found, made if made.startswith(f"{torchscript.TRACED},") else "")))
+            raise error.told(found) from error
         judged = held is not None and len(held.times) > 0
         measured = [measure(trial, kind, path, held, units, settings, made)] if held is not None and judged else []
     return proofs, measured

@@ -69,6 +69,8 @@ class Parity(Record, frozen=True, kw_only=True):
     """How the rows stood, where it was another order or company than that of their own batch."""
     shapes: dict[str, list[int]] = msgspec.field(default_factory=dict)
     """Of the inputs, where free axes beside that of the rows had other sizes than those of real rows."""
+    made: str = ""
+    """How the artefact was made, where there are several ways: traced, scripted, with so many bits."""
     axes: dict[str, list[int]] = msgspec.field(default_factory=dict)
     """Which axes of them those were."""
     edge_rows: int = 0

@@ -43,8 +43,8 @@ class Foreign:
     """The file as it was given, by the signature's names; whatever it raises, it refused these inputs."""
     ran_by: str
     """What runs it, with its version."""
-    writers: Mapping[Format, Callable[[Path, Signature, int], None]]
-    """What writes a form of it, for a signature and a largest batch; the others are made of these."""
+    writers: Mapping[Format, Callable[[Path, Signature, int], str]]
+    """What writes a form of it, for a signature and a largest batch, and says how; the others are made of these."""
     begins: Callable[[Format, Path, Signature, Arrays, ExportSection], str]
     """Where an artefact of it begins to differ on some rows, in words; nothing where that is not to be found."""
     native: bool = False
@@ -54,6 +54,15 @@ class Foreign:
     def said(self) -> str:
         """The file and what it holds, for the record."""
         return f"{self.path.name}, SHA-256 {digest(self.path).sha256}"
+
+
+def _copy(path: Path, to: Path, model: onnx.ModelProto | None, renamed: Mapping[str, str]) -> None:
+    """The file as it is, or a model with other names and all its tensors inside."""
+    if model is None:
+        shutil.copyfile(path, to)
+        return
+    graph.rename(model, renamed)
+    onnx.save(model, to)
 
 
 def _options() -> ort.SessionOptions:
@@ -95,13 +104,10 @@ def open_onnx(path: Path, amending: Amending, settings: ImportingSection) -> For
 
     renamed = {old: new for new, old in (inputs | outputs).items() if old != new}
 
-    def write(to: Path, signature: Signature, max_batch: int) -> None:
+    def write(to: Path, signature: Signature, max_batch: int) -> str:
         del signature, max_batch
-        if not renamed and not apart:
-            shutil.copyfile(path, to)
-            return
-        graph.rename(model, renamed)
-        onnx.save(model, to)
+        _copy(path, to, model if renamed or apart else None, renamed)
+        return ""
 
     def begins(kind: Format, served: Path, signature: Signature, rows: Arrays, settings: ExportSection) -> str:
         del signature

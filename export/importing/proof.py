@@ -43,6 +43,7 @@ def prove(
     what: str,
     *,
     made_up: bool,
+    made: str = "",
 ) -> list[Parity]:
     """Compare the answers of an artefact, in what will run it, with the file's own, as every export is compared.
 
@@ -51,6 +52,7 @@ def prove(
         what: the rows are, for the record.
         made_up: whether the rows are: such rows are left out where the model has no answer that two ways of computing
             it would agree on (:func:`export.importing.edges.steady`), as edge rows are.
+        made: how the artefact was.
 
     Raises:
         CorruptData: the outputs differ by more than the tolerances allow, or what runs it fails on rows that the file
@@ -66,7 +68,7 @@ def prove(
         pool = _drawn(foreign, signature, rows, fit, made_up=made_up)
         compared, name = partial(Scaled, scales, settings), foreign.path.name
         against = f"{foreign.said}, run by {foreign.ran_by} on {what}"
-        made = partial(record, kind, path, runtime, scales.smallest, settings, against=against)
+        written = partial(record, kind, path, runtime, scales.smallest, settings, against=against, made=made)
         trial = Trial(
             answer=answer,
             run=run,
@@ -74,7 +76,7 @@ def prove(
             signature=signature,
             comparison=compared,
             own=compared,
-            record=partial(made, edge_rows_left_out=pool.left_out),
+            record=partial(written, edge_rows_left_out=pool.left_out),
             unfit=lambda rows: not fit(rows),
         )
         try:
