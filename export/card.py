@@ -101,9 +101,10 @@ def _made_elsewhere(bundle: Bundle) -> list[str]:
 def _proof(proof: Parity) -> str:
     allowed = f"{proof.absolute_tolerance:.2g} + {proof.relative_tolerance:.0e} relative"
     if proof.by_mean:
-        allowed = f"{proof.absolute_tolerance:.2g} in the mean of real rows"
+        allowed = f"{proof.absolute_tolerance:.2g} apart in the mean of real rows"
     batch = f"{proof.batch}{' ' if proof.arrangement or proof.shapes else ''}{arranged(proof)}"
-    return f"| {proof.format} | {proof.runtime} | {batch} | {proof.rows} | {proof.max_abs_error:.2g} | {allowed} |"
+    form = f"{proof.format} ({_cell(proof.made)})" if proof.made and not proof.by_mean else proof.format
+    return f"| {form} | {proof.runtime} | {batch} | {proof.rows} | {proof.max_abs_error:.2g} | {allowed} |"
 
 
 def _fidelity(bundle: Bundle) -> list[str]:
@@ -113,16 +114,17 @@ def _fidelity(bundle: Bundle) -> list[str]:
     lines = [
         "## Artefacts on the validation split",
         "",
-        "| artefact | bytes | rows | apart | other decisions | metric |",
+        "| artefact | bytes | rows | apart | 95% within | other decisions | metric |",
     ]
-    lines += ["|---|---|---|---|---|---|"]
+    lines += ["|---|---|---|---|---|---|---|"]
     for one in bundle.fidelity:
         made = f"{one.format}: {one.made}" if one.made else one.format
         differing = "-" if one.differing is None else f"{one.differing:.2%}"
-        lines.append(
-            f"| {_cell(made)} | {one.bytes:,} | {one.rows} | {one.apart:.2g} | {differing} | {_cell(changed(one))} |"
-        )
-    said = "Apart is the largest mean distance of an output from that of the model itself."
+        apart = f"{one.apart:.2g} | {one.far:.2g}"
+        told = f"{one.bytes:,} | {one.rows} | {apart} | {differing} | {_cell(changed(one))}"
+        lines.append(f"| {_cell(made)} | {told} |")
+    said = "Apart is the mean distance of a row's answer from the model's own: of numbers in the target's deviations, "
+    said += "of classes half the sum of all changes of their probabilities, of labels the largest change."
     return [*lines, "", f"{said} A change is told with its interval, of the same rows answered by both.", ""]
 
 

@@ -61,7 +61,7 @@ def edge_rows(signature: Signature, rows: Mapping[str, NDArray[Any]]) -> dict[st
     First all inputs are at their edges together, then one input after the other is missing or unknown by itself, the
     others as in the first real row.
     """
-    edges = {spec.name: _edges(spec, rows[spec.name][:1].size) for spec in signature.inputs}
+    edges = {spec.name: edges_of(spec, rows[spec.name][:1].size) for spec in signature.inputs}
     together = max(map(len, edges.values()))
     made: dict[str, NDArray[Any]] = {}
     for place, spec in enumerate(signature.inputs):
@@ -74,8 +74,8 @@ def edge_rows(signature: Signature, rows: Mapping[str, NDArray[Any]]) -> dict[st
     return made
 
 
-def _edges(spec: TensorSpec, size: int) -> list[Any]:
-    """Values of one input, for each of its elements or for all ``size`` of a row, the missing one first."""
+def edges_of(spec: TensorSpec, size: int) -> list[Any]:
+    """Edges of one input, each for every element or for all ``size`` of a row, the missing one first."""
     if spec.tokenizer:
         long = " ".join(f"{word}{place}" for place in range(4 * spec.tokens) for word in ("a", "The", "never-seen"))
         return [MISSING_TEXT, "never seen before", long, "Zoë aß 東京 \U0001f600 e\u0301\u0378", " \t\n", "x" * 9999]

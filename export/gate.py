@@ -140,7 +140,7 @@ def _predict(store: Store, bundle: Bundle, rows: Mapping[str, NDArray[Any]], kin
     if artefact is None:
         said = "ONNX artefact" if kind == "onnx" else f"artefact {kind}"
         raise CorruptData(f"{model} version {version}", f"has no {said}, which the gate runs")
-    runtime = OnnxRuntime(store.path(model, version) / artefact, bundle.signature, artefact=kind)
+    runtime = OnnxRuntime(store.path(model, version) / artefact, bundle.signature)
     count, name = len(next(iter(rows.values()))), bundle.signature.outputs[0].name
     parts = []
     for begin in range(0, count, bundle.max_batch):

@@ -11,6 +11,7 @@ import torch
 
 from export.example import is_coded
 from export.layers import apart, called
+from serving.runtimes.halves import unsafe
 from staytrue.tensors import coded
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from export.recorder import Recorder
     from staytrue.signature import Signature
 
-    Values = Mapping[str, Any]
 
 AT_ONCE = 64
 """Values that are kept at a time."""
@@ -59,18 +59,18 @@ def first_difference(
     places = {name: f"staytrue.input.{place}" for place, name in enumerate(spec.name for spec in signature.inputs)}
     public = _fed(signature, rows, coded_texts=graph is None)
     given = public if graph else {places[name]: value for name, value in public.items()}
-    layers, values = told.layers(), _Values(model, given)
+    layers, values = told.layers(), Values(model, given)
     matched = _matched(model, told, signature, placed=graph is None)
     for name, made in values.each(list(matched)):
         want = told.values[matched[name]]
         if said := apart(want, made, *near):
             inside = {places[key]: array for key, array in _fed(signature, rows, coded_texts=True).items()}
-            node = _refined(values, _Values(fresh, inside), name, matched, near)
+            node = _refined(values, Values(fresh, inside), name, matched, near)
             return f"{node}, from {called(layers[matched[name]])}) differs first: {said}"
-    return _optimised(served, given if graph else public, model, near) if graph else _later(served)
+    return optimised(served, given if graph else public, model, near) if graph else later(served)
 
 
-class _Values:
+class Values:
     """The values inside a graph as it is written, without optimisation."""
 
     def __init__(self, model: onnx.ModelProto, given: dict[str, NDArray[Any]]) -> None:
@@ -127,7 +127,7 @@ def _matched(model: onnx.ModelProto, told: Recorder, signature: Signature, *, pl
     return {name: plain for name, plain in found.items() if isinstance(told.values.get(plain), torch.Tensor)}
 
 
-def _refined(mine: _Values, fresh: _Values, name: str, matched: dict[str, str], near: tuple[float, float]) -> str:
+def _refined(mine: Values, fresh: Values, name: str, matched: dict[str, str], near: tuple[float, float]) -> str:
     """Of the nodes that make one value of the program's, the first that differs from the graph written anew."""
     group, left = [], [name]
     while left:
@@ -146,7 +146,7 @@ def _refined(mine: _Values, fresh: _Values, name: str, matched: dict[str, str], 
     return f'node "{node.name or differing}" ({node.op_type}'
 
 
-def _optimised(served: Path, given: dict[str, NDArray[Any]], model: onnx.ModelProto, near: tuple[float, float]) -> str:
+def optimised(served: Path, given: dict[str, NDArray[Any]], model: onnx.ModelProto, near: tuple[float, float]) -> str:
     """From which of ONNX Runtime's optimisations on its answers are others than those of the graph as it stands."""
     names = [value.name for value in model.graph.output if value.type.tensor_type.elem_type != onnx.TensorProto.STRING]
     plain = _run(served, given, names, ort.GraphOptimizationLevel.ORT_DISABLE_ALL)
@@ -161,9 +161,12 @@ def _run(path: Path, given: dict[str, NDArray[Any]], names: list[str], level: An
     options = ort.SessionOptions()
     options.graph_optimization_level = level
     options.log_severity_level = 4
-    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(
+        str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=unsafe(path)
+    )
     return dict(zip(names, map(torch.from_numpy, session.run(names, given)), strict=True))
 
 
-def _later(served: Path) -> str:
+def later(served: Path) -> str:
+    """What is told of an artefact that was made of a graph."""
     return f"the graph that {served.name} is made of is right node by node: what was made of it is not"

@@ -11,7 +11,7 @@ import torch
 
 from export import graph
 from export.program import captured, quiet
-from staytrue.errors import TooLarge
+from staytrue.errors import TooLarge, Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ def to_onnx(module: nn.Module, signature: Signature, path: Path, max_batch: int)
     Texts with a tokenizer enter both as token ids, which the server makes in front of the graph.
 
     Raises:
-        torch.onnx.errors.OnnxExporterError: the module has no ONNX form.
+        Unsupported: the module has no ONNX form.
         TooLarge: one file cannot hold its weights.
     """
     _check_size(sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers())), path)
@@ -59,19 +59,20 @@ def converted(module: nn.Module, signature: Signature, max_batch: int) -> torch.
     """The module as the exporter writes it, in memory, its inputs and outputs with placeholders for names.
 
     Raises:
-        torch.onnx.errors.OnnxExporterError: the module has no ONNX form.
+        Unsupported: the module has no ONNX form.
     """
     inputs, outputs = placeholders(signature)
+    names: dict[str, Any] = {"input_names": list(inputs), "output_names": list(outputs)}
     with quiet(), _undisturbed():
-        made = torch.onnx.export(
-            captured(module, signature, max_batch),
-            dynamo=True,
-            input_names=list(inputs),
-            output_names=list(outputs),
-            verbose=False,
-        )
+        program = captured(module, signature, max_batch)
+        try:
+            made = torch.onnx.export(program, dynamo=True, verbose=False, **names)
+        except Exception as error:  # the exporter raises a class of its own for every step
+            said = " ".join(str(error).split())[:500]
+            hint = "take onnx, and what is made of it, out of export.formats, or write the model with other operators"
+            raise Unsupported("ONNX", f"its exporter has no form of the model: {said}", hint=hint) from error
     if made is None:
-        raise torch.onnx.OnnxExporterError("the exporter gave nothing")
+        raise Unsupported("ONNX", "its exporter gave nothing of the model")
     return made
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -73,6 +74,7 @@ def examine(
     answers: Answers,
     held: Held | None = None,
     made: str = "",
+    units: Mapping[str, float] = MappingProxyType({}),
 ) -> tuple[list[Parity], list[Fidelity]]:
     """Compare an artefact with the eager module: a record a batch size, one of other orders and company, and of axes.
 
@@ -80,8 +82,9 @@ def examine(
         rows: real rows as callers send them; edge rows are added. Tokenizers lie beside the artefact.
         scale: deviation of the target, the unit of the absolute tolerance.
         answers: the module's own, shared by all artefacts of it.
-        held: rows of the validation split, by which it is told what the artefact costs; nothing where there are none.
-        made: what was done to an artefact of fewer bits.
+        held: rows of the validation split, by which it is told what the artefact costs; without any that is not told.
+        made: how the artefact was, where there are several ways.
+        units: what distances of fewer bits are measured in, by output: a target's own deviation; unset ``scale``.
 
     Raises:
         CorruptData: the outputs differ by more than the tolerances allow, or in shape, or one is NaN or infinite where
@@ -93,15 +96,17 @@ def examine(
     """
     tokenized = front(signature, path.parent) or dict
     exact = partial(Exact, signature, scale, settings)
+    units = {spec.name: units.get(spec.name, scale) for spec in signature.outputs}
     pool = Pool.of(edge_rows(signature, rows), rows, signature)
     with _one_thread(), running(kind, path, signature) as (run, runtime):
         trial = Trial(
             answer=answers,
             run=run,
+            runtime=runtime,
             signature=signature,
-            comparison=partial(Reduced, signature, scale, settings.reduction) if kind in REDUCED else exact,
+            comparison=partial(Reduced, signature, units, settings.reduction) if kind in REDUCED else exact,
             own=exact,
-            record=partial(_record, kind, path, runtime, scale, settings),
+            record=partial(record, kind, path, runtime, scale, settings, made=made),
         )
         try:
             proofs = [trial.batch(pool, batch, path.name) for batch in proven_batches(settings.max_batch)]
@@ -109,8 +114,11 @@ def examine(
             proofs += trial.along_axes(pool, min(2, settings.max_batch), path.name)
         except Differs as error:
             asked = Asked(kind, path, module, signature, tokenized(error.rows), settings)
-            raise error.told(asked.depends() if error.depends else asked.differs()) from error
-        measured = [measure(trial, kind, path, held, scale, settings, made)] if held is not None else []
+            found = asked.depends() if error.depends else asked.differs()
+            found = "; ".join(filter(None, (found, made if made.startswith(f"{torchscript.TRACED},") else "")))
+            raise error.told(found) from error
+        judged = held is not None and len(held.times) > 0
+        measured = [measure(trial, kind, path, held, units, settings, made)] if held is not None and judged else []
     return proofs, measured
 
 
@@ -154,9 +162,10 @@ def running(kind: Format, path: Path, signature: Signature) -> Iterator[tuple[Ca
         runtime.close()
 
 
-def _record(
+def record(
     kind: Format, path: Path, runtime: str, scale: float, settings: ExportSection, found: Found, **more: Any
 ) -> Parity:
+    """The proof of what was found. Units: ``scale`` is what the absolute tolerance is in."""
     reduced = kind in REDUCED
     return Parity(
         format=kind,
@@ -164,9 +173,10 @@ def _record(
         artefact_sha256=digest(path).sha256,
         batch=found.batch,
         rows=found.rows,
+        edge_rows=found.edge_rows,
         max_abs_error=found.comparison.absolute,
         max_rel_error=found.comparison.relative,
-        absolute_tolerance=(settings.reduction.apart if reduced else settings.absolute_tolerance) * scale,
+        absolute_tolerance=settings.reduction.apart if reduced else settings.absolute_tolerance * scale,
         relative_tolerance=0.0 if reduced else settings.relative_tolerance,
         passed=True,
         rows_sha256=found.rows_sha256,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from export.example import EXAMPLE_BATCH, tensors
+from staytrue.errors import Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +29,9 @@ _KNOWN_WARNINGS = (
     (UserWarning, r"The tensor attributes? .*\._flat_weights"),  # recurrent cells list their weights once more
     (FutureWarning, r"`isinstance\(treespec, LeafSpec\)` is deprecated"),
 )
+_DECIDES = ("GuardOnDataDependent", "data-dependent", "DataDependent", "Data dependent")
+"""How it says that Python asked for a number that only running tells."""
+_LINE = re.compile(r'File "([^"]+)", line (\d+), in (\w+)')
 _FIXED = "specialized it to be a constant"
 """What torch.export says of an axis that was to be free."""
 _ORIGIN = ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "from_node", "custom")
@@ -37,7 +42,7 @@ def captured(module: nn.Module, signature: Signature, max_batch: int) -> Exporte
     """The module as a graph, for any batch up to a maximum. ONNX's exporter would take recurrent cells apart.
 
     Raises:
-        torch.onnx.errors.OnnxExporterError: the module has no such form.
+        Unsupported: the module has no such form.
     """
     # torch.export specialises on a batch that the range excludes; the server holds the smaller maximum.
     batch = torch.export.Dim("batch", min=1, max=max(max_batch, EXAMPLE_BATCH))
@@ -45,16 +50,33 @@ def captured(module: nn.Module, signature: Signature, max_batch: int) -> Exporte
     try:
         return torch.export.export(module, tensors(signature), dynamic_shapes=_for_forward(module, shapes))
     except Exception as error:  # torch raises a class of its own for every reason
-        if _FIXED in str(error):
-            raise torch.onnx.OnnxExporterError(_fixed(signature)) from error
-        raise torch.onnx.OnnxExporterError(str(error)) from error
+        raise _uncaptured(signature, error) from error
+
+
+def _uncaptured(signature: Signature, error: Exception) -> Unsupported:
+    """What is told of a module that torch.export does not capture, and what to do about it."""
+    said, kind = str(error), type(error).__name__
+    hint = (
+        "or leave onnx and pt2 out, and what is made of them: export.formats: [torchscript], which scripts control flow"
+    )
+    if any(mark in kind or mark in said for mark in _DECIDES):
+        lines = [one for one in _LINE.findall(said) if "/torch/" not in one[0]]
+        at = f" ({lines[-1][0].rsplit('/', 1)[-1]}, line {lines[-1][1]}, in {lines[-1][2]})" if lines else ""
+        what = f"its forward decides by values of its inputs{at}, and a captured graph can follow one way alone"
+        way = (
+            "write an `if` with torch.cond or torch.where, a loop with torch.while_loop or as one operator of all steps"
+        )
+        return Unsupported("torch.export", what, hint=f"{way}; {hint}")
+    if _FIXED in said:
+        return Unsupported("torch.export", _fixed(signature), hint=hint)
+    return Unsupported("torch.export", f"captures no graph of it: {kind}: {' '.join(said.split())[:500]}", hint=hint)
 
 
 def to_program(module: nn.Module, signature: Signature, path: Path, max_batch: int) -> None:
     """Write the module as a ``.pt2``, without a word of where it was made; texts are given as codes, as in TorchScript.
 
     Raises:
-        torch.onnx.errors.OnnxExporterError: the module has no such form.
+        Unsupported: the module has no such form.
     """
     with quiet():
         program = captured(module, signature, max_batch)
@@ -90,7 +112,10 @@ def quiet() -> Iterator[None]:
 
 def _fixed(signature: Signature) -> str:
     free = [f'"{spec.name}" {spec.shape}' for spec in signature.inputs if -1 in spec.shape[1:]]
-    hint = "recurrent cells are captured for one length: tell that in the signature, and fill up what is shorter"
+    hint = (
+        "recurrent cells, and loops of Python over an axis, are captured for one length: tell that in the signature, "
+    )
+    hint += "and fill up what is shorter"
     return f"the signature has free sizes, {', '.join(free)}, and the model's operators are for one alone; {hint}"
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from export.archive import to_archive
 from export.card import card
+from export.example import eager_inputs, edge_rows
 from export.mobile import to_mobile
 from export.onnx import to_onnx
 from export.parity import examine, own
@@ -27,11 +28,11 @@ from staytrue.records import read, to_json, utc
 from staytrue.signing import private_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from torch import nn
+    from torch import Tensor, nn
 
     from export.held import Held
     from staytrue.bundle import Fidelity, Format, Parity
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from staytrue.environment import Environment
     from staytrue.profile import ReferenceProfile
     from staytrue.sections import ExportSection
+    from staytrue.signature import Signature
     from staytrue.store import Store
 
 FILES: dict[Format, str] = {
@@ -81,18 +83,19 @@ def publish(
     if settings.signing_key is not None:
         private_key(settings.signing_key)  # what is wrong with it is told before anything is made
     model.eval()
-    scale = _unit(checkpoint, profile)
+    scale, units = _unit(checkpoint, profile), _units(checkpoint)
     with store.new_version(checkpoint.name) as (version, folder):
         parity: list[Parity] = []
         fidelity: list[Fidelity] = []
         if run is not None:
             copy_tokenizers(checkpoint.signature, run, folder)
             write_settings(run / CONFIGURATION, folder / SETTINGS)
-        answers = own(model, checkpoint.signature, front(checkpoint.signature, folder) or dict)
+        tokenized = front(checkpoint.signature, folder) or dict
+        answers, others = own(model, checkpoint.signature, tokenized), _others(checkpoint.signature, rows, tokenized)
         for kind in sorted(settings.formats, key=list(FILES).index):  # some take what is there by then
             path = folder / FILES[kind]
-            made = _export(kind, path, model, checkpoint, version, settings, held)
-            found = examine(kind, path, model, checkpoint.signature, rows, scale, settings, answers, held, made)
+            made = _export(kind, path, model, checkpoint, version, settings, held, others)
+            found = examine(kind, path, model, checkpoint.signature, rows, scale, settings, answers, held, made, units)
             parity, fidelity = parity + found[0], fidelity + found[1]
         (folder / PROFILE).write_bytes(msgspec.json.encode(profile))
         bundle = msgspec.structs.replace(_manifest(checkpoint, version, parity, settings), fidelity=fidelity)
@@ -110,27 +113,35 @@ def _export(
     version: str,
     settings: ExportSection,
     held: Held | None,
+    others: Sequence[tuple[Tensor, ...]],
 ) -> str:
-    """Write an artefact; what was done to make it, in words, where it is not the model itself."""
+    """Write an artefact; how it was made, in words, where there are several ways; ``others``: rows beside zeros."""
     signature = checkpoint.signature
     if kind == "onnx":
         to_onnx(model, signature, path, settings.max_batch)
     elif kind == "torchscript":
-        to_torchscript(model, signature, path)
+        return to_torchscript(model, signature, path, others=others)
     elif kind == "pt2":
         to_program(model, signature, path, settings.max_batch)
     else:
         source: Format = settings.archive if kind == "mar" else "onnx"
         inside = path.with_name(FILES[source])
         alone = not inside.exists()
-        if alone:
-            _export(source, inside, model, checkpoint, version, settings, held)
+        said = _export(source, inside, model, checkpoint, version, settings, held, others) if alone else ""
         try:
-            return _made_of(inside, kind, path, checkpoint, version, settings, held)
+            return _made_of(inside, kind, path, checkpoint, version, settings, held) or said
         finally:
             if alone:
                 inside.unlink()
     return ""
+
+
+def _others(
+    signature: Signature, rows: Mapping[str, NDArray[Any]], tokenized: Callable[[dict[str, NDArray[Any]]], Any]
+) -> list[tuple[Tensor, ...]]:
+    """Rows as the module takes them, to see whether a trace holds: one, some, and those at the edges."""
+    parts = [{name: array[:count] for name, array in rows.items()} for count in (1, 7)]
+    return [eager_inputs(signature, tokenized(part)) for part in (*parts, edge_rows(signature, rows))]
 
 
 def _made_of(
@@ -164,6 +175,13 @@ def _unit(checkpoint: Checkpoint, profile: ReferenceProfile) -> float:
     truth = np.array(profile.truth, dtype=np.float64)
     # A target that never changed has no deviation to measure errors by.
     return float(np.std(truth)) or abs(float(np.mean(truth))) or 1.0
+
+
+def _units(checkpoint: Checkpoint) -> dict[str, float]:
+    """Of several targets each one's own deviation, in which fewer bits are judged; of one it is :func:`_unit`."""
+    scales = checkpoint.model["scales"] if checkpoint.targets and checkpoint.task == "regression" else []
+    named = zip(checkpoint.targets, scales, strict=False)
+    return {name: float(scale["spread"]) for name, scale in named}
 
 
 def _manifest(checkpoint: Checkpoint, version: str, parity: list[Parity], settings: ExportSection) -> Bundle:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from export.axes import resized, together
 from export.comparison import check_outputs
+from export.distance import NOTHING_PUBLISHED
 from export.pool import Pool, sha256_of
-from staytrue.errors import CorruptData, InvalidInput
+from staytrue.errors import CorruptData, InvalidInput, StaytrueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -20,22 +22,26 @@ if TYPE_CHECKING:
     from staytrue.signature import Signature
 
     Arrays = dict[str, NDArray[Any]]
-    Axis = tuple[str, int]
 
 COMPANY = 7
 """Rows of a batch whose order and neighbours are changed."""
 MOST_ARRANGED = 8
 """Batches of them."""
-SIZES = (1, 2, 7)
-"""Tried along a free axis, and twice what real rows have, and one more."""
+ALONG = 4
+"""Rows whose axes are brought to other sizes: edge rows and real ones."""
 MIXED = "in another order, and beside other rows"
 
 
 class Comparison(Protocol):
     """What outputs are held to; see :mod:`export.comparison`."""
 
-    absolute: float
-    relative: float
+    @property
+    def absolute(self) -> float:
+        """The largest error so far."""
+
+    @property
+    def relative(self) -> float:
+        """The same as a share."""
 
     def add(self, expected: Arrays, got: Arrays, real: NDArray[np.bool_], where: str) -> None:
         """Compare one batch."""
@@ -50,12 +56,20 @@ class Found:
 
     batch: int
     rows: int
+    edge_rows: int
     rows_sha256: str
     comparison: Comparison
 
 
+class Rows(Protocol):
+    """What batches are taken of; see :class:`export.pool.Pool`."""
+
+    def batches(self, batch: int, most: int = ..., /) -> list[Pool]:
+        """Batches of a size, at most so many."""
+
+
 class Differs(CorruptData):
-    """The artefact's answers are not the module's, or those of either hang on the rows beside them; on which rows."""
+    """The artefact's answers are not the module's, or it has none, or those of either hang on the rows beside them."""
 
     def __init__(self, error: CorruptData, rows: Arrays, *, depends: bool = False) -> None:
         super().__init__(error.where, error.problem, expected=error.expected, got=error.got, hint=error.hint)
@@ -74,27 +88,31 @@ class Trial:
     Args:
         answer: the module's outputs, of rows as callers send them.
         run: the artefact's.
+        runtime: what runs it.
         comparison: makes one, for some batches; ``own`` one for the module beside itself.
         record: makes a proof of what was found.
+        unfit: whether rows of another size along an axis prove nothing, though the module takes them.
     """
 
     answer: Callable[[Arrays], Arrays]
     run: Callable[[Arrays], Arrays]
+    runtime: str
     signature: Signature
     comparison: Callable[[], Comparison]
     own: Callable[[], Comparison]
     record: Callable[..., Parity]
+    unfit: Callable[[Arrays], bool] = lambda _: False
 
-    def batch(self, pool: Pool, batch: int, name: str) -> Parity:
+    def batch(self, pool: Rows, batch: int, name: str) -> Parity:
         """Batches of one size.
 
         Raises:
-            Differs: the outputs do.
-            InvalidInput: the module's own are not those of the signature.
+            Differs: the outputs do, or the artefact fails.
+            InvalidInput: the module's own are not those of the signature, or it fails.
         """
         return self.record(self._compared(pool.batches(batch), f"{name} at batch {batch}"))
 
-    def arranged(self, pool: Pool, batch: int, name: str) -> list[Parity]:
+    def arranged(self, pool: Rows, batch: int, name: str) -> list[Parity]:
         """Each row in another place, and beside other rows: answers stay with their rows. Nothing where rows depend.
 
         Raises:
@@ -105,47 +123,101 @@ class Trial:
         parts, mixed, compared = pool.batches(batch, MOST_ARRANGED), [], self.comparison()
         for place, part in enumerate(parts):
             other = parts[(place + 1) % len(parts)]
-            expected = self.answer(part.rows)
-            for rows, which in _arrangements(part, other, place):
+            expected = self._answered(part, f"a batch of {batch}")
+            for made, which in _arrangements(part, other, place):
                 asked = which >= 0
                 want = {key: array[which[asked]] for key, array in expected.items()}
-                real = part.real[which[asked]]
-                for whose, run in (("the model itself", self.answer), (name, self.run)):
-                    where = f"{whose} in a permuted batch of {batch}"
-                    judge = self.own() if run is self.answer else compared
-                    got = {key: array[asked] for key, array in run(rows).items()}
-                    self._judged(judge, want, got, real, where, part.rows, depends=run is self.answer)
-                mixed.append(rows)
+                real, how = part.real[which[asked]], f"in a permuted batch of {batch}"
+                for whose, judge in (("the model itself", self.own()), (name, compared)):
+                    where = f"{whose} {how}"
+                    own = judge is not compared
+                    answers = self._answered(made, how) if own else self.ran(made, where)
+                    got = {key: array[asked] for key, array in answers.items()}
+                    self._judged(judge, want, got, real, where, part.rows, depends=own)
+                mixed.append(made)
         _ended(compared, f"{name} in permuted batches of {batch}", parts[0].rows)
-        found = Found(batch, batch * len(mixed), sha256_of(mixed), compared)
+        found = _found(mixed, compared)
         return [self.record(found, arrangement=MIXED)]
 
-    def along_axes(self, pool: Pool, batch: int, name: str) -> list[Parity]:
+    def along_axes(self, pool: Rows, batch: int, name: str) -> list[Parity]:
         """Other sizes along each free axis beside that of the rows; those tied to each other together.
 
         Raises:
             InvalidInput: the module takes no other size than that of real rows.
             Differs: the artefact answers otherwise at one.
         """
-        (part, *_), proofs = pool.batches(batch, 1), []
-        for axes in self._free(part):
-            for rows in _resized(part.rows, axes):
-                if self._refused(rows):
+        parts = pool.batches(batch, max(1, ALONG // batch))
+        proofs: list[Parity] = []
+        for axes, taken in together(self.signature, parts[0], self._refused):
+            if not taken:
+                (input_name, axis), *_ = axes
+                size = parts[0].rows[input_name].shape[axis]
+                expected = f'any size along axis {axis} of "{input_name}", as the signature says'
+                raise InvalidInput("the model itself", expected=expected, got=f"errors at all but {size}")
+            named = {key: [axis for name, axis in axes if name == key] for key, _ in axes}
+            for made in zip(*(resized(part, axes) for part in parts), strict=True):
+                if any(self._refused(part.rows) or self.unfit(part.rows) for part in made):
                     continue  # too small for the module itself, perhaps
-                shapes = {key: list(rows[key].shape) for key, _ in axes}
+                shapes = {key: list(made[0].rows[key].shape) for key in named}
                 said = ", ".join(f'"{key}" {shape}' for key, shape in shapes.items())
-                found = self._compared([Pool(rows, part.real)], f"{name} with {said}")
-                proofs.append(self.record(found, shapes=shapes))
+                found = self._compared(made, f"{name} with {said}")
+                proofs.append(self.record(found, shapes=shapes, axes=named))
         return proofs
+
+    def ran(self, part: Pool, where: str) -> Arrays:
+        """The artefact's answers.
+
+        Raises:
+            Differs: it has none.
+        """
+        try:
+            return self.run(part.rows)
+        except Exception as error:  # what runs it raises its own
+            said = " ".join(str(error).split())[:300]
+            shapes = ", ".join(f'"{key}" {list(array.shape)}' for key, array in part.rows.items())
+            got = f"{type(error).__name__}: {said}"
+            hint = f"the rows were {shapes}, SHA-256 {sha256_of([part.rows])[:16]}{self._alone(part)}; "
+            expected = f"answers by {self.runtime} to rows that the model itself answers"
+            failed = CorruptData(where, expected=expected, got=got, hint=hint + NOTHING_PUBLISHED)
+            raise Differs(failed, part.rows) from error
+
+    def _alone(self, part: Pool) -> str:
+        """The first row on which an artefact that failed fails by itself too, in words."""
+        rows = range(len(part)) if self.signature.merges and len(part) > 1 else ()
+        for row in rows:
+            one = part.take(np.array([row]))
+            try:
+                self.run(one.rows)
+            except Exception:  # noqa: BLE001 - as above
+                return f"; row {row} of them, {'a real' if one.real[0] else 'an edge'} row, fails alone too"
+        return ""
+
+    def _answered(self, part: Pool, how: str) -> Arrays:
+        try:
+            return self.answer(part.rows)
+        except StaytrueError:
+            raise
+        except Exception as error:  # whatever its operators raise
+            said = " ".join(str(error).split())[:300]
+            hint = f"callers may send such rows: have its forward take them{self._refusing(part)}"
+            got = f"{type(error).__name__}: {said}"
+            raise InvalidInput(f"the model itself, {how}", expected="answers", got=got, hint=hint) from error
+
+    def _refusing(self, part: Pool) -> str:
+        rows = range(len(part)) if self.signature.merges and len(part) > 1 else ()
+        found = next((row for row in rows if self._refused(part.take(np.array([row])).rows)), None)
+        return (
+            "" if found is None else f"; row {found} of them, {'real' if part.real[found] else 'at an edge'}, alone too"
+        )
 
     def _compared(self, parts: Sequence[Pool], where: str) -> Found:
         compared, batch = self.comparison(), len(parts[0])
         for part in parts:
-            expected = self.answer(part.rows)
+            expected = self._answered(part, f"rows for {where}")
             check_outputs(self.signature, expected, batch)
-            self._judged(compared, expected, self.run(part.rows), part.real, where, part.rows)
+            self._judged(compared, expected, self.ran(part, where), part.real, where, part.rows)
         _ended(compared, where, parts[0].rows)
-        return Found(batch, batch * len(parts), sha256_of(part.rows for part in parts), compared)
+        return _found(parts, compared)
 
     @staticmethod
     def _judged(
@@ -163,34 +235,6 @@ class Trial:
         except CorruptData as error:
             raise Differs(error, rows, depends=depends) from error
 
-    def _free(self, part: Pool) -> Iterator[tuple[Axis, ...]]:
-        """Free axes, each by itself where the module takes that, or with those of the same size.
-
-        Raises:
-            InvalidInput: it takes no other size.
-        """
-        free = [
-            (spec.name, axis)
-            for spec in self.signature.inputs
-            for axis, size in enumerate(spec.shape)
-            if size < 0 and (axis or self.signature.rows == "none") and not spec.tokenizer
-        ]
-        told: set[Axis] = set()
-        for one in free:
-            if one in told:
-                continue
-            size = part.rows[one[0]].shape[one[1]]
-            tied = tuple(axis for axis in free if part.rows[axis[0]].shape[axis[1]] == size)
-            taken = next((axes for axes in ((one,), tied) if self._takes(part, axes)), None)
-            if taken is None:
-                expected = f'any size along axis {one[1]} of "{one[0]}", as the signature says'
-                raise InvalidInput("the model itself", expected=expected, got=f"errors at all but {size}")
-            told.update(taken)
-            yield taken
-
-    def _takes(self, part: Pool, axes: tuple[Axis, ...]) -> bool:
-        return any(not self._refused(rows) for rows in _resized(part.rows, axes))
-
     def _refused(self, rows: Arrays) -> bool:
         try:
             self.answer(rows)
@@ -206,23 +250,20 @@ def _ended(compared: Comparison, where: str, rows: Arrays) -> None:
         raise Differs(error, rows) from error
 
 
-def _arrangements(part: Pool, other: Pool, seed: int) -> Iterator[tuple[Arrays, NDArray[np.int64]]]:
+def _found(parts: Sequence[Pool], compared: Comparison) -> Found:
+    batch = len(parts[0])
+    edges = sum(int(np.count_nonzero(~part.real)) for part in parts)
+    return Found(batch, batch * len(parts), edges, sha256_of(part.rows for part in parts), compared)
+
+
+def _arrangements(part: Pool, other: Pool, seed: int) -> Iterator[tuple[Pool, NDArray[np.int64]]]:
     """Other orders of a batch: rows to run, and which row of the batch each is, -1 being none of them."""
     count = len(part)
     order = np.random.default_rng(seed).permutation(count)
     if (order == np.arange(count)).all():
         order = order[::-1]
-    yield part.take(order).rows, order
+    yield part.take(order), order
     kept = np.arange((count + 1) // 2)
     rows = {key: np.concatenate([other.rows[key][len(kept) :], array[kept]]) for key, array in part.rows.items()}
-    yield rows, np.concatenate([np.full(count - len(kept), -1), kept])
-
-
-def _resized(rows: Arrays, axes: tuple[Axis, ...]) -> Iterator[Arrays]:
-    """The same rows, repeated or cut along axes, at each size that is tried."""
-    size = rows[axes[0][0]].shape[axes[0][1]]
-    for tried in sorted({*SIZES, size + 1, 2 * size} - {size}):
-        made = dict(rows)
-        for key, axis in axes:
-            made[key] = np.take(made[key], np.arange(tried) % made[key].shape[axis], axis=axis)
-        yield made
+    real = np.concatenate([other.real[len(kept) :], part.real[kept]])
+    yield Pool(rows, real), np.concatenate([np.full(count - len(kept), -1), kept])

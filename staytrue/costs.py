@@ -33,4 +33,5 @@ def costs(one: Fidelity) -> str:
     """An artefact in a line."""
     decided = "" if one.differing is None else f", {one.differing:.2%} other decisions"
     made = f" ({one.made})" if one.made else ""
-    return f"{one.bytes:,} bytes, {one.apart:.3g} apart{decided}, {changed(one)} on {one.rows} validation rows{made}"
+    apart = f"{one.apart:.3g} apart, 95% within {one.far:.3g}"
+    return f"{one.bytes:,} bytes, {apart}{decided}, {changed(one)} on {one.rows} validation rows{made}"

@@ -21,8 +21,11 @@ class ReductionSection(Section):
     )
     apart: Positive = Field(
         default=0.05,
-        description="largest mean distance of an output from the model's own, in the target's standard deviations; of "
-        "probabilities as they are",
+        description="largest mean distance of a row's answer from the model's own: of numbers in the target's standard "
+        "deviations, of classes the total variation distance of their probabilities, of labels the largest change",
+    )
+    far: Positive = Field(
+        default=0.2, description="distance, measured likewise, that 19 of 20 rows have to stay within"
     )
     lost: Annotated[float, Field(ge=0)] = Field(
         default=0.01,

@@ -71,7 +71,15 @@ def _proofs(bundle: Bundle) -> Iterator[list[str]]:
 
 def _cost(one: Fidelity) -> list[str]:
     decided = "" if one.differing is None else f"{one.differing:.2%} other decisions"
-    return [one.format, f"{one.bytes:,} bytes", f"{one.apart:.2g} apart", decided, changed(one), one.made]
+    return [
+        one.format,
+        f"{one.bytes:,} bytes",
+        f"{one.apart:.2g} apart",
+        f"95% within {one.far:.2g}",
+        decided,
+        changed(one),
+        one.made,
+    ]
 
 
 def _evaluation(bundle: Bundle) -> Iterator[list[str]]:

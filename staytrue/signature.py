@@ -134,6 +134,28 @@ class Signature(Record, frozen=True, kw_only=True):
         """Whether requests may be run together: all tensors begin with an axis of independent rows."""
         return self.rows == "independent" and all(spec.shape[:1] == [-1] for spec in [*self.inputs, *self.outputs])
 
+    def row_axis(self, spec: TensorSpec) -> int | None:
+        """The axis of an input that counts rows, or None: then all rows of a request share the tensor.
+
+        A first axis of any size does. Beside such an input a state counts them further inside, by its first free axis,
+        and so does another input that has one free axis alone.
+        """
+        if self.rows == "none" or not any(one.shape[:1] == [-1] for one in self.inputs):
+            return None
+        free = [place for place, size in enumerate(spec.shape) if size < 0]
+        if free and (free[0] == 0 or spec.state or len(free) == 1):
+            return free[0]
+        return None
+
+    def free_axes(self) -> list[tuple[str, int]]:
+        """Inputs with each axis of any size that counts no rows; not of texts with a tokenizer, whose size it fixes."""
+        return [
+            (spec.name, axis)
+            for spec in self.inputs
+            for axis, size in enumerate(spec.shape)
+            if size < 0 and axis != self.row_axis(spec) and not spec.tokenizer
+        ]
+
     def rows_in(self, arrays: Mapping[str, NDArray[Any]]) -> int:
         """Rows of a request that it has accepted."""
         if self.rows == "none" or not self.inputs:

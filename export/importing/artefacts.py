@@ -44,8 +44,8 @@ def write(
     name: str,
     version: str,
     max_batch: int,
-) -> Path:
-    """Write one form; what it is made of stays only if it was there before.
+) -> tuple[Path, str]:
+    """Write one form, and say how it was made; what it is made of stays only if it was there before.
 
     Raises:
         Unsupported: the model has no such form.
@@ -56,18 +56,17 @@ def write(
         maker = foreign.writers.get(kind)
         if maker is None:
             raise Unsupported(str(foreign.path), f"has no form {kind}", hint="leave it out of export.importing.formats")
-        maker(path, signature, max_batch)
-        return path
+        return path, maker(path, signature, max_batch)
     archived: Literal["torchscript", "onnx"] = settings.archive if settings.archive in foreign.writers else "onnx"
     source = archived if kind == "mar" else "onnx"
     inside = folder / FILES[source]
-    alone = not inside.exists()
+    alone, said = not inside.exists(), ""
     if alone:
-        write(source, foreign, folder, signature, settings, **how)
+        said = write(source, foreign, folder, signature, settings, **how)[1]
     if kind == "ort":
         to_mobile(inside, path)
     else:
         to_archive(inside, archived, signature, path, **how)
     if alone:
         inside.unlink()
-    return path
+    return path, said

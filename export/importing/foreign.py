@@ -10,9 +10,11 @@ import onnx
 import onnxruntime as ort
 
 from export import graph
+from export.importing.divergence import first_difference
 from export.importing.inspection import inspect, unloadable
 from export.importing.signatures import signature_of
 from serving.runtimes import bfloats
+from serving.runtimes.halves import unsafe
 from staytrue.bundle import digest
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from export.importing.amendment import Amending
     from staytrue.bundle import Format
-    from staytrue.sections import ImportingSection
+    from staytrue.sections import ExportSection, ImportingSection
     from staytrue.signature import Signature
 
 Arrays = dict[str, "NDArray[Any]"]
@@ -41,13 +43,32 @@ class Foreign:
     """The file as it was given, by the signature's names; whatever it raises, it refused these inputs."""
     ran_by: str
     """What runs it, with its version."""
-    writers: Mapping[Format, Callable[[Path, Signature, int], None]]
-    """What writes a form of it, for a signature and a largest batch; the others are made of these."""
+    writers: Mapping[Format, Callable[[Path, Signature, int], str]]
+    """What writes a form of it, for a signature and a largest batch, and says how; the others are made of these."""
+    begins: Callable[[Format, Path, Signature, Arrays, ExportSection], str]
+    """Where an artefact of it begins to differ on some rows, in words; nothing where that is not to be found."""
+    native: bool = False
+    """Whether what runs it here also serves it: then answers are the same to the last digit, be they steady or not."""
 
     @property
     def said(self) -> str:
         """The file and what it holds, for the record."""
         return f"{self.path.name}, SHA-256 {digest(self.path).sha256}"
+
+
+def _copy(path: Path, to: Path, model: onnx.ModelProto | None, renamed: Mapping[str, str]) -> None:
+    """The file as it is, or a model with other names and all its tensors inside."""
+    if model is None:
+        shutil.copyfile(path, to)
+        return
+    graph.rename(model, renamed)
+    onnx.save(model, to)
+
+
+def _options() -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.log_severity_level, options.intra_op_num_threads = _LOG_FATAL_ONLY, 1
+    return options
 
 
 def open_onnx(path: Path, amending: Amending, settings: ImportingSection) -> Foreign:
@@ -60,10 +81,11 @@ def open_onnx(path: Path, amending: Amending, settings: ImportingSection) -> For
     model, apart = inspect(path, settings)
     plain = signature_of(model, path)
     amended = amending.amend(plain)
-    options = ort.SessionOptions()
-    options.log_severity_level, options.intra_op_num_threads = _LOG_FATAL_ONLY, 1
+    options = _options()
     try:
-        session: Any = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session: Any = ort.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=unsafe(path)
+        )
     except Exception as error:  # ONNX Runtime raises a class of its own for every status
         raise unloadable(path, model, error) from error
     inputs, outputs = (
@@ -82,12 +104,13 @@ def open_onnx(path: Path, amending: Amending, settings: ImportingSection) -> For
 
     renamed = {old: new for new, old in (inputs | outputs).items() if old != new}
 
-    def write(to: Path, signature: Signature, max_batch: int) -> None:
+    def write(to: Path, signature: Signature, max_batch: int) -> str:
         del signature, max_batch
-        if not renamed and not apart:
-            shutil.copyfile(path, to)
-            return
-        graph.rename(model, renamed)
-        onnx.save(model, to)
+        _copy(path, to, model if renamed or apart else None, renamed)
+        return ""
 
-    return Foreign(path, amended, run, f"plain onnxruntime {ort.__version__}", {"onnx": write})
+    def begins(kind: Format, served: Path, signature: Signature, rows: Arrays, settings: ExportSection) -> str:
+        del signature
+        return first_difference(kind, inspect(path, settings.importing)[0], served, inputs, rows, settings)
+
+    return Foreign(path, amended, run, f"plain onnxruntime {ort.__version__}", {"onnx": write}, begins, native=True)

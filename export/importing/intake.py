@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -13,7 +13,7 @@ from export.importing.artefacts import check_formats, write
 from export.importing.foreign import open_onnx
 from export.importing.profile import profile
 from export.importing.proof import prove
-from export.importing.recognition import rows_of_first_axis, usable, with_outputs, with_typical
+from export.importing.recognition import rows_of_first_axis, usable, with_outputs, with_sizes, with_typical
 from export.importing.reference import read
 from export.publish import FILES, finish
 from staytrue.bundle import PROFILE, Bundle, Lineage, Parity, digest, load_profile
@@ -64,19 +64,21 @@ def take_in(
     signature = with_typical(foreign, signature, given.rows if given else [])
     rows = _rows(foreign, signature, given)
     signature = with_outputs(foreign, signature, rows, amending)
-    signature = msgspec.structs.replace(
-        signature, rows=rows_of_first_axis(foreign, signature, rows, amending, settings)
-    )
+    counted = rows_of_first_axis(foreign, signature, rows, amending, settings)
+    signature = msgspec.structs.replace(signature, rows=counted)
+    signature = with_sizes(foreign, signature, rows, amending)
     _check_classes(signature, amending)
     max_batch = 1 if signature.rows == "none" else amending.said.max_batch or settings.importing.max_batch
+    what = f"rows of {reference.name}" if reference else "made-up rows: zeros, ones, random"
     with store.new_version(name) as (version, folder):
-        what, parity = f"rows of {reference.name}" if reference else "made-up rows: zeros, ones, random", list[Parity]()
+        parity = list[Parity]()
+        how: dict[str, Any] = {"name": name, "version": version, "max_batch": max_batch}
         for kind in formats:
-            written = write(kind, foreign, folder, signature, settings, name=name, version=version, max_batch=max_batch)
-            parity += prove(foreign, kind, written, signature, rows, max_batch, settings, what)
+            written, made = write(kind, foreign, folder, signature, settings, **how)
+            told: dict[str, Any] = {"made_up": reference is None, "made": made}
+            parity += prove(foreign, kind, written, signature, rows, max_batch, settings, what, **told)
         (folder / PROFILE).write_bytes(msgspec.json.encode(profile(foreign, signature, given)))
-        lineage = _lineage(foreign, given)
-        bundle = _manifest(signature, amending, parity, lineage, name=name, version=version, max_batch=max_batch)
+        bundle = _manifest(signature, amending, parity, _lineage(foreign, given), **how)
         finish(bundle, folder, settings.signing_key)
         checked = load_bundle(folder)  # what server and sidecar will check, checked before it can be seen
         load_profile(folder)

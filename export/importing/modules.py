@@ -15,8 +15,10 @@ import torch
 from torch import nn
 
 from export import torchscript
+from export.divergence import Asked
 from export.importing import archives, weights
 from export.importing.foreign import Foreign
+from export.importing.rows import generated, grown
 from export.onnx import finish, placeholders, to_onnx
 from export.program import to_program
 from staytrue.errors import CorruptData, InvalidConfig, Unsupported
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from export.importing.amendment import Amending
     from export.importing.foreign import Arrays
     from staytrue.bundle import Format
-    from staytrue.sections import ImportingSection
+    from staytrue.sections import ExportSection, ImportingSection
 
 _DATATYPES: dict[np.dtype[Any], Any] = {dtype: name for name, dtype in NUMPY.items() if name != "BF16"}
 
@@ -156,25 +158,33 @@ def _opened(path: Path, module: Any, names: list[str], amending: Amending, *, sc
             got = flat(module(*(torch.from_numpy(np.array(arrays[spec.name])) for spec in signature.inputs)))
         return {spec.name: value.numpy() for spec, (_, value) in zip(signature.outputs, got, strict=True)}
 
-    def write(to: Path, final: Signature, max_batch: int) -> None:
+    def write(to: Path, final: Signature, max_batch: int) -> str:
         try:
             _write(module, final, to, max_batch, scripted=scripted)
         except Exception as error:  # torch raises a class of its own for every reason
             first = " ".join(str(error).split())[:300]
             hint = "export it to ONNX where it was made, and import that"
             raise Unsupported(str(path), f"PyTorch finds no ONNX form of it: {first}", hint=hint) from error
+        return ""
 
-    def script(to: Path, final: Signature, max_batch: int) -> None:
+    def script(to: Path, final: Signature, max_batch: int) -> str:
         del max_batch
-        torchscript.to_torchscript(Flat(module), final, to, _example(final, 2))
+        made = torchscript.to_torchscript(Flat(module).eval(), final, to, _example(final, 2), _others(module, final))
+        return "a script as it was given" if scripted else made
 
-    def program(to: Path, final: Signature, max_batch: int) -> None:
+    def program(to: Path, final: Signature, max_batch: int) -> str:
         _write_program(path, module, final, to, max_batch)
+        return ""
+
+    def begins(kind: Format, served: Path, final: Signature, rows: Arrays, settings: ExportSection) -> str:
+        if scripted:  # a script is not captured, so there is nothing to go through operator by operator
+            return ""
+        return Asked(kind, served, Flat(module).eval(), final, rows, settings).differs()
 
     how = "TorchScript" if scripted else "eager"
-    writers: dict[Format, Callable[[Path, Signature, int], None]] = {"onnx": write, "torchscript": script}
+    writers: dict[Format, Callable[[Path, Signature, int], str]] = {"onnx": write, "torchscript": script}
     writers |= {} if scripted else {"pt2": program}
-    return Foreign(path, signature, run, f"torch {torch.__version__} {how}", writers)
+    return Foreign(path, signature, run, f"torch {torch.__version__} {how}", writers, begins)
 
 
 def _write_program(path: Path, module: nn.Module, signature: Signature, to: Path, max_batch: int) -> None:
@@ -183,7 +193,7 @@ def _write_program(path: Path, module: nn.Module, signature: Signature, to: Path
         raise Unsupported(str(path), what, hint="leave pt2 out of export.importing.formats")
     try:
         to_program(Flat(module), signature, to, max_batch)
-    except torch.onnx.OnnxExporterError as error:
+    except Unsupported as error:
         first = " ".join(str(error).split())[:300]
         raise Unsupported(str(path), f"torch.export finds no form of it: {first}", hint="leave pt2 out") from error
 
@@ -191,10 +201,10 @@ def _write_program(path: Path, module: nn.Module, signature: Signature, to: Path
 def _outputs(path: Path, module: Any, signature: Signature) -> list[tuple[str, TensorSpec]]:
     """Names, datatypes and shapes of what it gives: sizes that change with the inputs' free axes are free."""
     found = []
-    for rows, grown in ((2, 0), (3, 0), (2, 1)):
+    for rows, longer in ((2, 0), (3, 0), (2, 1)):
         try:
             with torch.no_grad():
-                found.append(flat(module(*_example(signature, rows, grown))))
+                found.append(flat(module(*_example(signature, rows, longer))))
         except Exception as error:  # somebody else's code
             if not found:
                 hint = "tell a shape that it takes, as `typical` of its inputs"
@@ -228,6 +238,18 @@ def _example(signature: Signature, rows: int, grown: int = 0) -> tuple[torch.Ten
         sizes[:1] = [rows] if spec.shape[:1] == [-1] else sizes[:1]
         made.append(torch.from_numpy(np.zeros(sizes, dtype=NUMPY[spec.datatype])))
     return tuple(made)
+
+
+def _others(module: Any, signature: Signature) -> list[tuple[torch.Tensor, ...]]:
+    """Rows that were made up for it and that it takes, of other values than zeros, and of other sizes."""
+    rows = [*generated(signature)[1:], *generated(grown(signature))[1:3]]
+    made = [tuple(torch.from_numpy(np.array(row[spec.name])) for spec in signature.inputs) for row in rows]
+    taken = []
+    for some in made:
+        with contextlib.suppress(Exception), torch.no_grad():  # whatever somebody else's code raises
+            module(*some)
+            taken.append(some)
+    return taken
 
 
 def _write(module: Any, signature: Signature, path: Path, max_batch: int, *, scripted: bool) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from export.importing.rows import row_axis
 from staytrue.pictures import summarise
 from staytrue.profile import ReferenceColumn, ReferenceProfile
 from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
@@ -45,7 +44,7 @@ def profile(foreign: Foreign, signature: Signature, reference: Reference | None)
 
 def _columns(signature: Signature, spec: TensorSpec, rows: Sequence[Arrays]) -> list[ReferenceColumn]:
     values = [row[spec.name] for row in rows]
-    if spec.state or row_axis(signature, spec) != 0:
+    if spec.state or signature.row_axis(spec) != 0:
         return []
     if len(spec.shape) == _PICTURE_AXES and spec.datatype in ("UINT8", "FP32"):
         told = [summarise(value) for value in values]

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from msgspec.structs import replace
 
+from export.axes import together
 from export.importing.rows import SIZES, alike, counts_rows, gathered, generated, grown, joined, shared, sized
 from export.importing.scale import Scales
+from export.pool import Pool
 from staytrue.errors import CorruptData, InvalidConfig
 from staytrue.signature import NUMPY
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from export.importing.amendment import Amending
+    from export.importing.amendment import Amending, TensorAmendment
     from export.importing.foreign import Foreign
     from export.importing.rows import Arrays
     from staytrue.sections import ExportSection
@@ -100,6 +103,32 @@ def rows_of_first_axis(
     return told or found
 
 
+def with_sizes(foreign: Foreign, signature: Signature, rows: Sequence[Arrays], amending: Amending) -> Signature:
+    """The signature with those axes of inputs fixed that the file says are of any size, and of which it takes one.
+
+    Raises:
+        InvalidConfig: it is told that such an axis is free.
+    """
+    part = Pool(joined(signature, alike(rows)[:1]), np.array([True]))
+    groups = together(signature, part, lambda made: not _runs(foreign, made))
+    fixed = {axis for axes, taken in groups if not taken for axis in axes}
+    inputs = []
+    for spec in signature.inputs:
+        sizes, old = list(spec.shape), _old(spec.name, amending.said.inputs)
+        for axis in (axis for name, axis in fixed if name == spec.name):
+            sizes[axis] = part.rows[spec.name].shape[axis]
+            if old in amending.said.inputs and amending.said.inputs[old].shape:
+                got = f"a model that refuses every size but {sizes[axis]}"
+                raise amending.fault(["inputs", old, "shape"], expected=f"axis {axis} of any size", got=got)
+        inputs.append(replace(spec, shape=sizes))
+    return replace(signature, inputs=inputs)
+
+
+def _old(name: str, said: Mapping[str, TensorAmendment]) -> str:
+    """What the file calls a tensor."""
+    return next((old for old, one in said.items() if name in (old, one.name)), name)
+
+
 def with_outputs(foreign: Foreign, signature: Signature, rows: Sequence[Arrays], amending: Amending) -> Signature:
     """The signature with those sizes of outputs free that come otherwise than the file says, as files do say.
 
@@ -111,7 +140,7 @@ def with_outputs(foreign: Foreign, signature: Signature, rows: Sequence[Arrays],
     for spec in signature.outputs:
         arrays = [answer[spec.name] for answer in answers]
         first = arrays[0]
-        old = next((old for old, said in amending.said.outputs.items() if spec.name in (old, said.name)), spec.name)
+        old = _old(spec.name, amending.said.outputs)
         told = bool(old in amending.said.outputs and amending.said.outputs[old].shape)
         sizes = [{array.shape[place] for array in arrays} for place in range(first.ndim)]
         if first.dtype != NUMPY[spec.datatype] or len(sizes) != len(spec.shape):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from export.importing.rows import filler, row_axis
+from export.importing.rows import filler
 from staytrue.errors import CorruptData, InvalidConfig
 from staytrue.signature import MISSING_INTEGER, MISSING_TEXT, NUMPY
 
@@ -55,7 +55,7 @@ def read(path: Path, signature: Signature, amending: Amending) -> Reference:
     values: dict[str, list[NDArray[Any]]] = {}
     for spec in signature.inputs:
         name = next((name for name in (spec.name, old.get(spec.name, "")) if name in columns), None)
-        axis = row_axis(signature, spec)
+        axis = signature.row_axis(spec)
         if name is not None:
             values[spec.name] = _rows(spec, axis, columns[name], f'{path}: column "{name}"')
         elif not (spec.state or (axis is None and len(signature.inputs) > 1)):

@@ -21,20 +21,6 @@ SIZES = (1, 2, 3, 4, 8, 16, 32, 48, 64, 128, 224, 256, 512, 1024)
 """Tried in turn along free axes until the model takes one."""
 
 
-def row_axis(signature: Signature, spec: TensorSpec) -> int | None:
-    """The axis of an input that counts rows, or None: then all rows of a request share the tensor.
-
-    A first axis of any size does. Beside such an input a state counts them further inside, by its first free axis, and
-    so does another input that has one free axis alone.
-    """
-    if signature.rows == "none" or not counts_rows(signature):
-        return None
-    free = [place for place, size in enumerate(spec.shape) if size < 0]
-    if free and (free[0] == 0 or spec.state or len(free) == 1):
-        return free[0]
-    return None
-
-
 def counts_rows(signature: Signature) -> bool:
     """Whether an input begins with an axis of any size."""
     return any(spec.shape[:1] == [-1] for spec in signature.inputs)
@@ -69,7 +55,7 @@ def joined(signature: Signature, rows: Sequence[Arrays]) -> Arrays:
     """
     batch = {}
     for spec in signature.inputs:
-        axis = row_axis(signature, spec)
+        axis = signature.row_axis(spec)
         first = rows[0][spec.name]
         batch[spec.name] = first if axis is None else np.concatenate([row[spec.name] for row in rows], axis=axis)
     return batch
@@ -77,7 +63,7 @@ def joined(signature: Signature, rows: Sequence[Arrays]) -> Arrays:
 
 def shared(signature: Signature, rows: Sequence[Arrays]) -> list[Arrays]:
     """Rows that share what rows of one request do: the first one's."""
-    common = {spec.name: rows[0][spec.name] for spec in signature.inputs if row_axis(signature, spec) is None}
+    common = {spec.name: rows[0][spec.name] for spec in signature.inputs if signature.row_axis(spec) is None}
     return [row | common for row in rows]
 
 
@@ -114,7 +100,7 @@ def _with_typical(signature: Signature, shape: Callable[[TensorSpec], list[int]]
 
 
 def _shape(signature: Signature, spec: TensorSpec, free: Callable[[int], int]) -> list[int]:
-    axis = row_axis(signature, spec)
+    axis = signature.row_axis(spec)
     return [size if size >= 0 else 1 if place == axis else free(place) for place, size in enumerate(spec.shape)]
 
 

@@ -12,6 +12,8 @@ from export.comparison import compare
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from export.importing.rows import Arrays
     from staytrue.sections import ExportSection
     from staytrue.signature import Signature
@@ -41,6 +43,27 @@ class Scales:
             want, scale = {spec.name: expected[spec.name]}, self._by_name[spec.name]
             errors.append(compare(alone, want, got, scale, settings, where))
         return max(absolute for absolute, _ in errors), max(relative for _, relative in errors)
+
+
+class Scaled:
+    """Answers held to the tolerances in units of each output's own size; a comparison for trials."""
+
+    def __init__(self, scales: Scales, settings: ExportSection) -> None:
+        self._scales, self._settings = scales, settings
+        self.absolute = self.relative = 0.0
+
+    def add(self, expected: Arrays, got: Arrays, real: NDArray[np.bool_], where: str) -> None:
+        """Compare; ``where`` opens the message.
+
+        Raises:
+            CorruptData: as :meth:`Scales.compare`.
+        """
+        del real  # edge rows are held to the same
+        absolute, relative = self._scales.compare(expected, got, self._settings, where)
+        self.absolute, self.relative = max(self.absolute, absolute), max(self.relative, relative)
+
+    def end(self, where: str) -> None:
+        """All has been said by now."""
 
 
 def _scale(arrays: Sequence[np.ndarray]) -> float:

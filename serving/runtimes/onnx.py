@@ -13,6 +13,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import EPFail, Fail, InvalidArg
 from serving.runtimes import bfloats
 from serving.runtimes.base import RunError
 from serving.runtimes.bindings import Bindings, bindings
+from serving.runtimes.halves import unsafe
 from serving.runtimes.providers import arguments, check, demand, describe, first_line
 from serving.runtimes.tokens import front
 from staytrue.errors import CorruptData, InvalidConfig, Unavailable
@@ -32,8 +33,6 @@ _LOG_FATAL_ONLY = 4
 """Its errors come as exceptions; what it would print beside holds callers' values."""
 _FAILED = (InvalidArgument, Fail, RuntimeException, EPFail)
 """What its operators raise, for whatever reason."""
-_CRASHES: dict[str, list[str]] = {"fp16": ["MatmulTransposeFusion"]}
-"""Optimisations that end the process, by artefact: this one where a product in 16 bits takes what was transposed."""
 CLOSE_SECONDS = 2.0
 """For a run that is broken off to end: it does between two operators."""
 
@@ -57,7 +56,6 @@ class OnnxRuntime:
         provider: Provider = "cpu",
         device_id: int = 0,
         device_memory_bytes: int | None = None,
-        artefact: Format = "onnx",
     ) -> None:
         self.description = describe(provider, device_id)
         demand(provider, ort.get_available_providers())
@@ -68,7 +66,7 @@ class OnnxRuntime:
                 options,
                 providers=arguments(provider, device_id, device_memory_bytes),
                 enable_fallback=0,
-                disabled_optimizers=_CRASHES.get(artefact, []),
+                disabled_optimizers=unsafe(path),
             )
         except Exception as error:  # ONNX Runtime raises a class of its own for every status
             raise CorruptData(str(path), f"ONNX Runtime cannot load it: {first_line(error)}") from error
@@ -242,7 +240,6 @@ class OnnxMaker:
             provider=self._provider,
             device_id=self._device_id,
             device_memory_bytes=self._device_memory_bytes,
-            artefact=self.format,
         )
 
     def close(self) -> None:

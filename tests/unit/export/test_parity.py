@@ -61,6 +61,30 @@ def test_errors_are_told_in_the_targets_unit_and_as_a_share() -> None:
     assert relative == pytest.approx(0.005)
 
 
+@pytest.mark.parametrize(
+    ("want", "got"),
+    [
+        (np.array([[1_000_000]]), np.array([[1_000_001]])),
+        (np.array([[2**53]]), np.array([[2**53 + 1]])),
+        (np.array([[255]], np.uint8), np.array([[254]], np.uint8)),
+        (np.array([[True]]), np.array([[False]])),
+    ],
+    ids=["large", "beyond double precision", "unsigned", "decision"],
+)
+def test_whole_numbers_and_decisions_are_equal_or_refused_however_large_the_tolerance(want: Any, got: Any) -> None:
+    assert _compare({"y": want}, {"y": want.copy()}, 1e9, SETTINGS, "model.onnx") == (0.0, 0.0)
+    with pytest.raises(
+        CorruptData, match=rf"row 0: expected {want.item()} as the model itself gives, got {got.item()};"
+    ):
+        _compare({"y": want}, {"y": got}, 1e9, SETTINGS, "model.onnx")
+
+
+def test_the_number_that_differs_is_told_and_not_the_first_of_its_row() -> None:
+    want, got = np.zeros((2, 3)), np.array([[0, 0, 0], [0, 0, 7.5]])
+    with pytest.raises(CorruptData, match=r"row 1: expected 0 as the model itself gives, got 7\.5 at \[2\] of it"):
+        _compare({"y": want}, {"y": got}, 1.0, SETTINGS, "model.onnx")
+
+
 @pytest.mark.parametrize("got", [np.zeros((2, 1)), np.zeros(1), np.zeros((1, 1), dtype=np.float32)])
 def test_another_shape_or_datatype_is_refused(got: Any) -> None:
     with pytest.raises(CorruptData, match=r"expected float64 \[1, 1\], got float"):

@@ -16,7 +16,7 @@ from export.parity import prove
 from export.program import to_program
 from export.torchscript import to_torchscript
 from export.trial import MIXED
-from staytrue.errors import CorruptData, InvalidInput, TooLarge
+from staytrue.errors import CorruptData, InvalidInput, TooLarge, Unsupported
 from staytrue.sections import ExportSection
 from staytrue.signature import Signature, TensorSpec
 from tests.unit.export.conftest import NAMED, SIGNATURE, Named, Small
@@ -195,7 +195,7 @@ def test_each_free_axis_is_one_and_is_proven_at_other_sizes(tmp_path: Path, kind
 def test_cells_that_are_captured_for_one_length_are_refused_clearly(tmp_path: Path) -> None:
     _, inputs, _ = FREE["sequence"]
     said = r'the signature has free sizes, "x" \[-1, -1, 3\], "mask" \[-1, -1\], and .* one alone; recurrent cells'
-    with pytest.raises(torch.onnx.OnnxExporterError, match=said):
+    with pytest.raises(Unsupported, match=said):
         to_onnx(Recurrent().eval(), Signature(inputs=inputs, outputs=X.outputs), tmp_path / "model.onnx", 16)
 
 
@@ -222,7 +222,11 @@ def test_a_trace_that_has_frozen_a_size_is_refused_at_another(tmp_path: Path) ->
     signature = Signature(inputs=[TensorSpec(name="x", datatype="FP32", shape=[-1, -1])], outputs=X.outputs)
     fixed = Signature(inputs=[TensorSpec(name="x", datatype="FP32", shape=[-1, 6])], outputs=X.outputs)
     to_onnx(Frozen(), fixed, tmp_path / "model.onnx", 16)
-    with pytest.raises(Exception, match=r"Got: 1 Expected: 6|invalid dimensions"):
+    said = r'model\.onnx with "x" \[2, 1\]: expected answers by onnxruntime [\d.]+ CPU to rows that the model itself '
+    said += (
+        r'answers, got RunError: .*Got: 1 Expected: 6.*; the rows were "x" \[2, 1\], SHA-256 \w{16}; row 0 of them, '
+    )
+    with pytest.raises(CorruptData, match=said + r"an edge row, fails alone too; .*nothing was published"):
         prove("onnx", tmp_path / "model.onnx", Frozen(), signature, {"x": drawn(9, 6)}, 1.0, SETTINGS)
 
 
@@ -234,6 +238,58 @@ def test_a_module_that_takes_one_size_has_no_free_axis(tmp_path: Path) -> None:
     said = r'the model itself: expected any size along axis 1 of "x", as the signature says, got errors at all but 6'
     with pytest.raises(InvalidInput, match=said):
         prove("onnx", tmp_path / "model.onnx", module, signature, {"x": np.clip(drawn(9, 6), -1, 1)}, 1.0, SETTINGS)
+
+
+@pytest.mark.parametrize("max_batch", [1, 2, 16])
+def test_real_rows_too_are_brought_to_other_sizes(tmp_path: Path, max_batch: int) -> None:
+    """At a largest batch of 1 as well, where the first one holds an edge row alone."""
+    build, inputs, make = FREE["picture"]
+    signature, settings = Signature(inputs=inputs, outputs=X.outputs), ExportSection(max_batch=max_batch)
+    module = build().eval()
+    to_torchscript(module, signature, tmp_path / "model.ts")
+    proofs = prove("torchscript", tmp_path / "model.ts", module, signature, make(), 1.0, settings)
+    along = [proof for proof in proofs if proof.shapes]
+    assert [(proof.rows, proof.edge_rows) for proof in along] == [(4, 2)] * 6
+    assert [proof.axes for proof in along] == [{"x": [2]}] * 3 + [{"x": [3]}] * 3
+
+
+class Looked(nn.Module):
+    """Looks codes up; those beyond the table are the last one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Shapes: [N,1] → [N,4]."""
+        made: torch.Tensor = self.table(x.clamp(0, 3)).squeeze(1)
+        return made
+
+
+def test_an_artefact_that_fails_is_a_failed_proof_and_the_row_is_told(tmp_path: Path) -> None:
+    signature = Signature(inputs=[TensorSpec(name="x", datatype="INT64", shape=[-1, 1])], outputs=X.outputs)
+    module, path, rows = Looked().eval(), tmp_path / "model.onnx", {"x": np.arange(40).reshape(-1, 1) % 4}
+    to_onnx(module, signature, path, 16)
+    assert prove("onnx", path, module, signature, rows, 1.0, SETTINGS)
+    model = onnx.load(path)
+    (gather,) = (node for node in model.graph.node if node.op_type == "Gather")
+    gather.input[1] = "x"
+    onnx.save(model, path)
+    said = r"model\.onnx at batch 1: expected answers by onnxruntime .*, got RunError: .* out of data bounds.*;"
+    with pytest.raises(
+        CorruptData, match=said + r' the rows were "x" \[1, 1\], SHA-256 \w{16}; .*nothing was published'
+    ):
+        prove("onnx", path, module, signature, rows, 1.0, SETTINGS)
+
+
+def test_a_model_that_fails_on_what_callers_may_send_is_told_with_the_row(tmp_path: Path) -> None:
+    signature = Signature(inputs=[TensorSpec(name="x", datatype="INT64", shape=[-1, 1])], outputs=X.outputs)
+    module, rows = nn.Sequential(nn.Embedding(4, 4), nn.Flatten()).eval(), {"x": np.arange(40).reshape(-1, 1) % 4}
+    to_torchscript(module, signature, tmp_path / "model.ts")
+    with pytest.raises(
+        InvalidInput, match=r"the model itself, rows for model\.ts at batch 1: expected answers, got IndexE"
+    ):
+        prove("torchscript", tmp_path / "model.ts", module, signature, rows, 1.0, SETTINGS)
 
 
 def test_edge_texts_are_empty_unknown_and_long(rows: Rows) -> None:

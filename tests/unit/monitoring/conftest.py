@@ -109,8 +109,10 @@ def publish(store: Store, version_reason: str = "a test") -> str:
                 absolute_tolerance=1e-4,
                 relative_tolerance=1e-4,
                 passed=True,
+                edge_rows=1,
+                arrangement=arrangement,
             )
-            for batch in (1, 2, 4)
+            for batch, arrangement in ((1, ""), (2, ""), (4, ""), (4, "in another order"))
         ]
         bundle = Bundle(
             name=MODEL,

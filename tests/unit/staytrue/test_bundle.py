@@ -6,15 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from onnx import TensorProto, helper
 
 from staytrue.bundle import MANIFEST, SEAL, Bundle, digest, load, seal
 from staytrue.errors import CorruptData
 from staytrue.records import read, to_json
+from staytrue.signature import Signature, TensorSpec
 from staytrue.store import Store
+from tests import bundles
 from tests.unit.serving.conftest import publish
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from staytrue.bundle import Parity
 
 
 @pytest.fixture
@@ -76,6 +82,34 @@ def test_a_missing_proof_is_named_by_its_batch(folder: Path) -> None:
     parity = load(folder).parity
     rewrite(folder, parity=[proof for proof in parity if proof.batch != 7])
     with pytest.raises(CorruptData, match=r"no passed parity proof at batch 7; an unproven model is never served"):
+        load(folder)
+
+
+NAMED: dict[str, Callable[[Parity], bool] | None] = {
+    "in another order and company of rows": lambda proof: bool(proof.arrangement),
+    "on edge rows": None,
+    'at another size along axis 1 of "x"': lambda proof: bool(proof.shapes),
+    "at batch 2": lambda proof: proof.batch == 2 and not (proof.arrangement or proof.shapes),
+}
+
+
+@pytest.mark.parametrize("missing", NAMED)
+def test_each_kind_of_proof_is_needed_and_none_stands_for_another(missing: str, tmp_path: Path) -> None:
+    """A permuted batch of 2 and one of another width are no plain batch of 2, nor are two of them one of the other."""
+    inputs, outputs = ([TensorSpec(name=name, datatype="FP32", shape=[-1, -1])] for name in ("x", "y"))
+    signature, store = Signature(inputs=inputs, outputs=outputs), Store(tmp_path)
+    sides = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", "t"]) for name in ("x", "y"))
+    graph = helper.make_graph([helper.make_node("Neg", ["x"], ["y"])], "made", *([side] for side in sides))
+    version = bundles.publish(store, "m", helper.make_model(graph), signature, 16)
+    folder, chosen = store.path("m", version), NAMED[missing]
+    parity = load(folder).parity
+    if chosen is None:
+        kept = [msgspec.structs.replace(proof, edge_rows=0) for proof in parity]
+    else:
+        kept = [proof for proof in parity if not chosen(proof)]
+        assert len(kept) < len(parity)
+    rewrite(folder, parity=kept)
+    with pytest.raises(CorruptData, match=f"no passed parity proof {missing}; an unproven model is never served"):
         load(folder)
 
 

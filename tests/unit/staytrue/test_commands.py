@@ -94,7 +94,7 @@ def test_verify_tells_of_a_changed_byte(store: Store, capsys: pytest.CaptureFixt
     path.write_bytes(path.read_bytes() + b"\0")
     code, text = said(capsys, "verify", "tiny", "--store", str(store.root))
     assert code == 1
-    assert "tiny 1: 3 files, 4 proofs, all hold" in text
+    assert "tiny 1: 3 files, 5 proofs, all hold" in text
     assert "model.onnx: expected SHA-256" in text
 
 

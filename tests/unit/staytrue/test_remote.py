@@ -383,7 +383,7 @@ def test_commands_take_an_address(
     assert main(["verify", "tiny", *where]) == 1
     said = capsys.readouterr().out
     assert f"tiny 3: {address}/tiny/3/profile.json: expected SHA-256" in said
-    assert "tiny 1: 3 files, 4 proofs, all hold" in said
+    assert "tiny 1: 3 files, 5 proofs, all hold" in said
 
 
 def test_a_model_whose_revision_cannot_be_read_hides_no_other(store: Store, address: str) -> None:

@@ -127,7 +127,7 @@ def test_the_commands_sign_verify_and_promote(
     assert main(["promote", "tiny", "1", "--reason", "test"]) == 0
     assert main(["verify", "tiny"]) == 1
     said = capsys.readouterr().out
-    assert "tiny 1: 3 files, 4 proofs, all hold" in said
+    assert "tiny 1: 3 files, 5 proofs, all hold" in said
     assert "tiny 2: " in said
     assert "staytrue sign NAME VERSION" in said
     assert main(["verify", "tiny", "--store", str(store.root)]) == 0

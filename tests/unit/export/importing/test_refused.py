@@ -259,4 +259,6 @@ def test_a_model_that_fails_as_the_server_runs_it(refused: Callable[..., str], m
         raise RunError("out of memory")
 
     monkeypatch.setattr(OnnxRuntime, "run", failing)
-    assert "fails as the server runs it: out of memory" in refused(CorruptData, scaled())
+    assert "to rows that the model itself answers, got RunError: out of memory; the rows were" in refused(
+        CorruptData, scaled()
+    )
