@@ -53,6 +53,7 @@ def write(folder: Path, **changes: Any) -> Project:
     del said["tuning"]
     for section, values in changes.items():
         said[section] = values if isinstance(values, str) else said.get(section, {}) | values
+    said["split"] = {key: value for key, value in said["split"].items() if value is not None}
     (folder / "staytrue.yaml").write_text(yaml.safe_dump(said, sort_keys=False), encoding="utf-8")
     return load(folder / "staytrue.yaml")
 
@@ -166,7 +167,7 @@ LIKE: dict[str, dict[str, Any]] = {
     },
     "target": {"data": {"target": "registered"}},
     "name": {"name": "cycles"},
-    "split": {"split": {"method": "random"}},
+    "split": {"split": {"method": "random", "block_days": None}},
 }
 
 
