@@ -71,7 +71,7 @@ def test_a_file_that_is_not_there(refused: Callable[..., str], tmp_path: Path) -
 
 @pytest.mark.parametrize("name", ["../etc", "", "a b", ".hidden"])
 def test_a_name_that_is_none_of_a_model(name: str, refused: Callable[..., str]) -> None:
-    assert "expected letters, digits" in refused(InvalidInput, scaled(), name=name)
+    assert "expected letters of ASCII, digits" in refused(InvalidInput, scaled(), name=name)
 
 
 def test_an_opset_of_the_future(refused: Callable[..., str]) -> None:
