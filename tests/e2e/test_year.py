@@ -25,10 +25,17 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path
     """One run of the demo: its summary, its folder, what it printed."""
     output = tmp_path_factory.mktemp("year") / "demo"
     command = [sys.executable, "-m", "examples.bikeshare.demo", "--output", str(output)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (output / "summary.json").exists(), done.stdout[-3000:] + done.stderr[-3000:]
-    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
-    return json.loads((output / "summary.json").read_text()), output, done.stdout
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            said, faults = process.communicate()
+        except BaseException:  # past its time: killed, it would leave its servers behind
+            process.terminate()
+            process.communicate()
+            raise
+    assert (output / "summary.json").exists(), said[-3000:] + faults[-3000:]
+    assert process.returncode == 0, said[-5000:] + faults[-2000:]
+    return json.loads((output / "summary.json").read_text()), output, said
 
 
 def starts(summary: dict[str, Any], *names: str) -> list[float]:
