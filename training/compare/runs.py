@@ -10,6 +10,7 @@ import numpy as np
 from staytrue.errors import Conflict, Unsupported
 from staytrue.project import BESIDE, DECIDING
 from staytrue.yamlfile import flat
+from training import checkpoint as checkpoints
 from training.data.split.plan import day_of
 from training.judgement.restored import restore, whose
 
@@ -52,8 +53,8 @@ def load(folders: Sequence[Path], project: Project | None, watch: Watch) -> list
     runs: list[Restored] = []
     for folder in folders:
         with watch(folder.name):
+            refuse_unpaired(checkpoints.load(folder)[0])  # before its rows are collected
             run = restore(whose(project, folder), folder, known=known)
-            refuse_unpaired(run.checkpoint)
             run.refuse_others()
             if runs:
                 refuse_other(runs[0], run)

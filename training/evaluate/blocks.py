@@ -58,17 +58,21 @@ class Blocks:
 def blocks_of(rows: Rows, settings: SplitSection, seed: int = 0) -> Blocks:
     """Blocks of the rows of a part, as the split of the data says.
 
-    Groups of ``split.group`` where there is one; a row without, as served ones are, counts for the day that it is of.
+    Groups of ``split.group`` where there is one, unless ``split.allow`` lets them into several parts, which asks about
+    known ones at other times; a row without, as served ones are, counts for the day that it is of.
     Else days, since neighbours in time are alike; but where rows were dealt singly, whatever their times, it was said
     that they are not: rows. ``seed`` puts them together by chance, where they are very many.
     """
     days = day_of(rows.time)
     marks = rows.marks.get(settings.group or "")
-    if settings.group is not None and marks is not None:
-        named = marks.astype(str)
-        groups = np.unique(named, return_inverse=True)[1].astype(np.int64)
-        numbers = np.where(named == "", -1 - (days - days.min(initial=0)), groups)
-        return Blocks(numbers, f"groups of {settings.group}")
+    if settings.group is not None and marks is not None and "groups" not in settings.allow:
+        named, what = marks.astype(str), f"groups of {settings.group}"
+        names, groups = np.unique(named, return_inverse=True)
+        if len(names) > MOST:  # draws take memory by the block
+            lots = np.random.default_rng(seed).permutation(len(names)) % MOST
+            what, groups = f"random lots of {what}", lots[groups]
+        numbers = np.where(named == "", -1 - (days - days.min(initial=0)), groups.astype(np.int64))
+        return Blocks(numbers, what)
     if not independent(settings):
         return Blocks(days, DAYS)
     if len(rows) <= MOST:

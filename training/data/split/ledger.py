@@ -69,7 +69,7 @@ class Ledger:
             if before and not force:
                 if any(map(opener.made, before)):
                     return
-                raise Conflict("test split", self._told(before[-1], keys), hint=_HINT)
+                raise Conflict("test split", self._told(before[-1], keys), hint=self._hint(before[-1], opener, keys))
             line = Opening(
                 time=utc(time.time()),
                 by=_who(),
@@ -129,6 +129,14 @@ class Ledger:
         by = f" by {line.by}" if line.by else ""
         return f"{some} {count} rows {what}{more}, for run {line.run} on {line.time}{by}"
 
+    def _hint(self, line: Opening, opener: Opener, keys: Keys) -> str:
+        """What to do: other models may be of wholly other data that begin at the same hours."""
+        alike = bool(line.lineage) and bool(np.isin(keys.whole, self._keys(line.lineage)).any())
+        if alike or line.model in {"", opener.model} or not line.lineage:
+            return _HINT
+        own = f"if these are other data than those of {line.model}, give them a folder of runs of their own"
+        return f"{own} (retraining.runs); if not, {_HINT}"
+
     def _lines(self) -> list[Opening]:
         lines = self.path.read_bytes().splitlines() if self.path.exists() else []
         found = []
@@ -150,13 +158,25 @@ class Ledger:
     def _held(self, *, alone: bool = True) -> Iterator[None]:
         """Keep others from reading and writing between this one's reading and writing; a kill lets go.
 
-        Not ``alone``, others may read meanwhile; where there is no ledger, nobody need wait.
+        Not ``alone``, others may read meanwhile; where there is no ledger, nobody need wait, nor can those who may not
+        write beside it, as in a copy that lacks the lock's file. An exclusive lock needs a file to write to on NFS.
         """
         if not alone and not self.path.exists():
             yield
             return
-        self._runs.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._runs / f".{LEDGER}.lock", os.O_RDONLY | os.O_CREAT, 0o644)
+        lock = self._runs / f".{LEDGER}.lock"
+        if alone:
+            self._runs.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(lock, (os.O_RDWR if alone else os.O_RDONLY) | os.O_CREAT, 0o644)
+        except OSError:
+            if lock.exists():
+                descriptor = os.open(lock, os.O_RDONLY)
+            elif alone:
+                raise
+            else:
+                yield
+                return
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
             yield

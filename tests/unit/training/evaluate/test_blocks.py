@@ -73,6 +73,16 @@ def test_very_many_rows_are_put_together_by_chance_and_the_interval_is_that_of_r
     assert (found.low, found.high) == pytest.approx((error.mean() - margin, error.mean() + margin), abs=0.12 * margin)
 
 
+def test_very_many_groups_are_put_together_by_chance_none_of_them_in_two_lots() -> None:
+    settings, names = SplitSection(method="grouped", group="who"), np.arange(3000) // 3
+    some = rows(3000, who=[str(name) for name in names])
+    blocks = blocks_of(some, settings, seed=3)
+    assert (blocks.what, blocks.count) == ("random lots of groups of who", MOST)
+    assert all(len(set(blocks.numbers[names == name])) == 1 for name in range(0, 1000, 50))
+    again = blocks_of(some, SplitSection(method="time", group="who", allow=["groups"]))
+    assert again.what == "days"
+
+
 SPELL = 16
 """Hours of a group: it begins and ends within days."""
 

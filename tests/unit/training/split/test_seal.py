@@ -189,6 +189,33 @@ def test_an_opening_that_the_ledger_does_not_tell_of_is_refused_by_what_holds_th
     Ledger(tmp_path).open(A, keys(1), SEAL, known=["then"], force=True)
 
 
+def test_who_may_not_write_beside_it_reads_a_ledger_without_its_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Ledger(tmp_path).open(A, keys(1), SEAL)
+    (tmp_path / f".{LEDGER}.lock").unlink()
+    before = os.open
+
+    def refused(path: Any, flags: int, *mode: int) -> int:
+        if flags & os.O_CREAT:
+            raise PermissionError(13, "Permission denied", str(path))
+        return before(path, flags, *mode)
+
+    monkeypatch.setattr("training.data.split.ledger.os.open", refused)
+    assert len(Ledger(tmp_path).openings(keys(1).all)) == 1
+    with pytest.raises(PermissionError):
+        Ledger(tmp_path).open(A, keys(2), SEAL)
+
+
+def test_rows_of_the_same_times_of_another_model_may_be_other_data(tmp_path: Path) -> None:
+    Ledger(tmp_path).open(A, keys(1, 2), SEAL)
+    other = Opener("load", "c", "w3")
+    with pytest.raises(Conflict, match=r"other data than those of m, give them a folder of runs of their own"):
+        Ledger(tmp_path).open(other, keys(1, 2, truth=1), "t" * 64)
+    with pytest.raises(Conflict, match=r"with other truths.*; a test split seen twice"):
+        Ledger(tmp_path).open(B, keys(1, 2, truth=1), "t" * 64)
+
+
 def test_who_reads_waits_for_who_writes(tmp_path: Path) -> None:
     """Half a line is no damaged ledger."""
     ledger = Ledger(tmp_path)
