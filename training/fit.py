@@ -99,7 +99,7 @@ def fit(
                 at.took(value * len(which), rate)
                 keeper.keep(at)
             if settings.averaging:
-                _take_statistics(optimiser.kept, train, machine)
+                _take_statistics(optimiser.kept, train, machine, settings.batch_size)
             machine.agree(optimiser.kept)
             error = _error(optimiser.kept, held, task, machine)
             judged = functools.partial(_judged, model, held, task, machine, optimiser, rate)
@@ -116,12 +116,16 @@ def fit(
     return history
 
 
-def _take_statistics(module: nn.Module, train: Batch, machine: Devices) -> None:
-    """Those of its batch norms, of training rows from all over, as they are and not varied."""
+def _take_statistics(module: nn.Module, train: Batch, machine: Devices, batch_size: int) -> None:
+    """Those of its batch norms, of training rows from all over, as they are and not varied.
+
+    By no fewer rows at once than train together: of one row there is no variance, and of few it is that within them.
+    """
 
     def matrices() -> Iterator[Tensor]:
         places = torch.from_numpy(evenly(len(train), STATISTICS_ROWS))
-        parts = torch.tensor_split(places, math.ceil(len(places) / train.chunk))
+        count = max(1, min(math.ceil(len(places) / max(train.chunk, batch_size)), len(places) // 2))
+        parts = [places[begin::count] for begin in range(count)]
         return (machine.moved(rows).matrix for rows in train.stream(parts, None, 1))
 
     statistics.take(module, matrices)

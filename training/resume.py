@@ -33,6 +33,8 @@ OTHERWISE = "put them back as they were, or start a new run without --resume"
 """What to do where settings are not those of the run."""
 SHARE = 0.02
 """Of the time may go into keeping where a training stands."""
+MOST_SECONDS = 600.0
+"""Between two times, however long the last one took: a disk may have stalled."""
 _STANDING, _RANDOM, _DIGEST = "standing", "random", "sha256"
 
 
@@ -95,7 +97,7 @@ class Keeper:
         self._write(place)
         self._last = time.monotonic()
         if self._seconds:
-            self._wait = max(self._seconds, (self._last - began) / SHARE)
+            self._wait = max(self._seconds, min((self._last - began) / SHARE, MOST_SECONDS))
 
     def _write(self, place: Place) -> None:
         optimiser, numbers = self._optimiser.state()
