@@ -98,6 +98,7 @@ def _differences(before: Figures, after: Figures, draws: Draws) -> Iterator[tupl
 def verdict(name: str, metric: Metric) -> str:
     """What an interval says of a metric; nothing where neither more nor less of it is better, or there is none.
 
+    >>> from staytrue.bundle import Metric
     >>> verdict("casual.mae", Metric(value=-2, low=-3, high=-1)), verdict("r2", Metric(value=-2, low=-3, high=0.5))
     ('better', 'not told apart')
     """

@@ -143,7 +143,9 @@ def _value(name: str, column: NDArray[Any], way: FillSection) -> int | float | s
     if way.method == "mode":
         values, counts = counted(present)
         most = values[np.argmax(counts)]  # of a tie the first in order
-        return str(most) if text else most.item()  # a whole number as such: floats would round a large one
+        if text:
+            return str(most)
+        return int(most) if most.dtype.kind in "iub" else float(most)  # floats would round a large whole number
     if way.method in {"mean", "median"}:
         return float((np.mean if way.method == "mean" else np.median)(present.astype(np.float64)))
     return None
