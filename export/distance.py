@@ -62,7 +62,8 @@ class Distances:
     @property
     def far(self) -> float:
         """What 19 of 20 rows stay within, of the output that is farthest."""
-        return max((float(np.quantile(rows, FAR, method="lower")) for rows in self._each() if len(rows)), default=0.0)
+        held = (np.quantile(rows, FAR, method="inverted_cdf") for rows in self._each() if len(rows))
+        return max(map(float, held), default=0.0)
 
     @property
     def largest(self) -> float:

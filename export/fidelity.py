@@ -88,7 +88,7 @@ def _answers(trial: Trial, held: Held, batch: int, where: str) -> tuple[Arrays, 
 
 def _differing(own: Arrays, got: Arrays) -> float | None:
     """Share of decisions that are others: of classes a row's, of labels each; nothing where there are none."""
-    shares = [float(np.mean(own[name] != got[name])) for name in own if own[name].dtype.kind in "Ob"]
+    shares = [float(np.mean(own[name] != got[name])) for name in own if own[name].dtype.kind in "Obiu"]
     return max(shares) if shares else None
 
 
