@@ -91,7 +91,7 @@ def by_row(
     with np.errstate(invalid="ignore"):  # infinity from infinity
         apart = np.abs(want - have)
     apart[~np.isfinite(want)] = np.nan
-    if spec.shape[1:2] and _classes(signature, spec):
+    if _classes(signature, spec):
         return np.asarray(apart.sum(axis=1) / 2)
     flat = apart.reshape(len(apart), int(np.prod(apart.shape[1:])))  # -1 is no size of no rows
     counted = np.isfinite(flat)

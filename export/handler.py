@@ -25,7 +25,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.runtimes.halves import unsafe
+from serving.runtimes import halves
 from serving.runtimes.tokens import front
 from staytrue.bodies import parsed, written
 from staytrue.errors import ErrorCode, InternalError, InvalidInput, StaytrueError
@@ -269,9 +269,7 @@ def _onnx(path: Path, signature: Signature, threads: int) -> Any:
     ort: Any = importlib.import_module("onnxruntime")
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    session = ort.InferenceSession(
-        str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=unsafe(path)
-    )
+    session = halves.session(path, options)
     names = [spec.name for spec in signature.outputs]
     refused = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state").InvalidArgument
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import onnxruntime as ort
 
-from serving.runtimes.halves import unsafe
+from serving.runtimes.halves import session
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,4 +22,4 @@ def to_mobile(graph: Path, path: Path) -> None:
     options.optimized_model_filepath = str(path)
     options.add_session_config_entry("session.save_model_format", "ORT")
     options.log_severity_level = 3  # it warns that a file may be of one kind of processor, which this level avoids
-    ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"], disabled_optimizers=unsafe(graph))
+    session(graph, options)

@@ -11,7 +11,7 @@ import torch
 
 from export.example import is_coded
 from export.layers import apart, called
-from serving.runtimes.halves import unsafe
+from serving.runtimes.halves import session
 from staytrue.tensors import coded
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from export.recorder import Recorder
     from staytrue.signature import Signature
-
 
 AT_ONCE = 64
 """Values that are kept at a time."""
@@ -161,10 +160,7 @@ def _run(path: Path, given: dict[str, NDArray[Any]], names: list[str], level: An
     options = ort.SessionOptions()
     options.graph_optimization_level = level
     options.log_severity_level = 4
-    session = ort.InferenceSession(
-        str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=unsafe(path)
-    )
-    return dict(zip(names, map(torch.from_numpy, session.run(names, given)), strict=True))
+    return dict(zip(names, map(torch.from_numpy, session(path, options).run(names, given)), strict=True))
 
 
 def later(served: Path) -> str:

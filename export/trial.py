@@ -183,14 +183,15 @@ class Trial:
 
     def _alone(self, part: Pool) -> str:
         """The first row on which an artefact that failed fails by itself too, in words."""
+        row = self._first_alone(part, self.run)
+        if row is None:
+            return ""
+        return f"; row {row} of them, {'a real' if part.real[row] else 'an edge'} row, fails alone too"
+
+    def _first_alone(self, part: Pool, run: Callable[[Arrays], Arrays]) -> int | None:
+        """The first row that fails by itself too, where rows may be run by themselves."""
         rows = range(len(part)) if self.signature.merges and len(part) > 1 else ()
-        for row in rows:
-            one = part.take(np.array([row]))
-            try:
-                self.run(one.rows)
-            except Exception:  # noqa: BLE001 - as above
-                return f"; row {row} of them, {'a real' if one.real[0] else 'an edge'} row, fails alone too"
-        return ""
+        return next((row for row in rows if _fails(run, part.take(np.array([row])).rows)), None)
 
     def _answered(self, part: Pool, how: str) -> Arrays:
         try:
@@ -204,11 +205,8 @@ class Trial:
             raise InvalidInput(f"the model itself, {how}", expected="answers", got=got, hint=hint) from error
 
     def _refusing(self, part: Pool) -> str:
-        rows = range(len(part)) if self.signature.merges and len(part) > 1 else ()
-        found = next((row for row in rows if self._refused(part.take(np.array([row])).rows)), None)
-        return (
-            "" if found is None else f"; row {found} of them, {'real' if part.real[found] else 'at an edge'}, alone too"
-        )
+        row = self._first_alone(part, self.answer)
+        return "" if row is None else f"; row {row} of them, {'real' if part.real[row] else 'at an edge'}, alone too"
 
     def _compared(self, parts: Sequence[Pool], where: str) -> Found:
         compared, batch = self.comparison(), len(parts[0])
@@ -236,11 +234,15 @@ class Trial:
             raise Differs(error, rows, depends=depends) from error
 
     def _refused(self, rows: Arrays) -> bool:
-        try:
-            self.answer(rows)
-        except Exception:  # noqa: BLE001 - whatever its operators raise
-            return True
-        return False
+        return _fails(self.answer, rows)
+
+
+def _fails(run: Callable[[Arrays], Arrays], rows: Arrays) -> bool:
+    try:
+        run(rows)
+    except Exception:  # noqa: BLE001 - whatever its operators raise
+        return True
+    return False
 
 
 def _ended(compared: Comparison, where: str, rows: Arrays) -> None:

@@ -293,5 +293,5 @@ def _check_file(folder: Path, bundle: Bundle, name: str) -> None:
         raise CorruptData(str(path), "is named by the bundle and missing") from error
     if found.sha256 != expected.sha256:
         hint = "the file was changed after it was proven: export it again"
-        sums = (f"{one.sha256[:16]}…" for one in (expected, found))
-        raise CorruptData(str(path), expected=f"SHA-256 {next(sums)}", got=next(sums), hint=hint)
+        told, got = f"SHA-256 {expected.sha256[:16]}…", f"{found.sha256[:16]}…"
+        raise CorruptData(str(path), expected=told, got=got, hint=hint)

@@ -165,10 +165,8 @@ class Copies:
             got = f"one that others may write to, mode {stat.S_IMODE(found.st_mode):04o}"
         else:
             return
-        expected, hint = (
-            f"a folder that user {os.getuid()} alone may write to",
-            "mend it, or set store_cache to another",
-        )
+        expected = f"a folder that user {os.getuid()} alone may write to"
+        hint = "mend it, or set store_cache to another"
         raise InvalidConfig(f"store_cache {self._folder}", expected=expected, got=got, hint=hint)
 
 

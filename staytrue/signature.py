@@ -134,13 +134,18 @@ class Signature(Record, frozen=True, kw_only=True):
         """Whether requests may be run together: all tensors begin with an axis of independent rows."""
         return self.rows == "independent" and all(spec.shape[:1] == [-1] for spec in [*self.inputs, *self.outputs])
 
+    @property
+    def counts_rows(self) -> bool:
+        """Whether an input begins with an axis of any size."""
+        return any(spec.shape[:1] == [-1] for spec in self.inputs)
+
     def row_axis(self, spec: TensorSpec) -> int | None:
         """The axis of an input that counts rows, or None: then all rows of a request share the tensor.
 
         A first axis of any size does. Beside such an input a state counts them further inside, by its first free axis,
         and so does another input that has one free axis alone.
         """
-        if self.rows == "none" or not any(one.shape[:1] == [-1] for one in self.inputs):
+        if self.rows == "none" or not self.counts_rows:
             return None
         free = [place for place, size in enumerate(spec.shape) if size < 0]
         if free and (free[0] == 0 or spec.state or len(free) == 1):

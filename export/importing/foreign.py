@@ -13,8 +13,7 @@ from export import graph
 from export.importing.divergence import first_difference
 from export.importing.inspection import inspect, unloadable
 from export.importing.signatures import signature_of
-from serving.runtimes import bfloats
-from serving.runtimes.halves import unsafe
+from serving.runtimes import bfloats, halves
 from staytrue.bundle import digest
 
 if TYPE_CHECKING:
@@ -83,9 +82,7 @@ def open_onnx(path: Path, amending: Amending, settings: ImportingSection) -> For
     amended = amending.amend(plain)
     options = _options()
     try:
-        session: Any = ort.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=unsafe(path)
-        )
+        session = halves.session(path, options)
     except Exception as error:  # ONNX Runtime raises a class of its own for every status
         raise unloadable(path, model, error) from error
     inputs, outputs = (

@@ -8,7 +8,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from export.axes import together
-from export.importing.rows import SIZES, alike, counts_rows, gathered, generated, grown, joined, shared, sized
+from export.importing.rows import SIZES, alike, gathered, generated, grown, joined, shared, sized
 from export.importing.scale import Scales
 from export.pool import Pool
 from staytrue.errors import CorruptData, InvalidConfig
@@ -74,7 +74,7 @@ def rows_of_first_axis(
         InvalidConfig: it is told that rows are independent, and they are not.
     """
     told = amending.said.rows
-    if not counts_rows(signature) or told == "none":
+    if not signature.counts_rows or told == "none":
         return "none"
     found: RowsName = "dependent"
     pool = alike(rows)[::-1]  # those at random stand behind

@@ -21,11 +21,6 @@ SIZES = (1, 2, 3, 4, 8, 16, 32, 48, 64, 128, 224, 256, 512, 1024)
 """Tried in turn along free axes until the model takes one."""
 
 
-def counts_rows(signature: Signature) -> bool:
-    """Whether an input begins with an axis of any size."""
-    return any(spec.shape[:1] == [-1] for spec in signature.inputs)
-
-
 def sized(signature: Signature, size: int) -> Signature:
     """With a typical shape of every input that has none: so many along each free axis but that of rows."""
     return _with_typical(signature, lambda spec: spec.typical or _shape(signature, spec, lambda _: size))

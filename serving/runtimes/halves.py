@@ -9,7 +9,7 @@ Source: onnx.proto and Protocol Buffers, "Encoding".
 from __future__ import annotations
 
 import mmap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +52,15 @@ def unsafe(path: Path) -> list[str]:
             return list(UNSAFE) if _holds(data, "model", 0, len(data), 0) else []
     except (OSError, ValueError, IndexError):
         return list(UNSAFE)
+
+
+def session(path: Path, options: Any) -> Any:
+    """A session of a file on the processor, without what may end the process."""
+    import onnxruntime as ort  # noqa: PLC0415 - TorchServe's archives of scripts do without it
+
+    return ort.InferenceSession(
+        str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=unsafe(path)
+    )
 
 
 def _holds(data: Data, message: str, begin: int, end: int, deep: int) -> bool:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from staytrue.checkpoint import CHECKPOINT, Checkpoint
 from staytrue.errors import Conflict, Unsupported
 from staytrue.project import BESIDE, DECIDING
+from staytrue.records import read
 from staytrue.yamlfile import flat
-from training import checkpoint as checkpoints
 from training.data.split.plan import day_of
 from training.judgement.restored import restore, whose
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from staytrue.checkpoint import Checkpoint
     from staytrue.feature import Feature
     from staytrue.project import Project
     from training.data.rows import Rows
@@ -53,7 +53,7 @@ def load(folders: Sequence[Path], project: Project | None, watch: Watch) -> list
     runs: list[Restored] = []
     for folder in folders:
         with watch(folder.name):
-            refuse_unpaired(checkpoints.load(folder)[0])  # before its rows are collected
+            refuse_unpaired(read(Checkpoint, folder / CHECKPOINT))  # before its rows are collected
             run = restore(whose(project, folder), folder, known=known)
             run.refuse_others()
             if runs:

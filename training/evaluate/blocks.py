@@ -69,22 +69,21 @@ def blocks_of(rows: Rows, settings: SplitSection, seed: int = 0) -> Blocks:
         named, what = marks.astype(str), f"groups of {settings.group}"
         names, groups = np.unique(named, return_inverse=True)
         if len(names) > MOST:  # draws take memory by the block
-            lots = np.random.default_rng(seed).permutation(len(names)) % MOST
-            what, groups = f"random lots of {what}", lots[groups]
+            what, groups = f"random lots of {what}", _lots(len(names), seed)[groups]
         numbers = np.where(named == "", -1 - (days - days.min(initial=0)), groups.astype(np.int64))
         return Blocks(numbers, what)
     if not independent(settings):
         return Blocks(days, DAYS)
     if len(rows) <= MOST:
         return Blocks(np.arange(len(rows)), ROWS)
-    return Blocks(np.random.default_rng(seed).permutation(len(rows)) % MOST, LOTS)
+    return Blocks(_lots(len(rows), seed), LOTS)
+
+
+def _lots(count: int, seed: int) -> Places:
+    """Which of :data:`MOST` lots each of so many things is in. Shapes: [count]."""
+    return np.random.default_rng(seed).permutation(count) % MOST
 
 
 def independent(settings: SplitSection) -> bool:
     """Whether rows were dealt as if their times meant nothing; those given by somebody else, if their times overlap."""
     return settings.method in {"random", "stratified"} or (settings.method == "given" and "time" in settings.allow)
-
-
-def days_of(times: NDArray[np.float64]) -> Blocks:
-    """Days. Shapes: [N]. Units: Unix seconds."""
-    return Blocks(day_of(times), DAYS)

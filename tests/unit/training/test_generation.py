@@ -25,13 +25,13 @@ from staytrue.sections import MonitoringSection, TrainingSection
 from staytrue.store import Store
 from staytrue.verdicts import RetrainJob
 from tests.killing import cut
+from tests.unit.training.evaluate.judging import days_of
 from training import checkpoint as checkpoints
 from training import fit
 from training.batches import Taken
 from training.data.encode.encoder import learn
 from training.data.rows import TrainingRows
 from training.devices import Processor
-from training.evaluate.blocks import days_of
 from training.evaluate.generation import PictureJudge
 from training.evaluate.parts import evaluated
 from training.models.architectures import ARCHITECTURES, arguments_of, build

@@ -19,7 +19,7 @@ from training.data.collect.options import options_of
 from training.data.collect.origins import Origins
 from training.data.collect.patterns import UNION, called, match, refuse_unread
 from training.data.collect.places import files_of, format_of, labels, names
-from training.data.collect.reading import first_line, literal, quoted
+from training.data.collect.reading import first_line, literal, quoted, unquoted
 from training.data.collect.swallowed import QUOTED_LINES, refuse_swallowed, swallowed_aside
 from training.data.collect.twice import refuse_twice_named
 
@@ -59,7 +59,7 @@ def read_delimited(name: str, source: SourceSection, reading: Reading) -> str:
     for path, file in zip(files, labels(files), strict=True):
         refuse_unread(f"data.sources.{name}", path, file, encoded="encoding" in options)
     if not options.keys() & {"delim", "sep", "delimiter"}:
-        quote = options["quote"][1:-1].replace("''", "'")
+        quote = unquoted(options["quote"])
         options["delim"] = literal(_delimiter(names_line(files[0], options, reading), quote))
     load(name, files, options, source.columns, reading, union=union, tall=tall)
     return names(files)

@@ -12,7 +12,7 @@ from training.data.chapters import many
 from training.data.collect.kinds import lifted
 from training.data.collect.options import arguments, struct
 from training.data.collect.origins import opened
-from training.data.collect.reading import file_literal, literal
+from training.data.collect.reading import file_literal, literal, unquoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +66,7 @@ def sniffed(path: Path, options: Mapping[str, str], reading: Reading) -> Sniffed
             raise
         # A broken quote among the first lines: their types cannot be told. Names can, and what features need.
         line = names_line(path, options, reading)
-        quote = options.get("quote", "'\"'")[1:-1].replace("''", "'")
+        quote = unquoted(options.get("quote", "'\"'"))
         named = next(csv.reader([line], delimiter=options["delim"].strip("'"), quotechar=quote or '"'), [])
         return Sniffed(dict.fromkeys(named, "VARCHAR"), dict(options))
 

@@ -122,6 +122,15 @@ def literal(text: object) -> str:
     return "'" + str(text).replace("'", "''") + "'"
 
 
+def unquoted(written: str) -> str:
+    """The text of a :func:`literal`.
+
+    >>> unquoted("'it''s'")
+    "it's"
+    """
+    return written[1:-1].replace("''", "'")
+
+
 def file_literal(path: Path) -> str:
     """A file as DuckDB's readers take it: exactly this one, though its name may look like a pattern.
 

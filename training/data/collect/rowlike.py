@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from training.data.collect.kinds import is_whole
+from training.data.collect.reading import unquoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,12 +30,12 @@ def looks_of(found: Sniffed, made: Mapping[str, Kind]) -> list[re.Pattern[str] |
 def delimiter_of(found: Sniffed) -> str:
     """What stands between the columns of a file."""
     given = next((found.dialect[key] for key in ("delim", "sep", "delimiter") if key in found.dialect), "','")
-    return given[1:-1].replace("''", "'")
+    return unquoted(given)
 
 
 def quote_of(found: Sniffed) -> str:
     """What values of a file are quoted by; empty where nothing is."""
-    return found.dialect.get("quote", "'\"'")[1:-1].replace("''", "'")
+    return unquoted(found.dialect.get("quote", "'\"'"))
 
 
 def _look(kind: str) -> re.Pattern[str] | None:

@@ -69,7 +69,7 @@ class Ledger:
             if before and not force:
                 if any(map(opener.made, before)):
                     return
-                raise Conflict("test split", self._told(before[-1], keys), hint=self._hint(before[-1], opener, keys))
+                raise self._refusal(before[-1], opener, keys)
             line = Opening(
                 time=utc(time.time()),
                 by=_who(),
@@ -119,23 +119,22 @@ class Ledger:
             return True
         return bool(line.lineage) and bool(np.isin(keys, self._keys(line.lineage)).any())
 
-    def _told(self, line: Opening, keys: Keys) -> str:
-        """How many rows were opened, by time and truth, and by their times alone where there are more of these."""
+    def _refusal(self, line: Opening, opener: Opener, keys: Keys) -> Conflict:
+        """How many rows were opened, by time and truth, and by their times alone where there are more of these.
+
+        Other models may be of wholly other data that begin at the same hours.
+        """
         opened, count = self._keys(line.lineage) if line.lineage else keys.all, len(keys)
         same, timed = (int(np.isin(some, opened).sum()) for some in (keys.whole, keys.moments))
         some = "all" if (same or timed) == count else f"{same or timed} of the"
         what = "were opened before" if same else "are of times of rows that were opened before with other truths"
         more = f" ({timed} by their times alone)" if timed > same > 0 else ""
         by = f" by {line.by}" if line.by else ""
-        return f"{some} {count} rows {what}{more}, for run {line.run} on {line.time}{by}"
-
-    def _hint(self, line: Opening, opener: Opener, keys: Keys) -> str:
-        """What to do: other models may be of wholly other data that begin at the same hours."""
-        alike = bool(line.lineage) and bool(np.isin(keys.whole, self._keys(line.lineage)).any())
-        if alike or line.model in {"", opener.model} or not line.lineage:
-            return _HINT
-        own = f"if these are other data than those of {line.model}, give them a folder of runs of their own"
-        return f"{own} (retraining.runs); if not, {_HINT}"
+        problem, hint = f"{some} {count} rows {what}{more}, for run {line.run} on {line.time}{by}", _HINT
+        if not same and line.model not in {"", opener.model}:
+            own = f"if these are other data than those of {line.model}, give them a folder of runs of their own"
+            hint = f"{own} (retraining.runs); if not, {_HINT}"
+        return Conflict("test split", problem, hint=hint)
 
     def _lines(self) -> list[Opening]:
         lines = self.path.read_bytes().splitlines() if self.path.exists() else []

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from staytrue.records import DAY_SECONDS
-from training.evaluate.blocks import days_of
+from training.data.split.plan import day_of
+from training.evaluate.blocks import DAYS, Blocks
 from training.evaluate.classification import ClassJudge
 from training.evaluate.multilabel import LabelJudge
 from training.evaluate.parts import evaluated
@@ -34,6 +35,11 @@ def daily(rows: int) -> np.ndarray:
 def hourly(days: int) -> np.ndarray:
     """Times of 24 rows a day."""
     return np.arange(24 * days) * DAY_SECONDS / 24
+
+
+def days_of(times: np.ndarray) -> Blocks:
+    """Days."""
+    return Blocks(day_of(times), DAYS)
 
 
 def draws_of(times: Some) -> Draws:

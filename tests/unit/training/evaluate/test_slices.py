@@ -12,9 +12,8 @@ import pytest
 from staytrue.errors import InvalidConfig
 from staytrue.project import Project
 from staytrue.signature import MISSING_INTEGER
-from tests.unit.training.evaluate.judging import daily, numbers
+from tests.unit.training.evaluate.judging import daily, days_of, numbers
 from training.data.rows import Rows, TrainingRows, join
-from training.evaluate.blocks import days_of
 from training.evaluate.columns import columns, spoken
 from training.evaluate.parts import evaluated
 from training.evaluate.slices import check, learn
