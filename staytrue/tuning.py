@@ -106,6 +106,11 @@ class TuningSection(Section):
         description="median: end a trial whose best epoch is worse than half of those before; asha: let a third go on, "
         "then a third of these (asynchronous successive halving)",
     )
+    ensemble: Count = Field(
+        default=1,
+        description="so many of the best settings are trained when the search is over, and answer as one model, "
+        "by their mean (docs/tuning.md); 1: none",
+    )
     seed: int = Field(default=0, ge=0, description="of what is drawn; each trial trains with training.seed")
     executor: Literal["local", "ray"] = Field(
         default="local",

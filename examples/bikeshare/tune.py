@@ -2,10 +2,11 @@
 
 The whole year is used, as four months leave too few days to judge by, and every other week of it is set aside: no row
 of these is among those that are prepared, split, trained on or chosen by. The other weeks are a project like any other,
-whose validation part stops the trainings and chooses the trial, and whose test part stays sealed. On those set aside
-the best settings are compared hour by hour with two others: with the defaults, which is what a model is made of where
-sections ``model`` and ``training`` of the project say nothing, and with those of the example, which were chosen by hand
-on all of this year. It ends with 0 if the best settings are better than the defaults, the whole interval below 0.
+whose validation part stops the trainings and chooses the trials, and whose test part stays sealed. What is found is the
+best settings, and the best few as one model (``tuning.ensemble``). On the weeks set aside both are compared by hours
+with the example's own settings, which were chosen by hand on all of this year, and with the defaults, which is what a
+model is made of where sections ``model`` and ``training`` of the project say nothing. It ends with 0 if the best few
+together are better than either, the whole interval below 0.
 """
 
 from __future__ import annotations
@@ -35,9 +36,10 @@ from training.tune.material import Material
 from training.tune.search import search
 from training.tune.settings import check, resolved
 from training.tune.space import applied
+from training.tune.together import best_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -71,13 +73,12 @@ def main() -> int:
     study, _ = search(project, file, material, folder, until=began + 60 * given.minutes, say=print)
     found = report.lines(study)
     report.write(study)
-    best = report.best(found)
-    if best is None:
-        raise Conflict(str(study.folder), "no trial came to its end")
     print(report.table(found, study.measure))
-    rivals = {"the defaults": defaults(project), "the example's settings": project}
-    spans = compare(rivals, applied(project, best.settings), material, aside)
-    return int(spans["the defaults"][1] >= 0)
+    few = [applied(project, line.settings) for line in best_of(found, project.tuning.ensemble)]
+    rivals = {"the example's settings": project, "the defaults": defaults(project)}
+    spans = compare(rivals, {"the best settings": few[:1], f"the best {len(few)} together": few}, material, aside)
+    *_, together = spans.values()
+    return int(any(high >= 0 for _, high in together.values()))
 
 
 def write_year(folder: Path) -> Path:
@@ -110,38 +111,50 @@ def defaults(project: Project) -> Project:
 
 
 def compare(
-    rivals: Mapping[str, Project], best: Project, material: Material, rows: Rows
-) -> dict[str, tuple[float, float]]:
-    """Print the errors on rows that nothing was trained, stopped or chosen by; the interval of each difference.
+    rivals: Mapping[str, Project], found: Mapping[str, Sequence[Project]], material: Material, rows: Rows
+) -> dict[str, dict[str, tuple[float, float]]]:
+    """Print errors on rows that nothing was trained, stopped or chosen by; intervals by what was found, then by rival.
 
-    Days are drawn, not hours, which are alike within a day (:mod:`training.evaluate.blocks`).
+    Several projects answer by the mean of what each predicts. Days are drawn, not hours, which are alike within a day
+    (:mod:`training.evaluate.blocks`).
     """
-    blocks = blocks_of(rows, best.split)
-    after = errors(best, material, rows)
-    print(f"on {len(rows)} hours of {blocks.count} {blocks.what} that chose nothing:")
-    print(f"  best settings: {after.mean():.2f} bikes an hour")
-    spans = {}
-    for name, rival in rivals.items():
-        before = errors(rival, material, rows)
-        low, high = spans[name] = interval(after - before, blocks.numbers, CONFIDENCE, seed=0)
-        verdict = "better" if high < 0 else "not shown to be better" if low <= 0 else "worse"
-        difference = f"{(after - before).mean():+.2f}, {CONFIDENCE:.0%} interval [{low:+.2f}, {high:+.2f}]"
-        print(f"  {name}: {before.mean():.2f}; difference {difference}: {verdict}", flush=True)
+    blocks = blocks_of(rows, next(iter(rivals.values())).split)
+    before = {name: errors([rival], material, rows) for name, rival in rivals.items()}
+    print(f"on {len(rows)} hours of {blocks.count} {blocks.what} that chose nothing, bikes an hour:")
+    spans: dict[str, dict[str, tuple[float, float]]] = {}
+    for what, projects in found.items():
+        after = errors(projects, material, rows)
+        print(f"  {what}: {after.mean():.2f}")
+        spans[what] = {}
+        for name, error in before.items():
+            low, high = spans[what][name] = interval(after - error, blocks.numbers, CONFIDENCE, seed=0)
+            verdict = "better" if high < 0 else "not shown to be better" if low <= 0 else "worse"
+            difference = f"{(after - error).mean():+.2f}, {CONFIDENCE:.0%} interval [{low:+.2f}, {high:+.2f}]"
+            print(f"    {name}, {error.mean():.2f}: {difference}: {verdict}", flush=True)
     return spans
 
 
-def errors(project: Project, material: Material, rows: Rows) -> NDArray[np.float64]:
-    """Absolute error of each row, the mean over trainings of several seeds. Shapes: [N]."""
+def errors(projects: Sequence[Project], material: Material, rows: Rows) -> NDArray[np.float64]:
+    """Absolute error of each row of what the projects predict in the mean, itself the mean over several seeds.
+
+    Shapes: [N].
+    """
     made = []
     for seed in SEEDS:
-        tried = applied(project, {"training.seed": seed})
-        with tempfile.TemporaryDirectory() as scratch:
-            parts, machine = material.parts(tried), devices(tried.training)
-            trained = fit_parts(tried, parts, Path(scratch), material.sha256, machine, drawn=False)
-        predicted = trained.model.answers(rows.only(tried.data.features).columns)[0].squeeze(1)
+        seeded = [applied(project, {"training.seed": seed}) for project in projects]
+        predicted = np.mean([predictions(project, material, rows) for project in seeded], axis=0)
         made.append(np.abs(predicted - rows.target))
     mean: NDArray[np.float64] = np.mean(made, axis=0)
     return mean
+
+
+def predictions(project: Project, material: Material, rows: Rows) -> NDArray[np.float32]:
+    """Of a model that is trained for it. Shapes: [N]."""
+    with tempfile.TemporaryDirectory() as scratch:
+        parts, machine = material.parts(project), devices(project.training)
+        trained = fit_parts(project, parts, Path(scratch), material.sha256, machine, drawn=False)
+    predicted: NDArray[np.float32] = trained.model.answers(rows.only(project.data.features).columns)[0].squeeze(1)
+    return predicted
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from staytrue import project as projects
 if TYPE_CHECKING:
     import argparse
 
+    from staytrue.project import Project
     from training.tune.study import Study
 
 BEST = "best.yaml"
@@ -31,6 +32,7 @@ class Tune:
         parser.add_argument("--trials", type=int, help="instead of tuning.trials")
         parser.add_argument("--minutes", type=float, help="instead of tuning.minutes")
         parser.add_argument("--workers", type=int, help="instead of tuning.workers")
+        parser.add_argument("--ensemble", type=int, help="instead of tuning.ensemble")
         parser.add_argument("--seed", type=int, help="instead of tuning.seed")
         parser.add_argument("--executor", choices=["local", "ray"], help="instead of tuning.executor")
         parser.add_argument("--address", help="of a Ray cluster, instead of tuning.address")
@@ -45,7 +47,7 @@ class Tune:
 
         began = time.time()
         output = _output(arguments.project, arguments.output)
-        names = ("method", "trials", "minutes", "workers", "seed", "executor", "address")
+        names = ("method", "trials", "minutes", "workers", "ensemble", "seed", "executor", "address")
         flags = {name: getattr(arguments, name) for name in names}
         project = resolved(arguments.project, **flags)
         folder = folder_of(project, arguments.study)
@@ -61,7 +63,11 @@ class Tune:
         until = math.inf if minutes is None else began + 60 * minutes
         study, interrupted = search(project, arguments.project, material, folder, until=until, say=_say)
         _tell(study, arguments.project, output)
-        return 130 if interrupted else 0
+        if interrupted:
+            return 130
+        if project.tuning.ensemble > 1:
+            _combine(study, project)
+        return 0
 
 
 tune = Tune()
@@ -100,6 +106,21 @@ def _tell(study: Study, file: Path, output: Path) -> None:
     for path in paths:
         _say(f"wrote {path}")
     if best is None:
-        why = next((line.reason for line in found if line.reason), "none was begun")
+        if not found:
+            raise Conflict(str(study.folder), "time was up before a trial began", hint="allow more minutes")
+        why = next((line.reason for line in found if line.reason), "time was up")
         raise Conflict(str(study.folder), f"none of {len(found)} trials came to its end: {why}")
     _say(f"`staytrue train --project {output}` trains with the best settings")
+
+
+def _combine(study: Study, project: Project) -> None:
+    """Make one run of the best settings, and print how it compares with each of them."""
+    from training.ensemble import comparison
+    from training.tune import report
+    from training.tune.together import best_of, together
+
+    lines = best_of(report.lines(study), project.tuning.ensemble)
+    folder, told = together(project, study.folder, lines, say=_say)
+    _say(comparison.table(told))
+    _say("these rows chose the settings of all of them too: judge by rows that chose nothing (docs/tuning.md)")
+    _say(f"run: {folder}")

@@ -49,6 +49,9 @@ def check(project: Project) -> None:
     elif project.tuning.address is not None:
         hint = "set tuning.executor: ray (--executor ray), or remove the address"
         raise InvalidConfig("tuning.address", "is of a Ray cluster, and the executor is local", hint=hint)
+    if project.tuning.ensemble > 1 and project.model.task == "generation":
+        hint = "leave it at 1: the answers of generators are pictures, which no mean makes better"
+        raise InvalidConfig("tuning.ensemble", "is of models that predict, and model.task is generation", hint=hint)
     if project.training.processes > 1:
         hint = "set it to 1 and tuning.workers to the trainings that are to run at once"
         raise InvalidConfig(

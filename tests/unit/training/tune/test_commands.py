@@ -86,6 +86,7 @@ def test_a_study_in_which_all_failed_says_why(
         (SPACE, ["--output", "/other.yaml"], "--output: expected another file beside"),
         ("space: {training.averaging: {low: 0, high: 0.5}}", ["--method", "grid"], "a grid is finite"),
         (f"{SPACE}, executor: ray", [], "tuning.executor: ray needs ray, which is not installed; pip install"),
+        (SPACE, ["--ensemble", "0"], "--ensemble: expected a whole number ≥ 1, got 0"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_prepared(

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from examples.bikeshare.tune import EVERY, compare, defaults, write_weeks, write_year
+from examples.bikeshare import tune
+from examples.bikeshare.tune import EVERY, compare, defaults, errors, predictions, write_weeks, write_year
 from staytrue.modelling import ModelSection
 from staytrue.project import load
 from staytrue.sections import TrainingSection
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
 
 
 def test_a_search_finds_a_better_rate_and_an_interval_that_excludes_zero(
-    tuned: Callable[..., Project], prepared: Material, capsys: pytest.CaptureFixture[str]
+    tuned: Callable[..., Project],
+    prepared: Material,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Judged by whole days that neither trained, stopped nor chose."""
     project = tuned("space: {training.learning_rate: [1.0e-4, 0.1]}, method: grid", epochs=4)
@@ -42,14 +46,17 @@ def test_a_search_finds_a_better_rate_and_an_interval_that_excludes_zero(
     times = START.timestamp() + 86400 * DAYS + 3600 * np.arange(len(x), dtype=np.float64)
     aside = Rows(times, {"x": x.astype(np.float32), "hour": hour, "sky": sky.astype(object)}, y)
     found = applied(project, best.settings)
-    spans = compare({"poor": project, "itself": found}, found, prepared, aside)
-    low, high = spans["poor"]
+    spans = compare({"poor": project, "itself": found}, {"best": [found], "two": [found, project]}, prepared, aside)
+    low, high = spans["best"]["poor"]
     assert low < high < -1
-    assert spans["itself"] == (0.0, 0.0)
+    assert spans["best"]["itself"] == (0.0, 0.0)
     said = capsys.readouterr().out
-    assert re.search(rf"poor: .*; difference -\S+, 95% interval \[{low:.2f}, {high:.2f}\]: better\n", said)
-    assert said.endswith("difference +0.00, 95% interval [+0.00, +0.00]: not shown to be better\n")
-    assert said.startswith("on 192 hours of 8 days that chose nothing:\n")
+    assert re.search(rf"  poor, \S+: -\S+, 95% interval \[{low:.2f}, {high:.2f}\]: better\n", said)
+    assert "itself, 0.42: +0.00, 95% interval [+0.00, +0.00]: not shown to be better\n" in said
+    assert said.startswith("on 192 hours of 8 days that chose nothing, bikes an hour:\n  best: ")
+    each = [predictions(applied(one, {"training.seed": 1}), prepared, aside) for one in (found, project)]
+    monkeypatch.setattr(tune, "SEEDS", (1,))
+    np.testing.assert_allclose(errors([found, project], prepared, aside), np.abs(np.mean(each, axis=0) - y))
 
 
 def test_the_defaults_are_those_of_a_project_that_says_nothing_of_model_and_training(
