@@ -168,14 +168,13 @@ def check_outputs(signature: Signature, outputs: Arrays, batch: int) -> None:
     """Refuse a module whose outputs are not what the signature promises to callers.
 
     Raises:
-        InvalidInput: another datatype or shape; or another number of rows, where each is answered for itself.
+        InvalidInput: another datatype or shape; or another number of rows, where requests are run together.
     """
     for spec in signature.outputs:
         array = outputs[spec.name]
         held = array.dtype == NUMPY[spec.datatype]  # BF16 as FP32 is
         spec.check(array, spec.datatype if held else _DATATYPES.get(array.dtype, str(array.dtype)), "output")
-        counts = signature.rows == "independent" and signature.counts_rows and spec.shape[:1] == [-1]
-        if counts and len(array) != batch:
+        if signature.merges and len(array) != batch:
             hint = "a first axis of any size counts rows: one for each; or say rows: dependent, or none"
             where = f'output "{spec.name}"'
             raise InvalidInput(where, expected=f"{batch} rows for as many", got=f"{len(array)}", hint=hint)

@@ -15,7 +15,7 @@ from export.trial import Nothing, Trial
 from staytrue.errors import CorruptData, InvalidInput
 from staytrue.reduction import ReductionSection
 from staytrue.sections import ExportSection
-from staytrue.signature import RowsName, Signature, TensorSpec
+from staytrue.signature import Signature, TensorSpec
 
 SETTINGS = ExportSection(absolute_tolerance=1e-3, relative_tolerance=1e-9)
 LIKELY = [[0.5, 0.4999, 0.0001], [0.1, 0.2, 0.7]]
@@ -85,20 +85,15 @@ def test_a_rounded_number_may_be_the_next_where_it_was_halfway() -> None:
     assert passes(told, want, np.array([2, 7, 8], np.uint8), cut), "floor"
 
 
-def test_rows_are_counted_wherever_they_are_answered_each_for_itself() -> None:
-    x = TensorSpec(name="x", datatype="FP32", shape=[-1, 2])
-    outputs = [TensorSpec(name=name, datatype="FP32", shape=shape) for name, shape in (("y", [-1, 2]), ("all", []))]
-    arrays: dict[str, Any] = {"y": np.zeros((3, 2), np.float32), "all": np.array(1, np.float32)}
-    both: list[RowsName] = ["independent", "dependent"]
-    for rows in both:
-        told = Signature(inputs=[x], outputs=outputs, rows=rows)
-        assert not told.merges
-        check_outputs(told, arrays, 3)
-        if rows == "independent":
-            with pytest.raises(InvalidInput, match=r'output "y": expected 2 rows for as many, got 3; .*dependent'):
-                check_outputs(told, arrays, 2)
-        else:
-            check_outputs(told, arrays, 2)
+def test_rows_are_counted_where_requests_run_together() -> None:
+    """Elsewhere a first axis of any size may count what it likes, as the layers of a recurrent state."""
+    inputs = [TensorSpec(name="x", datatype="FP32", shape=[-1, 2])]
+    y, state = (TensorSpec(name=name, datatype="FP32", shape=[-1, 2]) for name in ("y", "state"))
+    arrays = {"y": np.zeros((3, 2), np.float32), "state": np.zeros((2, 2), np.float32)}
+    check_outputs(Signature(inputs=inputs, outputs=[y]), arrays, 3)
+    check_outputs(Signature(inputs=inputs, outputs=[y, state], rows="dependent"), arrays, 3)
+    with pytest.raises(InvalidInput, match=r'output "state": expected 3 rows for as many, got 2; .*rows: dependent'):
+        check_outputs(Signature(inputs=inputs, outputs=[y, state]), arrays, 3)
 
 
 def trial(kind: Any, answer: Any, *, reduced: bool = False) -> Trial:
