@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from export.pool import Pool
+from staytrue.signature import MISSING_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
 
     from export.pool import Arrays
     from staytrue.signature import Signature
@@ -47,8 +50,17 @@ def resized(part: Pool, axes: tuple[Axis, ...]) -> Iterator[Pool]:
     for tried in sorted({*SIZES, size + 1, 2 * size} - {size}):
         made = dict(part.rows)
         for key, axis in axes:
-            made[key] = np.take(made[key], np.arange(tried) % made[key].shape[axis], axis=axis)
+            made[key] = _along(made[key], axis, tried)
         yield Pool(made, part.real)
+
+
+def _along(array: NDArray[Any], axis: int, size: int) -> NDArray[Any]:
+    """Repeated or cut to a size; of what is empty there is nothing to repeat: zeros, or empty texts."""
+    if not array.shape[axis]:
+        shape = (*array.shape[:axis], size, *array.shape[axis + 1 :])
+        return np.full(shape, MISSING_TEXT if array.dtype == object else 0, dtype=array.dtype)
+    made: NDArray[Any] = np.take(array, np.arange(size) % array.shape[axis], axis=axis)
+    return made
 
 
 def _takes(part: Pool, axes: tuple[Axis, ...], refused: Callable[[Arrays], bool]) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from staytrue.asking import command
 from staytrue.costs import arranged, changed
 from staytrue.environment import said
 from staytrue.evaluation import figure, headline, interval, is_headline
@@ -11,6 +13,8 @@ from staytrue.openings import opened
 from staytrue.records import utc
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from staytrue.bundle import Bundle, Lineage, Metric, Parity
     from staytrue.environment import Environment
     from staytrue.evaluation import Evaluation, SliceEvaluation
@@ -38,10 +42,11 @@ def card(bundle: Bundle, environment: Environment | None = None, evaluation: Eva
         *(["", said(environment)] if environment else []),
         *(["", *_evaluation(bundle, evaluation)] if bundle.evaluation else []),
     ]
-    lines += ["", "## Inputs", "", "| name | type | categories |", "|---|---|---|"]
-    lines += [f"| {_cell(s.name)} | {_type(s)} | {_categories(s)} |" for s in bundle.signature.inputs]
+    lines += ["", "## Inputs", "", *_specs(bundle.signature.inputs)]
+    lines += ["", "## Outputs", "", *_specs(bundle.signature.outputs)]
     if bundle.classes:
         lines += ["", "## Classes", "", ", ".join(map(_cell, bundle.classes))]
+    lines += ["", "## A request", "", *_request(bundle)]
     lines += ["", "## Proof of the export", "", "| artefact | runtime | batch | rows | largest error | allowed |"]
     lines += ["|---|---|---|---|---|---|", *map(_proof, bundle.parity), ""]
     lines += _fidelity(bundle)
@@ -126,6 +131,34 @@ def _fidelity(bundle: Bundle) -> list[str]:
     said = "Apart is the mean distance of a row's answer from the model's own: of numbers in the target's deviations, "
     said += "of classes half the sum of all changes of their probabilities, of labels the largest change."
     return [*lines, "", f"{said} A change is told with its interval, of the same rows answered by both.", ""]
+
+
+def _specs(specs: Sequence[TensorSpec]) -> list[str]:
+    """A table of inputs or outputs; of what none of them has there is no column."""
+    more: dict[str, list[str]] = {
+        "unit": [spec.unit for spec in specs],
+        "range": [f"{spec.range[0]:g} to {spec.range[1]:g}" if spec.range else "" for spec in specs],
+        "what it is": [_about(spec) for spec in specs],
+    }
+    told = {name: cells for name, cells in more.items() if any(cells)}
+    titles, plain = ["name", "type", "categories", *told], ([_cell(s.name), _type(s), _categories(s)] for s in specs)
+    rows = [[*start, *map(_cell, rest)] for start, *rest in zip(plain, *told.values(), strict=True)]
+    return [f"| {' | '.join(cells)} |" for cells in (titles, ["---"] * len(titles), *rows)]
+
+
+def _about(spec: TensorSpec) -> str:
+    state = f'the output "{spec.state}" of the request before' if spec.state else ""
+    return "; ".join(filter(None, (spec.description, state)))
+
+
+def _request(bundle: Bundle) -> list[str]:
+    """A request that is accepted as it stands, with values that stand for the caller's own."""
+    text = command(bundle.name, bundle.signature)
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    said = f"One row of at most {bundle.max_batch}" if bundle.signature.rows != "none" else "One request"
+    said += ", to a server as it comes; put your own values in. With keys add `-H 'Authorization: Bearer KEY'`."
+    return [said, "", f"{fence}sh", *text.split("\n"), fence]
 
 
 def _type(spec: TensorSpec) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from export.distance import NOTHING_PUBLISHED, Distances
+from export.ties import excused
+from export.tolerance import Tolerance
 from staytrue.errors import CorruptData, InvalidInput
 from staytrue.signature import NUMPY
-from staytrue.tensors import coded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,16 +24,21 @@ if TYPE_CHECKING:
 
 Arrays = dict[str, "NDArray[Any]"]
 
-DECIDED = 0.5
-"""Probability from which on a label is decided for."""
 _DATATYPES = {dtype: name for name, dtype in NUMPY.items()}
+_BY_CHANCE = 3.0
+"""Deviations of a count of rare errors that few rows may show by chance."""
 
 
 class Exact:
-    """Every number within the tolerances, every text the same; errors of all comparisons so far."""
+    """Every number within the tolerances, every decision the same or a tie; errors of all comparisons so far.
 
-    def __init__(self, signature: Signature, scale: float, settings: ExportSection) -> None:
-        self._signature, self._scale, self._settings = signature, scale, settings
+    Args:
+        scale: what the absolute tolerance is in, of all outputs or by name.
+    """
+
+    def __init__(self, signature: Signature, scale: float | Mapping[str, float], settings: ExportSection) -> None:
+        self._signature, self._tolerance = signature, Tolerance(signature, scale, settings)
+        self._compared = {spec.name: 0 for spec in signature.outputs}
         self.absolute = self.relative = 0.0
 
     def add(self, expected: Arrays, got: Arrays, real: NDArray[np.bool_], where: str) -> None:
@@ -41,8 +48,19 @@ class Exact:
             CorruptData: they differ by more than the tolerances allow, or in shape or datatype.
         """
         del real  # edge rows are held to the same
-        absolute, relative = compare(self._signature, expected, got, self._scale, self._settings, where)
+        absolute, relative = compare(self._signature, expected, got, self._tolerance, where)
         self.absolute, self.relative = max(self.absolute, absolute), max(self.relative, relative)
+        for name in self._compared:
+            self._compared[name] += expected[name].size
+
+    @property
+    def allowed(self) -> tuple[float, float]:
+        """The tolerances, absolute and relative."""
+        return self._tolerance.told
+
+    def uncompared(self) -> list[str]:
+        """Outputs that were empty each time."""
+        return [name for name, count in self._compared.items() if not count]
 
     def end(self, where: str) -> None:
         """All has been said by now."""
@@ -54,6 +72,7 @@ class Reduced:
     def __init__(self, signature: Signature, units: Mapping[str, float], settings: ReductionSection) -> None:
         self._signature, self._settings = signature, settings
         self._distances = Distances(signature, units)
+        self._decisions: dict[str, list[NDArray[np.bool_]]] = {}
         self.relative = 0.0
 
     def add(self, expected: Arrays, got: Arrays, real: NDArray[np.bool_], where: str) -> None:
@@ -68,6 +87,8 @@ class Reduced:
             _check_form(want, have, f'{where}, output "{spec.name}"')
             if have.dtype == object:
                 _check_known(spec, have, where)
+            if want.dtype.kind != "f":
+                self._decisions.setdefault(spec.name, []).append((want != have)[real].ravel())
         self._distances.add(expected, got, real, where)
 
     @property
@@ -75,8 +96,18 @@ class Reduced:
         """The largest distance of a row."""
         return self._distances.largest
 
+    @property
+    def allowed(self) -> tuple[float, float]:
+        """The mean distance that is."""
+        return self._settings.apart, 0.0
+
+    def uncompared(self) -> list[str]:
+        """Outputs of which no real row has told anything: the model itself gives no number there."""
+        silent = [name for name, parts in self._decisions.items() if not sum(map(len, parts))]
+        return silent + self._distances.uncompared()
+
     def end(self, where: str) -> None:
-        """Refuse what is too far in the mean, or of too many rows.
+        """Refuse what is too far in the mean, or of too many rows, or decides otherwise too often.
 
         Raises:
             CorruptData: says by how much.
@@ -90,34 +121,72 @@ class Reduced:
             if not value <= getattr(bounds, bound):
                 expected, got = f"{said} (export.reduction.{bound})", f"{value:.4g}"
                 raise CorruptData(where, expected=expected, got=got, hint=NOTHING_PUBLISHED)
+        for name, parts in self._decisions.items():
+            self._check_decisions(name, np.concatenate(parts), where)
+
+    def _check_decisions(self, name: str, wrong: NDArray[np.bool_], where: str) -> None:
+        """As many as the validation rows may show, and what so few may show more by chance."""
+        share, count = self._settings.differing, int(np.count_nonzero(wrong))
+        usual = share * len(wrong)
+        most = math.floor(usual + _BY_CHANCE * math.sqrt(usual) + 1)
+        if count > most:
+            expected = f"at most {most} of {len(wrong)} decisions on real rows others (export.reduction.differing)"
+            raise CorruptData(f'{where}, output "{name}"', expected=expected, got=str(count), hint=NOTHING_PUBLISHED)
 
 
 def compare(
-    signature: Signature, expected: Arrays, got: Arrays, scale: float, settings: ExportSection, where: str
+    signature: Signature, expected: Arrays, got: Arrays, tolerance: Tolerance, where: str
 ) -> tuple[float, float]:
     """The largest absolute and relative error of outputs; ``where`` opens the message.
 
     Raises:
         CorruptData: they differ by more than the tolerances allow, or in shape or datatype.
     """
-    numbers = _untied(_compare_texts(signature, expected, got, settings, where), got, settings)
-    return _compare(numbers, got, scale, settings, where)
+    worst_abs = worst_rel = 0.0
+    for spec in signature.outputs:
+        want, have, place = expected[spec.name], got[spec.name], f'{where}, output "{spec.name}"'
+        _check_form(want, have, place)
+        if want.dtype.kind != "f":  # texts, codes and flags, of which none is near another
+            wrong = np.asarray(want != have, dtype=bool)
+            if wrong.any():
+                _refuse_any(want, have, wrong & ~excused(spec, expected, have, tolerance), place)
+            continue
+        a, b = want.astype(np.float64), have.astype(np.float64)
+        with np.errstate(invalid="ignore"):  # infinity from infinity
+            apart = np.abs(a - b)
+        # Beside an infinity every finite number would be within a relative tolerance.
+        near = np.isfinite(a) & (apart <= tolerance.limit(spec.name, a))
+        _refuse_any(a, b, ~(near | (a == b) | (np.isnan(a) & np.isnan(b))), place)
+        finite = np.isfinite(apart)
+        worst_abs = max(worst_abs, float(apart[finite].max(initial=0.0)))
+        ratio = apart[finite] / np.maximum(np.abs(a[finite]), 1e-12 + tolerance.absolute(spec.name))
+        worst_rel = max(worst_rel, float(ratio.max(initial=0.0)))
+    return worst_abs, worst_rel
 
 
 def check_outputs(signature: Signature, outputs: Arrays, batch: int) -> None:
-    """Refuse a module whose outputs are not what the signature promises to callers."""
+    """Refuse a module whose outputs are not what the signature promises to callers.
+
+    Raises:
+        InvalidInput: another datatype or shape; or another number of rows, where requests are run together.
+    """
     for spec in signature.outputs:
         array = outputs[spec.name]
         held = array.dtype == NUMPY[spec.datatype]  # BF16 as FP32 is
         spec.check(array, spec.datatype if held else _DATATYPES.get(array.dtype, str(array.dtype)), "output")
         if signature.merges and len(array) != batch:
-            raise InvalidInput(f'output "{spec.name}"', expected=f"{batch} rows for as many", got=f"{len(array)}")
+            hint = "a first axis of any size counts rows: one for each; or say rows: dependent, or none"
+            where = f'output "{spec.name}"'
+            raise InvalidInput(where, expected=f"{batch} rows for as many", got=f"{len(array)}", hint=hint)
 
 
 def _check_form(want: NDArray[Any], have: NDArray[Any], where: str) -> None:
     if want.shape != have.shape or want.dtype != have.dtype:
-        said = f"{have.dtype} {list(have.shape)}"
-        raise CorruptData(where, expected=f"{want.dtype} {list(want.shape)}", got=said)
+        raise CorruptData(where, expected=_form(want), got=_form(have))
+
+
+def _form(array: NDArray[Any]) -> str:
+    return f"{'text' if array.dtype == object else array.dtype} {list(array.shape)}"
 
 
 def _check_known(spec: TensorSpec, have: NDArray[Any], where: str) -> None:
@@ -127,73 +196,8 @@ def _check_known(spec: TensorSpec, have: NDArray[Any], where: str) -> None:
         raise CorruptData(f'{where}, output "{spec.name}"', expected="one of its categories", got=said)
 
 
-def _compare_texts(signature: Signature, expected: Arrays, got: Arrays, settings: ExportSection, where: str) -> Arrays:
-    """Refuse another text than the model's own; the outputs that are numbers, to be compared as such.
-
-    Two classes whose probabilities are as near as the tolerance lets them move are a tie: either may win it.
-    """
-    for spec in signature.outputs:
-        if spec.datatype != "BYTES":
-            continue
-        want, have, likely = expected[spec.name], got[spec.name], _likely(signature, spec, expected)
-        if want.shape != have.shape or have.dtype != object:
-            said = f"{have.dtype} {list(have.shape)}"
-            raise CorruptData(f'{where}, output "{spec.name}"', expected=f"text {list(want.shape)}", got=said)
-        for row in np.unique(np.argwhere(want != have)[:, 0]):
-            first, second = (likely[row, coded(spec, texts[row]) - 1] for texts in (want, have))
-            allowed = settings.absolute_tolerance + settings.relative_tolerance * np.abs(first)
-            if not (np.isin(have[row], spec.categories) & (np.abs(first - second) <= 2 * allowed)).all():
-                raise CorruptData(
-                    f'{where}, output "{spec.name}", row {row}',
-                    expected=f'"{want[row].ravel()[0]}" as the model itself gives',
-                    got=f'"{have[row].ravel()[0]}"',
-                    hint=NOTHING_PUBLISHED,
-                )
-    return {name: array for name, array in expected.items() if array.dtype != object}
-
-
-def _untied(expected: Arrays, got: Arrays, settings: ExportSection) -> Arrays:
-    """The outputs; decisions as near their threshold as the tolerance lets them move are taken as the artefact's."""
-    told = dict(expected)
-    for name, want in expected.items():
-        likely = [have for have in expected.values() if have.dtype == np.float32 and have.shape == want.shape]
-        if want.dtype == np.bool_ and len(likely) == 1 and got[name].shape == want.shape:
-            allowed = settings.absolute_tolerance + settings.relative_tolerance * likely[0]
-            told[name] = np.where(np.abs(likely[0] - DECIDED) <= allowed, got[name], want)
-    return told
-
-
-def _likely(signature: Signature, spec: TensorSpec, outputs: Arrays) -> NDArray[np.float64]:
-    """Of each row, what the module gave each category: the output that has as many numbers a row, or else NaN."""
-    rows, wide = len(outputs[spec.name]), [-1, len(spec.categories)]
-    found = [outputs[other.name] for other in signature.outputs if other.datatype == "FP32" and other.shape == wide]
-    return found[0].astype(np.float64) if len(found) == 1 else np.full((rows, max(wide[1], 1)), np.nan)
-
-
-def _compare(expected: Arrays, got: Arrays, scale: float, settings: ExportSection, where: str) -> tuple[float, float]:
-    worst_abs = worst_rel = 0.0
-    for name, want in expected.items():
-        have, place = got[name], f'{where}, output "{name}"'
-        _check_form(want, have, place)
-        if want.dtype.kind in "iub":  # counts, codes and decisions, of which none is near another
-            _refuse_any(want, have, want != have, place)
-            continue
-        a, b = want.astype(np.float64), have.astype(np.float64)
-        limit = settings.absolute_tolerance * scale + settings.relative_tolerance * np.abs(a)
-        with np.errstate(invalid="ignore"):  # infinity from infinity
-            apart = np.abs(a - b)
-        # Beside an infinity every finite number would be within a relative tolerance.
-        near = np.isfinite(a) & (apart <= limit)
-        _refuse_any(a, b, ~(near | (a == b) | (np.isnan(a) & np.isnan(b))), place)
-        finite = np.isfinite(apart)
-        worst_abs = max(worst_abs, float(apart[finite].max(initial=0.0)))
-        ratio = apart[finite] / np.maximum(np.abs(a[finite]), 1e-12 + settings.absolute_tolerance * scale)
-        worst_rel = max(worst_rel, float(ratio.max(initial=0.0)))
-    return worst_abs, worst_rel
-
-
 def _refuse_any(want: NDArray[Any], have: NDArray[Any], wrong: NDArray[np.bool_], where: str) -> None:
-    """Refuse numbers of which some are wrong; the message is of the first."""
+    """Refuse values of which some are wrong; the message is of the first."""
     if not wrong.any():
         return
     first = tuple(int(at) for at in np.argwhere(np.atleast_1d(wrong))[0])
@@ -204,4 +208,6 @@ def _refuse_any(want: NDArray[Any], have: NDArray[Any], wrong: NDArray[np.bool_]
 
 
 def _said(value: Any) -> str:
+    if isinstance(value, str):
+        return f'"{value}"'
     return f"{value:.9g}" if np.asarray(value).dtype.kind == "f" else str(value)

@@ -12,12 +12,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import onnx
 import torch
 
-from export import nodes, program, torchscript
+from export import losses, nodes, program, torchscript
 from export.example import eager_inputs
 from export.layers import apart, called, recorded
-from export.onnx import converted
+from export.onnx import converted, finish
 from export.recorder import Recorder
 from staytrue.bundle import REDUCED
 
@@ -48,8 +49,6 @@ class Asked:
     def differs(self) -> str:
         """The first node or layer that differs, in words; why none is named, where that cannot be told."""
         try:
-            if self.kind in REDUCED:  # all of it differs, on purpose
-                return ""
             return self._differs()
         except Exception as error:  # noqa: BLE001 - the failed proof is what is to be told, whatever fails in its search
             said = " ".join(str(error).split())[:200]
@@ -83,6 +82,8 @@ class Asked:
         written = converted(self.module, self.signature, self.settings.max_batch)
         decomposed = written.exported_program
         told = Recorder(self._captured() if decomposed is None or self.kind == "pt2" else decomposed)
+        if self.kind in REDUCED:
+            return self._lost(written, told)
         told.record(self._inputs)
         if said := self._captured_otherwise(told):
             return said
@@ -90,6 +91,20 @@ class Asked:
             return self._programmed(told)
         graph = self.path if self.kind == "onnx" else None
         return nodes.first_difference(graph, self.path, written, told, self.signature, self.rows, self._near)
+
+    def _lost(self, written: torch.onnx.ONNXProgram, told: Recorder) -> str:
+        """The node of an artefact of fewer bits that loses most, beside the graph in 32 written anew."""
+        with TemporaryDirectory(prefix="staytrue-") as folder:
+            path = Path(folder, "model.onnx")
+            written.save(str(path), external_data=False)
+            finish(path, self.signature)
+            whole = onnx.load(path)
+        layers, ends = told.layers(), told.output_names(len(self.signature.outputs))
+        names = dict(zip((spec.name for spec in self.signature.outputs), ends, strict=True))
+        rows = {name: array[:MOST_ROWS] for name, array in self.rows.items()}
+        return losses.largest(
+            whole, onnx.load(self.path), rows, lambda name: called(layers.get(names.get(name, name.rstrip("_")), ""))
+        )
 
     def _captured(self) -> ExportedProgram:
         with program.quiet():

@@ -10,7 +10,7 @@ from export.distance import NOTHING_PUBLISHED, Distances
 from export.intervals import interval
 from export.pool import Pool, sha256_of
 from staytrue.bundle import REDUCED, Fidelity, Metric, digest
-from staytrue.errors import CorruptData
+from staytrue.errors import CorruptData, InvalidInput
 from staytrue.records import DAY_SECONDS
 
 if TYPE_CHECKING:
@@ -47,10 +47,15 @@ def measure(
 
     Raises:
         CorruptData: an artefact of fewer bits costs more than is allowed; says what, and how much.
+        InvalidInput: the model itself gives no number on all of them.
     """
     own, got = _answers(trial, held, settings.max_batch, f"{path.name} on validation rows")
     distances = Distances(trial.signature, units)
     distances.add(own, got, np.ones(len(held.times), dtype=bool), f"{path.name} on validation rows")
+    if silent := distances.uncompared():
+        expected, got_none = f'a number in output "{silent[0]}" of the model itself, on one row at least', "none"
+        where = f"{path.name} on {len(held.times)} validation rows"
+        raise InvalidInput(where, expected=expected, got=got_none, hint=NOTHING_PUBLISHED)
     differing = _differing(own, got)
     metric, before, change = _change(trial.signature, own, got, held)
     bounds = settings.reduction
@@ -101,7 +106,9 @@ def _change(signature: Signature, own: Arrays, got: Arrays, held: Held) -> tuple
     sides = [side[name].reshape(-1) for side in (own, got)]
     values = [(side == truth) if classes else np.abs(side.astype(np.float64) - truth) for side in sides]
     before, after = (value.astype(np.float64) for value in values)
-    blocks = np.floor(held.times / DAY_SECONDS).astype(np.int64)
+    told = np.isfinite(before) & np.isfinite(after)  # nothing can be said of rows that have no number
+    before, after = before[told], after[told]
+    blocks = np.floor(held.times[told] / DAY_SECONDS).astype(np.int64)
     low, high = interval(after - before, blocks, CONFIDENCE, seed=0)
     note = ONE_DAY if len(np.unique(blocks)) == 1 else ""
     change = Metric(value=float((after - before).mean()), low=low, high=high, confidence=CONFIDENCE, note=note)

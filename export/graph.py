@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import onnx
-from onnx import AttributeProto, TensorProto, helper
+from onnx import TensorProto, helper
 
 from staytrue.signature import MISSING_TEXT
 
@@ -117,8 +117,8 @@ def graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
     """A graph and those inside its nodes, such as the branches of an If."""
     yield graph
     for attribute in (attribute for node in graph.node for attribute in node.attribute):
-        inner = [attribute.g] if attribute.type == AttributeProto.GRAPH else attribute.graphs
-        for branch in inner:
+        own = [attribute.g] if attribute.HasField("g") else []  # whatever its type is said to be
+        for branch in (*own, *attribute.graphs):
             yield from graphs(branch)
 
 

@@ -106,7 +106,7 @@ def examine(
             signature=signature,
             comparison=partial(Reduced, signature, units, settings.reduction) if kind in REDUCED else exact,
             own=exact,
-            record=partial(record, kind, path, runtime, scale, settings, made=made),
+            record=partial(record, kind, path, runtime, made=made),
         )
         try:
             proofs = [trial.batch(pool, batch, path.name) for batch in proven_batches(settings.max_batch)]
@@ -162,11 +162,9 @@ def running(kind: Format, path: Path, signature: Signature) -> Iterator[tuple[Ca
         runtime.close()
 
 
-def record(
-    kind: Format, path: Path, runtime: str, scale: float, settings: ExportSection, found: Found, **more: Any
-) -> Parity:
-    """The proof of what was found. Units: ``scale`` is what the absolute tolerance is in."""
-    reduced = kind in REDUCED
+def record(kind: Format, path: Path, runtime: str, found: Found, **more: Any) -> Parity:
+    """The proof of what was found."""
+    absolute, relative = found.comparison.allowed
     return Parity(
         format=kind,
         runtime=runtime,
@@ -176,11 +174,11 @@ def record(
         edge_rows=found.edge_rows,
         max_abs_error=found.comparison.absolute,
         max_rel_error=found.comparison.relative,
-        absolute_tolerance=settings.reduction.apart if reduced else settings.absolute_tolerance * scale,
-        relative_tolerance=0.0 if reduced else settings.relative_tolerance,
+        absolute_tolerance=absolute,
+        relative_tolerance=relative,
         passed=True,
         rows_sha256=found.rows_sha256,
         versions={name: importlib.metadata.version(name).split("+")[0] for name in _MADE_BY},
-        by_mean=reduced,
+        by_mean=kind in REDUCED,
         **more,
     )

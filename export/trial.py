@@ -43,6 +43,13 @@ class Comparison(Protocol):
     def relative(self) -> float:
         """The same as a share."""
 
+    @property
+    def allowed(self) -> tuple[float, float]:
+        """For the record: the absolute and the relative tolerance."""
+
+    def uncompared(self) -> list[str]:
+        """Outputs of which nothing was there to be compared."""
+
     def add(self, expected: Arrays, got: Arrays, real: NDArray[np.bool_], where: str) -> None:
         """Compare one batch."""
 
@@ -66,6 +73,10 @@ class Rows(Protocol):
 
     def batches(self, batch: int, most: int = ..., /) -> list[Pool]:
         """Batches of a size, at most so many."""
+
+
+class Nothing(InvalidInput):
+    """The model itself gives nothing that an artefact could be held to: a proof of nothing proves nothing."""
 
 
 class Differs(CorruptData):
@@ -109,6 +120,7 @@ class Trial:
         Raises:
             Differs: the outputs do, or the artefact fails.
             InvalidInput: the module's own are not those of the signature, or it fails.
+            Nothing: an output is empty, or of an artefact of fewer bits no number, on all of them.
         """
         return self.record(self._compared(pool.batches(batch), f"{name} at batch {batch}"))
 
@@ -160,7 +172,10 @@ class Trial:
                     continue  # too small for the module itself, perhaps
                 shapes = {key: list(made[0].rows[key].shape) for key in named}
                 said = ", ".join(f'"{key}" {shape}' for key, shape in shapes.items())
-                found = self._compared(made, f"{name} with {said}")
+                try:
+                    found = self._compared(made, f"{name} with {said}")
+                except Nothing:  # of that size
+                    continue
                 proofs.append(self.record(found, shapes=shapes, axes=named))
         return proofs
 
@@ -214,7 +229,8 @@ class Trial:
             expected = self._answered(part, f"rows for {where}")
             check_outputs(self.signature, expected, batch)
             self._judged(compared, expected, self.ran(part, where), part.real, where, part.rows)
-        _ended(compared, where, parts[0].rows)
+        most = max(parts, key=lambda part: np.count_nonzero(part.real))  # what is judged in the end is of real rows
+        _ended(compared, where, most.rows)
         return _found(parts, compared)
 
     @staticmethod
@@ -246,6 +262,11 @@ def _fails(run: Callable[[Arrays], Arrays], rows: Arrays) -> bool:
 
 
 def _ended(compared: Comparison, where: str, rows: Arrays) -> None:
+    if silent := compared.uncompared():
+        named = ", ".join(f'"{name}"' for name in silent)
+        what = f"the model itself gives nothing in output {named} that could be compared, on no row"
+        hint = f"give rows that it has an answer to, of an import by --reference; {NOTHING_PUBLISHED}"
+        raise Nothing(where, what, hint=hint)
     try:
         compared.end(where)
     except CorruptData as error:

@@ -32,9 +32,14 @@ class Description:
         signature = self.bundle.signature
         specs = [*signature.inputs, *signature.outputs]
         told = {
-            "state": {spec.name: spec.state for spec in specs if spec.state},
+            "classes": self.bundle.classes,
+            "units": {spec.name: spec.unit for spec in specs if spec.unit},
             "ranges": {spec.name: spec.range for spec in specs if spec.range},
             "descriptions": {spec.name: spec.description for spec in specs if spec.description},
+            "typical": {spec.name: spec.typical for spec in specs if spec.typical},
+            "state": {spec.name: spec.state for spec in specs if spec.state},
+            "tokenizers": {spec.name: spec.tokenizer for spec in specs if spec.tokenizer},
+            "tokens": {spec.name: spec.tokens for spec in specs if spec.tokens},
             "rows": "" if signature.rows == "independent" else signature.rows,
         }
         return {

@@ -8,8 +8,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from serving.loading import example
 from serving.runtimes.base import RunError
+from staytrue.asking import example
 from staytrue.errors import InvalidInput, Overloaded
 
 if TYPE_CHECKING:

@@ -9,10 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
 from serving import allocator
 from serving.contract import Contract
+from staytrue.asking import example
 from staytrue.errors import CorruptData, NotFound, StaytrueError, within
 from staytrue.signature import NUMPY
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
     from serving.runtimes.base import Runtime, RuntimeMaker
     from staytrue.bundle import Bundle
-    from staytrue.signature import Signature
     from staytrue.store import Store
 
 log = logging.getLogger(__name__)
@@ -182,21 +180,6 @@ def warm_up(bundle: Bundle, runtime: Runtime) -> float:
         if seconds > SLOW_SECONDS:
             break
     return seconds
-
-
-def example(signature: Signature, rows: int = 1) -> dict[str, NDArray[Any]]:
-    """Rows of zeros, or of the first category.
-
-    Shapes: ``rows`` along a first axis that is free and counts rows, what is typical or 1 along the other free ones.
-    """
-    values: dict[str, NDArray[Any]] = {}
-    for spec in signature.inputs:
-        shape = list(spec.one_row())
-        if spec.shape[:1] == [-1] and signature.rows != "none":
-            shape[0] = rows
-        fill = next(iter(spec.known()), "" if spec.datatype == "BYTES" else 0)
-        values[spec.name] = np.full(shape, fill, dtype=NUMPY[spec.datatype])
-    return values
 
 
 def _check_outputs(bundle: Bundle, outputs: dict[str, NDArray[Any]]) -> None:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Literal
 
 from serving.holdings import Holdings
 from serving.index import Entry, Index
-from serving.loading import Attach, Lane, Loaded, Loader, example, free
+from serving.loading import Attach, Lane, Loaded, Loader, free
 from serving.model import ALIASES, Lease, Model
 from serving.routing import Route
 from serving.runtimes.onnx import OnnxMaker
+from staytrue.asking import example
 from staytrue.errors import NotFound, Overloaded, StaytrueError, Unavailable
 from staytrue.outage import Outages
 

@@ -112,7 +112,10 @@ class ImportingSection(Section):
     """What of files from elsewhere is taken in; they are looked through before anything of them runs."""
 
     max_bytes: Count = Field(default=2 * 1024**3, description="of a file, with what it keeps beside it")
-    max_nodes: Count = Field(default=100_000, description="operators of a graph, those of branches and functions too")
+    max_nodes: Count = Field(
+        default=100_000,
+        description="operators of a graph, those of branches and of each call of a function too; lines of TorchScript",
+    )
     max_batch: Count = Field(default=32, description="rows of the largest request served, where no amendment tells it")
     formats: list[Literal["onnx", "torchscript", "mar", "pt2", "ort"]] = Field(
         default=["onnx"],

@@ -24,6 +24,8 @@ DOMAINS = {"": "ai.onnx", "ai.onnx": "ai.onnx", "ai.onnx.ml": "ai.onnx.ml", "com
 """Domains whose operators are ONNX Runtime's own; those of others come from libraries, which nobody here loads."""
 ELSEWHERE = {"EPContext": "reads a compiled model from another file"}
 """Operators that reach beyond the file, and how."""
+_MOST_DEEP = 64
+"""Functions inside functions."""
 OLDEST_OPSET = 7
 """ONNX Runtime promises no older one, though it has some of its operators."""
 
@@ -117,9 +119,8 @@ def _check_versions(model: onnx.ModelProto, path: Path) -> None:
 
 def _check_nodes(model: onnx.ModelProto, path: Path, settings: ImportingSection) -> None:
     own = {(function.domain, function.name) for function in model.functions}
-    count, strange = 0, set[str]()
+    strange = set[str]()
     for node in nodes(model):
-        count += 1
         if node.domain not in DOMAINS and (node.domain, node.op_type) not in own:
             strange.add(f"{node.op_type} of {node.domain}")
         if node.op_type in ELSEWHERE:
@@ -128,9 +129,37 @@ def _check_nodes(model: onnx.ModelProto, path: Path, settings: ImportingSection)
         what = f"needs operators of a library that is not ONNX Runtime's: {', '.join(sorted(strange))[:300]}"
         hint = f"export it with operators of {', '.join(sorted(set(DOMAINS.values())))} alone"
         raise Unsupported(str(path), what, hint=hint)
+    count = _written_out(model, path)
     if count > settings.max_nodes:
         hint = "raise export.importing.max_nodes"
         raise TooLarge(str(path), expected=f"at most {settings.max_nodes} operators", got=str(count), hint=hint)
+
+
+def _written_out(model: onnx.ModelProto, path: Path) -> int:
+    """Operators once all functions are written out, as ONNX Runtime does it: some that call others twice are many.
+
+    Raises:
+        CorruptData: a function calls itself, or they call each other deeper than anybody nests them.
+    """
+    bodies = {(one.domain, one.name, one.overload): one for one in model.functions}
+    known: dict[tuple[str, str, str], int] = {}
+
+    def count(part: onnx.GraphProto, callers: tuple[tuple[str, str, str], ...]) -> int:
+        total = 0
+        for node in (node for inner in graphs(part) for node in inner.node):
+            key = (node.domain, node.op_type, node.overload)
+            if key not in bodies:
+                total += 1
+                continue
+            if key in callers or len(callers) > _MOST_DEEP:
+                said = "calls itself" if key in callers else f"stands inside more than {_MOST_DEEP} others"
+                raise CorruptData(str(path), f"its function {node.op_type} of {node.domain!r} {said}")
+            if key not in known:
+                known[key] = count(bodies[key], (*callers, key))
+            total += known[key]
+        return total
+
+    return count(model.graph, ()) + sum(len(one.node) for one in model.functions)
 
 
 def _kept(tensor: TensorProto, path: Path) -> int:

@@ -7,6 +7,7 @@ import importlib
 import inspect as inspecting
 import operator
 import warnings
+import zipfile
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -87,7 +88,7 @@ def open_weights(path: Path, amending: Amending, settings: ImportingSection, fac
     """Weights for the module that a factory makes, ``package.module:function``, called with the amendment's options.
 
     Raises:
-        TooLarge: the file is larger than the settings allow.
+        TooLarge: the file, or what is packed in it, is larger than the settings allow.
         InvalidConfig: the factory cannot be had, or the weights are not its module's.
         StaytrueError: see :func:`export.importing.weights.state`, and :func:`opened`.
     """
@@ -95,6 +96,8 @@ def open_weights(path: Path, amending: Amending, settings: ImportingSection, fac
         hint = "name it: --factory package.module:function"
         raise InvalidConfig(str(path), "holds weights alone, which need what makes their module", hint=hint)
     archives.check_size(path, path.stat().st_size, settings)
+    if zipfile.is_zipfile(path):
+        archives.check_unpacked(path, settings)
     module = _made(factory, amending.said.options)
     safe = path.suffix == ".safetensors"
     held = weights.safe(path) if safe else weights.state(path, amending.said.key, "--amend key")

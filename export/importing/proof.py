@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from export.answers import Answers
+from export.comparison import Exact
 from export.importing.edges import Drawn, steady, usable_edges
-from export.importing.scale import Scaled, Scales
+from export.importing.scale import Scales
 from export.parity import record, running
 from export.trial import COMPANY, Differs, Trial
 from staytrue.bundle import proven_batches
@@ -66,9 +67,9 @@ def prove(
         answer = Answers(partial(_answer, foreign, signature))
         fit = partial(_fit, foreign, answer, run, scales, settings)
         pool = _drawn(foreign, signature, rows, fit, made_up=made_up)
-        compared, name = partial(Scaled, scales, settings), foreign.path.name
+        compared, name = partial(Exact, signature, scales.by_name, settings), foreign.path.name
         against = f"{foreign.said}, run by {foreign.ran_by} on {what}"
-        written = partial(record, kind, path, runtime, scales.smallest, settings, against=against, made=made)
+        written = partial(record, kind, path, runtime, against=against, made=made)
         trial = Trial(
             answer=answer,
             run=run,

@@ -102,6 +102,8 @@ def _shape(signature: Signature, spec: TensorSpec, free: Callable[[int], int]) -
 def _filled(spec: TensorSpec, place: int) -> NDArray[Any]:
     """All elements the first category or the last, zero or one."""
     value: Any = 0 if place == 0 else 1
+    if spec.range:
+        value = min(max(value, spec.range[0]), spec.range[1])
     if spec.categories:
         value = spec.known()[place]
     elif spec.datatype == "BYTES":

@@ -13,6 +13,7 @@ import msgspec
 
 from serving.rest import fast
 from serving.rest.spans import Unusual
+from staytrue.asking import HEADER
 from staytrue.bodies import SIZE, Tail, parsed
 from staytrue.errors import InvalidInput
 from staytrue.raw import WIDTHS, decoded, from_raw, plain
@@ -22,9 +23,6 @@ from staytrue.texts import from_json
 
 if TYPE_CHECKING:
     from staytrue.signature import Signature, TensorSpec
-
-HEADER = "Inference-Header-Content-Length"
-"""Says how many bytes of a body, of the request or of the answer, are JSON."""
 
 _MOST_DIGITS = 20
 _MEANING = "it is the length of the JSON alone, in bytes"

@@ -12,7 +12,7 @@ import orjson
 
 from serving.http.exchange import JSON
 from serving.rest import fast
-from serving.rest.binary import HEADER
+from staytrue.asking import HEADER
 from staytrue.bodies import parsed
 from staytrue.classification import ranked
 from staytrue.raw import to_raw

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from serving.rest import schemas
-from serving.rest.binary import HEADER
 from serving.rest.errors import STATUS
-from serving.rest.schemas import Schema, Zeros, either, record
+from serving.rest.schemas import Schema, either, record
+from staytrue.asking import HEADER, Zeros
 from staytrue.errors import ErrorCode
 
 if TYPE_CHECKING:

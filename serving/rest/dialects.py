@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from serving.http.exchange import JSON
 from serving.rest import binary, codec, legacy
 from serving.rest import invocations as tables
-from serving.rest.binary import HEADER
 from serving.rest.forms import Form, form_of
+from staytrue.asking import HEADER
 from staytrue.errors import InvalidInput
 
 if TYPE_CHECKING:

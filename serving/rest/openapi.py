@@ -14,8 +14,9 @@ from urllib.parse import quote
 
 from serving.rest import components, schemas
 from serving.rest.components import BYTES, INFERRED, JSON, LOOKED_UP, OURS, PARAMETERS, REFUSED, TEXT
-from serving.rest.schemas import MOST_CATEGORIES, Schema, Zeros, either
+from serving.rest.schemas import MOST_CATEGORIES, Schema, either
 from staytrue import __version__
+from staytrue.asking import Zeros, example_of
 from staytrue.errors import ErrorCode
 
 if TYPE_CHECKING:
@@ -88,14 +89,14 @@ class _Document:
             self._get(f"{base}{end}/stats", f"statistics{which}_{slug}", "Statistics", LOOKED_UP, more)
             self._get(f"{v1}{end}", f"status{which}_{slug}", "V1Status", LOOKED_UP, more, or_not=True)
             asked, told = ("AnyRequest", "AnyAnswer") if more else (f"{slug}.request", f"{slug}.answer")
-            body = components.body(asked, schemas.example_of(signature))
+            body = components.body(asked, example_of(signature))
             self._infer(f"{base}{end}/infer", f"infer{which}_{slug}", body, components.content(told), more, binary=True)
         self._older(model, slug, at, alone=alone)
 
     def _older(self, model: Description, slug: str, at: str, *, alone: bool) -> None:
         """What people called before; a version that is named may take other inputs, so that its bodies are any."""
         signature, more = model.bundle.signature, [components.version(model.bundle.version)]
-        rows, whole = schemas.example_rows(signature), schemas.example_of(signature)
+        rows, whole = schemas.example_rows(signature), example_of(signature)
         forms = [components.named(f"{slug}.request")]
         if schemas.by_rows(signature):
             row, some, v1 = (components.named(f"{slug}.{kind}") for kind in ("row", "rows", "v1"))

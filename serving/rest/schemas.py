@@ -8,16 +8,14 @@ from __future__ import annotations
 import csv
 import io
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
 
-from serving.loading import example
 from serving.rest.invocations import RECORDS, SPLIT
 from serving.rest.legacy import INPUTS, INSTANCES
-from staytrue.bodies import SIZE
-from staytrue.raw import WIDTHS
+from staytrue.asking import Zeros, example, example_of
 from staytrue.signature import MOST_AXES, NUMPY
 from staytrue.values import FLOATS, WORDS
 
@@ -27,22 +25,11 @@ if TYPE_CHECKING:
 
 Schema = dict[str, Any]
 
-MOST_VALUES = 4096
-"""An example with more is told as bytes: a picture's numbers are nothing to read, and no shell takes so long a line."""
 MOST_CATEGORIES = 50
 """So many of an input's categories are listed; metadata lists all."""
-_LENGTH_BYTES = 4
-"""Before each text in bytes; four zeros are an empty text."""
 _BFLOAT_MAX = float.fromhex("0x1.fep127")
 _TEXT: Schema = {"type": "string"}
 _PARAMETERS: Schema = {"type": "object"}
-
-
-class Zeros(NamedTuple):
-    """A request with its tensors as zero bytes behind its JSON."""
-
-    head: str
-    bytes: int
 
 
 def record(properties: dict[str, Schema], *, optional: tuple[str, ...] = ()) -> Schema:
@@ -140,24 +127,6 @@ def invocation(model: Description, one: Schema, older: Schema) -> Schema:
     return either(record({SPLIT: table}), record({RECORDS: records}), older)
 
 
-def example_of(signature: Signature) -> Schema | Zeros:
-    """A request that the signature accepts: one row, of zeros and of first categories."""
-    arrays = example(signature)
-    inputs: list[dict[str, Any]] = []
-    count = 0
-    large = sum(array.size for array in arrays.values()) > MOST_VALUES
-    for spec in signature.inputs:
-        array = arrays[spec.name]
-        told: dict[str, Any] = {"name": spec.name, "datatype": spec.datatype, "shape": list(array.shape)}
-        if large:
-            size = array.size * WIDTHS.get(spec.datatype, _LENGTH_BYTES)
-            inputs.append(told | {"parameters": {SIZE: size}})
-            count += size
-        else:
-            inputs.append(told | {"data": array.ravel().tolist()})
-    return Zeros(orjson.dumps({"inputs": inputs}).decode(), count) if large else {"inputs": inputs}
-
-
 def example_rows(signature: Signature) -> list[dict[str, Any]] | None:
     """The same as rows of the older protocols; None where that is too long, or the signature is not asked by rows."""
     if not by_rows(signature) or isinstance(example_of(signature), Zeros):
@@ -232,6 +201,8 @@ def _shape(spec: TensorSpec, rows_bounds: dict[str, int]) -> Schema:
 def _said(spec: TensorSpec) -> str:
     """An input in words."""
     text = spec.label() + (f" in {spec.unit}" if spec.unit else "")
+    text += f", from {spec.range[0]:g} to {spec.range[1]:g}" if spec.range else ""
+    text += f": {spec.description}" if spec.description else ""
     if not spec.categories:
         return text
     more = ", …" if len(spec.categories) > MOST_CATEGORIES else ""

@@ -59,7 +59,11 @@ def session(path: Path, options: Any) -> Any:
     import onnxruntime as ort  # noqa: PLC0415 - TorchServe's archives of scripts do without it
 
     return ort.InferenceSession(
-        str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=unsafe(path)
+        str(path),
+        options,
+        providers=["CPUExecutionProvider"],
+        enable_fallback=0,  # it would print, and try the same once more
+        disabled_optimizers=unsafe(path),
     )
 
 

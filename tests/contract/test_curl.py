@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import subprocess
 import zlib
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from staytrue.asking import ADDRESS
 from staytrue.raw import to_raw
 from tests.contract.conftest import MAX_BYTES, SIGNATURE, Server, rows_of
 from tests.needs import needs
@@ -105,6 +107,19 @@ def test_json_without_any_header_is_answered(server: Server) -> None:
     told = curl(server.service.address + INFER, "--data-binary", "@-", body=asked(2, id="order-17"))
     check(server, told, 2)
     assert told.said()["id"] == "order-17"
+
+
+def test_the_request_in_the_model_card_is_answered_as_it_is_printed(server: Server, project: Path) -> None:
+    server.events()
+    text = (project.parent / "store" / "houses" / "2" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"```sh\n(.*?)\n```", text, re.DOTALL)
+    needs("curl")
+    command = line.replace(ADDRESS, server.service.address)
+    assert command != line
+    done = subprocess.run(["sh", "-c", command], capture_output=True, check=True, timeout=60)  # noqa: S607
+    found = {output["name"]: output["data"] for output in json.loads(done.stdout)["outputs"]}
+    assert found["price"] == pytest.approx([0 + 1 + 10])
+    assert [event.status for event in server.events()] == ["ok"]
 
 
 @pytest.mark.parametrize("how", ["chunked", "HTTP/1.0", "asks for gzip"])

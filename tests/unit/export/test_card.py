@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from export.card import card
+from staytrue.asking import command
 from staytrue.bundle import Metric
 from staytrue.environment import Environment
 from staytrue.evaluation import Evaluation, PartEvaluation, SliceEvaluation
@@ -89,6 +90,30 @@ def test_words_of_the_data_do_not_break_its_tables(published: Store) -> None:
     text = card(msgspec.structs.replace(bundle, signature=signature))
     assert r"| a\|b | BYTES [-1,1] | x\|y, two lines |" in text
     assert "10, 11 and 28 more |" in text
+
+
+def test_it_tells_units_ranges_and_what_inputs_are_where_that_is_known(published: Store) -> None:
+    bundle = published.load("houses", "1")
+    assert "| name | type | categories |\n|" in card(bundle), "and has no column for what no input has"
+    size, rooms, town = bundle.signature.inputs
+    size = msgspec.structs.replace(size, unit="m|2", range=[0.5, 900.0], description="of the whole\nflat")
+    rooms = msgspec.structs.replace(rooms, state="price")
+    signature = msgspec.structs.replace(bundle.signature, inputs=[size, rooms, town])
+    text = card(msgspec.structs.replace(bundle, signature=signature))
+    assert "| name | type | categories | unit | range | what it is |\n| --- |" in text
+    assert r"| size | FP32 [-1,1] |  | m\|2 | 0.5 to 900 | of the whole flat |" in text
+    assert '| rooms | INT64 [-1,1] | 1, 2, 3 |  |  | the output "price" of the request before |' in text
+    assert "## Outputs\n\n| name | type | categories |\n| --- | --- | --- |\n| price | FP32 [-1,1] |  |" in text
+
+
+def test_it_shows_a_request_that_no_word_of_the_data_ends(published: Store) -> None:
+    bundle = published.load("houses", "1")
+    assert f"```sh\n{command('houses', bundle.signature)}\n```\n" in card(bundle)
+    odd = msgspec.structs.replace(bundle.signature.inputs[2], categories=["```\n# not a title"])
+    signature = msgspec.structs.replace(bundle.signature, inputs=[odd])
+    text = card(msgspec.structs.replace(bundle, signature=signature))
+    assert f"````sh\n{command('houses', signature)}\n````\n" in text
+    assert "\n# not" not in text
 
 
 def test_it_names_the_classes_of_a_classifier_alone(named: Store, published: Store) -> None:

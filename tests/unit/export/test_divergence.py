@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from torch import nn
 
 from export import nodes
 from export.divergence import Asked
+from export.half import to_half
+from export.int8 import to_dynamic, to_static
 from export.mobile import to_mobile
 from export.onnx import to_onnx
 from export.parity import prove
@@ -257,3 +260,30 @@ def test_what_fails_in_the_search_does_not_hide_the_failed_proof(
     said = r"expected .* got .*; where it begins to differ could not be found: RuntimeError: out of memory; nothing was"
     with pytest.raises(CorruptData, match=said):
         prove("onnx", tmp_path / "model.onnx", module, signature, rows, 1.0, SETTINGS)
+
+
+def enlarged(model: onnx.ModelProto) -> None:
+    """Have the weights of a layer eight times as large, by their scale in 8 bits."""
+    (held,) = (
+        one for one in model.graph.initializer if re.fullmatch(r"body\.2\.weight(_Transposed)?_(scale|half)", one.name)
+    )
+    held.CopyFrom(numpy_helper.from_array(8 * numpy_helper.to_array(held), held.name))
+
+
+@pytest.mark.parametrize("kind", ["int8_dynamic", "int8_static", "fp16"])
+def test_the_node_of_fewer_bits_that_loses_most_is_named(tmp_path: Path, kind: Any) -> None:
+    """And it is none where each is as good as its bits allow: the bounds are what refuses those."""
+    module, signature, rows = made("mlp")
+    graph, path = tmp_path / "model.onnx", tmp_path / f"model.{kind}.onnx"
+    to_onnx(module, signature, graph, SETTINGS.max_batch)
+    if kind == "fp16":
+        to_half(graph, path)
+    elif kind == "int8_dynamic":
+        to_dynamic(graph, path)
+    else:
+        to_static(graph, path, {"clamp": rows["clamp"]}, SETTINGS.reduction)
+    assert prove(kind, path, module, signature, rows, 1.0, SETTINGS)
+    altered(path, enlarged)
+    said = r'node "node_linear_1" \(Gemm, from layer body\.2\) loses most: [\d.]+ of its size off, what it is given 0.*'
+    with pytest.raises(CorruptData, match=said + r"nothing was published"):
+        prove(kind, path, module, signature, rows, 1.0, SETTINGS)

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from export.comparison import _compare, _compare_texts
+from export.comparison import compare as compared
 from export.example import edge_rows
 from export.pool import Pool
+from export.tolerance import Tolerance
 from staytrue.errors import CorruptData
 from staytrue.sections import ExportSection
+from staytrue.signature import Signature, TensorSpec
 from tests.unit.export.conftest import NAMED, SIGNATURE
 
 if TYPE_CHECKING:
@@ -21,12 +23,18 @@ if TYPE_CHECKING:
 
 SETTINGS = ExportSection(absolute_tolerance=1e-3, relative_tolerance=1e-2)
 INFINITY = np.inf
+ONE = Signature(inputs=[], outputs=[TensorSpec(name="y", datatype="FP64", shape=[-1, 1])])
+
+
+def of(signature: Signature, want: Any, have: Any, scale: float = 1.0) -> tuple[float, float]:
+    """Errors of all outputs."""
+    return compared(signature, want, have, Tolerance(signature, scale, SETTINGS), "model.onnx")
 
 
 def compare(expected: float, got: float, scale: float = 10.0) -> tuple[float, float]:
     """Compare one number in double precision."""
     want, have = ({"y": np.array([[number]])} for number in (expected, got))
-    return _compare(want, have, scale, SETTINGS, "model.onnx")
+    return of(ONE, want, have, scale)
 
 
 @pytest.mark.parametrize(
@@ -72,23 +80,23 @@ def test_errors_are_told_in_the_targets_unit_and_as_a_share() -> None:
     ids=["large", "beyond double precision", "unsigned", "decision"],
 )
 def test_whole_numbers_and_decisions_are_equal_or_refused_however_large_the_tolerance(want: Any, got: Any) -> None:
-    assert _compare({"y": want}, {"y": want.copy()}, 1e9, SETTINGS, "model.onnx") == (0.0, 0.0)
+    assert of(ONE, {"y": want}, {"y": want.copy()}, 1e9) == (0.0, 0.0)
     with pytest.raises(
         CorruptData, match=rf"row 0: expected {want.item()} as the model itself gives, got {got.item()};"
     ):
-        _compare({"y": want}, {"y": got}, 1e9, SETTINGS, "model.onnx")
+        of(ONE, {"y": want}, {"y": got}, 1e9)
 
 
 def test_the_number_that_differs_is_told_and_not_the_first_of_its_row() -> None:
     want, got = np.zeros((2, 3)), np.array([[0, 0, 0], [0, 0, 7.5]])
     with pytest.raises(CorruptData, match=r"row 1: expected 0 as the model itself gives, got 7\.5 at \[2\] of it"):
-        _compare({"y": want}, {"y": got}, 1.0, SETTINGS, "model.onnx")
+        of(ONE, {"y": want}, {"y": got})
 
 
 @pytest.mark.parametrize("got", [np.zeros((2, 1)), np.zeros(1), np.zeros((1, 1), dtype=np.float32)])
 def test_another_shape_or_datatype_is_refused(got: Any) -> None:
     with pytest.raises(CorruptData, match=r"expected float64 \[1, 1\], got float"):
-        _compare({"y": np.zeros((1, 1))}, {"y": got}, 1.0, SETTINGS, "model.onnx")
+        of(ONE, {"y": np.zeros((1, 1))}, {"y": got})
 
 
 @pytest.mark.parametrize("batch", [1, 2, 7, 64])
@@ -116,32 +124,43 @@ def named(*names: str) -> np.ndarray:
     return np.array([[name] for name in names], dtype=object)
 
 
-def test_the_same_texts_pass_and_leave_the_numbers_to_be_compared() -> None:
-    outputs = {"kind": named("large", "small"), "probabilities": np.array([[0.9, 0.1], [0.2, 0.8]], np.float32)}
-    left = _compare_texts(NAMED, outputs, outputs, SETTINGS, "model.onnx")
-    assert list(left) == ["probabilities"]
+@pytest.mark.parametrize(("datatype", "step"), [("FP16", 0.0625), ("BF16", 0.5), ("FP32", 0.0), ("FP64", 0.0)])
+def test_a_number_may_be_rounded_to_the_next_that_its_datatype_holds_and_no_further(datatype: Any, step: float) -> None:
+    """Of 100; the tolerances of FP32 are narrower than what 16 bits hold."""
+    signature = Signature(inputs=[], outputs=[TensorSpec(name="y", datatype=datatype, shape=[-1, 1])])
+    tolerance = Tolerance(signature, 1e-9, ExportSection(relative_tolerance=1e-5))
+    kind = {"FP16": np.float16, "FP64": np.float64}.get(datatype, np.float32)
+    want = {"y": np.array([[100.0]], kind)}
+    for off, passes in ((0.0005, True), (step, True), (2 * step + 0.01, False)):
+        have = {"y": np.array([[100.0 + off]], kind)}
+        if passes:
+            compared(signature, want, have, tolerance, "m")
+        else:
+            with pytest.raises(CorruptData, match="expected 100 as the model itself gives"):
+                compared(signature, want, have, tolerance, "m")
+    assert tolerance.told[1] == max(1e-5, {"FP16": 2**-10, "BF16": 2**-7}.get(datatype, 0))
 
 
 def test_another_text_is_refused_unless_the_two_are_a_tie() -> None:
     likely = np.array([[0.5, 0.4999], [0.7, 0.3]], dtype=np.float32)
     expected = {"kind": named("large", "large"), "probabilities": likely}
-    tie = {"kind": named("small", "large"), "probabilities": likely}
-    assert list(_compare_texts(NAMED, expected, tie, SETTINGS, "model.onnx")) == ["probabilities"]
+    assert of(NAMED, expected, expected) == (0.0, 0.0)
+    assert of(NAMED, expected, {"kind": named("small", "large"), "probabilities": likely}) == (0.0, 0.0)
     wrong = {"kind": named("large", "small"), "probabilities": likely}
     with pytest.raises(
         CorruptData, match=r'output "kind", row 1: expected "large" as the model itself gives, got "small"'
     ):
-        _compare_texts(NAMED, expected, wrong, SETTINGS, "model.onnx")
+        of(NAMED, expected, wrong)
 
 
 @pytest.mark.parametrize("got", [named("", "large"), named("huge", "large")], ids=["none", "no category"])
 def test_a_text_that_is_no_category_is_never_a_tie(got: Any) -> None:
     expected = {"kind": named("small", "large"), "probabilities": np.full((2, 2), 0.5, np.float32)}
     with pytest.raises(CorruptData, match=r'row 0: expected "small"'):
-        _compare_texts(NAMED, expected, expected | {"kind": got}, SETTINGS, "model.onnx")
+        of(NAMED, expected, expected | {"kind": got})
 
 
 def test_numbers_in_place_of_texts_are_refused() -> None:
     expected = {"kind": named("large"), "probabilities": np.full((1, 2), 0.5, np.float32)}
     with pytest.raises(CorruptData, match=r"expected text \[1, 1\], got int64 \[1, 1\]"):
-        _compare_texts(NAMED, expected, expected | {"kind": np.array([[1]])}, SETTINGS, "model.onnx")
+        of(NAMED, expected, expected | {"kind": np.array([[1]])})

@@ -10,9 +10,11 @@ import pytest
 import torch
 from torch import nn
 
+from export.axes import resized
 from export.example import edge_rows
 from export.onnx import to_onnx
 from export.parity import prove
+from export.pool import Pool
 from export.program import to_program
 from export.torchscript import to_torchscript
 from export.trial import MIXED
@@ -251,6 +253,14 @@ def test_real_rows_too_are_brought_to_other_sizes(tmp_path: Path, max_batch: int
     along = [proof for proof in proofs if proof.shapes]
     assert [(proof.rows, proof.edge_rows) for proof in along] == [(4, 2)] * 6
     assert [proof.axes for proof in along] == [{"x": [2]}] * 3 + [{"x": [3]}] * 3
+
+
+def test_what_is_empty_along_an_axis_is_brought_to_other_sizes_too() -> None:
+    texts = Pool({"x": np.zeros((2, 0, 3), np.float32), "t": np.empty((2, 0), object)}, np.ones(2, bool))
+    made = list(resized(texts, (("x", 1), ("t", 1))))
+    assert [(part.rows["x"].shape, part.rows["t"].tolist()) for part in made] == [
+        ((2, size, 3), [[""] * size] * 2) for size in (1, 2, 7)
+    ]
 
 
 class Looked(nn.Module):

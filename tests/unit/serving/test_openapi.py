@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from serving.description import Description
 from serving.rest import binary, codec, dialects, invocations, legacy, openapi
 from serving.rest.errors import STATUS
-from serving.rest.schemas import MOST_VALUES
+from staytrue.asking import MOST_VALUES
 from staytrue.bundle import Bundle, Lineage
 from staytrue.errors import ErrorCode
 from staytrue.signature import NUMPY, Signature, TensorSpec

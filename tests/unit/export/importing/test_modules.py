@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import zipfile
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +12,16 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from staytrue.errors import CorruptData, InvalidConfig, Unsupported
+from export.importing import archives
+from staytrue.errors import CorruptData, InvalidConfig, StaytrueError, TooLarge, Unsupported
+from staytrue.sections import ExportSection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from staytrue.bundle import Bundle
+    from staytrue.store import Store
     from tests.unit.export.importing.conftest import Served
 
 HERE = "tests.unit.export.importing.test_modules"
@@ -153,6 +157,95 @@ def test_torchscript_that_reads_files_is_refused(take: Callable[..., Bundle], tm
     path = _scripted(tmp_path / "m.pt", Reading())
     with pytest.raises(Unsupported, match="its code reads or writes files"):
         take(path, {"inputs": {"x": {"shape": [-1, 4]}}})
+
+
+def rewritten(path: Path, code: str, *, named: str = "code/__torch__.py", keep: bool = False) -> Path:
+    """A script's archive with another forward in it; ``keep``: its own stands behind."""
+    with zipfile.ZipFile(_scripted(path, Halved())) as archive:
+        held = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in held.items():
+            own = name.endswith(("code/__torch__.py", "test_modules.py"))
+            if own:
+                assert b"torch.mul" in data
+                archive.writestr(name.replace("code/", named), data.replace(b"torch.mul(x, 0.5)", code.encode()))
+            if not own or keep:
+                archive.writestr(name, data)
+    return path
+
+
+class Halved(nn.Module):
+    """The smallest model."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Shapes: any."""
+        return x * 0.5
+
+
+READS = 'torch.from_file("/etc/passwd", False, 4)'
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize(
+    ("code", "how", "said"),
+    [
+        ('torch . from_file("/etc/passwd", False, 4)', {}, "reads or writes files.*torch.from_file"),
+        ('(torch. # no\n  from_file)("/etc/passwd", False, 4)', {}, "reads or writes files"),
+        ('ops . aten .\\\n  from_file("/etc/passwd", False, 4)', {}, "reads or writes files"),
+        ("ops.prim.rpc_sync(x)", {}, "asks other machines"),
+        ("ops . evil . run(x)", {}, "operators of a library that is not PyTorch's: evil"),
+        ("ops.inductor._reinterpret_tensor(x, [9], [1], 0)", {}, "not PyTorch's: inductor"),
+        ("__torch__.torch.classes.evil.Spy(x)", {}, "classes of a library that is not PyTorch's: evil"),
+        (READS, {"named": "CODE/"}, "reads or writes files"),
+        (READS, {"named": "code/", "keep": True}, "reads or writes files|has a file twice"),
+        ("torch.mul(x, 0.5)", {"named": "code/", "keep": True}, "has a file twice"),
+    ],
+)
+def test_code_is_looked_at_as_pytorch_reads_it(
+    code: str, how: dict[str, Any], said: str, take: Callable[..., Bundle], tmp_path: Path, store: Store
+) -> None:
+    path = rewritten(tmp_path / "m.pt", code, **({"named": "code/"} | how))
+    with pytest.raises((Unsupported, CorruptData), match=said):
+        take(path, {"inputs": {"x": {"shape": [-1, 4]}}})
+    assert store.versions("foreign") == []
+
+
+def test_more_lines_of_code_or_packed_bytes_than_allowed_are_refused(
+    take: Callable[..., Bundle], tmp_path: Path
+) -> None:
+    settings = ExportSection.model_validate({"importing": {"max_nodes": 2, "max_bytes": 50_000}})
+    with pytest.raises(TooLarge, match=r"expected at most 2 lines of code, got \d+; raise export.importing.max_nodes"):
+        take(_scripted(tmp_path / "m.pt", Halved()), {"inputs": {"x": {"shape": [-1, 4]}}}, settings=settings)
+    torch.save({"w": torch.zeros(100_000)}, tmp_path / "large.pth")
+    with zipfile.ZipFile(tmp_path / "large.pth") as large, zipfile.ZipFile(tmp_path / "m.pth", "w", 8) as small:
+        for name in large.namelist():
+            small.writestr(name, large.read(name))
+    assert (tmp_path / "m.pth").stat().st_size < 50_000
+    with pytest.raises(TooLarge, match="expected at most 50000 bytes, got 40"):
+        take(tmp_path / "m.pth", PAIR, factory=f"{HERE}:Doubler", settings=settings)
+
+
+@pytest.mark.parametrize("kind", ["script", "weights"])
+def test_an_archive_with_changed_bytes_is_taken_or_refused_with_a_message(
+    kind: str, take: Callable[..., Bundle], tmp_path: Path, store: Store
+) -> None:
+    """Of its tables, where names and sizes stand; what is refused leaves nothing behind."""
+    path, draw = tmp_path / "m.pt", np.random.default_rng(0)
+    if kind == "script":
+        _scripted(path, Halved())
+    else:
+        torch.save(made().state_dict(), path)
+    whole = np.frombuffer(path.read_bytes(), np.uint8)
+    for _ in range(60):
+        broken = whole.copy()
+        broken[draw.integers(len(whole) // 2, len(whole), 3)] ^= draw.integers(1, 256, 3).astype(np.uint8)
+        path.write_bytes(broken.tobytes())
+        with contextlib.suppress(StaytrueError):
+            archives.inspect(path, ExportSection().importing) if archives.kind_of(path) == "torchscript" else None
+    path.write_bytes(whole.tobytes()[:-30])
+    with pytest.raises(CorruptData, match="is a damaged archive of PyTorch's"):
+        take(path, PAIR, factory="" if kind == "script" else f"{HERE}:Doubler")
+    assert store.versions("foreign") == []
 
 
 def test_torchscript_with_inputs_that_are_no_tensors_is_refused(take: Callable[..., Bundle], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +109,59 @@ def test_operators_within_branches_are_looked_at_too(refused: Callable[..., str]
     truth = helper.make_tensor("c", TensorProto.BOOL, [], [True])
     node = helper.make_node("If", ["c"], ["y"], then_branch=branches[0], else_branch=branches[1])
     assert "Spy of evil.corp" in refused(Unsupported, graph_model([node], {"x": [1]}, {"y": [1]}, weights=[truth]))
+
+
+def called(count: int, twice: str = "f") -> onnx.ModelProto:
+    """Functions that each call the one before twice; the first one negates."""
+    sets = [helper.make_opsetid("", 18), helper.make_opsetid("f", 1)]
+    functions = [helper.make_function("f", "f0", ["a"], ["b"], [helper.make_node("Neg", ["a"], ["b"])], sets)]
+    for place in range(1, count):
+        calls = [helper.make_node(f"f{place - 1}", [x], [y], domain=twice) for x, y in (("a", "c"), ("c", "b"))]
+        functions.append(helper.make_function("f", f"f{place}", ["a"], ["b"], calls, sets))
+    model = graph_model([helper.make_node(f"f{count - 1}", ["x"], ["y"], domain="f")], {"x": ["n", 1]}, {"y": ["n", 1]})
+    model.functions.extend(functions)
+    model.opset_import.append(helper.make_opsetid("f", 1))
+    return model
+
+
+def test_functions_count_as_often_as_they_are_called(refused: Callable[..., str]) -> None:
+    """Sixty that each call another twice would be more than any memory holds."""
+    said = refused(TooLarge, called(60))
+    assert f"expected at most 100000 operators, got {2**59 + 119}; raise export.importing.max_nodes" in said
+
+
+def test_a_function_that_calls_itself_or_nests_without_end(refused: Callable[..., str]) -> None:
+    model = called(2)
+    model.functions[0].node[0].CopyFrom(helper.make_node("f1", ["a"], ["b"], domain="f"))
+    assert "its function f1 of 'f' calls itself" in refused(CorruptData, model)
+    assert "stands inside more than 64 others" in refused(CorruptData, called(70))
+
+
+def test_a_branch_whose_attribute_says_that_it_is_none(refused: Callable[..., str]) -> None:
+    out = helper.make_tensor_value_info("z", TensorProto.FLOAT, [1])
+    branch = helper.make_graph([helper.make_node("Spy", ["x"], ["z"], domain="evil.corp")], "b", [], [out])
+    node = helper.make_node("If", ["c"], ["y"], then_branch=branch, else_branch=branch)
+    for attribute in node.attribute:
+        attribute.type = onnx.AttributeProto.UNDEFINED
+    truth = helper.make_tensor("c", TensorProto.BOOL, [], [True])
+    assert "Spy of evil.corp" in refused(Unsupported, graph_model([node], {"x": [1]}, {"y": [1]}, weights=[truth]))
+
+
+def test_what_is_no_file_is_not_waited_for(refused: Callable[..., str], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("pipe", "."):
+        assert refused(CorruptData, tmp_path / name).endswith("is no file")
+
+
+def test_a_model_that_answers_nothing_to_any_row_is_not_proven(refused: Callable[..., str]) -> None:
+    """As a detector that finds nothing in what was made up for it."""
+    nodes = [helper.make_node("Less", ["x", "x"], ["none"]), helper.make_node("NonZero", ["none"], ["y"])]
+    model = graph_model(nodes, {"x": ["n", 4]}, {"y": [2, "k"]})
+    model.graph.output[0].type.tensor_type.elem_type = TensorProto.INT64
+    said = refused(InvalidInput, model)
+    assert (
+        'at batch 1: the model itself gives nothing in output "y" that could be compared, on no row; give rows' in said
+    )
 
 
 def test_an_operator_that_reads_another_file(refused: Callable[..., str]) -> None:

@@ -19,6 +19,7 @@ import pytest
 
 from export.comparison import compare
 from export.parity import eager
+from export.tolerance import Tolerance
 from serving.runtimes.onnx import OnnxRuntime
 from staytrue.project import Project
 from staytrue.store import Store
@@ -204,4 +205,4 @@ def published(project: Project, run: Path, expected: Rows, asked: Rows) -> None:
     served = runtime.run(asked)
     runtime.close()
     assert {name: len(values) for name, values in served.items()} == dict.fromkeys(expected, 5)
-    compare(bundle.signature, expected, served, 1.0, project.export, "served")
+    compare(bundle.signature, expected, served, Tolerance(bundle.signature, 1.0, project.export), "served")
