@@ -53,9 +53,17 @@ class Publishing:
             version = str(max(taken, default=0) + 1)
             claim = to_json(Claim(writer=uuid.uuid4().hex, time=self._clock()))
             if self._objects.create(_claim(name, version), claim):
-                if not self._objects.sizes(f"{name}/{version}"):
+                listed = self._objects.sizes(f"{name}/{version}")
+                sealed = None if listed else self._objects.read(f"{name}/{version}/{SEAL}")
+                if not listed and sealed is None:
                     return version, claim
                 self._objects.delete([_claim(name, version)])
+                if sealed is not None:
+                    where, problem = (
+                        f"{self._objects.where}/{name}/{version}",
+                        "is there, and the store does not list it",
+                    )
+                    raise Unavailable(where, problem, hint="try again once it does")
         raise Unavailable(f'model "{name}"', "others claim its versions all the time", hint="try again")
 
     def upload(self, name: str, version: str, folder: Path, claim: bytes) -> None:
@@ -119,7 +127,8 @@ class Publishing:
     def _check_ours(self, name: str, version: str, claim: bytes) -> None:
         if self._claimed(name, version) != claim:
             problem = "is not this publisher's any more: it was stopped for a day, or its claim was deleted"
-            raise self._conflict(f"{name}/{version}", problem)
+            hint = "publish the version again; if this was no day, set the clock of this machine right"
+            raise Conflict(f"{self._objects.where}/{name}/{version}", problem, hint=hint)
 
     def _claimed(self, name: str, version: str) -> bytes | None:
         return self._objects.read(_claim(name, version))
