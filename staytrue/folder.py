@@ -199,8 +199,9 @@ class Folder:
         """Each leaves in one step, by another name, so that nobody meets half of it."""
         folder = self._root / name
         with contextlib.nullcontext() if dry else self._locked(name):  # who only looks need not be allowed to write
+            there = self.versions(name)  # first: what is published from now on is not among them, nor waited for here
             kept = needed()
-            removed = {version: _bytes(folder / version) for version in self.versions(name) if version not in kept}
+            removed = {version: _bytes(folder / version) for version in there if version not in kept}
             if not dry:
                 for leaving in folder.glob(f"{_LEAVING}*"):  # of one that was killed
                     shutil.rmtree(leaving, ignore_errors=True)

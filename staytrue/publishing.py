@@ -45,7 +45,10 @@ class Publishing:
         self._objects, self._clock = objects, clock
 
     def claim(self, name: str) -> tuple[str, bytes]:
-        """The next number, claimed; looked for again once it is, as another may have been done in between."""
+        """The next number, claimed; looked for again once it is, as another may have been done in between.
+
+        It may even have been cleared away again: then a higher one has a seal, as the newest version always stays.
+        """
         for _ in range(TRIES):
             taken = [int(claim) for claim in self._objects.names(f"{name}/claims") if VERSION.fullmatch(claim)]
             begun = {path.partition("/")[0] for path in self._objects.sizes(name)}
@@ -53,9 +56,11 @@ class Publishing:
             version = str(max(taken, default=0) + 1)
             claim = to_json(Claim(writer=uuid.uuid4().hex, time=self._clock()))
             if self._objects.create(_claim(name, version), claim):
-                listed = self._objects.sizes(f"{name}/{version}")
-                sealed = None if listed else self._objects.read(f"{name}/{version}/{SEAL}")
-                if not listed and sealed is None:
+                sizes = self._objects.sizes(name)
+                passed = any(int(other) >= int(version) for other, _ in _seals(sizes))
+                passed = passed or any(path.startswith(f"{version}/") for path in sizes)
+                sealed = None if passed else self._objects.read(f"{name}/{version}/{SEAL}")
+                if not passed and sealed is None:
                     return version, claim
                 self._objects.delete([_claim(name, version)])
                 if sealed is not None:

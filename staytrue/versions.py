@@ -111,6 +111,7 @@ class Versions:
         try:
             bundle = bundles.load(folder, self._trusted)
         except CorruptData:
+            self._check_there(name, version)  # it may have been cleared away while it was read
             if not self._shelf.mend(name, version):
                 raise
             bundle = bundles.load(folder, self._trusted)
