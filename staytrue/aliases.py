@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from staytrue.errors import Conflict, InvalidInput
-from staytrue.records import Record
+from staytrue.records import UNREADABLE, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -35,6 +35,11 @@ class Aliases(Record, frozen=True, kw_only=True):
     """Share of requests by version; what is left goes to the champion."""
     shadow: str = ""
     """Is asked what the champion is asked; its answers are logged and go to nobody."""
+
+    @property
+    def named(self) -> set[str]:
+        """All versions that have a part."""
+        return {self.champion, self.challenger, self.shadow, *self.traffic} - {""}
 
 
 class Change(Record, frozen=True, kw_only=True):
@@ -65,7 +70,7 @@ def entry(line: bytes) -> Change | None:
     """A line of the journal; None for one torn by a crash, which by design never took effect."""
     try:
         return msgspec.json.decode(line, type=Change)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
 
 

@@ -14,7 +14,7 @@ import msgspec
 from staytrue import signing
 from staytrue.errors import CorruptData
 from staytrue.profile import ReferenceProfile
-from staytrue.proof import unproven
+from staytrue.proof import again, unmeasured, unproven
 from staytrue.records import Record, from_json, read
 from staytrue.signature import Signature
 
@@ -31,6 +31,7 @@ SETTINGS = "settings.yaml"
 Format = Literal["onnx", "torchscript", "mar", "pt2", "ort", "int8_dynamic", "int8_static", "fp16"]
 REDUCED: tuple[Format, ...] = ("int8_dynamic", "int8_static", "fp16")
 """Of fewer bits: such an artefact is not the model itself to the last digits, and what that costs is measured."""
+_OTHERS = "another version of staytrue made it: export or import it again"
 REQUIRED_BATCHES = (1, 2, 7)
 """Parity is proven at these batch sizes and at the maximum."""
 TaskName = Literal["regression", "classification", "multilabel", "generation"]
@@ -215,7 +216,7 @@ def load(folder: Path, trusted_keys: Path | None = None) -> Bundle:
     if bundle.max_batch < 1:
         raise CorruptData(manifest, "max_batch", expected="at least 1", got=str(bundle.max_batch))
     if not bundle.artefacts:
-        raise CorruptData(manifest, "holds no artefact", hint="export it again")
+        raise CorruptData(manifest, "holds no artefact", hint=again(bundle.lineage))
     named = [spec.tokenizer for spec in bundle.signature.inputs if spec.tokenizer]
     for name in [*bundle.files, *named]:
         _check_file(folder, bundle, name)
@@ -236,12 +237,12 @@ def check_proof(bundle: Bundle, kind: Format, where: str) -> None:
         raise CorruptData(where, f'artefact "{file}" has no digest')
     proofs = [p for p in bundle.parity if p.format == kind and p.artefact_sha256 == entry.sha256 and p.passed]
     if missing := unproven(bundle.signature, proven_batches(bundle.max_batch), proofs):
-        hint = "an unproven model is never served: export it again"
+        hint = f"an unproven model is never served: {again(bundle.lineage)}"
         raise CorruptData(where, f'artefact "{file}" has no passed parity proof {", ".join(missing)}', hint=hint)
-    measured = any(f.format == kind and f.artefact_sha256 == entry.sha256 and f.passed for f in bundle.fidelity)
-    if kind in REDUCED and not measured:
-        hint = "an artefact of fewer bits is never served unmeasured: export it again"
-        raise CorruptData(where, f'artefact "{file}" has no record of what it costs', hint=hint)
+    costs = [f for f in bundle.fidelity if f.format == kind and f.artefact_sha256 == entry.sha256]
+    if kind in REDUCED and (missing_cost := unmeasured(costs)):
+        hint = f"an artefact of fewer bits is never served unmeasured: {again(bundle.lineage)}"
+        raise CorruptData(where, f'artefact "{file}" {missing_cost}', hint=hint)
 
 
 def load_profile(folder: Path) -> ReferenceProfile:
@@ -258,13 +259,9 @@ def _sealed(folder: Path, trusted_keys: Path | None = None) -> Bundle:
     """The manifest, if it is the one that was sealed, and signed by one of the keys where they are given."""
     manifest = folder / MANIFEST
     try:
-        sealed = (folder / SEAL).read_bytes()
+        sealed, data = (folder / SEAL).read_bytes(), manifest.read_bytes()
     except OSError as error:
-        raise CorruptData(str(folder / SEAL), "the bundle's seal cannot be read; publish it again") from error
-    try:
-        data = manifest.read_bytes()
-    except OSError as error:
-        raise CorruptData(str(manifest), f"cannot be read: {error.strerror}") from error
+        raise CorruptData(str(error.filename), f"cannot be read: {error.strerror}", hint="publish it again") from error
     found = hashlib.sha256(data).hexdigest()
     if sealed != f"{found}\n".encode():
         raise CorruptData(
@@ -274,7 +271,11 @@ def _sealed(folder: Path, trusted_keys: Path | None = None) -> Bundle:
             got=f"{found[:16]}…",
             hint="export the version again",
         )
-    bundle = from_json(Bundle, data, str(manifest))
+    try:
+        bundle = from_json(Bundle, data, str(manifest))
+    except CorruptData as error:  # these are the bytes that were sealed
+        said = {name: getattr(error, name) for name in ("where", "problem", "expected", "got")}
+        raise CorruptData(**said, hint=error.hint or _OTHERS) from error
     if trusted_keys is not None:
         signing.check(folder, found, trusted_keys)
     return bundle
@@ -284,14 +285,16 @@ def _check_file(folder: Path, bundle: Bundle, name: str) -> None:
     path, manifest = folder / name, str(folder / MANIFEST)
     expected = bundle.files.get(name)
     if expected is None:
-        raise CorruptData(manifest, f'names no file "{name}"', hint="export it again")
-    if not path.resolve().is_relative_to(folder.resolve()):  # "..", an absolute path, a link that leads away
-        raise CorruptData(manifest, f"names a file outside the bundle: {name}")
+        raise CorruptData(manifest, f'names no file "{name}"', hint=again(bundle.lineage))
     try:
+        if not path.resolve().is_relative_to(folder.resolve()):  # "..", an absolute path, a link that leads away
+            raise CorruptData(manifest, f"names a file outside the bundle: {name}")
         found = digest(path)
-    except OSError as error:
-        raise CorruptData(str(path), "is named by the bundle and missing") from error
+    except FileNotFoundError as error:
+        raise CorruptData(str(path), "is named by the bundle and missing", hint=again(bundle.lineage)) from error
+    except (OSError, RuntimeError, ValueError) as error:  # a link to itself; a name that no file can have
+        raise CorruptData(str(path), f"is named by the bundle and cannot be read: {error}") from error
     if found.sha256 != expected.sha256:
-        hint = "the file was changed after it was proven: export it again"
+        hint = f"the file was changed after it was proven: {again(bundle.lineage)}"
         told, got = f"SHA-256 {expected.sha256[:16]}…", f"{found.sha256[:16]}…"
         raise CorruptData(str(path), expected=told, got=got, hint=hint)

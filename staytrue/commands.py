@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from staytrue import project as projects
-from staytrue.errors import Conflict, CorruptData, InvalidConfig, NotFound
+from staytrue.errors import Conflict, CorruptData, InvalidConfig, NotFound, Unavailable
 from staytrue.nearest import no_model
 from staytrue.shelf import place
 from staytrue.store import Store
@@ -192,7 +192,7 @@ class Models:
         for name in names:
             try:
                 _tell(store, name)
-            except CorruptData as error:  # of one model, which hides no other
+            except (CorruptData, Unavailable) as error:  # of one model, which hides no other
                 print(f"{name}: {error}")
                 failed = True
         return int(failed)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from staytrue import bundle as bundles
 from staytrue.bundle import SEAL
+from staytrue.disk import unwritten
 from staytrue.errors import CorruptData, InvalidConfig, NotFound, StaytrueError, within
 from staytrue.objects import is_mark
 from staytrue.records import write_atomically
@@ -57,6 +58,8 @@ class Copies:
         target, where = self.root / name / version, f"{name}/{version}"
         with self._locked(name):
             sealed = self._objects.read(f"{where}/{SEAL}")
+            if not sealed:
+                raise _leaves(name, version)
             if not (target / SEAL).is_file() or (target / SEAL).read_bytes() != sealed:
                 self._take(name, version)
             signed, there = self._objects.read(f"{where}/{SIGNATURE}"), target / SIGNATURE
@@ -74,9 +77,12 @@ class Copies:
             self._leave(self.root / name / version)
 
     def mend(self, name: str, version: str) -> bool:
-        """Take a copy anew that is not whole; whether it was not.
+        """Take a copy anew if it is not whole; it is worth another look in any case.
+
+        Whoever looks at the address itself takes the copy away that others read, and makes it anew.
 
         Raises:
+            NotFound: the version left meanwhile.
             CorruptData: what the address holds is not whole either.
         """
         target = self.root / name / version
@@ -85,8 +91,7 @@ class Copies:
                 bundles.load(target)
             except CorruptData:
                 self._take(name, version)
-                return True
-        return False
+        return True
 
     def scratch(self, name: str) -> Path:
         """A new folder to make a version in, which its maker deletes."""
@@ -97,15 +102,18 @@ class Copies:
         """Copy all of a version, check it, then let it take its place in one step."""
         where, target = f"{name}/{version}", self.root / name / version
         self._clear_left(target.parent)
+        there = self._objects.sizes(where)
+        if SEAL not in there:  # it goes first
+            raise _leaves(name, version)
         scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=".fetching-"))
         try:
-            for path in filterfalse(is_mark, self._objects.sizes(where)):
+            for path in filterfalse(is_mark, there):
                 file = (scratch / path).resolve()  # a key such as 1//etc/passwd names a path of its own
                 if not file.is_relative_to(scratch.resolve()):
                     raise CorruptData(f"{self._objects.where}/{where}", f"holds a file outside the bundle: {path}")
                 file.parent.mkdir(parents=True, exist_ok=True)
                 if not self._objects.download(f"{where}/{path}", file):
-                    raise NotFound(f'model "{name}"', f"version {version} is being deleted")
+                    raise _leaves(name, version)
             try:
                 bundles.load(scratch)
             except StaytrueError as error:
@@ -137,14 +145,22 @@ class Copies:
 
     @contextlib.contextmanager
     def _locked(self, name: str) -> Iterator[None]:
-        """Keep other processes from copying versions of the same model."""
+        """Keep other processes from copying versions of the same model.
+
+        Raises:
+            InvalidConfig: nothing may be written there, or others may write there too.
+            Unavailable: there is no room, or the disk fails.
+        """
         folder = self.root / name
         _make(self._folder)
         self._check_private()
         _make(folder)
-        with (folder / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        try:
+            with (folder / ".lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+        except OSError as error:  # of this machine: those of the address are told by whoever asks it
+            raise unwritten(f"store_cache {self._folder}", error, "mend it, or set store_cache to another") from error
 
     def _check_private(self) -> None:
         """Refuse a folder into which others could put what this user would then run.
@@ -168,6 +184,10 @@ class Copies:
         expected = f"a folder that user {os.getuid()} alone may write to"
         hint = "mend it, or set store_cache to another"
         raise InvalidConfig(f"store_cache {self._folder}", expected=expected, got=got, hint=hint)
+
+
+def _leaves(name: str, version: str) -> NotFound:
+    return NotFound(f'model "{name}"', f"version {version} is being deleted")
 
 
 def _make(folder: Path) -> None:

@@ -9,12 +9,14 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from staytrue.bundle import SEAL
 from staytrue.bundle import load as load_bundle
 from staytrue.claims import claim
 from staytrue.errors import CorruptData, NotFound, Unavailable, within
 from staytrue.folder import Folder
 from staytrue.making import sync
 from staytrue.records import writable
+from staytrue.signing import SIGNATURE
 from staytrue.store import Store
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ _FETCHING = ".fetching-"
 
 
 def fetch(source: str, target: Path) -> dict[str, list[str]]:
-    """Copy a store's models into another; versions that are there already stay as they are.
+    """Copy a store's models into another; versions that are there already stay as they are, signed where they were not.
 
     Aliases come last, so that a server that follows the target never meets a champion that is not there yet.
 
@@ -40,6 +42,7 @@ def fetch(source: str, target: Path) -> dict[str, list[str]]:
         NotFound: no models there.
         Unavailable: it cannot be read.
         CorruptData: a version's bytes or proofs are not right; nothing of it, and no aliases, were taken.
+        Conflict: a version that is there already is another one than the source's of the same number; likewise.
     """
     writable(target, f"--store {target}").mkdir(parents=True, exist_ok=True)
     with _scratch(target) as scratch:
@@ -84,27 +87,46 @@ def _claimed(target: Path) -> tuple[Path, int]:
 
 def _take(source: Store, scratch: Path, target: Path, name: str) -> list[str]:
     """Check a model's new versions, take them in, then its journal and aliases; the versions."""
-    there, new, asked = Folder(target), dict[str, Path](), None
-    while asked is None or asked != source.aliases(name):  # it goes on meanwhile; what is written last is not stale
+    there, new = Folder(target), dict[str, Path]()
+    taken: list[str] | None = None
+    while taken is None:
+        kept = set[str]()
         asked, journal = source.aliases(name), source.journal(name)  # before the versions: what they name is there
-        kept = {*there.versions(name), *new}
         for version in source.versions(name):
-            if version not in kept and (copied := _copied(source, scratch, name, version)):
+            if version in new:
+                continue
+            if there.has(name, version) and _is_kept(source, there, name, version):
+                kept.add(version)
+            elif copied := _copied(source, scratch, name, version):
                 new[version] = copied
-    return there.take_in(name, new, asked, journal)
+        if asked == source.aliases(name):  # it goes on meanwhile; what is written last is not stale
+            taken = there.take_in(name, new, kept, asked, journal)
+    return taken
+
+
+def _is_kept(source: Store, there: Folder, name: str, version: str) -> bool:
+    """Whether a version stays here, which is the source's by its seal; with the source's signature if it has none.
+
+    Raises:
+        Conflict: it is another version.
+    """
+    sealed, signed = (source.read(name, version, file) for file in (SEAL, SIGNATURE))
+    return there.keep(name, version, sealed, signed)
 
 
 def _copied(source: Store, scratch: Path, name: str, version: str) -> Path | None:
     """A copy that was checked and synced; None where the version was cleared away meanwhile."""
-    copied = scratch / name / version
+    copied, where = scratch / name / version, f"{source.where}/{name}/{version}"
     try:
         shutil.copytree(source.path(name, version), copied)
-    except NotFound:
-        if version in source.versions(name):
+    except (NotFound, OSError) as error:
+        shutil.rmtree(copied, ignore_errors=True)
+        if version not in source.versions(name):
+            return None
+        if isinstance(error, NotFound):
             raise
-        return None
+        raise Unavailable(where, f"cannot be copied to {copied.parent}: {error}"[:500]) from error
     copied.chmod(0o755)  # copies are their user's alone; this one is for whoever serves
-    where = f"{source.where}/{name}/{version}"
     try:
         bundle = load_bundle(copied)
     except CorruptData as error:

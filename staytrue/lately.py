@@ -30,6 +30,11 @@ class Lately(Generic[T]):
             if 0 <= now - held[0] < self._seconds:
                 return held[1]
             self._held[key] = (now, held[1])
+        return self.anew(key)
+
+    def anew(self, key: str) -> T:
+        """The answer asked for now, whatever is held."""
+        now = self._clock()
         try:
             fresh = self._ask(key)
         except BaseException:

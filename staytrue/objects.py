@@ -10,7 +10,6 @@ killed.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import random
 import time
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import fsspec
 
 from staytrue.addresses import masked, masked_in
+from staytrue.disk import NO_ROOM
 from staytrue.errors import InvalidConfig, NotFound, StaytrueError, Unavailable, Unsupported
 from staytrue.refusals import Refusal, bars, refusal
 
@@ -159,7 +159,8 @@ class Objects:
                     return False
             tried = f"{path.rpartition('/')[0]}/.try-{uuid.uuid4().hex}"
             try:
-                self._heeds = self._put(tried, b"1") and not self._put(tried, b"2")
+                first = self._put(tried, b"1") or self.read(tried) == b"1"  # of a first try whose answer was lost
+                self._heeds = first and not self._put(tried, b"2")
             except Unsupported:
                 self._heeds = False
             finally:
@@ -169,6 +170,7 @@ class Objects:
 
     def _agreed(self, path: str, data: bytes) -> bool:
         folder, _, name = path.rpartition("/")
+        listed = True
         for _ in range(TRIES):
             begun = time.time()
             own = f"{_MARK}{name}-{int(begun)}-{uuid.uuid4().hex}"
@@ -177,14 +179,16 @@ class Objects:
                 marks = [other for other in self.names(folder) if other.startswith(f"{_MARK}{name}-")]
                 if self.exists(path):  # looked for after the marks: whoever wrote it has taken its own away since
                     return self.read(path) == data
+                listed = own in marks  # or others' marks may not be told either
                 stopped = time.time() - begun > MARK_SECONDS / 2  # so long that others may soon pass over its mark
-                if not stopped and all(other == own or _of_killed(other) for other in marks):
+                if listed and not stopped and all(other == own or _of_killed(other) for other in marks):
                     self.write(path, data)
                     return True
             finally:
                 self.delete([f"{folder}/{own}"])
             _wait()
-        raise Unavailable(f"{self.where}/{path}", "others write it all the time", hint="try again")
+        problem = "others write it all the time" if listed else "the store does not list what was just written"
+        raise Unavailable(f"{self.where}/{path}", problem, hint="try again")
 
     @contextlib.contextmanager
     def _asking(self, path: str) -> Iterator[tuple[Any, str]]:
@@ -199,7 +203,7 @@ class Objects:
     def _told(self, error: Exception, path: str) -> Unavailable:
         said = masked_in(" ".join(f"{type(error).__name__}: {error}".split()), self._address)[:500]
         where = f"{self.where}/{path}".rstrip("/")
-        if getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT}:
+        if getattr(error, "errno", None) in NO_ROOM:
             return Unavailable(where, f"cannot be copied: {said}", hint="make room where store_cache lies")
         if bars(error):
             hint = "look at the credentials that its package finds, and at what they allow"

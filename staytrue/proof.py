@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from staytrue.bundle import Parity
+    from staytrue.bundle import Fidelity, Lineage, Parity
     from staytrue.signature import Signature
+
+BOUNDS = {"apart", "far", "differing", "lost"}
+"""What an artefact of fewer bits is held to; each as in :class:`staytrue.reduction.ReductionSection`."""
 
 
 def unproven(signature: Signature, batches: Sequence[int], proofs: Sequence[Parity]) -> list[str]:
@@ -31,3 +34,25 @@ def unproven(signature: Signature, batches: Sequence[int], proofs: Sequence[Pari
     if not any(one.edge_rows or one.edge_rows_left_out for one in plain):
         found.append("on edge rows")
     return found
+
+
+def unmeasured(measured: Sequence[Fidelity]) -> str:
+    """What is missing in the records of what an artefact of fewer bits costs, in words that follow its name.
+
+    Versions from before there was a bound were never held to it.
+    """
+    passed = [one for one in measured if one.passed]
+    if not passed:
+        return "has no record of what it costs"
+    lacking = min((BOUNDS - one.bounds.keys() for one in passed), key=len)
+    return f"was never held to {', '.join(sorted(lacking))}, as those of fewer bits are by now" if lacking else ""
+
+
+def again(lineage: Lineage) -> str:
+    """What makes a version anew.
+
+    >>> from staytrue.bundle import Lineage
+    >>> again(Lineage(run="", data_fingerprint="", project_fingerprint="", imported="model.onnx, SHA-256 0f1e"))
+    'import it again'
+    """
+    return "import it again" if lineage.imported else "export it again"

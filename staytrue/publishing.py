@@ -45,7 +45,10 @@ class Publishing:
         self._objects, self._clock = objects, clock
 
     def claim(self, name: str) -> tuple[str, bytes]:
-        """The next number, claimed; looked for again once it is, as another may have been done in between."""
+        """The next number, claimed; looked for again once it is, as another may have been done in between.
+
+        It may even have been cleared away again: then a higher one has a seal, as the newest version always stays.
+        """
         for _ in range(TRIES):
             taken = [int(claim) for claim in self._objects.names(f"{name}/claims") if VERSION.fullmatch(claim)]
             begun = {path.partition("/")[0] for path in self._objects.sizes(name)}
@@ -53,9 +56,19 @@ class Publishing:
             version = str(max(taken, default=0) + 1)
             claim = to_json(Claim(writer=uuid.uuid4().hex, time=self._clock()))
             if self._objects.create(_claim(name, version), claim):
-                if not self._objects.sizes(f"{name}/{version}"):
+                sizes = self._objects.sizes(name)
+                passed = any(int(other) >= int(version) for other, _ in _seals(sizes))
+                passed = passed or any(path.startswith(f"{version}/") for path in sizes)
+                sealed = None if passed else self._objects.read(f"{name}/{version}/{SEAL}")
+                if not passed and sealed is None:
                     return version, claim
                 self._objects.delete([_claim(name, version)])
+                if sealed is not None:
+                    where, problem = (
+                        f"{self._objects.where}/{name}/{version}",
+                        "is there, and the store does not list it",
+                    )
+                    raise Unavailable(where, problem, hint="try again once it does")
         raise Unavailable(f'model "{name}"', "others claim its versions all the time", hint="try again")
 
     def upload(self, name: str, version: str, folder: Path, claim: bytes) -> None:
@@ -119,7 +132,8 @@ class Publishing:
     def _check_ours(self, name: str, version: str, claim: bytes) -> None:
         if self._claimed(name, version) != claim:
             problem = "is not this publisher's any more: it was stopped for a day, or its claim was deleted"
-            raise self._conflict(f"{name}/{version}", problem)
+            hint = "publish the version again; if this was no day, set the clock of this machine right"
+            raise Conflict(f"{self._objects.where}/{name}/{version}", problem, hint=hint)
 
     def _claimed(self, name: str, version: str) -> bytes | None:
         return self._objects.read(_claim(name, version))

@@ -33,6 +33,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 R = TypeVar("R", bound=Record)
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises on bytes that are no record: one changed byte of a text is told by Python's own error."""
 
 
 def to_json(record: Record) -> bytes:
@@ -58,12 +60,17 @@ def from_json(kind: type[R], data: bytes, where: str) -> R:
     """Read a record; ``where`` (a path or an address) opens the error message.
 
     Raises:
-        CorruptData: not JSON, or not this record; the message names the field.
+        CorruptData: not JSON, or not this record, or one of a newer ``schema``; the message names the field.
     """
     try:
-        return msgspec.json.decode(data, type=kind)
-    except msgspec.MsgspecError as error:
+        found = msgspec.json.decode(data, type=kind)
+    except UNREADABLE as error:
         raise CorruptData(where, f"is no {kind.__name__} record: {error}") from error
+    known = next((field.default for field in msgspec.structs.fields(kind) if field.name == "schema"), None)
+    if isinstance(known, int) and (written := getattr(found, "schema", known)) > known:
+        expected, hint = f"schema {known} at most, as this staytrue knows it", "a newer one wrote it: update this one"
+        raise CorruptData(where, f"is a newer {kind.__name__} record", expected=expected, got=str(written), hint=hint)
+    return found
 
 
 def read(kind: type[R], path: Path) -> R:

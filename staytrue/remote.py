@@ -63,8 +63,9 @@ class Remote:
     def __init__(self, address: str, cache: Path | None, clock: Callable[[], float] = time.time) -> None:
         self._objects, self._clock = Objects(address), clock
         self._copies, self._publishing = Copies(self._objects, cache), Publishing(self._objects, clock)
-        self._seen: dict[str, tuple[float, Revision | None]] = {}
-        self._changes: dict[tuple[str, int], Change | None] = {}
+        self._revised: dict[str, dict[int, Revision]] = {}
+        """By model and number: each is read once, as none ever changes."""
+        self._newest = Lately(self._ask_newest, FRESH_SECONDS, clock)
         self._named = Lately(self._objects.names, FRESH_SECONDS, clock)
         self._listed = Lately(self.versions, LISTED_SECONDS, clock)
 
@@ -127,33 +128,28 @@ class Remote:
 
     def standing(self, name: str) -> Aliases | None:
         """What the newest revision says, or said a second ago."""
-        seen, found = self._seen.get(name, (-FRESH_SECONDS, None))
-        if not 0 <= self._clock() - seen < FRESH_SECONDS:
-            found = self._latest(name)
+        found = self._newest.get(name)
         return found.aliases if found and found.aliases.champion else None
 
     def journal(self, name: str) -> list[Change]:
-        """Of a plain journal and of all revisions; each is read once, as none ever changes."""
+        """Of a plain journal and of all revisions."""
         plain, numbers = self._plain(name), self._revisions(name)
-        for number in numbers:
-            if (name, number) not in self._changes:
-                found = self._revision(name, number)
-                self._changes[name, number] = found.change if found else None
+        revisions = [self._revision(name, number) for number in numbers]
         before = states.effective(self._objects.read(f"{name}/{JOURNAL}") or b"", plain.revision) if plain else []
-        since = [self._changes[name, number] for number in numbers]
-        return before + [change for change in since if change is not None]
+        return before + [one.change for one in revisions if one is not None and one.change is not None]
 
     @contextlib.contextmanager
     def new_version(self, name: str) -> Iterator[tuple[str, Path]]:
         """In a folder of this machine, whose files go up at the end, the seal last."""
-        version, claim = self._publishing.claim(name)
-        folder = self._copies.scratch(name)
+        folder = self._copies.scratch(name)  # first: where it cannot be made, no number is taken
         try:
-            yield version, folder
-            self._publishing.upload(name, version, folder, claim)
-        except BaseException:
-            self._publishing.withdraw(name, version, claim)
-            raise
+            version, claim = self._publishing.claim(name)
+            try:
+                yield version, folder
+                self._publishing.upload(name, version, folder, claim)
+            except BaseException:
+                self._publishing.withdraw(name, version, claim)
+                raise
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         self._publishing.done(name, version)
@@ -169,6 +165,10 @@ class Remote:
             time.sleep(random.uniform(0, WAIT_SECONDS))  # noqa: S311 - so that two do not meet again
         raise Unavailable(f'model "{name}"', "others change its aliases all the time", hint="try again")
 
+    def read(self, name: str, version: str, file: str) -> bytes | None:
+        """What lies at the address."""
+        return self._objects.read(f"{name}/{version}/{file}")
+
     def keep_signature(self, name: str, version: str) -> None:
         """Put it beside the bundle."""
         self._objects.write(f"{name}/{version}/{SIGNATURE}", (self.root / name / version / SIGNATURE).read_bytes())
@@ -180,7 +180,8 @@ class Remote:
         """
         for _ in range(TRIES):
             old, sizes = self._latest(name), self._objects.sizes(name)  # what is published from now on is not in them
-            going = sorted(published(sizes) - {*needed()}, key=int)
+            named = old.aliases.named if old else set()  # of the very revision that the next one is made on
+            going = sorted(published(sizes) - {*needed()} - named, key=int)
             removed = {version: _bytes(sizes, version) for version in going}
             if dry:
                 return removed
@@ -196,31 +197,35 @@ class Remote:
         raise Unavailable(f'model "{name}"', "others change its aliases all the time", hint="try again")
 
     def _latest(self, name: str) -> Revision | None:
-        """The newest revision, or what a plain store says; None where nobody ever answered."""
-        now, number = self._clock(), max(self._revisions(name), default=0)
-        seen = self._seen.get(name, (0.0, None))[1]
-        if number and seen is not None and seen.writer and seen.aliases.revision == number:
-            found: Revision | None = seen
-        elif number:
-            found = self._revision(name, number)
-        else:
-            plain = self._plain(name)
-            found = Revision(writer="", aliases=plain) if plain else None
-        self._seen[name] = (now, found)
-        return found
+        """The newest revision, asked for now, or what a plain store says; None where nobody ever answered."""
+        return self._newest.anew(name)
+
+    def _ask_newest(self, name: str) -> Revision | None:
+        numbers = self._revisions(name)
+        if numbers:
+            return self._revision(name, numbers[-1])
+        plain = self._plain(name)
+        return Revision(writer="", aliases=plain) if plain else None
 
     def _revisions(self, name: str) -> list[int]:
         found = map(_REVISION.fullmatch, self._objects.names(f"{name}/revisions"))
-        return sorted(int(match[1]) for match in found if match)
+        numbers = sorted(int(match[1]) for match in found if match)
+        for gone in self._revised.get(name, {}).keys() - {*numbers}:  # somebody may make it anew
+            self._revised[name].pop(gone, None)
+        return numbers
 
     def _revision(self, name: str, number: int) -> Revision | None:
-        path = _path(name, number)
-        data = self._objects.read(path)
-        try:
-            return None if data is None else from_json(Revision, data, f"{self.where}/{path}")
-        except CorruptData as error:
-            hint = "put it back; or delete it, and the revision before it counts again"
-            raise CorruptData(error.where, error.problem, hint=hint) from error
+        known, path = self._revised.setdefault(name, {}), _path(name, number)
+        if (found := known.get(number)) is None:
+            data = self._objects.read(path)
+            if data is None:
+                return None
+            try:
+                found = known[number] = from_json(Revision, data, f"{self.where}/{path}")
+            except CorruptData as error:
+                hint = "put it back; or delete it, and the revision before it counts again"
+                raise CorruptData(error.where, error.problem, hint=error.hint or hint) from error
+        return found
 
     def _plain(self, name: str) -> Aliases | None:
         path = f"{name}/{ALIASES}"
@@ -232,7 +237,7 @@ class Remote:
         made = Revision(writer=uuid.uuid4().hex, aliases=new, change=change, leaving=still)
         if not self._objects.create(_path(name, new.revision), to_json(made)):
             return False
-        self._seen[name] = (self._clock(), made)
+        self._newest.forget(name)
         self._named.forget("")
         self._listed.forget(name)
         return True

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from staytrue.aliases import Aliases, Change
 
+MOST_LETTERS = 255
+"""Of a model's name: it is that of a folder."""
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 VERSION = re.compile(r"[1-9][0-9]{0,17}")
 _SLIP = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
@@ -59,7 +61,10 @@ class Shelf(Protocol):
         """Drop what this machine copied of a version: the next look is at the store itself."""
 
     def mend(self, name: str, version: str) -> bool:
-        """Take a version anew where this machine's copy of it was changed; whether it was."""
+        """Take a version anew where this machine's copy of it is not whole; whether it is worth another look."""
+
+    def read(self, name: str, version: str, file: str) -> bytes | None:
+        """What a file of a version holds where it was published, not in a copy; None where there is none."""
 
     def standing(self, name: str) -> Aliases | None:
         """Who answers for a model; None where no version was ever promoted."""
@@ -118,8 +123,10 @@ def checked(name: str) -> str:
     """A name that can be a model's.
 
     Raises:
-        InvalidInput: it could lead out of the store.
+        InvalidInput: it could lead out of the store, or is too long for it.
     """
+    if len(name) > MOST_LETTERS:
+        raise InvalidInput(f'model name "{name[:80]}…"', expected=f"at most {MOST_LETTERS} letters", got=str(len(name)))
     if not NAME.fullmatch(name):
         other = next((letter for letter in name if not NAME.fullmatch(f"_{letter}")), "")
         got = f'"{other}"' if other else "'.' at its beginning" if name else "an empty one"

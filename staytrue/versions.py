@@ -111,12 +111,17 @@ class Versions:
         try:
             bundle = bundles.load(folder, self._trusted)
         except CorruptData:
+            self._check_there(name, version)  # it may have been cleared away while it was read
             if not self._shelf.mend(name, version):
                 raise
             bundle = bundles.load(folder, self._trusted)
         if (bundle.name, bundle.version) != (name, version):
             raise CorruptData(str(folder), expected=f"{name}/{version}", got=f"{bundle.name}/{bundle.version}")
         return bundle
+
+    def read(self, name: str, version: str, file: str) -> bytes | None:
+        """What a small file of a version holds where it was published; None where there is none."""
+        return self._shelf.read(checked(name), version, file)
 
     def sign(self, name: str, version: str, key: Path) -> None:
         """Sign a version; a signature that is there already is replaced.

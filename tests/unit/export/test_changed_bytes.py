@@ -17,10 +17,11 @@ from export.held import Held
 from export.parity import examine
 from export.publish import FILES, publish
 from serving.runtimes.tokens import Tokenizer
-from staytrue.bundle import CARD, MANIFEST, PROFILE, SEAL, SETTINGS, digest
+from staytrue.bundle import CARD, MANIFEST, PROFILE, REDUCED, SEAL, SETTINGS, digest
 from staytrue.checkpoint import CONFIGURATION
 from staytrue.errors import CorruptData
 from staytrue.profile import ReferenceColumn, ReferenceProfile
+from staytrue.proof import BOUNDS
 from staytrue.reduction import ReductionSection
 from staytrue.sections import ExportSection
 from staytrue.signature import Signature, TensorSpec
@@ -117,7 +118,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory, checkpoint: Checkpoint) -> W
 
 def test_the_version_holds_all_that_an_export_can_write(whole: Whole) -> None:
     assert set(whole.files) == FILE_NAMES
-    assert set(whole.store.load("houses", "1").artefacts) == set(FILES)
+    bundle = whole.store.load("houses", "1")
+    assert set(bundle.artefacts) == set(FILES)
+    assert {frozenset(one.bounds) for one in bundle.fidelity if one.format in REDUCED} == {frozenset(BOUNDS)}
 
 
 def drawn(files: dict[str, bytes], count: int) -> list[tuple[str, int, int]]:

@@ -8,9 +8,11 @@ import msgspec
 import pytest
 from onnx import TensorProto, helper
 
-from staytrue.bundle import MANIFEST, SEAL, Bundle, digest, load, seal
+from staytrue.bundle import MANIFEST, REDUCED, SEAL, Bundle, Fidelity, digest, load, seal
 from staytrue.errors import CorruptData
+from staytrue.proof import BOUNDS
 from staytrue.records import read, to_json
+from staytrue.reduction import ReductionSection
 from staytrue.signature import Signature, TensorSpec
 from staytrue.store import Store
 from tests import bundles
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from staytrue.bundle import Parity
+    from staytrue.bundle import Format, Parity
 
 
 @pytest.fixture
@@ -143,4 +145,88 @@ def test_an_artefact_without_digest_is_refused(folder: Path) -> None:
 def test_a_file_outside_the_bundle_is_refused(folder: Path, name: str) -> None:
     rewrite(folder, files={**load_files(folder), name: digest(folder / "model.onnx")})
     with pytest.raises(CorruptData):
+        load(folder)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "profile.json"])
+def test_a_link_to_itself_is_told(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    (folder / name).symlink_to(name)
+    with pytest.raises(CorruptData, match=f"{name}: is named by the bundle and cannot be read: Symlink loop"):
+        load(folder)
+
+
+def test_a_name_that_no_file_can_have_is_told(folder: Path) -> None:
+    rewrite(folder, files={**load_files(folder), "a\0b": digest(folder / "model.onnx")})
+    with pytest.raises(CorruptData, match="is named by the bundle and cannot be read: embedded null byte"):
+        load(folder)
+
+
+def of_fewer_bits(folder: Path, kind: Format, **changes: Any) -> None:
+    """Have the artefact be one of fewer bits, whose cost was measured and held to all that there is."""
+    bundle = load(folder)
+    measured = Fidelity(
+        format=kind,
+        artefact_sha256=bundle.files["model.onnx"].sha256,
+        bytes=bundle.files["model.onnx"].bytes,
+        rows=9,
+        rows_sha256="",
+        apart=0.01,
+        bounds=dict.fromkeys(BOUNDS, 0.1),
+        passed=True,
+    )
+    measured = msgspec.structs.replace(measured, **changes)
+    parity = [msgspec.structs.replace(proof, format=kind) for proof in bundle.parity]
+    rewrite(folder, artefacts={kind: "model.onnx"}, parity=parity, fidelity=[measured])
+
+
+@pytest.mark.parametrize("kind", REDUCED)
+def test_one_of_fewer_bits_from_before_there_was_a_bound_is_to_be_made_anew(folder: Path, kind: Format) -> None:
+    """Nothing was ever measured that today's bound would hold it to."""
+    of_fewer_bits(folder, kind)
+    assert load(folder).fidelity[0].format == kind
+    rewrite(folder, fidelity=[msgspec.structs.replace(load(folder).fidelity[0], bounds={"apart": 0.1, "lost": 0.1})])
+    told = r'artefact "model\.onnx" was never held to differing, far, as those of .* by now; .*: export it again'
+    with pytest.raises(CorruptData, match=told):
+        load(folder)
+    imported = msgspec.structs.replace(read(Bundle, folder / MANIFEST).lineage, imported="model.onnx")
+    rewrite(folder, lineage=imported)
+    with pytest.raises(CorruptData, match=r"is never served unmeasured: import it again$"):
+        load(folder)
+
+
+def test_one_of_fewer_bits_that_failed_or_was_measured_by_other_bytes_has_no_record(folder: Path) -> None:
+    for changes in ({"passed": False}, {"artefact_sha256": "0" * 64}, {"format": "int8_static"}):
+        of_fewer_bits(folder, "fp16", **changes)
+        with pytest.raises(CorruptData, match="has no record of what it costs"):
+            load(folder)
+        rewrite(folder, artefacts={"onnx": "model.onnx"}, parity=of_onnx(folder))
+
+
+def of_onnx(folder: Path) -> list[Parity]:
+    """The proofs, as of the plain artefact."""
+    return [msgspec.structs.replace(proof, format="onnx") for proof in read(Bundle, folder / MANIFEST).parity]
+
+
+def test_each_bound_is_one_that_can_be_set() -> None:
+    assert set(ReductionSection.model_fields) > BOUNDS
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda data: data.replace(b'"max_batch"', b'"most_rows"'), "missing required field `max_batch`; another ver"),
+        (lambda data: data.replace(b'"onnx"', b'"onyx"'), "Invalid enum value 'onyx' .*; another version of staytrue"),
+        (
+            lambda data: data.replace(b'"schema": 1', b'"schema": 2'),
+            "is a newer Bundle record, expected schema 1 at most, as this staytrue knows it, got 2; .* update this one",
+        ),
+    ],
+    ids=["older", "other", "newer"],
+)
+def test_a_whole_bundle_of_another_staytrue_says_so(folder: Path, change: Callable[[bytes], bytes], told: str) -> None:
+    """Its seal tells that no byte changed since."""
+    (folder / MANIFEST).write_bytes(change((folder / MANIFEST).read_bytes()))
+    seal(folder)
+    with pytest.raises(CorruptData, match=rf"{MANIFEST}: .*{told}"):
         load(folder)

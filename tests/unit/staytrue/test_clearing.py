@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from staytrue import bundle as bundles
 from staytrue.clearing import clear
 from staytrue.command import main
 from staytrue.errors import InvalidInput, NotFound, StaytrueError
@@ -99,3 +100,35 @@ def test_no_champion_is_ever_cleared_away_while_others_promote(store: Store) -> 
         aliases = store.aliases("tiny")
         assert store.load("tiny", aliases.champion)
     racing.join()
+
+
+def test_a_version_that_is_published_while_others_are_cleared_away_stays(store: Store) -> None:
+    """It appears without the lock that clearing holds, after what is needed was looked for."""
+    publishing = store.new_version("tiny")
+    version, folder = publishing.__enter__()
+    (folder / "model.onnx").write_bytes(b"fresh")
+
+    def needed() -> list[str]:
+        publishing.__exit__(None, None, None)
+        return ["5"]
+
+    assert list(store.clear("tiny", needed, dry=False)) == ["1", "2", "3", "4", "6", "7", "8", "9"]
+    assert store.versions("tiny") == ["5", version] == ["5", "10"]
+    assert publish(store, 1.0) == "11"
+
+
+def test_a_version_that_is_cleared_away_while_it_is_read_is_told_as_gone(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of it was read by then: what is missing is no damage."""
+    checked, gone = bundles._check_file, list[str]()
+
+    def clearing(*how: Any) -> None:
+        if not gone:
+            gone.extend(clear(store, "tiny", keep=1).removed)
+        checked(*how)
+
+    monkeypatch.setattr(bundles, "_check_file", clearing)
+    with pytest.raises(NotFound, match='has no version "8"; versions: 1, 3, 4, 5, 6, 9'):
+        store.load("tiny", "8")
+    assert "8" in gone

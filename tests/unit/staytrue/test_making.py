@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from staytrue.bundle import MANIFEST, PROFILE, Bundle, digest, load, load_profile, seal
-from staytrue.errors import Conflict, CorruptData, InvalidInput, NotFound
+from staytrue.errors import Conflict, CorruptData, InvalidInput, NotFound, Unavailable
 from staytrue.profile import ReferenceProfile
 from staytrue.records import read, to_json
 from staytrue.store import Store
@@ -90,7 +90,7 @@ def test_a_version_that_cannot_be_made_whole_does_not_appear(store: Store, monke
             (folder / "file").write_text("x")
             monkeypatch.setattr(os, "fsync", fail)
 
-    with pytest.raises(OSError, match="Input/output"):
+    with pytest.raises(Unavailable, match="cannot be written to: Input/output error; look at its disk"):
         make()
     assert store.versions("tiny") == ["1", "2", "3"]
 

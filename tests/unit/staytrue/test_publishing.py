@@ -264,6 +264,27 @@ def test_a_number_that_somebody_finished_in_between_is_not_taken(
     assert whole(store) == [1, 2, 3]
 
 
+def test_a_number_that_was_published_and_cleared_away_in_between_is_not_given_again(
+    store: Store, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of it is left, neither files nor claim: that others went past it shows that it was somebody's."""
+    create, seen = Objects.create, list[str]()
+
+    def creating(self: Objects, path: str, data: bytes) -> bool:
+        if path == "tiny/claims/2" and not seen:
+            seen.append(path)
+            there = Store(address, cache=tmp_path / "quick")
+            seen.extend(publish(there, factor) for factor in (20.0, 30.0))
+            seen.extend(clear(there, "tiny", keep=1).removed)
+        return create(self, path, data)
+
+    monkeypatch.setattr(Objects, "create", creating)
+    assert publish(store, 2.0) == "4"
+    assert seen == ["tiny/claims/2", "2", "3", "2"]
+    assert whole(store) == [1, 3, 4]
+    assert not Objects(address).names("tiny/claims")
+
+
 def test_others_that_claim_all_the_time_are_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Objects, "create", lambda *_: False)
     with pytest.raises(Unavailable, match="others claim its versions all the time; try again"):

@@ -41,9 +41,9 @@ class Keys(Objects):
         return b"seal" if path.endswith(SEAL) else None
 
     def sizes(self, folder: str) -> dict[str, int]:
-        """That key, as a client lists it."""
+        """That key, as a client lists it, and the seal."""
         del folder
-        return {self._key.removeprefix("1/"): 1}
+        return {self._key.removeprefix("1/"): 1, SEAL: 1}
 
     def download(self, path: str, file: Path) -> bool:
         """Written wherever it is asked for."""
