@@ -78,8 +78,7 @@ class Parity(Record, frozen=True, kw_only=True):
     edge_rows_left_out: int = 0
     """And how many more there would be, which the model itself refuses, or on which it is no number to hold one to."""
     by_mean: bool = False
-    """Whether errors and absolute tolerance are distances of rows, and the tolerance that of their mean over real ones,
-    as of fewer bits."""
+    """Whether errors and absolute tolerance are distances of rows, and it is that of their mean, as of fewer bits."""
 
 
 class Metric(Record, frozen=True, kw_only=True):
@@ -91,6 +90,8 @@ class Metric(Record, frozen=True, kw_only=True):
     confidence: float = 0.95
     note: str = ""
     """What to know of the value or its interval; nothing of most."""
+    bare: bool = False
+    """Without an interval: low and high are the value. In records from before it was written down the note says it."""
 
 
 class Fidelity(Record, frozen=True, kw_only=True):
@@ -111,6 +112,8 @@ class Fidelity(Record, frozen=True, kw_only=True):
     """``accuracy`` or ``mae``; empty where no truth of the rows is kept."""
     own: float = 0.0
     """The module's."""
+    in_sample: bool = False
+    """Whether something in the module was fitted on these very rows, which flatters its metric."""
     change: Metric | None = None
     """The artefact's minus the module's, paired row by row."""
     made: str = ""

@@ -85,7 +85,7 @@ def _cost(one: Fidelity) -> list[str]:
 def _evaluation(bundle: Bundle) -> Iterator[list[str]]:
     for part, metrics in bundle.evaluation.items():
         for name, one in headline(metrics).items():
-            yield [part, name, f"{one.value:.4g}", interval(one)]
+            yield [part, name, f"{one.value:.4g}", interval(one), one.note]
 
 
 def _table(title: str, rows: Iterable[Sequence[str]]) -> list[str]:

@@ -1,7 +1,7 @@
 """Bootstrap: whole blocks of rows are drawn with replacement, and every metric is told with the spread this gives it.
 
-Which rows are a block is said by :mod:`training.evaluate.blocks`. Percentiles are widened for few blocks
-(:mod:`export.intervals`).
+Which rows are a block is said by :mod:`training.evaluate.blocks`. Intervals are widened for few blocks
+(:mod:`export.intervals`), and end where a metric does (:mod:`training.evaluate.ranges`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from export.intervals import expanded_tail
+from export.intervals import bounds
 from staytrue.bundle import Metric
+from training.evaluate.ranges import ANY, ends_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 RESAMPLES = 1000
 CONFIDENCE = 0.95
 FEWEST = 5
-"""Blocks from which on widened percentiles can be reached: of four the tail is 0.012%, and one alone 0.4% of draws."""
+"""Blocks from which on an interval leans little on how they are spread: of four skewed ones it holds too seldom."""
 NOT_THERE = "no interval"
 
 
@@ -108,25 +109,26 @@ class Draws:
         """
         every = {name: drawn for name, (_, drawn) in found.items()}
         absent = {name: "is no finite number" for name, (value, _) in found.items() if not np.isfinite(value)}
-        told = {name: self.metric(value, drawn) for name, (value, drawn) in found.items() if name not in absent}
+        there = {name: pair for name, pair in found.items() if name not in absent}
+        told = {name: self.metric(value, drawn, ends_of(name)) for name, (value, drawn) in there.items()}
         return Figures(told, absent, every)
 
-    def metric(self, value: float, drawn: Numbers) -> Metric:
-        """A value with its percentile interval, widened for few blocks. Shapes: [R].
+    def metric(self, value: float, drawn: Numbers, ends: tuple[float, float] = ANY) -> Metric:
+        """A value with its interval, widened for few blocks, which stays between ``ends``. Shapes: [R].
 
         A resample in which it is not defined is NaN and left out.
         """
         defined = drawn[np.isfinite(drawn)]
         if self.count < 2 or not len(defined):
-            return Metric(value=value, low=value, high=value, confidence=CONFIDENCE, note=self._alone)
-        tail = expanded_tail(self.count, CONFIDENCE)
-        low, high = np.quantile(defined, [tail, 1 - tail])
+            return Metric(value=value, low=value, high=value, confidence=CONFIDENCE, note=self._alone, bare=True)
+        low, high = bounds(value, defined, self.count, CONFIDENCE)
+        low, high = max(low, min(ends[0], value)), min(high, max(ends[1], value))
         few = self.count < FEWEST
-        notes = [f"{self.count} {self.what}, so few that the interval is too narrow"] if few else []
+        notes = [f"{self.count} {self.what}, so few that the interval is rough"] if few else []
         if len(defined) < len(drawn):
             notes.append(f"interval of {len(defined)} of {len(drawn)} resamples: it is not defined in the others")
         note = "; ".join(notes)
-        return Metric(value=value, low=float(low), high=float(high), confidence=CONFIDENCE, note=note)
+        return Metric(value=value, low=low, high=high, confidence=CONFIDENCE, note=note)
 
     @property
     def _alone(self) -> str:
@@ -138,8 +140,8 @@ class Draws:
 
 
 def has_interval(metric: Metric) -> bool:
-    """Whether it was drawn anew."""
-    return not metric.note.endswith(NOT_THERE)
+    """Whether it has one; records from before ``bare`` was written down say that it has none in their note alone."""
+    return not (metric.bare or (metric.low == metric.high and NOT_THERE in metric.note))
 
 
 def without(figures: Figures, reasons: Mapping[str, str]) -> Figures:

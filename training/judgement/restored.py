@@ -22,6 +22,8 @@ from staytrue.project import DECIDING
 from staytrue.records import read
 from training import checkpoint as checkpoints
 from training.data.split.plan import Split
+from training.ensemble import hearing
+from training.ensemble.listed import fitted_on_validation
 from training.prepare import prepare
 from training.progress import unwatched
 from training.tasks.tasks import restored
@@ -78,6 +80,16 @@ class Restored:
         """Rows that it was stopped by."""
         self.refuse_others()
         return self.prepared.validation.only(self.project.data.features)
+
+    @functools.cached_property
+    def heard(self) -> tuple[Model, str]:
+        """What answers its validation rows, and what is to be known of that; of most runs the model, and nothing.
+
+        Of an ensemble whose weights these rows chose it is what its own evaluation was told of.
+        """
+        if not fitted_on_validation(self.checkpoint):
+            return self.model, ""
+        return hearing.heard(self.model, self.task, self.validation, self.project.split, self.project.training.seed)
 
     @functools.cached_property
     def evaluation(self) -> dict[str, PartEvaluation]:

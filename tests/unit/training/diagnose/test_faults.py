@@ -152,8 +152,11 @@ def test_errors_are_shares_of_a_constant_answers() -> None:
     share = _share(numbers, _constant(numbers))
     assert share is not None
     assert share[:3] == pytest.approx((0.4, 0.1, 0.7))
-    few, alone = "3 days, so few that the interval is too narrow", "rows of one day: no interval"
-    noted = {note: msgspec.structs.replace(classes.metrics["log_loss"], note=note) for note in (few, alone)}
+    few, alone = "3 days, so few that the interval is rough", "rows of one day: no interval"
+    noted = {
+        note: msgspec.structs.replace(classes.metrics["log_loss"], note=note, bare=note == alone)
+        for note in (few, alone)
+    }
     share = _share(msgspec.structs.replace(classes, metrics={"log_loss": noted[few]}), 1.0)
     assert share is not None
     assert share.symptom("error", "low above 0.1").limit == f"low above 0.1; {few}"

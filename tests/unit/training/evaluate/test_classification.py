@@ -15,7 +15,7 @@ FOUR = ("a", "a", "b", "c"), [[0.7, 0.2, 0.1], [0.3, 0.6, 0.1], [0.1, 0.8, 0.1],
 """Answers a b b b: right 2 of 4; b is answered three times, c never."""
 
 
-FEW = "{} days, so few that the interval is too narrow"
+FEW = "{} days, so few that the interval is rough"
 
 
 def test_metrics_of_four_rows_by_hand() -> None:
