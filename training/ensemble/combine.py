@@ -177,7 +177,7 @@ def _save(
         model={"method": comparison.method, "members": msgspec.to_builtins(listed), **combined.task.described()},
         preprocessing={"columns": []},
         evaluation={part: told.metrics for part, told in evaluation.items()},
-        lineage=_lineage(project, prepared, members, comparison, folder.name),
+        lineage=_lineage(project, prepared, members, comparison, folder.name, name),
         epochs=0,
         best_epoch=0,
         weights_sha256=sha256,
@@ -188,13 +188,13 @@ def _save(
 
 
 def _lineage(
-    project: Project, prepared: Prepared, members: Sequence[Restored], comparison: Comparison, run: str
+    project: Project, prepared: Prepared, members: Sequence[Restored], comparison: Comparison, run: str, name: str
 ) -> Lineage:
     """What the members saw, and who they are."""
     told = [f"{line.run} ({line.architecture}, weight {line.weight:.3g})" for line in comparison.members]
     seen = [member.checkpoint.lineage for member in members]
     seal = prepared.sealed.seal(project.data.features)
-    opened = Ledger(project.retraining.runs).openings(prepared.sealed.keys.all, seal)
+    opened = Ledger(project.retraining.runs).known(prepared.sealed.keys.all, seal, name)
     lineage = Lineage(
         run=run,
         data_fingerprint=prepared.fingerprint.sha256,
