@@ -29,6 +29,7 @@ def final(run: Restored, *, force: bool = False) -> PartEvaluation:
     """Open the test rows for a run, judge it, and write down what was seen: in the ledger, then in the run's records.
 
     A run that had opened them tells what it saw then, and one that was killed at it goes on: neither opens them again.
+    Figures of its evaluation that are not the ledger's are none that it saw: it is judged once more.
 
     Raises:
         Conflict: some of the rows were opened before, for another run, and it is not forced.
@@ -39,7 +40,7 @@ def final(run: Restored, *, force: bool = False) -> PartEvaluation:
     seal, features = sealing_of(run.folder).seal, run.project.data.features
     seen = None if force else ledger.figures(opener, sealed.keys, seal)
     kept = read(Evaluation, run.folder / EVALUATION).parts.get("test")
-    if seen is not None and kept is not None:
+    if seen is not None and kept is not None and kept.metrics == seen.evaluation:
         _write(run.folder, kept, ledger.known(sealed.keys.all, seal, opener.model))
         return kept
     rows = sealed.open(ledger, opener, seal, features, known=run.checkpoint.lineage.test_opened, force=force)
