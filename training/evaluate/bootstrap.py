@@ -136,7 +136,7 @@ class Draws:
         low, high = bounds(value, defined, self.count, CONFIDENCE)
         low, high = max(low, min(ends[0], value)), min(high, max(ends[1], value))
         if among and low == high and value in ends:
-            apart = left_open(among, CONFIDENCE)
+            apart = (ends[1] - ends[0]) * left_open(among, CONFIDENCE)
             low, high = (value - apart, value) if value == ends[1] else (value, value + apart)
         few = self.count < FEWEST
         notes = [f"{self.count} {self.what}, so few that the interval is rough"] if few else []

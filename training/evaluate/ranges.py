@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-ANY = (-math.inf, math.inf)
+ANY, SHARE = (-math.inf, math.inf), (0.0, 1.0)
 _SHARES = (
     *("accuracy", "error_rate", "balanced_accuracy", "subset_accuracy", "hamming_loss", "calibration_error"),
     *("precision", "recall", "f1", "auc", "average_precision", "coverage", "right"),
@@ -12,7 +12,7 @@ _SHARES = (
 )
 _AMOUNTS = ("mae", "mse", "rmse", "median_error", "mape", "pinball", "width", "log_loss")
 _ENDS = (
-    dict.fromkeys(_SHARES, (0.0, 1.0))
+    dict.fromkeys(_SHARES, SHARE)
     | dict.fromkeys(_AMOUNTS, (0.0, math.inf))
     | {"brier": (0.0, 2.0), "r2": (-math.inf, 1.0)}
 )
@@ -50,5 +50,5 @@ def ends_of(name: str) -> tuple[float, float]:
     if name.startswith("pinball_"):
         return _ENDS["pinball"]
     if name.startswith("below_"):
-        return 0.0, 1.0
+        return SHARE
     return _ENDS.get(name.rpartition(".")[2], ANY)
