@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 
-from staytrue.evaluation import Evaluation
+from staytrue.evaluation import Evaluation, Example
 from staytrue.records import to_json
 from tests.unit.training.evaluate.judging import classes, hourly, labels, numbers, of
+from training.data.rows import Rows
 from training.evaluate.quantiles import QuantileJudge
 from training.evaluate.regression import NumberJudge
+from training.evaluate.targets import TargetsJudge
+from training.evaluate.worst import worst
+
+if TYPE_CHECKING:
+    from training.evaluate.judge import Judge
 
 
 def test_errors_that_differ_by_a_rounding_are_told_with_their_residuals() -> None:
@@ -71,3 +79,19 @@ def test_labels_and_coverage_of_few_blocks_are_left_open_too() -> None:
     answered = NumberJudge("y", np.zeros(144), np.zeros(144), hourly(6))
     judge = QuantileJudge(answered, np.array([[-1.0, 1.0]] * 144), (0.1, 0.9))
     assert of(judge).metrics["coverage"].low == pytest.approx(0.025 ** (1 / 6))
+
+
+def test_the_worst_rows_may_be_beyond_all_numbers_without_a_warning() -> None:
+    """As one of several targets may be infinite in a row."""
+    rows = Rows(np.arange(2.0), {}, np.zeros(2))
+    far = numbers([1.7e308, 0.0], [-1.7e308, 1.0])
+    assert [one.row for one in told(far, rows)] == [0, 1]
+    several = TargetsJudge([numbers([np.inf, 1.0], [1.0, 2.0]), numbers([1.0, 1.0], [1.0, 2.0])])
+    assert [one.loss for one in told(several, rows)] == [None, None]
+
+
+def told(judge: Judge, rows: Rows) -> list[Example]:
+    """The worst rows."""
+    found = worst(judge, rows, {})
+    assert found is not None
+    return found.rows
