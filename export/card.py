@@ -9,7 +9,7 @@ from staytrue.asking import command
 from staytrue.costs import arranged, changed
 from staytrue.environment import said
 from staytrue.evaluation import figure, headline, interval, is_headline
-from staytrue.openings import opened
+from staytrue.openings import opened, perhaps_others
 from staytrue.records import utc
 
 if TYPE_CHECKING:
@@ -181,8 +181,11 @@ def _test_split(lineage: Lineage, *, own: bool) -> str:
     often = opened(lineage)
     if not often:
         return "The sealed test split was not opened for this version."
+    others = f" {_cell(told)}" if (told := perhaps_others(lineage)) else ""
     if not own:
-        return f"The sealed test split stayed shut for this version. It was {often}."
+        return f"The sealed test split stayed shut for this version. It was {often}.{others}"
     if lineage.test_openings == 1:
         return f"The sealed test split was {often}; the evaluation below is of it."
-    return f"**The sealed test split was {often}: its figures below are no longer unseen.**"
+    surely = lineage.test_openings - len([model for model in lineage.test_opened_by_time if model])
+    unseen = "are no longer unseen" if surely > 1 else "are unseen only if these were other rows"
+    return f"**The sealed test split was {often}: its figures below {unseen}.**{others}"

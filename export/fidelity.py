@@ -70,6 +70,7 @@ def measure(
         differing=differing,
         metric=metric,
         own=before,
+        in_sample=held.in_sample,
         change=change,
         made=made,
         bounds={bound: getattr(bounds, bound) for bound in _SAID} if kind in REDUCED else {},
@@ -110,8 +111,15 @@ def _change(signature: Signature, own: Arrays, got: Arrays, held: Held) -> tuple
     before, after = before[told], after[told]
     blocks = np.floor(held.times[told] / DAY_SECONDS).astype(np.int64)
     low, high = interval(after - before, blocks, CONFIDENCE, seed=0)
-    note = ONE_DAY if len(np.unique(blocks)) == 1 else ""
-    change = Metric(value=float((after - before).mean()), low=low, high=high, confidence=CONFIDENCE, note=note)
+    alone = len(np.unique(blocks)) == 1
+    change = Metric(
+        value=float((after - before).mean()),
+        low=low,
+        high=high,
+        confidence=CONFIDENCE,
+        note=ONE_DAY if alone else "",
+        bare=alone,
+    )
     return "accuracy" if classes else "mae", float(before.mean()), change
 
 

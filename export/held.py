@@ -22,3 +22,5 @@ class Held(NamedTuple):
     times: NDArray[np.float64]
     truth: NDArray[Any] | None
     calibration: Mapping[str, NDArray[Any]]
+    in_sample: bool = False
+    """Whether something in the model was fitted on these very rows, so that its metric of them flatters it."""

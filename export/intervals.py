@@ -1,14 +1,18 @@
 """Intervals: how sure a mean over blocks of rows is, by the bootstrap, also where there are few blocks.
 
 Percentiles of a plain bootstrap over n blocks make an interval that is too narrow, by the root of (n - 1) / n and as
-much as the normal distribution is narrower than Student's t. They are widened by both.
+much as the normal distribution is narrower than Student's t. They are widened by both. Resamples of fewer than ten
+blocks do not reach as far as that asks for: there each end is at least as far off as Student's t times the bootstrap's
+standard error says.
 
 Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13; Kunsch 1989, Ann. Statist. 17:1217,
-for blocks; Hesterberg 2015, The American Statistician 69:371, for the expanded percentile interval.
+for blocks; Hesterberg 2015, The American Statistician 69:371, for the expanded percentile interval and the t interval
+with bootstrap standard error.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DRAWS = 4000
+FEW = 10
+"""Blocks below which widened percentiles alone fall short: of five, 95% intervals hold the truth in 92 cases of 100."""
 
 
 def interval(
@@ -28,12 +34,26 @@ def interval(
         difference, blocks: [N], blocks being each row's block number.
     """
     _, place = np.unique(blocks, return_inverse=True)
-    tail = expanded_tail(int(place.max()) + 1, confidence)
     sums, counts = np.bincount(place, weights=difference), np.bincount(place)
     drawn = np.random.default_rng(seed).integers(0, len(sums), size=(DRAWS, len(sums)))
     means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return float(low), float(high)
+    return bounds(float(difference.mean()), means, len(sums), confidence)
+
+
+def bounds(value: float, drawn: NDArray[np.float64], blocks: int, confidence: float) -> tuple[float, float]:
+    """The interval of a value by its resamples over so many blocks.
+
+    Shapes: drawn [R], at least one, all finite.
+    """
+    tail = expanded_tail(blocks, confidence)
+    low, high = (float(end) for end in np.quantile(drawn, [tail, 1 - tail]))
+    if not 2 <= blocks < FEW:
+        return low, high
+    unit = float(np.abs(drawn).max()) or 1.0  # squares of very large numbers have no value
+    reach = _widening(blocks, confidence) * float((drawn / unit).std()) * unit
+    if math.isinf(value - reach) or math.isinf(value + reach):
+        return low, high
+    return min(low, value - reach), max(high, value + reach)
 
 
 def expanded_tail(blocks: int, confidence: float) -> float:
@@ -46,5 +66,11 @@ def expanded_tail(blocks: int, confidence: float) -> float:
         return 0.0
     from scipy import special  # noqa: PLC0415 - most that is imported along with this computes no interval
 
-    student = float(special.stdtrit(blocks - 1, (1 + confidence) / 2))
-    return float(special.ndtr(-np.sqrt(blocks / (blocks - 1)) * student))
+    return float(special.ndtr(-_widening(blocks, confidence)))
+
+
+def _widening(blocks: int, confidence: float) -> float:
+    """How many of the bootstrap's standard errors an end is off, of at least two blocks."""
+    from scipy import special  # noqa: PLC0415 - as above
+
+    return float(np.sqrt(blocks / (blocks - 1)) * special.stdtrit(blocks - 1, (1 + confidence) / 2))

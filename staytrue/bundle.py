@@ -77,10 +77,9 @@ class Parity(Record, frozen=True, kw_only=True):
     edge_rows: int = 0
     """How many of the rows were at the edges of what callers may send."""
     edge_rows_left_out: int = 0
-    """And how many more there would be, which the model itself refuses, or on which it is no number to hold one to."""
+    """And how many more there would be, which the model itself refuses or answers by no number."""
     by_mean: bool = False
-    """Whether errors and absolute tolerance are distances of rows, and the tolerance that of their mean over real ones,
-    as of fewer bits."""
+    """Whether errors and absolute tolerance are distances of rows, and it is that of their mean, as of fewer bits."""
 
 
 class Metric(Record, frozen=True, kw_only=True):
@@ -92,6 +91,8 @@ class Metric(Record, frozen=True, kw_only=True):
     confidence: float = 0.95
     note: str = ""
     """What to know of the value or its interval; nothing of most."""
+    bare: bool = False
+    """Without an interval: low and high are the value; in older records the note alone says it."""
 
 
 class Fidelity(Record, frozen=True, kw_only=True):
@@ -109,15 +110,15 @@ class Fidelity(Record, frozen=True, kw_only=True):
     differing: float | None = None
     """Share of decisions that are others; nothing where it decides nothing."""
     metric: str = ""
-    """``accuracy`` or ``mae``; empty where no truth of the rows is kept."""
+    """``accuracy`` or ``mae``, and ``own`` the module's; empty where no truth of the rows is kept."""
     own: float = 0.0
-    """The module's."""
+    in_sample: bool = False
+    """Whether something in the module was fitted on these very rows, which flatters its metric."""
     change: Metric | None = None
     """The artefact's minus the module's, paired row by row."""
     made: str = ""
-    """What was done to it."""
     bounds: dict[str, float] = msgspec.field(default_factory=dict)
-    """Of an artefact of fewer bits: what it was allowed."""
+    """Of an artefact of fewer bits what it was allowed, and ``made`` what was done to it."""
     passed: bool
 
 
@@ -138,7 +139,9 @@ class Lineage(Record, frozen=True, kw_only=True):
     test_opened: list[str] = msgspec.field(default_factory=list)
     """When; nothing in records from before it was written down."""
     test_opened_for: list[str] = msgspec.field(default_factory=list)
-    """For which run each time; empty where it is not known, in records from before it was written down."""
+    """For which run each time; empty where it is not known, as in older records."""
+    test_opened_by_time: list[str] = msgspec.field(default_factory=list)
+    """For which other model, where it knew these rows by their times alone; else empty, and none where all are."""
     let_through: list[str] = msgspec.field(default_factory=list)
     """What the parts of the data share although they should not, each in a sentence; a setting allowed it."""
     began_with: str = ""

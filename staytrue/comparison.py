@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from staytrue.bundle import Metric
 from staytrue.records import Record
 
@@ -50,3 +52,5 @@ class Comparison(Record, frozen=True, kw_only=True):
     figures: dict[str, list[dict[str, Metric]]]
     """By part, of each run what its own evaluation says."""
     against: list[AgainstFirst]
+    notes: list[str] = msgspec.field(default_factory=list)
+    """What is to be known of how a run answered the rows; nothing of most."""

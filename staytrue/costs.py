@@ -19,8 +19,12 @@ def changed(one: Fidelity) -> str:
     """
     if one.change is None:
         return "no truth of the rows is kept"
-    value = f"{one.change.value:+.3g} [{one.change.low:+.3g}, {one.change.high:+.3g}]"
-    return f"{one.metric} {one.own:.4g}, changed by {value}" + (f" ({one.change.note})" if one.change.note else "")
+    ends = "" if one.change.bare else f" [{one.change.low:+.3g}, {one.change.high:+.3g}]"
+    value = f"{one.change.value:+.3g}{ends}"
+    flatters = " (in-sample)" if one.in_sample else ""
+    return f"{one.metric} {one.own:.4g}{flatters}, changed by {value}" + (
+        f" ({one.change.note})" if one.change.note else ""
+    )
 
 
 def arranged(proof: Parity) -> str:

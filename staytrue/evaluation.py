@@ -168,7 +168,17 @@ def interval(metric: Metric) -> str:
     >>> interval(Metric(value=1.0, low=0.5, high=2.0))
     '0.5 to 2 (95%)'
     """
-    return f"{metric.low:.4g} to {metric.high:.4g} ({metric.confidence:.0%})"
+    return "no interval" if metric.bare else f"{metric.low:.4g} to {metric.high:.4g} ({metric.confidence:.0%})"
+
+
+def ranged(metric: Metric) -> str:
+    """A metric's value with its interval.
+
+    >>> ranged(Metric(value=1.0, low=0.5, high=2.0)), ranged(Metric(value=1.0, low=1.0, high=1.0, bare=True))
+    ('1 [0.5, 2]', '1 [no interval]')
+    """
+    ends = "no interval" if metric.bare else f"{metric.low:.4g}, {metric.high:.4g}"
+    return f"{metric.value:.4g} [{ends}]"
 
 
 def figure(name: str, metric: Metric) -> str:
@@ -177,7 +187,7 @@ def figure(name: str, metric: Metric) -> str:
     >>> figure("mae", Metric(value=1.0, low=0.5, high=2.0))
     'mae 1 [0.5, 2]'
     """
-    return f"{name} {metric.value:.4g} [{metric.low:.4g}, {metric.high:.4g}]"
+    return f"{name} {ranged(metric)}"
 
 
 def headline(metrics: Mapping[str, Metric]) -> dict[str, Metric]:

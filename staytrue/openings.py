@@ -44,8 +44,27 @@ def opened(lineage: Lineage) -> str:
     if not lineage.test_openings:
         return ""
     often = "once" if lineage.test_openings == 1 else f"{lineage.test_openings} times"
-    runs = [*lineage.test_opened_for, *[""] * len(lineage.test_opened)]
+    none = [""] * len(lineage.test_opened)
+    runs, models = [*lineage.test_opened_for, *none], [*lineage.test_opened_by_time, *none]
     each = [
-        f"on {time}" + (f" for run {run}" if run else "") for time, run in zip(lineage.test_opened, runs, strict=False)
+        f"on {time}" + (f" for run {run}" if run else "") + (f" of {model} by their times alone" if model else "")
+        for time, run, model in zip(lineage.test_opened, runs, models, strict=False)
     ]
     return f"opened {often}" + (f": {', '.join(each)}" if each else "")
+
+
+def perhaps_others(lineage: Lineage) -> str:
+    """What to know and to do where openings may be of other data; nothing where none may be.
+
+    >>> made = Lineage(run="b", data_fingerprint="", project_fingerprint="", test_opened_by_time=["", "cars"])
+    >>> perhaps_others(made)[:75]
+    'Rows of the same times count as the same: if cars is of other data, its ope'
+    """
+    models = list(dict.fromkeys(filter(None, lineage.test_opened_by_time)))
+    if not models:
+        return ""
+    whose = f"if {' or '.join(models)} is of other data, its opening showed nothing of these rows"
+    own = (
+        "Models of other data take a folder of runs each (retraining.runs); a run trained there has a ledger of its own"
+    )
+    return f"Rows of the same times count as the same: {whose}. {own}."

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from staytrue.costs import arranged, changed
 from staytrue.evaluation import headline, interval
-from staytrue.openings import opened
+from staytrue.openings import opened, perhaps_others
 from staytrue.records import utc
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def _head(bundle: Bundle, role: str) -> str:
         f"  data      {lineage.trained_rows:,} rows{newest}; fingerprint {lineage.data_fingerprint[:16]}",
         f"  settings  fingerprint {lineage.project_fingerprint}",
         f"  test part {opened(lineage) or 'not opened'}{whose}",
+        *([f"            {perhaps_others(lineage)}"] if lineage.test_opened_by_time else []),
         *(f"  let through: {sentence}" for sentence in lineage.let_through),
         f"  batches   of at most {bundle.max_batch} rows",
     ]
@@ -85,7 +86,7 @@ def _cost(one: Fidelity) -> list[str]:
 def _evaluation(bundle: Bundle) -> Iterator[list[str]]:
     for part, metrics in bundle.evaluation.items():
         for name, one in headline(metrics).items():
-            yield [part, name, f"{one.value:.4g}", interval(one)]
+            yield [part, name, f"{one.value:.4g}", interval(one), one.note]
 
 
 def _table(title: str, rows: Iterable[Sequence[str]]) -> list[str]:

@@ -261,13 +261,17 @@ def _given(arguments: argparse.Namespace, resume: Path | None) -> list[str]:
 
 
 def table(evaluation: dict[str, dict[str, Metric]]) -> str:
-    """The headline metrics of each part, a line a part."""
+    """The headline metrics of each part, a line a part; below it what is to be known of them."""
     from staytrue.evaluation import figure, headline
 
     lines = []
     for part, metrics in evaluation.items():
-        figures = (figure(name, metric) for name, metric in headline(metrics).items())
-        lines.append(f"  {part:<10}  {'  '.join(figures)}")
+        shown = headline(metrics)
+        lines.append(f"  {part:<10}  {'  '.join(figure(name, metric) for name, metric in shown.items())}")
+        for note in dict.fromkeys(metric.note for metric in shown.values() if metric.note):
+            named = [name for name, metric in shown.items() if metric.note == note]
+            whose = f"{', '.join(named)}: " if len(named) < len(shown) else ""
+            lines.append(f"  {'':<10}  ({whose}{note})")
     return "\n".join(lines)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from staytrue.bundle import Metric
+from training.data.shares import wilson
 from training.twosample import discrepancy, gaussian, intervals, middle_distance, principal, told_apart
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ COMPONENTS = 32
 """Directions in which real pictures vary most, which all are compared along."""
 LEAST = 16
 """Fewer real pictures cannot be halved and compared."""
-RESAMPLES, CONFIDENCE, NORMAL = 200, 0.95, 1.96
+RESAMPLES, CONFIDENCE = 200, 0.95
 
 
 def likeness(real: Points, made: Points, *, seed: int) -> dict[str, Metric]:
@@ -43,6 +43,6 @@ def likeness(real: Points, made: Points, *, seed: int) -> dict[str, Metric]:
         value = discrepancy(against, seen, bandwidth)
         metrics[f"{name}discrepancy"] = Metric(value=value, low=low, high=high)
         share, count = told_apart(against, seen, seed=seed)
-        half = NORMAL * math.sqrt(share * (1 - share) / count)
-        metrics[f"{name}told_apart"] = Metric(value=share, low=max(share - half, 0.0), high=min(share + half, 1.0))
+        low, high = wilson(round(share * count), count)  # of a share of 1, too, which is that of poor pictures
+        metrics[f"{name}told_apart"] = Metric(value=share, low=min(low, share), high=max(high, share))
     return metrics

@@ -14,6 +14,7 @@ from staytrue.profile import ReferenceColumn, ReferenceProfile
 from staytrue.signature import MISSING_INTEGER, MISSING_TEXT
 from training.data.clean.cleaning import is_missing
 from training.data.rows import evenly, join
+from training.ensemble.listed import fitted_on_validation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -111,6 +112,7 @@ def held(
         times=np.array([reference.time[row] for row in judged], dtype=np.float64),
         truth=(truth if checkpoint.task == "classification" else truth.astype(np.float64)) if single else None,
         calibration=made["train"],
+        in_sample=fitted_on_validation(checkpoint),
     )
 
 

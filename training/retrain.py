@@ -159,7 +159,7 @@ def _run(
     seal = prepared.sealed.seal(project.data.features)
     listing |= {"copies": parts.copies, "seal": seal, "lineage": prepared.sealed.lineage}
     keep(prepared.sealed.keys.all, folder / checkpoints.SEALED)
-    opened = Ledger(project.retraining.runs).openings(prepared.sealed.keys.all, seal)
+    opened = Ledger(project.retraining.runs).known(prepared.sealed.keys.all, seal, project.name)
     write_atomically(folder / checkpoints.SPLIT, msgspec.json.encode(listing))
     seen = join([parts.train, parts.held, gate])
     checkpoints.save_asked(project, prepared, folder)

@@ -132,8 +132,8 @@ def _train(
         checkpoints.refuse_changed(project, folder)
     checkpoints.begin(project, prepared, folder)
     seal = prepared.sealed.seal(project.data.features)
-    opened = Ledger(project.retraining.runs).openings(
-        prepared.sealed.keys.all, seal
+    opened = Ledger(project.retraining.runs).known(
+        prepared.sealed.keys.all, seal, project.name
     )  # read before hours of work, not after
     trained = fit_parts(project, _parts(project, prepared), folder, prepared.fingerprint.sha256, machine, say=say)
     lineage = Lineage(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from staytrue.evaluation import headline
+from staytrue.evaluation import headline, ranged
 from training.data.chapters import Bars, Chapter, Chart, Line, Table, many
 
 if TYPE_CHECKING:
@@ -42,8 +42,12 @@ def chapter(name: str, part: PartEvaluation) -> Chapter:
 
 
 def figures(metrics: Mapping[str, Metric]) -> list[list[Cell]]:
-    """A row a metric."""
-    return [[name, metric.value, metric.low, metric.high, metric.note] for name, metric in metrics.items()]
+    """A row a metric; without an interval it has no ends."""
+    return [[name, metric.value, *_ends(metric), metric.note] for name, metric in metrics.items()]
+
+
+def _ends(metric: Metric) -> tuple[Cell, Cell]:
+    return (None, None) if metric.bare else (metric.low, metric.high)
 
 
 def _absent(absent: Mapping[str, str]) -> Table:
@@ -82,7 +86,7 @@ def _slices(part: PartEvaluation) -> Table:
 
 
 def _interval(metric: Metric | None) -> Cell:
-    return None if metric is None else f"{metric.value:.4g} [{metric.low:.4g}, {metric.high:.4g}]"
+    return None if metric is None else ranged(metric)
 
 
 def _calibration(bins: list[CalibrationBin]) -> list[Chart]:

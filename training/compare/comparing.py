@@ -45,6 +45,7 @@ def compared(runs: Sequence[Restored], seed: int) -> Comparison:
             for part in SHOWN
             if all(part in run.evaluation for run in runs)
         },
+        notes=[f"run {run.run}: {run.heard[1]}" for run in runs if run.heard[1]],
         against=[
             AgainstFirst(run=run.run, differences=_differences(first, judge, run, blocks, seed)) for run in others
         ],

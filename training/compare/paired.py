@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from staytrue.comparison import Differences
 from training.evaluate.bootstrap import has_interval
 from training.evaluate.parts import NO_ROWS, drawn
+from training.evaluate.ranges import ANY, SHARE, ends_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,11 +89,12 @@ def _compared(
 
 
 def _differences(before: Figures, after: Figures, draws: Draws) -> Iterator[tuple[str, Metric]]:
-    """Those that both have, of the resamples in which both are defined."""
+    """Those that both have, of the resamples in which both are defined; of shares between -1 and 1."""
     for name in before.metrics:
         if name in after.metrics:
             value = after.metrics[name].value - before.metrics[name].value
-            yield name, draws.metric(value, after.drawn[name] - before.drawn[name])
+            ends, among = ((-1.0, 1.0), draws.count) if ends_of(name) == SHARE else (ANY, 0)
+            yield name, draws.metric(value, after.drawn[name] - before.drawn[name], ends, among)
 
 
 def verdict(name: str, metric: Metric) -> str:

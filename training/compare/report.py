@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from staytrue.comparison import COMPARISON
-from staytrue.evaluation import headline, is_headline
+from staytrue.evaluation import headline, is_headline, ranged
 from staytrue.records import to_json, write_atomically
 from training.aligned import aligned
 from training.data.chapters import Chapter, Table, many
@@ -33,6 +33,7 @@ def lines(made: Comparison) -> list[str]:
     for part in made.figures:
         table = [[f"{part} {name}", *cells] for name, cells in _side_by_side(made, part)]
         told += ["", *aligned([["figure", *made.runs], *table], INDENT)]
+    told += ["", *made.notes] if made.notes else []
     for other in made.against:
         told += ["", f"{other.run} minus {made.runs[0]}, {made.blocked_by} drawn:"]
         told += aligned([_HEAD, *([str(cell) for cell in row] for row in _differences(other, headlines=True))], INDENT)
@@ -66,7 +67,7 @@ def _side_by_side(made: Comparison, part: str) -> list[tuple[str, list[str]]]:
 
 
 def _interval(metric: Metric | None) -> str:
-    return "-" if metric is None else f"{metric.value:.4g} [{metric.low:.4g}, {metric.high:.4g}]"
+    return "-" if metric is None else ranged(metric)
 
 
 def _differences(other: AgainstFirst, *, headlines: bool) -> list[list[Cell]]:
@@ -86,13 +87,15 @@ def _differences(other: AgainstFirst, *, headlines: bool) -> list[list[Cell]]:
 def _told(one: Differences, name: str, metric: Metric) -> list[Cell]:
     verdict = one.verdicts.get(name, "")
     note = f" ({metric.note})" if metric.note else ""
-    return [f"{metric.value:+.4g}", f"[{metric.low:+.4g}, {metric.high:+.4g}]", f"{verdict}{note}".strip() or "-"]
+    ends = "-" if metric.bare else f"[{metric.low:+.4g}, {metric.high:+.4g}]"
+    return [f"{metric.value:+.4g}", ends, f"{verdict}{note}".strip() or "-"]
 
 
 def _settings(made: Comparison) -> Chapter:
     rows: list[list[Cell]] = [[name, *values] for name, values in made.settings.items()]
     table = Table(title="Settings that differ", columns=["setting", *made.runs], rows=rows)
-    return Chapter(title="Runs", summary=f"{len(made.runs)} runs on {_rows(made)}.", tables=[table] if rows else [])
+    said = f"{len(made.runs)} runs on {_rows(made)}."
+    return Chapter(title="Runs", summary=said, tables=[table] if rows else [], warnings=made.notes)
 
 
 def _figures(made: Comparison, part: str) -> Chapter:

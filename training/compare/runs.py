@@ -32,8 +32,8 @@ LEFT_OUT = {f"training.{name}" for name in BESIDE}
 
 
 def judge_of(run: Restored) -> Judge:
-    """A run's answers to the rows held out."""
-    return run.task.judge(run.model, run.validation, seed=run.project.training.seed)
+    """A run's answers to the rows held out: of an ensemble not by weights that these rows chose."""
+    return run.task.judge(run.heard[0], run.validation, seed=run.project.training.seed)
 
 
 def settings_told(run: Restored) -> dict[str, str]:

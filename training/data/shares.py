@@ -9,7 +9,7 @@ _NORMAL = 1.959963984540054
 
 
 def wilson(hits: float, count: int) -> tuple[float, float]:
-    """The 95% interval of a share.
+    """The 95% interval of a share, within 0 and 1.
 
     Source: Wilson, 1927, "Probable inference, the law of succession, and statistical inference".
 
@@ -19,4 +19,5 @@ def wilson(hits: float, count: int) -> tuple[float, float]:
     share, square = hits / count, _NORMAL**2
     middle = share + square / (2 * count)
     spread = _NORMAL * math.sqrt(share * (1 - share) / count + square / (4 * count**2))
-    return (middle - spread) / (1 + square / count), (middle + spread) / (1 + square / count)
+    low, high = ((middle + way * spread) / (1 + square / count) for way in (-1, 1))
+    return max(low, 0.0), min(high, 1.0)  # of which no more than a rounding is taken

@@ -12,7 +12,7 @@ import numpy as np
 
 from staytrue.checkpoint import CHECKPOINT, Checkpoint
 from staytrue.diagnosis import Symptom
-from staytrue.errors import Unsupported
+from staytrue.errors import CorruptData, Unsupported
 from staytrue.evaluation import EVALUATION, Evaluation
 from staytrue.records import read
 from training import checkpoint as checkpoints
@@ -45,11 +45,6 @@ class Share(NamedTuple):
     high: float
     note: str = ""
     """Of the interval."""
-
-    @property
-    def error(self) -> float:
-        """Standard error."""
-        return (self.high - self.low) / (2 * 1.96)
 
     def symptom(self, what: str, limit: str = "told beside it") -> Symptom:
         """As evidence."""
@@ -89,13 +84,18 @@ class Case:
 
     @functools.cached_property
     def gap(self) -> Share | None:
-        """Validation less training; the parts have no row in common, so their errors add up as squares."""
+        """Validation less training; the parts have no row in common, so their errors add up as squares.
+
+        Each end by what is towards it of the two intervals, which need not be alike to both sides. Source: Zou and
+        Donner, 2008, "Construction of confidence limits about effect measures: a general approach".
+        """
         if self.shares is None:
             return None
         train, held = self.shares
-        error = math.hypot(train.error, held.error)
         value = held.value - train.value
-        return Share(value, value - 1.96 * error, value + 1.96 * error, held.note)
+        below = math.hypot(held.value - held.low, train.high - train.value)
+        above = math.hypot(held.high - held.value, train.value - train.low)
+        return Share(value, value - below, value + above, held.note)
 
     @functools.cached_property
     def rates(self) -> Sweep | None:
@@ -127,10 +127,24 @@ def case(project: Project, folder: Path, run: Restored | None = None) -> Case:
     if not (folder / checkpoints.METRICS).is_file():
         hint = f"diagnose its members: {', '.join(checkpoint.lineage.members)}" if checkpoint.lineage.members else ""
         raise Unsupported(str(folder), "has no epochs of its own to diagnose", hint=hint)
-    lines = [json.loads(line) for line in (folder / checkpoints.METRICS).read_bytes().splitlines()]
-    measure = next(name for name in lines[0] if name not in APART and name.startswith("validation_"))
-    losses, errors = (np.array([_number(line[name]) for line in lines]) for name in ("loss", measure))
+    losses, errors = _course(folder / checkpoints.METRICS)
     return Case(project, checkpoint, read(Evaluation, folder / EVALUATION).parts, losses, errors, run)
+
+
+def _course(path: Path) -> tuple[Series, Series]:
+    """Losses of training and errors of validation rows, by epoch.
+
+    Raises:
+        CorruptData: a line cannot be read, or there is none.
+    """
+    try:
+        lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+        measure = next(name for name in lines[0] if name not in APART and name.startswith("validation_"))
+        losses, errors = (np.array([_number(line[name]) for line in lines]) for name in ("loss", measure))
+    except (ValueError, KeyError, TypeError, IndexError, StopIteration) as error:
+        hint = "bring the file back, or train anew"
+        raise CorruptData(str(path), "does not tell the error of each epoch", hint=hint) from error
+    return losses, errors
 
 
 def _number(value: float | None) -> float:

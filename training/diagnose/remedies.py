@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from staytrue.diagnosis import Remedy
 from staytrue.errors import StaytrueError
 from staytrue.tuning import changed
+from training.data.chapters import many
 from training.models.architectures import arguments_of
 
 if TYPE_CHECKING:
@@ -110,5 +111,7 @@ def longer(case: Case) -> Iterator[Remedy]:
     training = case.project.training
     value = 3 * training.epochs
     yield Remedy(
-        setting="training.epochs", value=value, reason=f"longer training: {training.epochs} epochs were too few"
+        setting="training.epochs",
+        value=value,
+        reason=f"longer training: {many(training.epochs, 'epoch')} {'was' if training.epochs == 1 else 'were'} too few",
     )

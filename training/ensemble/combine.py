@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import torch
@@ -15,21 +15,20 @@ from staytrue.records import write_atomically
 from training import checkpoint as checkpoints
 from training.data.clean import steps
 from training.data.encode import tokenizers
-from training.data.encode.encoder import tensors
 from training.data.split.ledger import Ledger, told_of
 from training.devices import devices
 from training.ensemble import comparison as comparing
 from training.ensemble.comparison import Comparison, Line
+from training.ensemble.hearing import PLAIN, Heard, crossed, each_of, noted
 from training.ensemble.listed import ENSEMBLE, Listed
 from training.ensemble.losses import losses
 from training.ensemble.members import agree, refuse_unfit
-from training.ensemble.weights import crossfitted, equal, fitted
+from training.ensemble.weights import equal, fitted
 from training.environment import environment
 from training.evaluate.blocks import blocks_of
 from training.judgement.parts import judged
 from training.judgement.restored import restore, whose
 from training.models.ensemble import Ensemble, united
-from training.models.model import Model
 from training.parts import Parts
 from training.prepare import STEPS, prepare
 from training.progress import LONG_SECONDS, watched
@@ -50,12 +49,9 @@ if TYPE_CHECKING:
     from training.data.rows import Rows
     from training.ensemble.listed import Method
     from training.judgement.restored import Restored
+    from training.models.model import Model
     from training.prepare import Prepared
     from training.tasks.task import Task
-
-PLAIN = "nothing was fitted on these rows but when each member stopped"
-CROSS = "weights fitted on other {} of validation than each figure is of (cross-fitted)"
-SELF = "weights fitted on these very rows, of one of the {}: the figures flatter the ensemble"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,21 +61,6 @@ class Combined:
     parts: Parts
     task: Task
     model: Model
-
-
-class Heard(Model):
-    """What a model has answered to some rows, told again."""
-
-    def __init__(self, model: Model, numbers: Tensor) -> None:
-        super().__init__(model.encoder, model.head)
-        told = model.told(numbers)
-        self._told = [one.numpy() for one in (told if isinstance(told, tuple) else (told,))]
-
-    def answers(self, columns: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        """Of those rows."""
-        if any(len(column) != len(self._told[0]) for column in columns.values()):
-            raise ValueError("these are other rows")
-        return self._told
 
 
 def combine(
@@ -117,7 +98,10 @@ def combine(
     combined = Combined(parts, task, model)
     evaluation = judged(project, task, model, parts.train, {"train": parts.train})
     said = model if heard is None else Heard(model, heard)
-    evaluation |= _noted(judged(project, task, said, parts.train, {"validation": parts.held}), comparison.note)
+    evaluation |= noted(
+        judged(project, task, said, parts.train, {"validation": parts.held}),
+        comparison.note if method == "weighted" else "",
+    )
     folder = checkpoints.new_run(project.retraining.runs)
     line = msgspec.structs.replace(comparison.ensemble, run=folder.name)
     comparison = msgspec.structs.replace(comparison, ensemble=line)
@@ -140,15 +124,14 @@ def _weighed(
     blocks = blocks_of(held, project.split, seed)
     weights, plain = equal(len(members)), equal(len(members))
     model = _together(members, plain, method)
-    each, truth = _each(model, held.columns), task.truth(held)
+    each, truth = each_of(model, held.columns), task.truth(held)
     measures = losses(task, model)
     heard, note = None, PLAIN
     if method == "weighted":
         *_, by = measures.values()
         weights = fitted(each, truth, by)
         model = _together(members, weights, method)
-        heard = crossfitted(each, truth, by, blocks.counted)
-        note = (SELF if heard is None else CROSS).format(blocks.what)
+        heard, note = crossed(each, truth, by, blocks)
     numbers = model.combined(each) if heard is None else heard
     lines = []
     for member, weight, one in zip(members, weights, each, strict=True):
@@ -163,27 +146,6 @@ def _weighed(
 def _line(run: str, architecture: str, weight: float | None, costs: Mapping[str, NDArray[np.float64]]) -> Line:
     measures = {name: float(cost.mean()) for name, cost in costs.items()}
     return Line(run=run, architecture=architecture, weight=weight, measures=measures)
-
-
-def _each(model: Ensemble, columns: dict[str, NDArray[Any]]) -> list[Tensor]:
-    """What each member says of raw columns. Shapes: {name: [N,…]} → [N,M] each."""
-    with torch.no_grad():
-        parts = [model.each(*tensors(some, model.encoder.states)) for some in model.encoder.chunks(columns)]
-    return [torch.cat(same) for same in zip(*parts, strict=True)]
-
-
-def _noted(evaluation: dict[str, PartEvaluation], note: str) -> dict[str, PartEvaluation]:
-    """The same, each figure with where its weights come from; nothing is added where none were fitted."""
-    if note == PLAIN:
-        return evaluation
-    made = {}
-    for part, told in evaluation.items():
-        metrics = {
-            name: msgspec.structs.replace(metric, note="; ".join(filter(None, [metric.note, note])))
-            for name, metric in told.metrics.items()
-        }
-        made[part] = msgspec.structs.replace(told, metrics=metrics)
-    return made
 
 
 def _save(
@@ -215,7 +177,7 @@ def _save(
         model={"method": comparison.method, "members": msgspec.to_builtins(listed), **combined.task.described()},
         preprocessing={"columns": []},
         evaluation={part: told.metrics for part, told in evaluation.items()},
-        lineage=_lineage(project, prepared, members, comparison, folder.name),
+        lineage=_lineage(project, prepared, members, comparison, folder.name, name),
         epochs=0,
         best_epoch=0,
         weights_sha256=sha256,
@@ -226,13 +188,13 @@ def _save(
 
 
 def _lineage(
-    project: Project, prepared: Prepared, members: Sequence[Restored], comparison: Comparison, run: str
+    project: Project, prepared: Prepared, members: Sequence[Restored], comparison: Comparison, run: str, name: str
 ) -> Lineage:
     """What the members saw, and who they are."""
     told = [f"{line.run} ({line.architecture}, weight {line.weight:.3g})" for line in comparison.members]
     seen = [member.checkpoint.lineage for member in members]
     seal = prepared.sealed.seal(project.data.features)
-    opened = Ledger(project.retraining.runs).openings(prepared.sealed.keys.all, seal)
+    opened = Ledger(project.retraining.runs).known(prepared.sealed.keys.all, seal, name)
     lineage = Lineage(
         run=run,
         data_fingerprint=prepared.fingerprint.sha256,

@@ -42,11 +42,13 @@ class Paired(msgspec.Struct, frozen=True, kw_only=True):
     low: float
     high: float
     confidence: float = CONFIDENCE
+    bare: bool = False
+    """Without an interval: the rows are of one block, and low and high are the difference."""
 
     @property
     def verdict(self) -> str:
-        """In words; nothing is shown by rows of one block, which have no interval."""
-        if self.low == self.high:
+        """In words; nothing is shown where there is no interval."""
+        if self.bare:
             return "not shown to be better"
         if self.high < 0:
             return "better"
@@ -82,7 +84,7 @@ def paired(
     best = min(members, key=lambda run: float(members[run].mean()))
     difference = together - members[best]
     low, high = interval(difference, blocks.numbers, CONFIDENCE, seed)
-    return Paired(best=best, difference=float(difference.mean()), low=low, high=high)
+    return Paired(best=best, difference=float(difference.mean()), low=low, high=high, bare=blocks.count < 2)
 
 
 def compared(
@@ -120,11 +122,11 @@ def table(comparison: Comparison) -> str:
         rows.append([line.run, line.architecture, weight, *(f"{line.measures[name]:.5g}" for name in names)])
     text = aligned(rows)
     of = f"{comparison.rows} validation rows of {comparison.blocks} {comparison.blocked_by}"
-    few = ", so few that intervals are too narrow" if 1 < comparison.blocks < FEWEST else ""
+    few = ", so few that intervals are rough" if 1 < comparison.blocks < FEWEST else ""
     text.append(f"on {of}{few}; {comparison.note}")
     for name, one in comparison.against_best.items():
         spread = f"{one.confidence:.0%} interval [{one.low:+.4g}, {one.high:+.4g}]"
-        if comparison.blocks < 2:
+        if one.bare:
             spread = f"1 of the {comparison.blocked_by}: no interval"
         text.append(f"{name}: {one.difference:+.4g} against {one.best}, the best member; {spread}: {one.verdict}")
     return "\n".join(text)

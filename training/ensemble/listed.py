@@ -38,3 +38,8 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
         """The ensemble's checkpoint as if it were this member's alone."""
         own = {"architecture": self.architecture, "model": self.model, "preprocessing": self.preprocessing}
         return msgspec.structs.replace(checkpoint, **own)
+
+
+def fitted_on_validation(checkpoint: Checkpoint) -> bool:
+    """Whether something in a run was fitted on the validation rows, so that its own answers to them flatter it."""
+    return checkpoint.architecture == ENSEMBLE and checkpoint.model.get("method") == "weighted"

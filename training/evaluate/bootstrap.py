@@ -1,19 +1,21 @@
 """Bootstrap: whole blocks of rows are drawn with replacement, and every metric is told with the spread this gives it.
 
-Which rows are a block is said by :mod:`training.evaluate.blocks`. Percentiles are widened for few blocks
-(:mod:`export.intervals`).
+Which rows are a block is said by :mod:`training.evaluate.blocks`. Intervals are widened for few blocks
+(:mod:`export.intervals`), and end where a metric does (:mod:`training.evaluate.ranges`).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from export.intervals import expanded_tail
+from export.intervals import bounds
 from staytrue.bundle import Metric
+from training.evaluate.ranges import ANY, ends_of, left_open, of_every_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 RESAMPLES = 1000
 CONFIDENCE = 0.95
 FEWEST = 5
-"""Blocks from which on widened percentiles can be reached: of four the tail is 0.012%, and one alone 0.4% of draws."""
+"""Blocks from which on an interval leans little on how they are spread: of four skewed ones it holds too seldom."""
 NOT_THERE = "no interval"
 
 
@@ -87,10 +89,15 @@ class Draws:
         found = np.bincount(self.blocks * of + places, weights=weight, minlength=self.count * of)
         return found.reshape(self.count, of).astype(np.float64)
 
-    def told(self, sums: Numbers, metrics: Callable[[Numbers], Mapping[str, Numbers]]) -> Figures:
+    def told(
+        self,
+        sums: Numbers,
+        metrics: Callable[[Numbers], Mapping[str, Numbers]],
+        among: Mapping[str, int] = MappingProxyType({}),
+    ) -> Figures:
         """Metrics of sums over the rows, with intervals. Shapes: [D,M]; ``metrics`` makes [...] each of [...,M]."""
         point, drawn = metrics(sums.sum(axis=0)), metrics(self.often @ sums)
-        return self.figures({name: (float(value), drawn[name]) for name, value in point.items()})
+        return self.figures({name: (float(value), drawn[name]) for name, value in point.items()}, among)
 
     def means(self, judged: Mapping[str, NDArray[Any]]) -> Figures:
         """Means over the rows, with intervals. Shapes: {metric: [N]}."""
@@ -101,32 +108,42 @@ class Draws:
 
         return self.told(self.sums([np.ones(len(self.blocks)), *judged.values()]), metrics)
 
-    def figures(self, found: Mapping[str, tuple[float, Numbers]]) -> Figures:
+    def figures(
+        self, found: Mapping[str, tuple[float, Numbers]], among: Mapping[str, int] = MappingProxyType({})
+    ) -> Figures:
         """Values and their resamples as metrics with intervals. Shapes: {metric: (value, [R])}.
 
-        A value that is no finite number is absent.
+        A value that is no finite number is absent. ``among``: of how many blocks a share is that not each row adds to.
         """
+        among = {name: self.count for name in found if of_every_row(name)} | dict(among)
         every = {name: drawn for name, (_, drawn) in found.items()}
         absent = {name: "is no finite number" for name, (value, _) in found.items() if not np.isfinite(value)}
-        told = {name: self.metric(value, drawn) for name, (value, drawn) in found.items() if name not in absent}
+        there = {name: pair for name, pair in found.items() if name not in absent}
+        told = {
+            name: self.metric(value, drawn, ends_of(name), among.get(name, 0)) for name, (value, drawn) in there.items()
+        }
         return Figures(told, absent, every)
 
-    def metric(self, value: float, drawn: Numbers) -> Metric:
-        """A value with its percentile interval, widened for few blocks. Shapes: [R].
+    def metric(self, value: float, drawn: Numbers, ends: tuple[float, float] = ANY, among: int = 0) -> Metric:
+        """A value with its interval, widened for few blocks, which stays between ``ends``. Shapes: [R].
 
-        A resample in which it is not defined is NaN and left out.
+        A resample in which it is not defined is NaN and left out. A share that is 0 or 1 in each of the blocks
+        ``among`` which it is found is so in all resamples, and for all that not sure to be.
         """
         defined = drawn[np.isfinite(drawn)]
         if self.count < 2 or not len(defined):
-            return Metric(value=value, low=value, high=value, confidence=CONFIDENCE, note=self._alone)
-        tail = expanded_tail(self.count, CONFIDENCE)
-        low, high = np.quantile(defined, [tail, 1 - tail])
+            return Metric(value=value, low=value, high=value, confidence=CONFIDENCE, note=self._alone, bare=True)
+        low, high = bounds(value, defined, self.count, CONFIDENCE)
+        low, high = max(low, min(ends[0], value)), min(high, max(ends[1], value))
+        if among and low == high and value in ends:
+            apart = (ends[1] - ends[0]) * left_open(among, CONFIDENCE)
+            low, high = (value - apart, value) if value == ends[1] else (value, value + apart)
         few = self.count < FEWEST
-        notes = [f"{self.count} {self.what}, so few that the interval is too narrow"] if few else []
+        notes = [f"{self.count} {self.what}, so few that the interval is rough"] if few else []
         if len(defined) < len(drawn):
             notes.append(f"interval of {len(defined)} of {len(drawn)} resamples: it is not defined in the others")
         note = "; ".join(notes)
-        return Metric(value=value, low=float(low), high=float(high), confidence=CONFIDENCE, note=note)
+        return Metric(value=value, low=low, high=high, confidence=CONFIDENCE, note=note)
 
     @property
     def _alone(self) -> str:
@@ -138,8 +155,8 @@ class Draws:
 
 
 def has_interval(metric: Metric) -> bool:
-    """Whether it was drawn anew."""
-    return not metric.note.endswith(NOT_THERE)
+    """Whether it has one; records from before ``bare`` was written down say that it has none in their note alone."""
+    return not (metric.bare or (metric.low == metric.high and NOT_THERE in metric.note))
 
 
 def without(figures: Figures, reasons: Mapping[str, str]) -> Figures:

@@ -57,7 +57,8 @@ def curve(sums: Numbers, draws: Draws) -> list[CalibrationBin]:
     made = []
     for place in np.flatnonzero(rows):
         share = float(happened[place] / rows[place]), ratio(drawn[:, place], drawn_rows[:, place])
-        right = draws.figures({"right": share}).metrics["right"]
+        among = {"right": int((sums[:, place] > 0).sum())}
+        right = draws.figures({"right": share}, among).metrics["right"]
         low, high, mean = place / BINS, (place + 1) / BINS, float(said[place] / rows[place])
         made.append(CalibrationBin(low=float(low), high=float(high), rows=int(rows[place]), said=mean, right=right))
     return made

@@ -103,7 +103,8 @@ class ClassJudge:
 
     def _figures(self, sums: Numbers, ranks: rates.Ranks, draws: Draws) -> Figures:
         notes = rates.counted_as_nothing(rates.Counts.of(sums[:, _OWN:].sum(axis=0)), [*self.classes, NOBODY])
-        return rates.noted(draws.told(sums, _metrics), notes) | ranks.overall(draws, self.classes)
+        among = rates.among(rates.Counts.of(sums[:, _OWN:]))
+        return rates.noted(draws.told(sums, _metrics, among), notes) | ranks.overall(draws, self.classes)
 
     def _ranks(self, draws: Draws) -> rates.Ranks:
         return rates.ranks(self.probabilities, self._holds, draws)

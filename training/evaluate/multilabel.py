@@ -82,7 +82,7 @@ class LabelJudge:
 
     def _figures(self, sums: Numbers, ranks: rates.Ranks, draws: Draws) -> Figures:
         total = rates.Counts.of(sums[:, _OWN:].sum(axis=0))
-        told = draws.told(sums, _metrics)
+        told = draws.told(sums, _metrics, rates.among(rates.Counts.of(sums[:, _OWN:])))
         why = "; ".join(
             what
             for what, count in (("no label holds", total.true), ("none was decided for", total.predicted))

@@ -79,7 +79,7 @@ class QuantileJudge:
         Coverage and width are from the lowest quantile to the highest.
         """
         truth, levels = self.answered.truth, self.levels
-        if reason := unfit(self.made):
+        if reason := unfit(self.made) or unfit(truth).replace("answers", "truths"):
             return Figures(absent=dict.fromkeys(("pinball", "coverage"), reason))
         above = truth[:, None] - self.made
         losses, below = self._pinball(above), above <= 0

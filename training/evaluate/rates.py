@@ -113,6 +113,20 @@ def overall(counts: Counts) -> dict[str, Numbers]:
     }
 
 
+def among(counts: Counts) -> dict[str, int]:
+    """Of how many blocks each rate is; of a mean over the classes the fewest that one has. Shapes: [D,K] each."""
+    either = counts.predicted + counts.true
+    below = {"precision": counts.predicted, "recall": counts.true, "f1": either}
+    found = {f"micro_{name}": int(some.any(axis=1).sum()) for name, some in below.items()}
+    found |= {f"macro_{name}": _fewest(some) for name, some in below.items()}
+    return found | {"balanced_accuracy": found["macro_recall"]}
+
+
+def _fewest(some: Numbers) -> int:
+    held = (some > 0).sum(axis=0)
+    return int(held[held > 0].min(initial=len(some)))
+
+
 def counted_as_nothing(total: Counts, names: Sequence[str]) -> dict[str, str]:
     """Notes on the macro rates that a class has no say in but a 0. Shapes: [K] each."""
     there = total.predicted + total.true > 0
@@ -136,7 +150,8 @@ def noted(figures: Figures, notes: dict[str, str]) -> Figures:
 
 def by_class(sums: Numbers, found: Ranks, draws: Draws, names: Sequence[str]) -> dict[str, ClassEvaluation]:
     """Each class against all others. Shapes: sums [D,3*K]."""
-    total, drawn = Counts.of(sums.sum(axis=0)), Counts.of(draws.often @ sums)
+    total, drawn, own = Counts.of(sums.sum(axis=0)), Counts.of(draws.often @ sums), Counts.of(sums)
+    held = {"precision": own.predicted, "recall": own.true, "f1": own.predicted + own.true}
     made = {}
     for place, name in enumerate(names):
         right, predicted, true = (float(some[place]) for some in total)
@@ -152,7 +167,8 @@ def by_class(sums: Numbers, found: Ranks, draws: Draws, names: Sequence[str]) ->
         lacking |= {} if predicted + true else {"f1": "neither true nor answered"}
         if np.isnan(found.points["auc"][place]):
             lacking |= dict.fromkeys(found.points, _unranked(true, found.note))
-        told = without(draws.figures(values), lacking)
+        blocks = {key: int((some[:, place] > 0).sum()) for key, some in held.items()}
+        told = without(draws.figures(values, blocks), lacking)
         made[name] = ClassEvaluation(rows=int(true), predicted=int(predicted), metrics=told.metrics, absent=told.absent)
     return made
 

@@ -23,6 +23,8 @@ TINY = 0.01
 """Truths below this share of their mean size would decide the mean of relative errors alone."""
 MOST = 1024
 """Errors that the median of a resample is read at; between them lie as many rows each."""
+ROUNDED = 8
+"""Units in the last place by which truths differ that are the same but for how they were worked out."""
 _CONSTANT = "the truth is the same in every row: there is no variance to explain"
 
 
@@ -63,16 +65,17 @@ class NumberJudge:
         """Squared and absolute error, R² (1 - squared error over variance), bias, relative error."""
         if reason := unfit(self.prediction) or unfit(self.truth).replace("answers", "truths"):
             return Figures(absent=dict.fromkeys(_CHIEF, reason))
-        centred = self.truth - self.truth.mean()  # variance does not change, and its two sums no longer cancel
-        error, size = self.prediction - self.truth, np.abs(self.truth)
-        tiny = size < TINY * size.mean() if size.any() else np.ones(len(size), dtype=np.bool_)
         with np.errstate(
             over="ignore", invalid="ignore"
-        ):  # what is too large for a square has no value, and is told so
+        ):  # what is too large for a square or a sum has no value, and is told so
+            centred = self.truth - self.truth.mean()  # variance does not change, and its two sums no longer cancel
+            error, size = self.prediction - self.truth, np.abs(self.truth)
+            tiny = size < TINY * size.mean() if size.any() else np.ones(len(size), dtype=np.bool_)
             sizes = (np.abs(error) / np.where(tiny, 1.0, size), np.abs(error), error**2)
             table = [np.ones_like(centred), error, centred, centred**2, *sizes]
             found = draws.told(draws.sums(table), _metrics)
-        reasons = {"r2": _CONSTANT} if self.truth.min() == self.truth.max() else {}
+            apart = self.truth.max() - self.truth.min()
+        reasons = {"r2": _CONSTANT} if apart <= ROUNDED * np.spacing(size.max()) else {}
         if tiny.any():
             what = f"{int(tiny.sum())} of {len(tiny)} truths are 0 or below {TINY:.0%} of their mean size"
             reasons["mape"] = f"{what}: they alone would decide it"
@@ -83,7 +86,8 @@ class NumberJudge:
         figures = self.brief(draws)
         if not figures.metrics:
             return figures, Detail()
-        error = self.prediction - self.truth
+        with np.errstate(over="ignore"):
+            error = self.prediction - self.truth
         figures |= draws.figures({"median_error": middle(np.abs(error), draws)})
         if "mse" not in figures.metrics:  # nor have the residuals a deviation
             return figures, Detail()

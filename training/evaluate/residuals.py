@@ -20,7 +20,7 @@ def residuals(error: Numbers, prediction: Numbers) -> Residuals:
 
     Deviation is the root of the mean square around the mean. Rows of one prediction are in one group.
     """
-    counts, edges = np.histogram(error, bins=BINS)
+    counts, edges = np.histogram(error, bins=BINS, range=_span(error))
     limits = np.unique(np.quantile(prediction, np.arange(1, GROUPS) / GROUPS))
     place = np.searchsorted(limits, prediction, side="left")  # a limit belongs to the group that it closes
     quantiles = np.quantile(error, LEVELS)
@@ -32,6 +32,15 @@ def residuals(error: Numbers, prediction: Numbers) -> Residuals:
         counts=counts.tolist(),
         groups=[_group(error[place == one], prediction[place == one]) for one in np.unique(place)],
     )
+
+
+def _span(error: Numbers) -> tuple[float, float]:
+    """From the least to the largest; of errors that differ by less than bins of floats can, somewhat more."""
+    low, high = float(error.min()), float(error.max())
+    apart = 4 * BINS * float(np.spacing(max(abs(low), abs(high), np.finfo(np.float64).tiny)))
+    if low == high or high - low > apart:
+        return low, high  # of equal ones a histogram is half a unit wide to each side
+    return low - apart, high + apart
 
 
 def _group(error: Numbers, prediction: Numbers) -> ResidualGroup:

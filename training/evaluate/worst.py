@@ -34,7 +34,8 @@ def worst(judge: Judge, rows: Rows, features: Mapping[str, Feature]) -> Examples
     if not judge.loss:
         return None
     known = np.flatnonzero(judge.known)
-    losses = np.where(np.isnan(found := judge.losses()), np.inf, found)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is beyond all numbers is the worst
+        losses = np.where(np.isnan(found := judge.losses()), np.inf, found)
     order = known[np.argsort(-losses[known], kind="stable")][:ROWS].tolist()
     shown = [(name, feature) for name, feature in features.items() if name in rows.columns][:INPUTS]
     return Examples(loss=judge.loss, rows=[_example(judge, rows, shown, row, float(losses[row])) for row in order])

@@ -36,7 +36,7 @@ class Evaluate:
         from staytrue.records import to_json
         from training.commands import resolved, table
         from training.judgement.final import final
-        from training.judgement.parts import judged
+        from training.judgement.parts import judged_again
         from training.judgement.restored import restore
         from training.prepare import STEPS
         from training.progress import LONG_SECONDS, watched
@@ -48,11 +48,7 @@ class Evaluate:
         say = (lambda _: None) if arguments.json else (lambda text: print(text, flush=True))
         with watched(len(STEPS), say, least_seconds=LONG_SECONDS) as watch:
             run = restore(project, folder, watch=watch)
-        if arguments.final:
-            parts = {"test": final(run, force=arguments.force)}
-        else:
-            own = {"validation": run.validation}
-            parts = judged(run.project, run.task, run.model, run.training, own)
+        parts = {"test": final(run, force=arguments.force)} if arguments.final else judged_again(run)
         if arguments.json:
             print(to_json(Evaluation(run=run.checkpoint.run, parts=parts)).decode(), end="")
             return 0

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from staytrue.evaluation import PartEvaluation
-    from staytrue.openings import Opening
     from staytrue.project import Project
+    from training.data.split.ledger import Known
     from training.judgement.restored import Restored
 
 
@@ -29,6 +29,7 @@ def final(run: Restored, *, force: bool = False) -> PartEvaluation:
     """Open the test rows for a run, judge it, and write down what was seen: in the ledger, then in the run's records.
 
     A run that had opened them tells what it saw then, and one that was killed at it goes on: neither opens them again.
+    Figures of its evaluation that are not the ledger's are none that it saw: it is judged once more.
 
     Raises:
         Conflict: some of the rows were opened before, for another run, and it is not forced.
@@ -39,30 +40,30 @@ def final(run: Restored, *, force: bool = False) -> PartEvaluation:
     seal, features = sealing_of(run.folder).seal, run.project.data.features
     seen = None if force else ledger.figures(opener, sealed.keys, seal)
     kept = read(Evaluation, run.folder / EVALUATION).parts.get("test")
-    if seen is not None and kept is not None:
-        _write(run.folder, kept, ledger.openings(sealed.keys.all, seal))
+    if seen is not None and kept is not None and kept.metrics == seen.evaluation:
+        _write(run.folder, kept, ledger.known(sealed.keys.all, seal, opener.model))
         return kept
     rows = sealed.open(ledger, opener, seal, features, known=run.checkpoint.lineage.test_opened, force=force)
     train = run.prepared.training.only(features)
     part = judged(run.project, run.task, run.model, train, {"test": rows})["test"]
     ledger.judged(opener, sealed.keys, seal, part.metrics)
-    _write(run.folder, part, ledger.openings(sealed.keys.all, seal))
+    _write(run.folder, part, ledger.known(sealed.keys.all, seal, opener.model))
     return part
 
 
-def _write(folder: Path, part: PartEvaluation, openings: list[Opening]) -> None:
+def _write(folder: Path, part: PartEvaluation, known: Known) -> None:
     """Put the figures into the run's records; ``checkpoint.json`` last, as export reads it."""
     told = read(Evaluation, folder / EVALUATION)
     write_atomically(folder / EVALUATION, to_json(msgspec.structs.replace(told, parts={**told.parts, "test": part})))
     record = read(Checkpoint, folder / CHECKPOINT)
     evaluation = {**record.evaluation, "test": part.metrics}
     record = msgspec.structs.replace(record, evaluation=evaluation)
-    write_atomically(folder / CHECKPOINT, to_json(with_openings(record, openings)))
+    write_atomically(folder / CHECKPOINT, to_json(with_openings(record, known)))
 
 
-def with_openings(record: Checkpoint, openings: list[Opening]) -> Checkpoint:
+def with_openings(record: Checkpoint, known: Known) -> Checkpoint:
     """The record of a run that knows how often its test rows were opened, when, and for which runs."""
-    return msgspec.structs.replace(record, lineage=told_of(record.lineage, openings))
+    return msgspec.structs.replace(record, lineage=told_of(record.lineage, known))
 
 
 def up_to_date(record: Checkpoint, folder: Path, project: Project) -> Checkpoint:
@@ -71,5 +72,5 @@ def up_to_date(record: Checkpoint, folder: Path, project: Project) -> Checkpoint
     if not sealing.seal:
         return record
     keys = kept(folder / SEALED, sealing.lineage) if sealing.lineage else np.zeros(0, dtype=np.uint64)
-    found = Ledger(project.retraining.runs).openings(keys, sealing.seal)
+    found = Ledger(project.retraining.runs).known(keys, sealing.seal, record.name)
     return with_openings(record, found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from training.ensemble.hearing import noted
 from training.evaluate import slices
 from training.evaluate.blocks import blocks_of
 from training.evaluate.columns import columns
@@ -16,8 +17,15 @@ if TYPE_CHECKING:
     from staytrue.evaluation import PartEvaluation
     from staytrue.project import Project
     from training.data.rows import Rows, TrainingRows
+    from training.judgement.restored import Restored
     from training.models.model import Model
     from training.tasks.task import Task
+
+
+def judged_again(run: Restored) -> dict[str, PartEvaluation]:
+    """All metrics of a finished run's validation rows, as its own evaluation has them."""
+    model, note = run.heard
+    return noted(judged(run.project, run.task, model, run.training, {"validation": run.validation}), note)
 
 
 def judged(

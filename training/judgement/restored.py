@@ -15,13 +15,15 @@ import yaml
 
 from staytrue import project as projects
 from staytrue.checkpoint import CONFIGURATION
-from staytrue.errors import Conflict, CorruptData, InvalidConfig
+from staytrue.errors import Conflict, InvalidConfig
 from staytrue.evaluation import EVALUATION, Evaluation
-from staytrue.feature import Feature
 from staytrue.project import DECIDING
 from staytrue.records import read
 from training import checkpoint as checkpoints
 from training.data.split.plan import Split
+from training.ensemble import hearing
+from training.ensemble.listed import fitted_on_validation
+from training.judgement.asked import asked, not_kept, refusal, unreadable
 from training.prepare import prepare
 from training.progress import unwatched
 from training.tasks.tasks import restored
@@ -80,6 +82,16 @@ class Restored:
         return self.prepared.validation.only(self.project.data.features)
 
     @functools.cached_property
+    def heard(self) -> tuple[Model, str]:
+        """What answers its validation rows, and what is to be known of that; of most runs the model, and nothing.
+
+        Of an ensemble whose weights these rows chose it is what its own evaluation was told of.
+        """
+        if not fitted_on_validation(self.checkpoint):
+            return self.model, ""
+        return hearing.heard(self.model, self.task, self.validation, self.project.split, self.project.training.seed)
+
+    @functools.cached_property
     def evaluation(self) -> dict[str, PartEvaluation]:
         """What it was told of each part."""
         return read(Evaluation, self.folder / EVALUATION).parts
@@ -105,6 +117,8 @@ class Restored:
             raise Conflict(where, "is a retraining, whose rows came from served traffic", hint=hint)
         was, found = self.checkpoint.lineage.data_fingerprint, self.prepared.fingerprint.sha256
         if was != found:
+            if names := not_kept(self.project, self.folder):
+                raise refusal(where, names, (was, found))
             hint = "bring the data back, or train anew; the figures as of then are in its evaluation.json"
             raise Conflict(where, "was trained on other data", expected=was[:16], got=found[:16], hint=hint)
         others = [part for part, rows in self.split.parts.items() if rows != self.prepared.split.parts[part]]
@@ -133,9 +147,9 @@ def restore(
     checkpoint, _, model = checkpoints.load(folder)
     own = settings_of(project, folder)
     if prepared is None:
-        asked, known = _asked(own, folder), {} if known is None else known
-        key = json.dumps([asked.model.task, asked.model_dump(mode="json", include=set(PREPARED))])
-        prepared = known[key] = known[key] if key in known else prepare(asked, watch=watch)
+        whole, known = asked(own, folder, project), {} if known is None else known
+        key = json.dumps([whole.model.task, whole.model_dump(mode="json", include=set(PREPARED))])
+        prepared = known[key] = known[key] if key in known else prepare(whole, watch=watch)
     return Restored(folder, own, checkpoint, model, prepared)
 
 
@@ -166,7 +180,7 @@ def settings_of(project: Project | None, folder: Path) -> Project:
         said["data"] |= _placed(said["data"], project)
         sections = {name: type(getattr(project, name)).model_validate(said[name]) for name in OWN if name in said}
     except (ValueError, KeyError, TypeError) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     return project.model_copy(update=sections)
 
 
@@ -175,31 +189,8 @@ def _said(path: Path) -> dict[str, Any]:
         said = yaml.safe_load(path.read_text(encoding="utf-8"))
         found: dict[str, Any] = said | {"name": said["name"]}
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     return found
-
-
-def _unreadable(path: Path, error: Exception) -> CorruptData:
-    return CorruptData(str(path), f"cannot be read: {error}", hint="train anew with `staytrue train`")
-
-
-def _asked(own: Project, folder: Path) -> Project:
-    """The settings that a run's rows were prepared by: before features that turned out to be sparse were left out.
-
-    Raises:
-        CorruptData: they cannot be read.
-    """
-    path = folder / checkpoints.ASKED
-    if not path.is_file():
-        return own
-    try:
-        said = yaml.safe_load(path.read_text(encoding="utf-8"))
-        features = {name: Feature.model_validate(one) for name, one in said["data"]["features"].items()}
-        cleaning = type(own.cleaning).model_validate(said["cleaning"])
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
-        raise _unreadable(path, error) from error
-    data = own.data.model_copy(update={"features": features})
-    return own.model_copy(update={"data": data, "cleaning": cleaning})
 
 
 def _placed(said: dict[str, Any], project: Project) -> dict[str, Any]:
@@ -234,4 +225,4 @@ def _read_split(folder: Path, kind: type[S]) -> S:
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except (OSError, msgspec.MsgspecError) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error

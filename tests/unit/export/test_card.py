@@ -67,6 +67,25 @@ def test_it_claims_no_test_figures_where_another_run_has_opened_the_split(publis
     assert f"{shut} once." in edited(published, test_openings=1)
 
 
+def test_openings_of_another_model_by_times_alone_are_told_apart_with_what_to_do(published: Store) -> None:
+    """With figures of the test split they are unseen if those were other rows; a third opening settles it."""
+    times = [f"2024-01-0{day}T00:00:00.000Z" for day in (1, 2, 3)]
+    own = {"test_openings": 2, "test_opened": times[:2], "test_opened_for": ["x", "r1"]}
+    shut = edited(published, **own, test_opened_by_time=["cars", ""])
+    assert f"2 times: on {times[0]} for run x of cars by their times alone, on {times[1]} for run r1." in shut
+    assert "if cars is of other data, its opening showed nothing of these rows" in shut
+    assert "a folder of runs each (retraining.runs)" in shut
+    bundle = published.load("houses", "1")
+    judged = msgspec.structs.replace(bundle, evaluation={**bundle.evaluation, "test": bundle.evaluation["validation"]})
+
+    def told(**lineage: Any) -> str:
+        return card(msgspec.structs.replace(judged, lineage=msgspec.structs.replace(bundle.lineage, **lineage)))
+
+    assert "are unseen only if these were other rows" in told(**own, test_opened_by_time=["cars", ""])
+    three = {"test_openings": 3, "test_opened": times, "test_opened_for": ["x", "r1", "r2"]}
+    assert "are no longer unseen" in told(**three, test_opened_by_time=["cars", "", ""])
+
+
 def test_it_tells_what_it_was_trained_on_where_that_is_known(published: Store) -> None:
     bundle = published.load("houses", "1")
     made = Environment(seed=3, threads=1, processor="x86_64 AVX2", platform="Linux-6", versions={"torch": "2.13.0"})

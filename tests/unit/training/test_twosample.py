@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from training.likeness import likeness
 from training.twosample import discrepancy, gaussian, intervals, middle_distance, principal, told_apart
 
 
@@ -58,3 +59,10 @@ def test_principal_directions_are_those_of_a_known_covariance() -> None:
     np.testing.assert_allclose((mean, axes[:, 0]), ([0, 0], [0.6, 0.8]), atol=1e-12)
     assert middle_distance(np.array([[0.0], [1.0], [5.0]])) == 4
     assert middle_distance(np.zeros((3, 1))) == 1
+
+
+def test_what_is_always_told_apart_has_an_interval_all_the_same() -> None:
+    """Wilson's of a share of 1: n / (n + 1.96²), of 40 points that judge."""
+    found = likeness(normal(80, 1), normal(80, 2, mean=50.0), seed=0)["told_apart"]
+    assert (found.value, found.high) == (1, 1)
+    assert found.low == pytest.approx(40 / (40 + 1.959964**2))

@@ -9,7 +9,7 @@ import os
 import pwd
 import socket
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
@@ -31,6 +31,15 @@ if TYPE_CHECKING:
 
 KEYS = "test_ledger"
 """Folder beside it of the keys of rows that were opened."""
+
+
+class Known(NamedTuple):
+    """Openings of some rows."""
+
+    lines: list[Opening]
+    by_time: dict[str, str]
+    """Of another model's, if these rows are known to it by no more than their times, the model by the opening's time:
+    its data may be wholly other ones of the same hours."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +78,7 @@ class Ledger:
             if before and not force:
                 if any(map(opener.made, before)):
                     return
-                raise self._refusal(before[-1], opener, keys)
+                raise self._refusal(before, opener, keys)
             line = Opening(
                 time=utc(time.time()),
                 by=_who(),
@@ -104,6 +113,17 @@ class Ledger:
         with self._held(alone=False):
             return self._openings(keys, seal)
 
+    def known(self, keys: NDArray[np.uint64], seal: str, model: str) -> Known:
+        """Openings of any of these rows, and those among them that may be of other data, for a model of this name.
+
+        Shapes: keys as of :meth:`openings`. Of rows that are the same by time and truth more than half of the keys are.
+        """
+        with self._held(alone=False):
+            lines = self._openings(keys, seal)
+            others = [line for line in lines if line.model not in {"", model} and line.seal != seal]
+            shared = {line.time: int(np.isin(keys, self._keys(line.lineage)).sum()) for line in others}
+            return Known(lines, {line.time: line.model for line in others if 2 * shared[line.time] <= len(keys)})
+
     def _openings(self, keys: NDArray[np.uint64], seal: str) -> list[Opening]:
         """The same, of a ledger that is held."""
         return [line for line in self._lines() if line.event == "opened" and self._shares(line, keys, seal)]
@@ -119,13 +139,20 @@ class Ledger:
             return True
         return bool(line.lineage) and bool(np.isin(keys, self._keys(line.lineage)).any())
 
-    def _refusal(self, line: Opening, opener: Opener, keys: Keys) -> Conflict:
+    def _refusal(self, lines: Sequence[Opening], opener: Opener, keys: Keys) -> Conflict:
         """How many rows were opened, by time and truth, and by their times alone where there are more of these.
 
-        Other models may be of wholly other data that begin at the same hours.
+        Other models may be of wholly other data that begin at the same hours; of several openings it is told of the
+        one that knew most rows by time and truth, the newest of such.
         """
-        opened, count = self._keys(line.lineage) if line.lineage else keys.all, len(keys)
-        same, timed = (int(np.isin(some, opened).sum()) for some in (keys.whole, keys.moments))
+        count = len(keys)
+
+        def met(line: Opening) -> tuple[int, int]:
+            opened = self._keys(line.lineage) if line.lineage else keys.all
+            return int(np.isin(keys.whole, opened).sum()), int(np.isin(keys.moments, opened).sum())
+
+        line = max(reversed(lines), key=met)
+        same, timed = met(line)
         some = "all" if (same or timed) == count else f"{same or timed} of the"
         what = "were opened before" if same else "are of times of rows that were opened before with other truths"
         more = f" ({timed} by their times alone)" if timed > same > 0 else ""
@@ -189,18 +216,19 @@ _HINT = (
 )
 
 
-def told_of(lineage: Lineage, openings: Sequence[Opening]) -> Lineage:
+def told_of(lineage: Lineage, known: Known) -> Lineage:
     """A lineage that knows how often its test rows were opened, when and for which runs; it forgets none it knew of."""
-    runs = dict.fromkeys(lineage.test_opened, "") | dict(
-        zip(lineage.test_opened, lineage.test_opened_for, strict=False)
-    )
+    openings, before = known.lines, lineage.test_opened
+    runs = dict.fromkeys(before, "") | dict(zip(before, lineage.test_opened_for, strict=False))
     runs |= {line.time: line.run for line in openings}
+    models = dict(zip(before, lineage.test_opened_by_time, strict=False)) | known.by_time
     times = sorted(runs)
     return msgspec.structs.replace(
         lineage,
         test_openings=max(len(times), len(openings), lineage.test_openings),  # two may be of one moment
         test_opened=times,
         test_opened_for=[runs[time] for time in times],
+        test_opened_by_time=[models.get(time, "") for time in times] if any(models.values()) else [],
     )
 
 

@@ -137,3 +137,16 @@ def test_rows_without_a_truth_small_slices_and_single_blocks_are_told() -> None:
 )
 def test_what_an_interval_says_depends_on_what_is_better(name: str, low: float, high: float, told: str) -> None:
     assert verdict(name, Metric(value=low, low=low, high=high)) == told
+
+
+@pytest.mark.parametrize(("rows", "told"), [(3, "not told apart"), (5, "not told apart"), (6, "better")])
+def test_a_model_that_is_always_right_beats_one_that_never_is_once_there_are_rows_enough(rows: int, told: str) -> None:
+    """As the sign test has it: by chance in 2 of 8 cases, of 32, and of 64, which is below 5%."""
+    wrong, right = (
+        judging.classes(["a"] * rows, [[p, 1 - p]] * rows, ["a", "b"], judging.daily(rows)) for p in (0.2, 0.8)
+    )
+    found = whole(wrong, right, single(rows), 0)
+    accuracy = found.metrics["accuracy"]
+    assert (accuracy.value, accuracy.high) == (1, 1)
+    assert accuracy.low == pytest.approx(1 - 2 * (1 - 0.025 ** (1 / rows)))
+    assert found.verdicts["accuracy"] == found.verdicts["error_rate"] == told

@@ -11,7 +11,7 @@ import pytest
 
 from staytrue.command import main
 from staytrue.diagnosis import DIAGNOSIS, Diagnosis, Finding, Kind
-from staytrue.errors import Unsupported
+from staytrue.errors import CorruptData, Unsupported
 from staytrue.evaluation import ClassEvaluation, PartEvaluation
 from staytrue.project import load
 from staytrue.records import read
@@ -123,6 +123,14 @@ def test_what_cannot_be_diagnosed_is_refused(tmp_path: Path, capsys: pytest.Capt
     assert main(["diagnose", "--project", str(tmp_path / "staytrue.yaml")]) == 1
     assert "`staytrue train` makes one" in capsys.readouterr().err
     folder = train(project.model_copy(update={"training": project.training.model_copy(update={"epochs": 1})}))
+    curve = (folder / checkpoints.METRICS).read_bytes()
+    for damaged in (b"", b"{", b"{}\n"):
+        (folder / checkpoints.METRICS).write_bytes(damaged)
+        with pytest.raises(
+            CorruptData, match=r"metrics\.jsonl: does not tell the error of each epoch; bring the file back"
+        ):
+            case(project, folder)
+    (folder / checkpoints.METRICS).write_bytes(curve)
     record = json.loads((folder / "checkpoint.json").read_text())
     (folder / "checkpoint.json").write_text(json.dumps(record | {"task": "generation"}))
     with pytest.raises(Unsupported, match="generators have no error"):
@@ -152,8 +160,19 @@ def test_errors_are_shares_of_a_constant_answers() -> None:
     share = _share(numbers, _constant(numbers))
     assert share is not None
     assert share[:3] == pytest.approx((0.4, 0.1, 0.7))
-    few, alone = "3 days, so few that the interval is too narrow", "rows of one day: no interval"
-    noted = {note: msgspec.structs.replace(classes.metrics["log_loss"], note=note) for note in (few, alone)}
+    ends = {"train": (0.9, 0.8, 0.95), "validation": (0.6, 0.4, 0.7)}  # errors 0.1 [0.05, 0.2] and 0.4 [0.3, 0.6]
+    both = {
+        name: msgspec.structs.replace(numbers, metrics={"r2": Metric(value=value, low=low, high=high)})
+        for name, (value, low, high) in ends.items()
+    }
+    gap = Case(None, None, both, np.zeros(1), np.zeros(1)).gap  # type: ignore[arg-type]
+    assert gap is not None
+    assert gap[:3] == pytest.approx((0.3, 0.3 - np.hypot(0.1, 0.1), 0.3 + np.hypot(0.2, 0.05)))
+    few, alone = "3 days, so few that the interval is rough", "rows of one day: no interval"
+    noted = {
+        note: msgspec.structs.replace(classes.metrics["log_loss"], note=note, bare=note == alone)
+        for note in (few, alone)
+    }
     share = _share(msgspec.structs.replace(classes, metrics={"log_loss": noted[few]}), 1.0)
     assert share is not None
     assert share.symptom("error", "low above 0.1").limit == f"low above 0.1; {few}"

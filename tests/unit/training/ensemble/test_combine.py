@@ -15,27 +15,38 @@ from export.intervals import interval
 from serving.runtimes.onnx import OnnxRuntime
 from staytrue.checkpoint import CHECKPOINT
 from staytrue.command import main
+from staytrue.comparison import COMPARISON, Comparison
 from staytrue.errors import Conflict, Unsupported
+from staytrue.evaluation import Evaluation
 from staytrue.modelling import ModelSection
 from staytrue.openings import LEDGER
 from staytrue.project import Project, load
+from staytrue.records import read
 from staytrue.sections import ExportSection, GateSection
 from staytrue.store import Store
 from staytrue.verdicts import RetrainJob
 from tests.unit.training.conftest import write_project
 from training import checkpoint as checkpoints
+from training.compare import comparing
+from training.compare.report import PAGE
 from training.data.split.plan import day_of
 from training.diagnose.case import case
 from training.ensemble import combine as combining
+from training.ensemble import hearing
 from training.ensemble.combine import combine
 from training.evaluate.blocks import Blocks
+from training.evaluate.bootstrap import has_interval
+from training.judgement import parts
 from training.prepare import prepare
+from training.reference import held
 from training.retrain import publish_run
 from training.run import train
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from training.ensemble.listed import Method
 
 SECOND = (
     "hour: {kind: category, datatype: INT64, encoding: embedding, width: 4}\n    sky: {kind: category, rare_below: 190}"
@@ -171,12 +182,60 @@ def test_fitted_weights_are_told_by_figures_of_days_that_did_not_choose_them(fol
     assert own <= metric.value + 1e-9  # of its own rows the fit looks at least as good
 
 
-def test_figures_of_one_day_say_that_they_flatter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There are no other days to fit weights on."""
-    monkeypatch.setattr(combining, "blocks_of", lambda rows, *_: Blocks(np.zeros(len(rows), dtype=np.int64), "days"))
-    run, told = combine(load(folder / "staytrue.yaml"), runs_of(folder), "weighted")
-    assert told.note.startswith("weights fitted on these very rows")
-    assert "flatter" in checkpoints.load(run)[0].evaluation["validation"]["mae"].note
+def test_a_weighted_ensemble_is_judged_anew_and_compared_by_weights_that_the_rows_did_not_choose(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As its own evaluation has it, and each of text, page and records says so."""
+    path, members = folder / "staytrue.yaml", runs_of(folder)
+    run, told = combine(load(path), members, "weighted")
+    assert main(["evaluate", str(run), "--json", "--project", str(path)]) == 0
+    found = msgspec.json.decode(capsys.readouterr().out, type=Evaluation).parts["validation"].metrics
+    kept = checkpoints.load(run)[0].evaluation["validation"]
+    assert {name: metric.note for name, metric in found.items()} == {name: one.note for name, one in kept.items()}
+    for name, metric in found.items():
+        assert (metric.value, metric.low) == pytest.approx((kept[name].value, kept[name].low), rel=1e-4), name
+    assert main(["evaluate", str(run), "--project", str(path)]) == 0
+    assert (
+        "(weights fitted on other days of validation than each figure is of (cross-fitted))" in capsys.readouterr().out
+    )
+    out = str(folder / "out")
+    assert main(["compare", str(members[0]), str(run), "--project", str(path), "--output", out]) == 0
+    assert f"run {run.name}: weights fitted on other days" in capsys.readouterr().out
+    made = read(Comparison, folder / "out" / COMPARISON)
+    mse = made.against[0].differences[0].metrics["mse"].value
+    assert mse == pytest.approx(told.ensemble.measures["mse"] - told.members[0].measures["mse"], rel=1e-3)
+    assert made.notes == [f"run {run.name}: {told.note}"]
+    assert told.note in (folder / "out" / PAGE).read_text(encoding="utf-8")
+
+
+def test_a_weighted_ensemble_of_rows_of_one_day_is_marked_wherever_it_is_judged(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No other days could have fitted the weights: the figures are in-sample, and nothing is shown by them."""
+    one = [lambda rows, *_: Blocks(np.zeros(len(rows), dtype=np.int64), "days")] * 4
+    for module, blocks in zip((combining, hearing, parts, comparing), one, strict=True):
+        monkeypatch.setattr(module, "blocks_of", blocks)
+    path, members = folder / "staytrue.yaml", runs_of(folder)
+    run, told = combine(load(path), members, "weighted")
+    assert told.note.startswith("in-sample: weights fitted on these very rows")
+    metric = checkpoints.load(run)[0].evaluation["validation"]["mae"]
+    assert metric.note.endswith("the figures flatter the ensemble")
+    assert not has_interval(metric)
+    assert main(["evaluate", str(run), "--project", str(path)]) == 0
+    assert "in-sample: weights fitted on these very rows" in capsys.readouterr().out
+    assert main(["compare", str(members[0]), str(run), "--project", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert f"run {run.name}: in-sample: weights" in said
+    assert "better" not in said
+
+
+def test_what_an_artefact_of_a_weighted_ensemble_costs_is_marked_in_sample(folder: Path) -> None:
+    """The module's own metric on these rows flatters it; that of a mean does not."""
+    project, members = load(folder / "staytrue.yaml"), runs_of(folder)
+    ways: list[tuple[Method, bool]] = [("weighted", True), ("mean", False)]
+    for method, marked in ways:
+        checkpoint, reference, _ = checkpoints.load(combine(project, members, method)[0])
+        assert held(reference, checkpoint, 8).in_sample == marked
 
 
 def changed(folder: Path, run: Path, file: str, change: dict[str, Any]) -> None:

@@ -139,5 +139,6 @@ def test_figures_of_a_day_are_of_weights_that_it_did_not_choose() -> None:
 
 def test_a_difference_without_an_interval_is_not_shown_to_be_better() -> None:
     """As of rows of one day, of which all draws are alike."""
-    assert Paired(best="a", difference=-2.0, low=-2.0, high=-2.0).verdict == "not shown to be better"
+    assert Paired(best="a", difference=-2.0, low=-2.0, high=-2.0, bare=True).verdict == "not shown to be better"
+    assert Paired(best="a", difference=-2.0, low=-2.0, high=-2.0).verdict == "better"  # by as much on each day
     assert Paired(best="a", difference=-2.0, low=-3.0, high=-1.0).verdict == "better"

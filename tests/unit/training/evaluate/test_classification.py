@@ -15,7 +15,7 @@ FOUR = ("a", "a", "b", "c"), [[0.7, 0.2, 0.1], [0.3, 0.6, 0.1], [0.1, 0.8, 0.1],
 """Answers a b b b: right 2 of 4; b is answered three times, c never."""
 
 
-FEW = "{} days, so few that the interval is too narrow"
+FEW = "{} days, so few that the interval is rough"
 
 
 def test_metrics_of_four_rows_by_hand() -> None:
@@ -103,13 +103,15 @@ def test_the_resamples_are_those_of_scikit_learn_with_weights() -> None:
         assert drawn["balanced_accuracy"][place] == pytest.approx(expected)
 
 
-def test_a_sure_and_right_classifier_has_no_error_and_no_width() -> None:
+def test_a_sure_and_right_classifier_has_no_error_and_shares_as_sure_as_ten_days() -> None:
     """Probabilities of exactly 0 and 1; that one class is never there counts for nothing in the means."""
     part = of(classes(["a", "b"] * 120, [[1.0, 0, 0], [0, 1, 0]] * 120, ("a", "b", "never"), hourly(10)))
     ones = {"accuracy", "balanced_accuracy", "auc", "average_precision"}
     for name, metric in part.metrics.items():
         right = 1 if name in ones or name.startswith(("micro", "macro")) else 0
-        assert (metric.value, metric.low, metric.high) == (right, right, right), name
+        near = 0.0 if name in {"auc", "average_precision", "log_loss", "brier", "calibration_error"} else 1 - 0.025**0.1
+        ends = (1 - near, 1) if right else (0, near)
+        assert (metric.value, metric.low, metric.high) == pytest.approx((right, *ends)), name
     assert part.metrics["auc"].note == "without never: no row, or every one, is of it"
     assert part.by_class["never"].metrics == {}
     assert set(part.by_class["never"].absent) == {"precision", "recall", "f1", "auc", "average_precision"}

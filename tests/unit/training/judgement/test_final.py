@@ -284,6 +284,20 @@ def test_figures_that_were_not_written_into_the_run_are_found_by_the_ledger(fold
     assert "test" in read(Checkpoint, newest(folder) / CHECKPOINT).evaluation
 
 
+def test_figures_that_the_ledger_does_not_tell_are_not_told_as_those_of_the_sealed_rows(folder: Path) -> None:
+    """As where evaluation.json was edited since: the run is judged once more, which is no further opening."""
+    first = command(folder, "evaluate", "--final")
+    path = newest(folder) / EVALUATION
+    told = json.loads(path.read_text())
+    seen = told["parts"]["test"]["metrics"]["mae"]["value"]
+    told["parts"]["test"]["metrics"]["mae"]["value"] = seen / 2
+    path.write_text(json.dumps(told))
+    assert command(folder, "evaluate", "--final") == first
+    assert read(Evaluation, path).parts["test"].metrics["mae"].value == seen
+    assert [line.event for line in lines(folder)] == ["opened", "judged", "judged"]
+    assert read(Checkpoint, newest(folder) / CHECKPOINT).lineage.test_openings == 1
+
+
 def test_what_does_not_go_is_refused_with_what_to_do(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     project = ["--project", str(folder / "staytrue.yaml")]
     assert main(["evaluate", "--force", *project]) == 2

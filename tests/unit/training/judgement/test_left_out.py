@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import shutil
+from pathlib import Path
 
 import pytest
 
+from staytrue.errors import Conflict, CorruptData
 from staytrue.evaluation import EVALUATION
 from staytrue.project import load
 from tests.command import run as command
@@ -15,9 +17,6 @@ from training import checkpoint as checkpoints
 from training.judgement.restored import restore
 from training.prepare import prepare
 from training.run import train
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +63,28 @@ def test_it_is_diagnosed_compared_and_combined(made: Path) -> None:
     newest = checkpoints.newest_run(made / "runs", "toy")
     assert newest.name not in {first, second}
     assert "validation" in command(made, "evaluate")
+
+
+def test_a_run_from_before_they_were_kept_is_told_so_and_restored_by_the_projects_features(
+    made: Path, tmp_path: Path
+) -> None:
+    """Not that its data have changed, which they have not."""
+    folder = Path(shutil.copytree(made, tmp_path / "toy"))
+    first, second = sorted(path.parent for path in (folder / "runs").glob("*/asked.yaml"))[:2]
+    for run in (first, second):
+        (run / checkpoints.ASKED).unlink()
+    project = load(folder / "staytrue.yaml")
+    assert restore(project, first).training.columns.keys() == {"x", "hour", "sky"}
+    assert "all rows" in command(folder, "compare", first.name, second.name)
+    path = folder / "staytrue.yaml"
+    text = path.read_text(encoding="utf-8").replace("    seldom: {kind: numeric}\n", "").replace("seldom", "x")
+    path.write_text(text, encoding="utf-8")
+    alone = restore(load(path), first)
+    with pytest.raises(Conflict, match=r"before runs kept their sparse features \(seldom\).*may be the same data"):
+        _ = alone.validation
+    (first / checkpoints.DATA).write_bytes(b"{")
+    with pytest.raises(CorruptData, match=r"data\.json: cannot be read"):
+        restore(load(path), first)
 
 
 def test_runs_without_a_sparse_feature_keep_nothing_more(tmp_path: Path) -> None:

@@ -14,14 +14,14 @@ import msgspec
 import numpy as np
 import pytest
 
-from staytrue.bundle import Metric
+from staytrue.bundle import Lineage, Metric
 from staytrue.errors import Conflict, CorruptData
-from staytrue.openings import LEDGER, Opening
+from staytrue.openings import LEDGER, Opening, opened, perhaps_others
 from staytrue.splitting import SplitSection
 from training.data import mapped
 from training.data.rows import Rows
 from training.data.split.identity import Keys, keep, lineage_of
-from training.data.split.ledger import KEYS, Ledger, Opener
+from training.data.split.ledger import KEYS, Known, Ledger, Opener, told_of
 from training.data.split.plan import split
 from training.data.split.seal import Sealed, seal_off
 
@@ -214,6 +214,36 @@ def test_rows_of_the_same_times_of_another_model_may_be_other_data(tmp_path: Pat
         Ledger(tmp_path).open(other, keys(1, 2, truth=1), "t" * 64)
     with pytest.raises(Conflict, match=r"with other truths.*; a test split seen twice"):
         Ledger(tmp_path).open(B, keys(1, 2, truth=1), "t" * 64)
+
+
+def test_an_opening_of_another_model_that_shares_times_alone_is_told_apart_with_what_to_do(tmp_path: Path) -> None:
+    """Of the same rows by another model, of its own, and of a model that is not known it is not said."""
+    ledger, lineage = Ledger(tmp_path), Lineage(run="c", data_fingerprint="d", project_fingerprint="p")
+    own, times = keys(1, 2, 3), keys(1, 2, 3, truth=1)
+    ledger.open(Opener("cars", "x", "w"), times, "t" * 64)
+    ledger.open(Opener("cycles", "y", "w"), own, "u" * 64, force=True)
+    ledger.open(Opener("m", "z", "w"), times, "v" * 64, force=True)
+    found = ledger.known(own.all, SEAL, "m")
+    assert [line.run for line in found.lines] == ["x", "y", "z"]
+    assert list(found.by_time.values()) == ["cars"]
+    told = told_of(lineage, found)
+    assert [model for model in told.test_opened_by_time if model] == ["cars"]
+    place = told.test_opened_by_time.index("cars")
+    assert f"on {told.test_opened[place]} for run x of cars by their times alone" in opened(told)
+    assert "if cars is of other data, its opening showed nothing of these rows" in perhaps_others(told)
+    assert "retraining.runs" in perhaps_others(told)
+    assert told_of(told, Known([], {})) == told  # nothing is forgotten
+    assert told_of(lineage, Known(found.lines[1:], {})).test_opened_by_time == []
+
+
+def test_a_refusal_tells_of_the_opening_that_knew_the_rows_and_not_of_one_that_shares_their_times(
+    tmp_path: Path,
+) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.open(A, keys(1, 2), SEAL)
+    ledger.open(Opener("cars", "x", "w"), keys(1, 2, truth=1), "t" * 64, force=True)
+    with pytest.raises(Conflict, match=r"all 2 rows were opened before, for run a.*; a test split seen twice"):
+        ledger.open(B, keys(1, 2), SEAL)
 
 
 def test_who_reads_waits_for_who_writes(tmp_path: Path) -> None:
