@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
 from staytrue.asking import command
-from staytrue.costs import arranged, changed
+from staytrue.costs import arranged, changed, percent
 from staytrue.environment import said
 from staytrue.evaluation import figure, headline, interval, is_headline
 from staytrue.openings import opened, perhaps_others
@@ -45,10 +46,10 @@ def card(bundle: Bundle, environment: Environment | None = None, evaluation: Eva
     lines += ["", "## Inputs", "", *_specs(bundle.signature.inputs)]
     lines += ["", "## Outputs", "", *_specs(bundle.signature.outputs)]
     if bundle.classes:
-        lines += ["", "## Classes", "", ", ".join(map(_cell, bundle.classes))]
+        lines += ["", "## Classes", "", ", ".join(map(_quoted, bundle.classes))]
     lines += ["", "## A request", "", *_request(bundle)]
-    lines += ["", "## Proof of the export", "", "| artefact | runtime | batch | rows | largest error | allowed |"]
-    lines += ["|---|---|---|---|---|---|", *map(_proof, bundle.parity), ""]
+    lines += ["", "## Proof of the export", "", "| artefact | runtime | batch | rows | largest error | allowed | of it |"]
+    lines += ["|---|---|---|---|---|---|---|", *map(_proof, bundle.parity), ""]
     lines += _fidelity(bundle)
     against = dict.fromkeys(proof.against for proof in bundle.parity if proof.against)
     lines += [line for said in against for line in (f"Compared with {_cell(said)}. {SAME}", "")]
@@ -109,7 +110,8 @@ def _proof(proof: Parity) -> str:
         allowed = f"{proof.absolute_tolerance:.2g} apart in the mean of real rows"
     batch = f"{proof.batch}{' ' if proof.arrangement or proof.shapes else ''}{arranged(proof)}"
     form = f"{proof.format} ({_cell(proof.made)})" if proof.made and not proof.by_mean else proof.format
-    return f"| {form} | {proof.runtime} | {batch} | {proof.rows} | {proof.max_abs_error:.2g} | {allowed} |"
+    used = "" if proof.share is None else f"{percent(proof.share)} at most"
+    return f"| {form} | {proof.runtime} | {batch} | {proof.rows} | {proof.max_abs_error:.2g} | {allowed} | {used} |"
 
 
 def _fidelity(bundle: Bundle) -> list[str]:
@@ -166,9 +168,14 @@ def _type(spec: TensorSpec) -> str:
 
 
 def _categories(spec: TensorSpec) -> str:
-    shown = ", ".join(map(_cell, spec.categories[:MOST_CATEGORIES]))
+    shown = ", ".join(map(_quoted, spec.categories[:MOST_CATEGORIES]))
     more = len(spec.categories) - MOST_CATEGORIES
     return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _quoted(text: str) -> str:
+    """A value as callers send it, told apart from the comma behind it."""
+    return _cell(json.dumps(text, ensure_ascii=False))
 
 
 def _cell(text: str) -> str:

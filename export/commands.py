@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from staytrue import project as projects
 from staytrue.commands import add_project, store_of
+from staytrue.costs import arranged, error_of
 
 if TYPE_CHECKING:
     import argparse
@@ -56,6 +57,8 @@ class Import:
         if not store.standing(bundle.name).champion:
             store.promote(bundle.name, bundle.version, reason=f"first version, imported from {arguments.file.name}")
             print(f"champion of {bundle.name} is version {bundle.version}")
+        else:
+            print(f"`staytrue promote {bundle.name} {bundle.version} --reason TEXT` lets it answer")
         return 0
 
 
@@ -72,8 +75,9 @@ def _tell(bundle: Bundle) -> None:
     }
     print(f"{counted[signature.rows]}: {merged}")
     for proof in bundle.parity:
-        error = f"largest error {proof.max_abs_error:.3g}"
-        print(f"proven {proof.format} at batch {proof.batch}: {error} ({proof.runtime} against the file as given)")
+        how = f" {said}" if (said := arranged(proof)) else ""
+        by = f"{proof.runtime} against the file as given"
+        print(f"proven {proof.format} at batch {proof.batch}{how}: {error_of(proof)} ({by})")
 
 
 import_ = Import()

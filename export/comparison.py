@@ -39,7 +39,7 @@ class Exact:
     def __init__(self, signature: Signature, scale: float | Mapping[str, float], settings: ExportSection) -> None:
         self._signature, self._tolerance = signature, Tolerance(signature, scale, settings)
         self._compared = {spec.name: 0 for spec in signature.outputs}
-        self.absolute = self.relative = 0.0
+        self.absolute = self.relative = self.share = 0.0
 
     def add(self, expected: Arrays, got: Arrays, real: NDArray[np.bool_], where: str) -> None:
         """Compare; ``where`` opens the message.
@@ -48,8 +48,9 @@ class Exact:
             CorruptData: they differ by more than the tolerances allow, or in shape or datatype.
         """
         del real  # edge rows are held to the same
-        absolute, relative = compare(self._signature, expected, got, self._tolerance, where)
+        absolute, relative, share = compare(self._signature, expected, got, self._tolerance, where)
         self.absolute, self.relative = max(self.absolute, absolute), max(self.relative, relative)
+        self.share = max(self.share, share)
         for name in self._compared:
             self._compared[name] += expected[name].size
 
@@ -74,6 +75,7 @@ class Reduced:
         self._distances = Distances(signature, units)
         self._decisions: dict[str, list[NDArray[np.bool_]]] = {}
         self.relative = 0.0
+        self.share: float | None = None
 
     def add(self, expected: Arrays, got: Arrays, real: NDArray[np.bool_], where: str) -> None:
         """Take in; ``where`` opens the message.
@@ -136,13 +138,13 @@ class Reduced:
 
 def compare(
     signature: Signature, expected: Arrays, got: Arrays, tolerance: Tolerance, where: str
-) -> tuple[float, float]:
-    """The largest absolute and relative error of outputs; ``where`` opens the message.
+) -> tuple[float, float, float]:
+    """The largest absolute and relative error, and as a share of what is allowed there; ``where`` opens the message.
 
     Raises:
         CorruptData: they differ by more than the tolerances allow, or in shape or datatype.
     """
-    worst_abs = worst_rel = 0.0
+    worst_abs = worst_rel = worst_share = 0.0
     for spec in signature.outputs:
         want, have, place = expected[spec.name], got[spec.name], f'{where}, output "{spec.name}"'
         _check_form(want, have, place)
@@ -155,13 +157,15 @@ def compare(
         with np.errstate(invalid="ignore"):  # infinity from infinity
             apart = np.abs(a - b)
         # Beside an infinity every finite number would be within a relative tolerance.
-        near = np.isfinite(a) & (apart <= tolerance.limit(spec.name, a))
+        limit = tolerance.limit(spec.name, a)
+        near = np.isfinite(a) & (apart <= limit)
         _refuse_any(a, b, ~(near | (a == b) | (np.isnan(a) & np.isnan(b))), place)
         finite = np.isfinite(apart)
         worst_abs = max(worst_abs, float(apart[finite].max(initial=0.0)))
         ratio = apart[finite] / np.maximum(np.abs(a[finite]), 1e-12 + tolerance.absolute(spec.name))
         worst_rel = max(worst_rel, float(ratio.max(initial=0.0)))
-    return worst_abs, worst_rel
+        worst_share = max(worst_share, float((apart[finite] / limit[finite]).max(initial=0.0)))
+    return worst_abs, worst_rel, worst_share
 
 
 def check_outputs(signature: Signature, outputs: Arrays, batch: int) -> None:

@@ -174,6 +174,7 @@ def record(kind: Format, path: Path, runtime: str, found: Found, **more: Any) ->
         edge_rows=found.edge_rows,
         max_abs_error=found.comparison.absolute,
         max_rel_error=found.comparison.relative,
+        share=found.comparison.share,
         absolute_tolerance=absolute,
         relative_tolerance=relative,
         passed=True,

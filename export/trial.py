@@ -44,6 +44,10 @@ class Comparison(Protocol):
         """The same as a share."""
 
     @property
+    def share(self) -> float | None:
+        """The largest error as a share of what was allowed of that number; None where means are held to a bound."""
+
+    @property
     def allowed(self) -> tuple[float, float]:
         """For the record: the absolute and the relative tolerance."""
 

@@ -48,7 +48,8 @@ class Serve:
         from serving.ports import reserve
 
         logs.configure()
-        project = served.load(arguments.project)
+        alone = arguments.store is not None and not arguments.project.exists()  # a store is all that a server needs
+        project = served.alone() if alone else served.load(arguments.project)
         flags = {name: getattr(arguments, name) for name in _FLAGS}
         settings = resolve(project.serving, "serving", flags)
         store = Store(arguments.store or project.store, settings.trusted_keys, project.store_cache)

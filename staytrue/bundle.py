@@ -78,6 +78,8 @@ class Parity(Record, frozen=True, kw_only=True):
     """How many of the rows were at the edges of what callers may send."""
     edge_rows_left_out: int = 0
     """And how many more there would be, which the model itself refuses or answers by no number."""
+    share: float | None = None
+    """The largest error of all as a share of what was allowed of that number; older proofs and means have none."""
     by_mean: bool = False
     """Whether errors and absolute tolerance are distances of rows, and it is that of their mean, as of fewer bits."""
 

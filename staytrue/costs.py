@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,6 +26,21 @@ def changed(one: Fidelity) -> str:
     return f"{one.metric} {one.own:.4g}{flatters}, changed by {value}" + (
         f" ({one.change.note})" if one.change.note else ""
     )
+
+
+def error_of(proof: Parity) -> str:
+    """How far off an artefact was at most: of large numbers large errors are allowed, so by that as well."""
+    largest = f"largest error {proof.max_abs_error:.3g}"
+    return largest if proof.share is None else f"{largest}, each within {percent(proof.share)} of what is allowed"
+
+
+def percent(share: float) -> str:
+    """As whole ones, upwards.
+
+    >>> percent(0.0), percent(1e-9), percent(0.291), percent(1.0)
+    ('0%', '1%', '30%', '100%')
+    """
+    return f"{math.ceil(100 * share)}%"
 
 
 def arranged(proof: Parity) -> str:

@@ -86,6 +86,13 @@ def load(path: Path) -> Served:
     return served.model_copy(update={"store": store, "store_cache": cache, "serving": served.serving.within(base)})
 
 
+def alone() -> Served:
+    """Where there is no project file, and a flag names the store; relative paths mean the working folder."""
+    warn_of_strays([*Served.model_fields, *OTHERS])
+    served = Served(name="models")
+    return served.model_copy(update={"serving": served.serving.within(Path.cwd())})
+
+
 def placed(store: Path | str, cache: Path | None, base: Path) -> tuple[Path | str, Path | None]:
     """A store and its cache with absolute paths; an address is one already."""
     return store if isinstance(store, str) else base / store, None if cache is None else base / cache

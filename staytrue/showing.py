@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from staytrue.costs import arranged, changed
@@ -12,7 +13,7 @@ from staytrue.records import utc
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from staytrue.bundle import Bundle, Fidelity
+    from staytrue.bundle import Bundle, Fidelity, Lineage
     from staytrue.signature import TensorSpec
 
 MOST_CATEGORIES = 8
@@ -35,15 +36,12 @@ def described(bundle: Bundle, role: str = "") -> str:
 def _head(bundle: Bundle, role: str) -> str:
     lineage = bundle.lineage
     after = f", to follow version {lineage.parent}" if lineage.parent else ""
-    newest = f", the newest of {utc(lineage.trained_until)[:19]}" if lineage.trained_until else ""
     whose = "" if "test" in bundle.evaluation or not lineage.test_openings else ", not for it"
     lines = [
         f"{bundle.name} {bundle.version}{role}: {bundle.task} of {bundle.target}, made {bundle.created[:19]}",
         f"  why       {lineage.reason}{after}",
-        f"  run       {lineage.run}",
-        f"  data      {lineage.trained_rows:,} rows{newest}; fingerprint {lineage.data_fingerprint[:16]}",
-        f"  settings  fingerprint {lineage.project_fingerprint}",
-        f"  test part {opened(lineage) or 'not opened'}{whose}",
+        *(_of_another(lineage) if lineage.imported else _of_a_run(lineage)),
+        *([] if lineage.imported else [f"  test part {opened(lineage) or 'not opened'}{whose}"]),
         *([f"            {perhaps_others(lineage)}"] if lineage.test_opened_by_time else []),
         *(f"  let through: {sentence}" for sentence in lineage.let_through),
         f"  batches   of at most {bundle.max_batch} rows",
@@ -53,8 +51,22 @@ def _head(bundle: Bundle, role: str) -> str:
     return "\n".join(lines)
 
 
+def _of_a_run(lineage: Lineage) -> list[str]:
+    newest = f", the newest of {utc(lineage.trained_until)[:19]}" if lineage.trained_until else ""
+    return [
+        f"  run       {lineage.run}",
+        f"  data      {lineage.trained_rows:,} rows{newest}; fingerprint {lineage.data_fingerprint[:16]}",
+        f"  settings  fingerprint {lineage.project_fingerprint}",
+    ]
+
+
+def _of_another(lineage: Lineage) -> list[str]:
+    rows = f"fingerprint {lineage.data_fingerprint[:16]}" if lineage.data_fingerprint else "none: no drift is seen"
+    return [f"  file      {lineage.imported}", f"  reference {rows}"]
+
+
 def _tensor(spec: TensorSpec) -> list[str]:
-    known = ", ".join(spec.categories[:MOST_CATEGORIES])
+    known = ", ".join(json.dumps(text, ensure_ascii=False) for text in spec.categories[:MOST_CATEGORIES])
     more = len(spec.categories) - MOST_CATEGORIES
     return [spec.name, f"{spec.datatype} {spec.shape}", spec.unit, f"{known} and {more} more" if more > 0 else known]
 

@@ -163,7 +163,7 @@ class Export:
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Export, prove, publish; promote if asked to, or if there is no champion yet."""
-        from staytrue.costs import arranged, costs
+        from staytrue.costs import arranged, costs, error_of
         from staytrue.errors import InvalidConfig
         from staytrue.store import Store
         from training.retrain import publish_run
@@ -175,9 +175,8 @@ class Export:
         folder = found(arguments.run, project.retraining.runs, project.name)
         bundle = publish_run(store, folder, project)
         for proof in bundle.parity:
-            error = f"largest error {proof.max_abs_error:.3g}"
             how = f" {said}" if (said := arranged(proof)) else ""
-            _say(f"proven {proof.format} at batch {proof.batch}{how}: {error} ({proof.runtime})")
+            _say(f"proven {proof.format} at batch {proof.batch}{how}: {error_of(proof)} ({proof.runtime})")
         for one in bundle.fidelity:
             _say(f"{one.format}: {costs(one)}")
         _say(f"published {bundle.name} version {bundle.version}: {store.where}/{bundle.name}/{bundle.version}")

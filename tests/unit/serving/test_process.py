@@ -358,9 +358,10 @@ def test_both_protocols_have_one_bound_for_what_they_hold(
 
 @pytest.mark.parametrize(("there", "said"), [(True, "has no model yet"), (False, "is not there")])
 def test_a_store_without_a_model_is_told_of(tmp_path: Path, *, there: bool, said: str) -> None:
-    (tmp_path / "staytrue.yaml").write_text(PROJECT)
+    """It is all that a server needs: there is no project file."""
     if there:
         (tmp_path / "store").mkdir()
-    server = Service("serve", tmp_path / "staytrue.yaml", tmp_path / "log", "--port", "0", "--grpc-port", "0")
+    flags = ["--port", "0", "--grpc-port", "0", "--store", str(tmp_path / "store"), "--log", str(tmp_path / "events")]
+    server = Service("serve", tmp_path / "none.yaml", tmp_path / "log", *flags)
     assert server.stop() == 0
     assert f'store" {said}: nothing is served before one comes' in (tmp_path / "log").read_text()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import orjson
 import pytest
 
-from serving.rest import binary
+from staytrue.asking import HEADER
 from tests.unit.serving.house import House
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def readers(house: House, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
 def ask(house: House, body: bytes, length: int, path: str = INFER) -> httpx.Response:
     """Send a body that begins with so much JSON."""
-    return house.client.post(path, content=body, headers={binary.HEADER: str(length)})
+    return house.client.post(path, content=body, headers={HEADER: str(length)})
 
 
 def head(datatype: str, size: int) -> bytes:
@@ -88,5 +88,5 @@ def test_numbers_behind_the_json_and_short_bodies_are_read_at_once(house: House,
 
 
 def test_a_length_of_thousands_of_digits_is_refused(house: House) -> None:
-    answer = house.client.post(INFER, content=b"{}", headers={binary.HEADER: "1" * 4400})
+    answer = house.client.post(INFER, content=b"{}", headers={HEADER: "1" * 4400})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_input")

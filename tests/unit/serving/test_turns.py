@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from serving.loading import example
+from staytrue.asking import example
 from serving.pace import Pace
 from serving.rest import codec, forms
 from serving.runtimes.fake import FakeRuntime

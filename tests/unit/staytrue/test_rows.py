@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from serving.loading import example
+from staytrue.asking import example
 from staytrue.errors import InvalidInput
 from staytrue.signature import Signature, TensorSpec
 from staytrue.tensors import Given, accepted

@@ -40,6 +40,13 @@ def test_it_is_what_the_whole_project_says(tmp_path: Path) -> None:
     assert seen.serving.keys == tmp_path / "keys.json"
 
 
+def test_without_a_file_it_is_the_defaults_in_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert served.alone().serving == served.load(written(tmp_path, "name: tiny\n")).serving
+
+
 def test_an_address_stays_one(tmp_path: Path) -> None:
     assert served.load(written(tmp_path, "name: tiny\nstore: memory://models\n")).store == "memory://models"
 
