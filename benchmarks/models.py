@@ -11,8 +11,8 @@ import torch
 from benchmarks import network
 from benchmarks.peers.session import session
 from export.publish import publish
-from staytrue.bundle import Lineage
 from staytrue.checkpoint import Checkpoint
+from staytrue.lineage import Lineage
 from staytrue.profile import ReferenceColumn, ReferenceProfile
 from staytrue.sections import ExportSection
 from staytrue.signature import Signature, TensorSpec

@@ -16,9 +16,10 @@ from staytrue.records import utc
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from staytrue.bundle import Bundle, Lineage, Metric, Parity
+    from staytrue.bundle import Bundle, Metric, Parity
     from staytrue.environment import Environment
     from staytrue.evaluation import Evaluation, SliceEvaluation
+    from staytrue.lineage import Lineage
     from staytrue.signature import TensorSpec
 
 MOST_CATEGORIES = 12
@@ -48,7 +49,12 @@ def card(bundle: Bundle, environment: Environment | None = None, evaluation: Eva
     if bundle.classes:
         lines += ["", "## Classes", "", ", ".join(map(_quoted, bundle.classes))]
     lines += ["", "## A request", "", *_request(bundle)]
-    lines += ["", "## Proof of the export", "", "| artefact | runtime | batch | rows | largest error | allowed | of it |"]
+    lines += [
+        "",
+        "## Proof of the export",
+        "",
+        "| artefact | runtime | batch | rows | largest error | allowed | of it |",
+    ]
     lines += ["|---|---|---|---|---|---|---|", *map(_proof, bundle.parity), ""]
     lines += _fidelity(bundle)
     against = dict.fromkeys(proof.against for proof in bundle.parity if proof.against)
@@ -168,7 +174,8 @@ def _type(spec: TensorSpec) -> str:
 
 
 def _categories(spec: TensorSpec) -> str:
-    shown = ", ".join(map(_quoted, spec.categories[:MOST_CATEGORIES]))
+    said = _quoted if spec.datatype == "BYTES" else _cell
+    shown = ", ".join(map(said, spec.categories[:MOST_CATEGORIES]))
     more = len(spec.categories) - MOST_CATEGORIES
     return f"{shown} and {more} more" if more > 0 else shown
 

@@ -13,8 +13,9 @@ from typing import Any
 
 import msgspec
 
-from staytrue.bundle import Lineage, Metric, TaskName
+from staytrue.bundle import Metric, TaskName
 from staytrue.environment import Environment
+from staytrue.lineage import Lineage
 from staytrue.records import Record
 from staytrue.signature import Signature
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from staytrue.bundle import Lineage, Metric
+from staytrue.bundle import Metric
 from staytrue.records import Record
+
+if TYPE_CHECKING:
+    from staytrue.lineage import Lineage
 
 LEDGER = "test_ledger.jsonl"
 
@@ -37,6 +40,7 @@ class Opening(Record, frozen=True, kw_only=True):
 def opened(lineage: Lineage) -> str:
     """How often the sealed test split was opened, when and for which runs, for people; nothing if it was not.
 
+    >>> from staytrue.lineage import Lineage
     >>> opened(Lineage(run="b", data_fingerprint="", project_fingerprint="", test_openings=2,
     ...                test_opened=["2024-01-01", "2024-01-02"], test_opened_for=["a", ""]))
     'opened 2 times: on 2024-01-01 for run a, on 2024-01-02'
@@ -56,6 +60,7 @@ def opened(lineage: Lineage) -> str:
 def perhaps_others(lineage: Lineage) -> str:
     """What to know and to do where openings may be of other data; nothing where none may be.
 
+    >>> from staytrue.lineage import Lineage
     >>> made = Lineage(run="b", data_fingerprint="", project_fingerprint="", test_opened_by_time=["", "cars"])
     >>> perhaps_others(made)[:75]
     'Rows of the same times count as the same: if cars is of other data, its ope'

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from staytrue.bundle import Fidelity, Lineage, Parity
+    from staytrue.bundle import Fidelity, Parity
+    from staytrue.lineage import Lineage
     from staytrue.signature import Signature
 
 BOUNDS = {"apart", "far", "differing", "lost"}
@@ -51,7 +52,7 @@ def unmeasured(measured: Sequence[Fidelity]) -> str:
 def again(lineage: Lineage) -> str:
     """What makes a version anew.
 
-    >>> from staytrue.bundle import Lineage
+    >>> from staytrue.lineage import Lineage
     >>> again(Lineage(run="", data_fingerprint="", project_fingerprint="", imported="model.onnx, SHA-256 0f1e"))
     'import it again'
     """

@@ -13,7 +13,8 @@ from staytrue.records import utc
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from staytrue.bundle import Bundle, Fidelity, Lineage
+    from staytrue.bundle import Bundle, Fidelity
+    from staytrue.lineage import Lineage
     from staytrue.signature import TensorSpec
 
 MOST_CATEGORIES = 8
@@ -66,7 +67,8 @@ def _of_another(lineage: Lineage) -> list[str]:
 
 
 def _tensor(spec: TensorSpec) -> list[str]:
-    known = ", ".join(json.dumps(text, ensure_ascii=False) for text in spec.categories[:MOST_CATEGORIES])
+    shown = spec.categories[:MOST_CATEGORIES]
+    known = ", ".join(json.dumps(one, ensure_ascii=False) if spec.datatype == "BYTES" else one for one in shown)
     more = len(spec.categories) - MOST_CATEGORIES
     return [spec.name, f"{spec.datatype} {spec.shape}", spec.unit, f"{known} and {more} more" if more > 0 else known]
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import onnx
 import onnxruntime as ort
 
-from staytrue.bundle import CARD, MANIFEST, PROFILE, REQUIRED_BATCHES, Bundle, Lineage, Parity, digest, seal
+from staytrue.bundle import CARD, MANIFEST, PROFILE, REQUIRED_BATCHES, Bundle, Parity, digest, seal
+from staytrue.lineage import Lineage
 from staytrue.records import to_json
 
 if TYPE_CHECKING:

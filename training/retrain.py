@@ -9,8 +9,8 @@ import numpy as np
 
 from export.gate import check_task, judge
 from export.publish import publish
-from staytrue.bundle import Lineage
 from staytrue.errors import Conflict, InvalidConfig, NotFound
+from staytrue.lineage import Lineage
 from staytrue.records import utc, write_atomically
 from staytrue.store import Store
 from training import checkpoint as checkpoints

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
-from staytrue.bundle import Lineage
 from staytrue.checkpoint import Checkpoint
 from staytrue.errors import Conflict
 from staytrue.evaluation import EVALUATION, Evaluation
+from staytrue.lineage import Lineage
 from staytrue.records import to_json, write_atomically
 from training import checkpoint as checkpoints
 from training import memory

@@ -16,9 +16,10 @@ from export.importing.proof import prove
 from export.importing.recognition import rows_of_first_axis, usable, with_outputs, with_sizes, with_typical
 from export.importing.reference import read
 from export.publish import FILES, finish
-from staytrue.bundle import PROFILE, Bundle, Lineage, Parity, digest, load_profile
+from staytrue.bundle import PROFILE, Bundle, Parity, digest, load_profile
 from staytrue.bundle import load as load_bundle
 from staytrue.errors import InvalidConfig
+from staytrue.lineage import Lineage
 from staytrue.records import utc
 from staytrue.signing import private_key
 

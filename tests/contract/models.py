@@ -25,9 +25,9 @@ from export.held import Held
 from export.importing.intake import take_in
 from export.parity import eager
 from export.publish import publish
-from staytrue.bundle import Lineage
 from staytrue.checkpoint import Checkpoint
 from staytrue.feature import Feature
+from staytrue.lineage import Lineage
 from staytrue.profile import ReferenceProfile
 from staytrue.reduction import ReductionSection
 from staytrue.sections import ExportSection

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from staytrue import alerts
-from staytrue.bundle import Bundle, Fidelity, FileDigest, Lineage, Metric, Parity
+from staytrue.bundle import Bundle, Fidelity, FileDigest, Metric, Parity
 from staytrue.checkpoint import Checkpoint
 from staytrue.comparison import AgainstFirst, Comparison, Differences
 from staytrue.diagnosis import Diagnosis, Finding, Remedy, Symptom
@@ -31,6 +31,7 @@ from staytrue.evaluation import (
     SliceEvaluation,
 )
 from staytrue.events import Event, Heartbeat, Label, Tensor, decode, encode
+from staytrue.lineage import Lineage
 from staytrue.openings import Opening
 from staytrue.places import Places, Position
 from staytrue.profile import ReferenceColumn, ReferenceProfile

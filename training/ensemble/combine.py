@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import torch
 
-from staytrue.bundle import Lineage
 from staytrue.checkpoint import Checkpoint
 from staytrue.errors import InvalidConfig
+from staytrue.lineage import Lineage
 from staytrue.records import write_atomically
 from training import checkpoint as checkpoints
 from training.data.clean import steps

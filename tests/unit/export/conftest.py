@@ -14,8 +14,9 @@ import torch
 from torch import nn
 
 from export.publish import publish
-from staytrue.bundle import Lineage, Metric
+from staytrue.bundle import Metric
 from staytrue.checkpoint import Checkpoint
+from staytrue.lineage import Lineage
 from staytrue.profile import ReferenceColumn, ReferenceProfile
 from staytrue.sections import ExportSection
 from staytrue.signature import Signature, TensorSpec

@@ -27,7 +27,7 @@ def test_it_tells_evaluation_inputs_and_proofs(published: Store) -> None:
     text = (published.path("houses", "1") / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "# houses, version 1" in text
     assert "| validation | mae | 1 | 0.5 to 1.5 (95%) |" in text
-    assert "| town | BYTES [-1,1] | north, south |" in text
+    assert '| town | BYTES [-1,1] | "north", "south" |' in text
     for batch in (1, 2, 7, 32):
         assert any(line.startswith("| onnx | onnxruntime") and f"| {batch} |" in line for line in text.splitlines())
 
@@ -107,7 +107,7 @@ def test_words_of_the_data_do_not_break_its_tables(published: Store) -> None:
     many = msgspec.structs.replace(bundle.signature.inputs[1], categories=[str(i) for i in range(40)])
     signature = msgspec.structs.replace(bundle.signature, inputs=[odd, many])
     text = card(msgspec.structs.replace(bundle, signature=signature))
-    assert r"| a\|b | BYTES [-1,1] | x\|y, two lines |" in text
+    assert r'| a\|b | BYTES [-1,1] | "x\|y", "two\nlines" |' in text
     assert "10, 11 and 28 more |" in text
 
 
@@ -138,7 +138,7 @@ def test_it_shows_a_request_that_no_word_of_the_data_ends(published: Store) -> N
 def test_it_names_the_classes_of_a_classifier_alone(named: Store, published: Store) -> None:
     text = (named.path("houses", "1") / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "A classification model of `kind`" in text
-    assert "## Classes\n\nlarge, small\n" in text
+    assert '## Classes\n\n"large", "small"\n' in text
     assert "## Classes" not in (published.path("houses", "1") / "MODEL_CARD.md").read_text(encoding="utf-8")
 
 

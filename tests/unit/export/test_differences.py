@@ -114,7 +114,7 @@ def test_a_version_is_shown_whole(store: Store, capsys: pytest.CaptureFixture[st
     for line in (
         "  data      64 rows; fingerprint d",
         "  test part opened once, not for it",
-        "  town   BYTES [-1, 1]    north, south",
+        '  town   BYTES [-1, 1]    "north", "south"',
         "  model.onnx     ",
         "  model.onnx  onnxruntime",
         "  validation  mae  1  0.5 to 1.5 (95%)",

@@ -26,12 +26,12 @@ INFINITY = np.inf
 ONE = Signature(inputs=[], outputs=[TensorSpec(name="y", datatype="FP64", shape=[-1, 1])])
 
 
-def of(signature: Signature, want: Any, have: Any, scale: float = 1.0) -> tuple[float, float]:
+def of(signature: Signature, want: Any, have: Any, scale: float = 1.0) -> tuple[float, float, float]:
     """Errors of all outputs."""
     return compared(signature, want, have, Tolerance(signature, scale, SETTINGS), "model.onnx")
 
 
-def compare(expected: float, got: float, scale: float = 10.0) -> tuple[float, float]:
+def compare(expected: float, got: float, scale: float = 10.0) -> tuple[float, float, float]:
     """Compare one number in double precision."""
     want, have = ({"y": np.array([[number]])} for number in (expected, got))
     return of(ONE, want, have, scale)
@@ -64,7 +64,8 @@ def test_outputs_beyond_them_are_refused(expected: float, got: float) -> None:
 
 
 def test_errors_are_told_in_the_targets_unit_and_as_a_share() -> None:
-    absolute, relative = compare(100.0, 100.5)
+    absolute, relative, share = compare(100.0, 100.5)
+    assert share == pytest.approx(0.5 / 1.01)  # 1e-3 of a deviation of 10, and 1e-2 of 100
     assert absolute == pytest.approx(0.5)
     assert relative == pytest.approx(0.005)
 
@@ -80,7 +81,7 @@ def test_errors_are_told_in_the_targets_unit_and_as_a_share() -> None:
     ids=["large", "beyond double precision", "unsigned", "decision"],
 )
 def test_whole_numbers_and_decisions_are_equal_or_refused_however_large_the_tolerance(want: Any, got: Any) -> None:
-    assert of(ONE, {"y": want}, {"y": want.copy()}, 1e9) == (0.0, 0.0)
+    assert of(ONE, {"y": want}, {"y": want.copy()}, 1e9) == (0.0, 0.0, 0.0)
     with pytest.raises(
         CorruptData, match=rf"row 0: expected {want.item()} as the model itself gives, got {got.item()};"
     ):
@@ -144,8 +145,8 @@ def test_a_number_may_be_rounded_to_the_next_that_its_datatype_holds_and_no_furt
 def test_another_text_is_refused_unless_the_two_are_a_tie() -> None:
     likely = np.array([[0.5, 0.4999], [0.7, 0.3]], dtype=np.float32)
     expected = {"kind": named("large", "large"), "probabilities": likely}
-    assert of(NAMED, expected, expected) == (0.0, 0.0)
-    assert of(NAMED, expected, {"kind": named("small", "large"), "probabilities": likely}) == (0.0, 0.0)
+    assert of(NAMED, expected, expected) == (0.0, 0.0, 0.0)
+    assert of(NAMED, expected, {"kind": named("small", "large"), "probabilities": likely}) == (0.0, 0.0, 0.0)
     wrong = {"kind": named("large", "small"), "probabilities": likely}
     with pytest.raises(
         CorruptData, match=r'output "kind", row 1: expected "large" as the model itself gives, got "small"'

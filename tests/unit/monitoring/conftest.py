@@ -20,9 +20,10 @@ from monitoring.response.jobs import Jobs
 from monitoring.response.notify import Outbox
 from monitoring.response.reports import Reports
 from monitoring.state import State
-from staytrue.bundle import Bundle, Lineage, Parity, digest, seal
+from staytrue.bundle import Bundle, Parity, digest, seal
 from staytrue.eventlog import Writer
 from staytrue.events import Event, Label, Tensor, encode
+from staytrue.lineage import Lineage
 from staytrue.profile import ReferenceColumn, ReferenceProfile
 from staytrue.records import to_json
 from staytrue.sections import GateSection, MonitoringSection, RetrainingSection

@@ -11,7 +11,8 @@ from google.protobuf.json_format import MessageToDict
 from serving.description import Description
 from serving.grpc import codec as grpc
 from serving.rest import codec as rest
-from staytrue.bundle import Bundle, Lineage
+from staytrue.bundle import Bundle
+from staytrue.lineage import Lineage
 from staytrue.signature import Signature, TensorSpec
 
 SIGNATURE = Signature(

@@ -16,8 +16,9 @@ from serving.description import Description
 from serving.rest import binary, codec, dialects, invocations, legacy, openapi
 from serving.rest.errors import STATUS
 from staytrue.asking import MOST_VALUES
-from staytrue.bundle import Bundle, Lineage
+from staytrue.bundle import Bundle
 from staytrue.errors import ErrorCode
+from staytrue.lineage import Lineage
 from staytrue.signature import NUMPY, Signature, TensorSpec
 from staytrue.tensors import Parsed, accepted, wanted
 from tests.unit.serving.house import House

@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from staytrue.asking import example
 from serving.pace import Pace
 from serving.rest import codec, forms
 from serving.runtimes.fake import FakeRuntime
 from serving.turns import BriefLane
+from staytrue.asking import example
 from staytrue.errors import Unavailable
 from staytrue.events import tensors_of
 from staytrue.signature import TensorSpec

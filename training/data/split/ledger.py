@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from staytrue.bundle import Lineage, Metric
+    from staytrue.bundle import Metric
+    from staytrue.lineage import Lineage
     from training.data.split.identity import Keys
 
 KEYS = "test_ledger"

@@ -125,9 +125,18 @@ def test_the_command_imports_tells_and_promotes(
     said = capsys.readouterr().out
     assert "takes x FP32 [-1,1]\ngives y FP32 [-1,1]\nrows are answered each for itself, at most 32 a request" in said
     assert "champion of neg is version 1" in said
+    how = "at batch 7 in another order, and beside other rows: largest error 0, each within 0% of what is allowed"
+    assert f"proven onnx {how} (onnxruntime" in said
+    assert main(["show", "neg", "--store", "models"]) == 0
+    shown = capsys.readouterr().out
+    assert "  file      neg.onnx, SHA-256 " in shown
+    assert "\n  reference fingerprint " in shown
+    assert "settings" not in shown
     assert Store(tmp_path / "models").aliases("neg").champion == "1"
     assert main(["import", "neg.onnx", *arguments]) == 0
-    assert "champion" not in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "champion" not in said
+    assert "`staytrue promote neg 2 --reason TEXT` lets it answer\n" in said
     assert main(["verify", "neg", "--store", "models"]) == 0
     assert main(["import", "x.csv", *arguments]) == 1
     assert "x.csv: is no ONNX model" in capsys.readouterr().err

@@ -14,8 +14,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from staytrue.bundle import Lineage, Metric
+from staytrue.bundle import Metric
 from staytrue.errors import Conflict, CorruptData
+from staytrue.lineage import Lineage
 from staytrue.openings import LEDGER, Opening, opened, perhaps_others
 from staytrue.splitting import SplitSection
 from training.data import mapped
