@@ -127,7 +127,7 @@ class Copies:
     def _clear_left(folder: Path) -> None:
         """Delete what others left that were killed: under the lock nobody else copies, and who makes takes no day."""
         left = [*folder.glob(".fetching-*"), *folder.glob(".leaving-*")]
-        left += [path for path in folder.glob(".making-*") if time.time() - path.stat().st_mtime > LEFT_SECONDS]
+        left += [path for path in folder.glob(".making-*") if _made_long_ago(path)]
         for path in left:
             shutil.rmtree(path, ignore_errors=True)
 
@@ -184,6 +184,14 @@ class Copies:
         expected = f"a folder that user {os.getuid()} alone may write to"
         hint = "mend it, or set store_cache to another"
         raise InvalidConfig(f"store_cache {self._folder}", expected=expected, got=got, hint=hint)
+
+
+def _made_long_ago(folder: Path) -> bool:
+    """Whether it is a day old; its maker may delete it at any moment."""
+    try:
+        return time.time() - folder.stat().st_mtime > LEFT_SECONDS
+    except FileNotFoundError:
+        return False
 
 
 def _leaves(name: str, version: str) -> NotFound:

@@ -109,6 +109,15 @@ def test_what_others_left_that_were_killed_goes(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("store")
+def test_what_a_publisher_deletes_while_it_is_looked_at_is_no_fault(tmp_path: Path) -> None:
+    """A link that leads nowhere is as a folder that goes between its name and its age."""
+    there = Store(ADDRESS, cache=tmp_path / "cache")
+    folder = there.path("tiny", "1").parent
+    (folder / ".making-gone").symlink_to(folder / "nowhere")
+    assert there.load("tiny", "1", anew=True).version == "1"
+
+
+@pytest.mark.usefixtures("store")
 def test_a_full_disk_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
