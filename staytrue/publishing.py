@@ -74,9 +74,18 @@ class Publishing:
     def upload(self, name: str, version: str, folder: Path, claim: bytes) -> None:
         """All files, the manifest behind them and the seal last, once all others are seen to lie there.
 
+        Where it fails, the number is given up: what was on its way may still arrive, and meets nothing of others.
+
         Raises:
             Conflict: the number is not the claimant's any more; nothing of it is a version.
         """
+        try:
+            self._upload(name, version, folder, claim)
+        except BaseException:
+            self._give_up(name, version, claim)
+            raise
+
+    def _upload(self, name: str, version: str, folder: Path, claim: bytes) -> None:
         where, files = f"{name}/{version}", {path.name: path for path in folder.iterdir() if path.name != SEAL}
         self._check_ours(name, version, claim)  # before anything is written beside what others may have there
         for file in sorted(files, key=lambda file: (file == MANIFEST, file)):
@@ -103,10 +112,17 @@ class Publishing:
             self._objects.delete([_claim(name, version)])
 
     def withdraw(self, name: str, version: str, claim: bytes) -> None:
-        """Delete what a failed try has put up, where nobody else can have anything; what stays is no version."""
+        """Let go of the number of a version of which nothing was put up yet."""
         with contextlib.suppress(Unavailable):  # what went wrong is told; this is not what did
-            seal, ours = self._objects.read(f"{name}/{version}/{SEAL}"), self._claimed(name, version) == claim
-            if seal == _GIVEN_UP or (seal is None and ours):
+            if self._claimed(name, version) == claim:
+                self.done(name, version)
+
+    def _give_up(self, name: str, version: str, claim: bytes) -> None:
+        """Delete what a failed try has put up, once no seal of it can come any more; what stays is no version."""
+        with contextlib.suppress(Unavailable):  # as above; what is left goes in a day
+            path, ours = f"{name}/{version}/{SEAL}", self._claimed(name, version) == claim
+            seal = self._objects.read(path)
+            if seal == _GIVEN_UP or (seal is None and ours and self._objects.create(path, _GIVEN_UP)):
                 self._empty(name, version)
             if ours:
                 self.done(name, version)

@@ -146,10 +146,10 @@ class Remote:
             version, claim = self._publishing.claim(name)
             try:
                 yield version, folder
-                self._publishing.upload(name, version, folder, claim)
             except BaseException:
                 self._publishing.withdraw(name, version, claim)
                 raise
+            self._publishing.upload(name, version, folder, claim)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         self._publishing.done(name, version)

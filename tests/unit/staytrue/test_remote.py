@@ -199,7 +199,10 @@ def test_a_version_is_seen_when_all_of_it_is_there(
 
 
 @pytest.mark.parametrize("uploads", [0, 2])
-def test_one_that_fails_leaves_nothing(uploads: int, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_fails_leaves_a_number_that_nobody_gets(
+    uploads: int, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it sent may still arrive: in the folder of the next one it would lie among the files of that."""
     before, upload, gone = paths(store), Objects.upload, list[str]()
 
     def fail(self: Objects, file: Path, path: str) -> None:
@@ -212,8 +215,45 @@ def test_one_that_fails_leaves_nothing(uploads: int, store: Store, monkeypatch: 
         patch.setattr(Objects, "upload", fail)
         with pytest.raises(Unavailable, match="is not reached"):
             publish(store, 4.0)
-    assert (paths(store), list(store.root.glob("tiny/.making-*"))) == (before, [])
+    assert (paths(store), list(store.root.glob("tiny/.making-*"))) == (before | {f"tiny/4/{SEAL}": b""}, [])
+    Objects(store.where).write("tiny/4/model.onnx", b"late")
+    assert (publish(store, 5.0), store.versions("tiny")) == ("5", ["1", "2", "3", "5"])
+    clear(store, "tiny", keep=9)
+    assert Objects(store.where).sizes("tiny/4") == {SEAL: 0}
+
+
+def test_one_that_fails_before_anything_is_sent_leaves_nothing(store: Store) -> None:
+    before = paths(store)
+
+    def failing() -> None:
+        with store.new_version("tiny"):
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        failing()
+    assert paths(store) == before
     assert publish(store, 4.0) == "4"
+
+
+def test_one_that_is_interrupted_at_its_seal_is_whole_or_no_version(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C ends the waiting, and not what waits for the store elsewhere: the seal may come when all else is gone."""
+    create, late = Objects.create, list[bytes]()
+
+    def interrupted(self: Objects, path: str, data: bytes) -> bool:
+        if path == f"tiny/4/{SEAL}" and data:
+            late.append(data)
+            raise KeyboardInterrupt
+        return create(self, path, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Objects, "create", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            publish(store, 4.0)
+    assert not Objects(store.where).create(f"tiny/4/{SEAL}", late[0])
+    assert store.versions("tiny") == ["1", "2", "3"]
+    assert publish(store, 5.0) == "5"
 
 
 def test_what_a_killed_publisher_left_is_no_version_and_goes_after_a_day(store: Store, address: str) -> None:
