@@ -62,9 +62,12 @@ def together(
     """
     path, runs = study / FILE, project.retraining.runs
     known = dict(read(Members, path).runs) if path.is_file() else {}
+    told = False
     for place, line in enumerate(lines, 1):
         if line.trial not in known or not (runs / known[line.trial] / CHECKPOINT).is_file():
             say(f"{place} of {len(lines)}: trains with the settings of trial {line.trial}")
-            known[line.trial] = train(applied(project, line.settings), say=say).name
+            tried = applied(project, line.settings)
+            run = train(tried) if told else train(tried, say=say)  # what is to be told of the data is the same of all
+            known[line.trial], told = run.name, True
             write_atomically(path, to_json(Members(runs=known)))
     return combine(project, [runs / known[line.trial] for line in lines], "mean", say=say)
