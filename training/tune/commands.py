@@ -119,7 +119,10 @@ def _combine(study: Study, project: Project) -> None:
     from training.tune import report
     from training.tune.together import best_of, together
 
-    lines = best_of(report.lines(study), project.tuning.ensemble)
+    asked = project.tuning.ensemble
+    lines = best_of(report.lines(study), asked)
+    if len(lines) < asked:
+        _say(f"only {len(lines)} trials of different settings came to their end, of {asked} that were asked for")
     folder, told = together(project, study.folder, lines, say=_say)
     _say(comparison.table(told))
     _say("these rows chose the settings of all of them too: judge by rows that chose nothing (docs/tuning.md)")
