@@ -145,7 +145,7 @@ def _specs(specs: Sequence[TensorSpec]) -> list[str]:
     """A table of inputs or outputs; of what none of them has there is no column."""
     more: dict[str, list[str]] = {
         "unit": [spec.unit for spec in specs],
-        "range": [f"{spec.range[0]:g} to {spec.range[1]:g}" if spec.range else "" for spec in specs],
+        "range": [f"{spec.range[0]:.10g} to {spec.range[1]:.10g}" if spec.range else "" for spec in specs],
         "what it is": [_about(spec) for spec in specs],
     }
     told = {name: cells for name, cells in more.items() if any(cells)}

@@ -74,6 +74,7 @@ class Feature(Section):
         "tokens. Of a sequence: its most steps, channels",
     )
     unit: str = Field(default="", description="unit, shown in the model's metadata")
+    description: str = Field(default="", description="what it is, for people; in the model's metadata and card")
     scale: Literal["standard", "minmax", "symmetric", "robust", "log", "quantile", "none"] = Field(
         default="standard",
         description="of numeric: mean 0 and deviation 1; [0, 1]; [-1, 1]; median and quartiles; sign and logarithm of "

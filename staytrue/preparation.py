@@ -95,6 +95,7 @@ class DataSection(Section):
         for name, source in self.sources.items():
             parts["sources"][name] |= source.told_apart() | {"path": source.path.name if source.path else None}
         for name, feature in self.features.items():
+            del parts["features"][name]["description"]  # words decide nothing
             told, file = parts["features"][name].pop("tokenizer"), feature.tokenizer.file
             if feature.tokenizer:
                 parts["features"][name]["tokenizer"] = told | {"file": file.name if file else None}

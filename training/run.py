@@ -257,7 +257,7 @@ def save(
         task=project.model.task,
         target=project.data.goal,
         targets=project.data.targets if len(project.data.targets) > 1 else [],
-        signature=signature_of(trained.model, trained.task),
+        signature=signature_of(trained.model, trained.task, project.data.features, trained.cleaned.rows),
         classes=list(trained.task.classes),
         architecture=project.model.architecture,
         model=arguments,

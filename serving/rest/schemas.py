@@ -201,7 +201,7 @@ def _shape(spec: TensorSpec, rows_bounds: dict[str, int]) -> Schema:
 def _said(spec: TensorSpec) -> str:
     """An input in words."""
     text = spec.label() + (f" in {spec.unit}" if spec.unit else "")
-    text += f", from {spec.range[0]:g} to {spec.range[1]:g}" if spec.range else ""
+    text += f", from {spec.range[0]:.10g} to {spec.range[1]:.10g}" if spec.range else ""
     text += f": {spec.description}" if spec.description else ""
     if not spec.categories:
         return text

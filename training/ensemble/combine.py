@@ -171,7 +171,7 @@ def _save(
         task=members[0].checkpoint.task,
         target=members[0].checkpoint.target,
         targets=members[0].checkpoint.targets,
-        signature=signature_of(combined.model, combined.task),
+        signature=signature_of(combined.model, combined.task, project.data.features, combined.parts.train),
         classes=list(combined.task.classes),
         architecture=ENSEMBLE,
         model={"method": comparison.method, "members": msgspec.to_builtins(listed), **combined.task.described()},

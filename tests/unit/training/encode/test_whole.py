@@ -15,6 +15,7 @@ from monitoring.ingest.entries import event_rows
 from serving.runtimes.onnx import OnnxRuntime
 from staytrue.events import Event, Tensor
 from staytrue.project import Project, load
+from staytrue.signature import MISSING_INTEGER
 from staytrue.store import Store
 from training import checkpoint as checkpoints
 from training.data.encode.encoder import learn
@@ -34,7 +35,7 @@ data:
   time: at
   target: y
   features:
-    x: {kind: numeric, scale: robust, fill: mean}
+    x: {kind: numeric, scale: robust, fill: mean, unit: km, description: how far it is}
     town: {kind: category, encoding: embedding, width: 2}
     due: {kind: date, parts: [year, month, hour]}
     view: {kind: image, shape: [6, 6, 3], layout: channels_last, resize: [4, 4], normalise: half}
@@ -89,6 +90,13 @@ def test_every_kind_is_trained_exported_proven_and_answered(tmp_path: Path) -> N
         ("note", "UINT8 [-1,8]"),
         ("path", "FP32 [-1,4,2]"),
     ]
+    trained = prepare(project).training.columns
+    far, _, due, *others = record.signature.inputs
+    assert (far.unit, far.description) == ("km", "how far it is")
+    assert far.range == [np.nanmin(trained["x"]), np.nanmax(trained["x"])]
+    there = trained["due"][trained["due"] != MISSING_INTEGER]
+    assert due.range == [there.min(), there.max()]
+    assert [spec.range for spec in others] == [[]] * 3
     watched = [column.name for column in profile.columns]
     assert watched[:2] == ["x", "town"]
     assert not {"due", "note", "path"} & set(watched)  # a date always moves on
