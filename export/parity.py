@@ -80,11 +80,11 @@ def examine(
 
     Args:
         rows: real rows as callers send them; edge rows are added. Tokenizers lie beside the artefact.
-        scale: deviation of the target, the unit of the absolute tolerance.
+        scale: deviation of the target, the unit of the absolute tolerance where ``units`` tell none.
         answers: the module's own, shared by all artefacts of it.
         held: rows of the validation split, by which it is told what the artefact costs; without any that is not told.
         made: how the artefact was, where there are several ways.
-        units: what distances of fewer bits are measured in, by output: a target's own deviation; unset ``scale``.
+        units: what the absolute tolerance, and distances of fewer bits, are in, by output: a target's own deviation.
 
     Raises:
         CorruptData: the outputs differ by more than the tolerances allow, or in shape, or one is NaN or infinite where
@@ -95,8 +95,8 @@ def examine(
         InvalidConfig: TorchServe is to prove an archive, and it or its Java is not here.
     """
     tokenized = front(signature, path.parent) or dict
-    exact = partial(Exact, signature, scale, settings)
     units = {spec.name: units.get(spec.name, scale) for spec in signature.outputs}
+    exact = partial(Exact, signature, units, settings)
     pool = Pool.of(edge_rows(signature, rows), rows, signature)
     with _one_thread(), running(kind, path, signature) as (run, runtime):
         trial = Trial(

@@ -178,7 +178,7 @@ def _unit(checkpoint: Checkpoint, profile: ReferenceProfile) -> float:
 
 
 def _units(checkpoint: Checkpoint) -> dict[str, float]:
-    """Of several targets each one's own deviation, in which fewer bits are judged; of one it is :func:`_unit`."""
+    """Of several targets each one's own deviation, in which it is judged; of one it is :func:`_unit`."""
     scales = checkpoint.model["scales"] if checkpoint.targets and checkpoint.task == "regression" else []
     named = zip(checkpoint.targets, scales, strict=False)
     return {name: float(scale["spread"]) for name, scale in named}

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from export.comparison import compare as compared
 from export.example import edge_rows
+from export.parity import examine, own
 from export.pool import Pool
 from export.tolerance import Tolerance
+from export.torchscript import to_torchscript
 from staytrue.errors import CorruptData
 from staytrue.sections import ExportSection
 from staytrue.signature import Signature, TensorSpec
 from tests.unit.export.conftest import NAMED, SIGNATURE
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     Rows = dict[str, NDArray[Any]]
@@ -165,3 +172,35 @@ def test_numbers_in_place_of_texts_are_refused() -> None:
     expected = {"kind": named("large"), "probabilities": np.full((1, 2), 0.5, np.float32)}
     with pytest.raises(CorruptData, match=r"expected text \[1, 1\], got int64 \[1, 1\]"):
         of(NAMED, expected, expected | {"kind": np.array([[1]])})
+
+
+class Targets(nn.Module):
+    """A small target and a large one, both about zero."""
+
+    def __init__(self, off: tuple[float, float] = (0.0, 0.0)) -> None:
+        super().__init__()
+        self.off = off
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Shapes: [N,1] → [N,1] each."""
+        near = torch.nan_to_num(x).clamp(-1, 1)
+        return 1e-3 * near + self.off[0], 1e5 * near + self.off[1]
+
+
+@pytest.mark.parametrize(("off", "wrong"), [((0.0, 5.0), ""), ((0.0, 25.0), "large"), ((5e-7, 0.0), "small")])
+def test_each_target_is_held_to_the_tolerance_in_its_own_deviation(
+    off: tuple[float, float], wrong: str, tmp_path: Path
+) -> None:
+    names = ("small", "large")
+    signature = Signature(
+        inputs=[TensorSpec(name="x", datatype="FP32", shape=[-1, 1])],
+        outputs=[TensorSpec(name=name, datatype="FP32", shape=[-1, 1]) for name in names],
+    )
+    rows, path = {"x": np.zeros((9, 1), np.float32)}, tmp_path / "model.ts"
+    to_torchscript(Targets(off).eval(), signature, path)
+    module, settings = Targets().eval(), ExportSection(max_batch=2)
+    with pytest.raises(CorruptData, match=f'output "{wrong}"') if wrong else contextlib.nullcontext():
+        examine(
+            *("torchscript", path, module, signature, rows, 1e-3, settings, own(module, signature, dict)),
+            units={"small": 1e-3, "large": 1e5},
+        )
