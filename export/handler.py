@@ -137,8 +137,7 @@ class Handler:
 
     def _together(self, calls: list[Call]) -> bool:
         """Run a whole batch in one go, where that can be done; False where it was not."""
-        specs = (*self.signature.inputs, *self.signature.outputs)
-        if len(calls) < 2 or any(spec.shape[:1] != [-1] for spec in specs):
+        if len(calls) < 2 or not self.signature.merges:
             return False
         rows = [rows_of(list(call.arrays.values())) for call in calls]
         shapes = {tuple(array.shape[1:] for array in call.arrays.values()) for call in calls}

@@ -99,11 +99,16 @@ class Side(NamedTuple):
 
 
 def sides(session: Any) -> tuple[list[Side], list[Side]] | None:
-    """Inputs and outputs; nothing where one cannot be bound: by its type, or an output of a size known only later."""
+    """Inputs and outputs; nothing where one cannot be bound.
+
+    By its type, an output of a size known only later, or one that is an input too: nothing writes to its buffer.
+    """
     nodes = (session.get_inputs(), session.get_outputs())
     if any(node.type not in _KINDS for side in nodes for node in side):
         return None
     inputs, outputs = ([Side(node.name, _KINDS[node.type], node.shape) for node in side] for side in nodes)
+    if {side.name for side in inputs} & {side.name for side in outputs}:
+        return None
     named = {size for side in inputs for size in side.shape if isinstance(size, str)}
     if any(not isinstance(size, int) and size not in named for side in outputs for size in side.shape):
         return None

@@ -181,6 +181,21 @@ def test_a_batch_runs_together_and_each_gets_its_own_rows(made: Handler) -> None
     assert arrays == [[26.0], [29.0] * 3, [32.0]]
 
 
+@pytest.mark.parametrize("rows", ["dependent", "none"])
+def test_requests_whose_rows_hang_on_each_other_never_run_together(made: Handler, rows: Any) -> None:
+    made.signature = msgspec.structs.replace(made.signature, rows=rows)
+    own, ran = made._model, list[int]()
+
+    def counted(arrays: Any) -> Any:
+        ran.append(len(arrays["size"]))
+        return own(arrays)
+
+    made._model = counted
+    answers, _ = ask(made, row(1.0), row(2.0, 3), marked=True)
+    assert ran == [1, 3]
+    assert all(isinstance(answer, bytes) for answer in answers)
+
+
 def test_more_than_the_proven_rows_run_one_by_one(made: Handler) -> None:
     answers, context = ask(made, row(1.0, MAX_BATCH), row(2.0, MAX_BATCH), marked=True)
     assert not context.statuses

@@ -55,6 +55,19 @@ def made(path: Path, place: Place = PROCESSOR) -> Bindings:
     return Bindings(session, *declared, place)
 
 
+def test_an_output_that_is_an_input_itself_is_answered_the_plain_way(tmp_path: Path) -> None:
+    """Nothing would write it to its buffer."""
+    of: tuple[int, Shape] = (TensorProto.FLOAT, ["rows", 3])
+    nodes = [helper.make_node("Neg", ["a"], ["y"])]
+    path = graph(tmp_path / "through.onnx", nodes, {"a": of}, {"y": of, "a": of})
+    assert sides(session_of(path)) is None
+    a, y = (TensorSpec(name=name, datatype="FP32", shape=[-1, 3]) for name in ("a", "y"))
+    runtime = OnnxRuntime(path, Signature(inputs=[a], outputs=[y, a]))
+    got = runtime.run({"a": np.ones((2, 3), np.float32)})
+    assert (got["a"].tolist(), got["y"].tolist()) == ([[1.0] * 3] * 2, [[-1.0] * 3] * 2)
+    runtime.close()
+
+
 def rows(count: int, start: float = 0) -> dict[str, Any]:
     a = np.arange(3 * count, dtype=np.float32).reshape(count, 3) + np.float32(start)
     return {"a": a, "b": a * a}
