@@ -45,7 +45,7 @@ def inspect(path: Path, settings: ImportingSection) -> tuple[onnx.ModelProto, bo
     if kept:
         check_size(path, path.stat().st_size + sum(_kept(tensor, path) for tensor in kept), settings)
         for tensor in kept:
-            external_data_helper.load_external_data_for_tensor(tensor, str(path.parent))
+            _fill(tensor, path)
             tensor.data_location = TensorProto.DEFAULT
             del tensor.external_data[:]
     return model, bool(kept)
@@ -162,10 +162,19 @@ def _written_out(model: onnx.ModelProto, path: Path) -> int:
     return count(model.graph, ()) + sum(len(one.node) for one in model.functions)
 
 
+def _fill(tensor: TensorProto, path: Path) -> None:
+    """Put in what another file keeps, a plain one: by links of either kind the same bytes may lie elsewhere."""
+    try:
+        external_data_helper.load_external_data_for_tensor(tensor, str(path.parent))
+    except (onnx.checker.ValidationError, OSError, ValueError) as error:
+        what, hint = f"its data cannot be read: {str(error)[:300]}", "copy them beside the model as a plain file"
+        raise CorruptData(f'{path}: tensor "{tensor.name}"', what, hint=hint) from error
+
+
 def _kept(tensor: TensorProto, path: Path) -> int:
     """Bytes of a tensor that another file keeps, which must lie in the model's own folder."""
     said = {entry.key: entry.value for entry in tensor.external_data}
-    location, folder = said.get("location", ""), path.resolve().parent
+    location, folder = said.get("location", ""), path.parent.resolve()  # of the name as given: a link leads elsewhere
     place = folder / location
     where = f'{path}: tensor "{tensor.name}"'
     with contextlib.suppress(OSError, ValueError):

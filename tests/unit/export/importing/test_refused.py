@@ -189,6 +189,35 @@ def test_weights_outside_of_the_folder(location: str, refused: Callable[..., str
     assert 'tensor "w": expected its data in a file of the model\'s own folder' in said
 
 
+@pytest.mark.parametrize("kind", ["absolute", "link", "hard link"])
+def test_weights_that_are_no_plain_file_of_the_folder(kind: str, refused: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "w.bin").write_bytes(np.array([2, 3], np.float32).tobytes())
+    if kind == "link":
+        (tmp_path / "l.bin").symlink_to("w.bin")
+    elif kind == "hard link":
+        (tmp_path / "l.bin").hardlink_to(tmp_path / "w.bin")
+    said = refused(CorruptData, beside(str(tmp_path / "w.bin") if kind == "absolute" else "l.bin"))
+    assert 'model.onnx: tensor "w": its data cannot be read: ' in said
+    assert said.endswith("copy them beside the model as a plain file")
+
+
+def test_weights_are_looked_for_beside_the_name_that_is_given(
+    take: Callable[..., Bundle], serve: Callable[[], Any], tmp_path: Path
+) -> None:
+    """Not where a link to the model leads: what was checked there would not be what is read here."""
+    for folder, factor in (("there", 2), ("here", 5)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "w.bin").write_bytes(np.full(2, factor, np.float32).tobytes())
+    (tmp_path / "there" / "m.onnx").write_bytes(beside("w.bin").SerializeToString())
+    (tmp_path / "here" / "m.onnx").symlink_to(tmp_path / "there" / "m.onnx")
+    take(tmp_path / "here" / "m.onnx")
+    assert serve().ask(x=np.ones((1, 2), np.float32))["y"].tolist() == [[5.0, 5.0]]
+    (tmp_path / "here" / "w.bin").unlink()
+    (tmp_path / "here" / "w.bin").symlink_to(tmp_path / "there" / "w.bin")
+    with pytest.raises(CorruptData, match="expected its data in a file of the model's own folder"):
+        take(tmp_path / "here" / "m.onnx")
+
+
 def test_weights_beside_it_that_are_not_there_or_too_short(refused: Callable[..., str], tmp_path: Path) -> None:
     assert "which is not there; copy it beside the model" in refused(CorruptData, beside("w.bin"))
     (tmp_path / "w.bin").write_bytes(bytes(4))
