@@ -91,8 +91,8 @@ def held(
 ) -> Held:
     """Rows of the validation split with their truths, to judge an artefact by, and training rows to calibrate it by.
 
-    Both are evenly spaced. Of dates, pictures, texts and sequences they are those of the run's sample; of several targets or
-    labels a profile keeps no truth of each.
+    Both are evenly spaced. Of dates, pictures, texts and sequences they are those of the run's sample; of several
+    targets or labels a profile keeps no truth of each.
     """
     which = evenly(reference.rows, min([reference.rows, *map(len, pictures.values())]))
     parts = {
