@@ -278,7 +278,7 @@ def test_members_of_other_rows_or_questions_are_refused(
         (["{0}"], "RUN: expected two runs or more, each once, got {0} alone"),
         (["{0}", "{1}", "{0}"], "RUN: expected two runs or more, each once, got {0} and {0}"),
         (["{0}", "gone"], "gone: is no finished run; "),
-        (["{0}", "{1}", "--method", "vote"], "--method: expected classes or labels to vote on, got regression of run {0}"),
+        (["{0}", "{1}", "--method", "vote"], "--method: expected classes or labels to vote on, got regression"),
         (["{0}", "{1}", "--name", "a/b"], 'model name "a/b"'),
     ],
 )
