@@ -53,5 +53,7 @@ class Diagnosis(Record, frozen=True, kw_only=True):
     findings: list[Finding]
     """The one to mend first, first."""
     looked_for: list[Kind]
+    dropped: dict[str, str] = msgspec.field(default_factory=dict)
+    """What the curves make suspect and rows do not bear out, with the reason."""
     not_looked_for: dict[str, str] = msgspec.field(default_factory=dict)
     """What could not be, with the reason."""

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from staytrue.addresses import is_secret, masked
 from staytrue.kinds import taken_by, words
 from staytrue.nearest import meant
-from staytrue.section import Section
+from staytrue.section import Refused, Section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,7 +48,9 @@ def first_fault(error: ValidationError, kind: type[Section]) -> Fault:
     got = "" if secret else said(first["input"])
     if first["type"] == "value_error":  # a check of ours, in our words: of a whole section they say all there is
         message = first["msg"].removeprefix("Value error, ")
-        return Fault(location, message, got="" if isinstance(first["input"], dict) else got)
+        error_of = first.get("ctx", {}).get("error")
+        hint = error_of.hint if isinstance(error_of, Refused) else ""
+        return Fault(location, message, got="" if isinstance(first["input"], dict) else got, hint=hint)
     if annotation is None or first["loc"][-1] == "[key]":
         return Fault(location, expected="text for a name", got=got, hint="write it in quotes")
     taken = _taken(taken_by(field) if field else words(annotation), first.get("ctx", {}))

@@ -8,7 +8,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from staytrue.bundle import TaskName
-from staytrue.section import Count, Option, Positive, Section, Share
+from staytrue.nearest import meant
+from staytrue.section import Count, Option, Positive, Refused, Section, Share
 
 ARCHITECTURES = (
     *("mlp", "resnet", "inception", "rnn", "lstm", "gru", "transformer"),
@@ -139,7 +140,8 @@ class ModelSection(Section):
     @classmethod
     def _is_known(cls, value: str) -> str:
         if value not in ARCHITECTURES and not all(value.partition(":")):
-            raise ValueError(f"expected {', '.join(ARCHITECTURES)}, or package.module:factory of your own")
+            expected = f"expected {', '.join(ARCHITECTURES)}, or package.module:factory of your own"
+            raise Refused(expected, meant(value, ARCHITECTURES))
         return value
 
     @model_validator(mode="after")

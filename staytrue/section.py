@@ -53,6 +53,14 @@ WRITTEN = "written"
 """Context in which a file of somebody's is validated: what stands there was meant, also where it is the default."""
 
 
+class Refused(ValueError):
+    """A value that a check of ours refuses, with what to do beside what was expected."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
 class Section(BaseModel):
     """Base of all sections."""
 

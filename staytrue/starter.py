@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from staytrue.errors import InvalidInput
-from staytrue.records import DAY_SECONDS
+from staytrue.reading import query
+from staytrue.records import DAY_SECONDS, utc
 from staytrue.slips import above, mended, no_numbers, no_times, told
-from staytrue.table import HEAD_ROWS, MISSING, Column, read_head
+from staytrue.table import HEAD_ROWS, Column, read_head
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +31,7 @@ class Guess:
 
     column: Column
     kind: str
-    """``numeric``, ``category`` or ``left out``."""
+    """``numeric``, ``category``, ``date`` or ``left out``."""
     datatype: str = ""
     why: str = ""
 
@@ -136,6 +137,9 @@ def _guess(column: Column) -> Guess:
     """What a feature is, by what its values have in common."""
     if why := _useless(column):
         return Guess(column, "left out", why=why)
+    if column.seconds:
+        first, last = (utc(end(column.seconds))[:10] for end in (min, max))
+        return Guess(column, "date", why=f"{first} to {last}{_gaps(column)}")
     if column.coded and column.distinct <= _most_texts(column):
         why = f"{column.distinct} different codes, with their leading zeros{_gaps(column)}"
         return Guess(column, "category", why=why)
@@ -143,6 +147,11 @@ def _guess(column: Column) -> Guess:
         return Guess(column, "category", "INT64", f"{column.distinct} different whole numbers")
     if column.numbers:
         return Guess(column, "numeric", why=f"{min(column.numbers):g} to {max(column.numbers):g}{_gaps(column)}")
+    return _of_texts(column)
+
+
+def _of_texts(column: Column) -> Guess:
+    """What a column of texts is, by how many of them differ."""
     different, empty = len(set(column.texts)), len(column.cells) - len(column.texts)
     if different > _most_texts(column):
         slips = no_numbers(column)
@@ -162,7 +171,6 @@ def _useless(column: Column) -> str:
         "has numbers with commas that could mean thousands or decimals: say which in data.query": (
             column.commas and not column.numbers
         ),
-        "is a date: use parts of it, such as the hour, by data.query": bool(column.seconds),
     }
     return next((why for why, holds in reasons.items() if holds), "")
 
@@ -173,48 +181,6 @@ def _gaps(column: Column) -> str:
     if column.slips:
         slips = f"; no numbers, and so set aside: {_comment(told(column.slips))}"
     return (f", {missing} missing" if missing else "") + infinite + slips
-
-
-def _query(when: Column, what: Column, guesses: list[Guess]) -> str:
-    """SQL that reads what DuckDB would not: times of other forms, decimal commas, words that are no class.
-
-    Nothing is cast that might not fit, or it would be missing in silence: collecting casts, and tells what does not.
-    """
-    moment = _moment(when)
-    changed = [f"{moment} AS {_sql(when.name)}"] if moment != _sql(when.name) else []
-    numeric = [guess.column for guess in guesses if guess.kind == "numeric"]
-    if what.numbers:
-        numeric.insert(0, what)
-    elif what.marked:
-        changed.append(f"CASE WHEN {_there(what)} THEN {_sql(what.name)} END AS {_sql(what.name)}")
-    changed += [
-        f"replace(CAST({_sql(column.name)} AS VARCHAR), ',', '.') AS {_sql(column.name)}"
-        for column in numeric
-        if column.decimal_comma
-    ]
-    replaced = f"* REPLACE ({', '.join(changed)})" if changed else "*"
-    timed = f" WHERE {_there(when)}" if when.missing else ""  # a row must say when it happened
-    return f"SELECT {replaced} FROM source{timed}"  # noqa: S608 - names are quoted, and the file's owner runs it
-
-
-def _there(column: Column) -> str:
-    """SQL of whether a cell says something; what says something wrong is not left out."""
-    words = ", ".join(f"'{word}'" for word in sorted(MISSING))
-    return f"lower(trim(CAST({_sql(column.name)} AS VARCHAR))) NOT IN ({words})"
-
-
-def _moment(column: Column) -> str:
-    name = _sql(column.name)
-    if column.time_format:  # DuckDB may have read it as a timestamp already
-        return f"coalesce(try_strptime(CAST({name} AS VARCHAR), '{column.time_format}'), TRY_CAST({name} AS TIMESTAMP))"
-    if column.seconds:
-        return f"TRY_CAST({name} AS TIMESTAMP)" if column.missing else name
-    number = f"TRY_CAST({name} AS DOUBLE)" if column.marked else name
-    return f"to_timestamp({number}{' / 1000' if column.epoch_scale == 1000 else ''})"
-
-
-def _sql(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _text(path: Path, source: str, when: Column, what: Column, guesses: list[Guess], days: int) -> str:
@@ -228,7 +194,7 @@ def _text(path: Path, source: str, when: Column, what: Column, guesses: list[Gue
         "data:",
         f"  source: {_yaml(source)}",
         "  # SQL (DuckDB) over `source`: choose rows, derive columns such as the hour of a time",
-        f"  query: {_yaml(_query(when, what, guesses))}",
+        f"  query: {_yaml(query(when, what, guesses))}",
         *_bad_rows(when, [what, *(guess.column for guess in guesses if guess.kind == "numeric")]),
         f"  time: {_yaml(when.name)} # when each row happened"
         + (f"; {when.missing} rows say nothing and are left out" if when.missing else ""),

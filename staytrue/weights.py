@@ -9,10 +9,14 @@ from pathlib import Path
 from staytrue.bundle import digest
 from staytrue.errors import CorruptData, NotFound
 
+SETTING = "training.transfer.weights"
+"""What names the file or folder."""
 INDEX = ".index.json"
 """How the name of a file ends that says in which other files the weights are."""
 USUAL = ("model.safetensors", f"model.safetensors{INDEX}", "pytorch_model.bin", f"pytorch_model.bin{INDEX}")
 """Files of a folder that are looked for, in this order."""
+WHOLE = "fetch it anew and whole, or name another"
+"""What to do about a file that is damaged or cut off."""
 
 
 def files(weights: Path) -> list[Path]:
@@ -24,7 +28,8 @@ def files(weights: Path) -> list[Path]:
     """
     path = _in_folder(weights) if weights.is_dir() else weights
     if not path.is_file():
-        raise NotFound(str(path), "does not exist", hint="training.transfer.weights names a file or folder of weights")
+        hint = "name a file or folder of weights; relative paths are those of staytrue.yaml's folder"
+        raise NotFound(SETTING, f"{path} does not exist", hint=hint)
     return _of_index(path) if path.name.endswith(INDEX) else [path]
 
 
@@ -51,9 +56,8 @@ def _in_folder(folder: Path) -> Path:
     if len(others) == 1:
         return others[0]
     got = ", ".join(path.name for path in others[:5]) or "none of them"
-    raise NotFound(
-        str(folder), expected=f"{', '.join(USUAL)} or one other *.safetensors", got=got, hint="name the file"
-    )
+    expected = f"{', '.join(USUAL)} or one other *.safetensors in {folder}"
+    raise NotFound(SETTING, expected=expected, got=got, hint="name the file")
 
 
 def _of_index(path: Path) -> list[Path]:
@@ -61,10 +65,10 @@ def _of_index(path: Path) -> list[Path]:
         named = json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()
         names = sorted({str(name) for name in named})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CorruptData(str(path), f"is no index of weights: {error!r}") from error
+        raise CorruptData(SETTING, f"{path} is no index of weights: {error!r}", hint=WHOLE) from error
     for name in names:
         if Path(name).name != name:
-            raise CorruptData(str(path), expected="names of files beside it", got=repr(name))
+            raise CorruptData(SETTING, expected=f"names of files beside {path} in it", got=repr(name), hint=WHOLE)
         if not (path.parent / name).is_file():
-            raise NotFound(str(path.parent / name), f"is missing, {path.name} names it")
+            raise NotFound(SETTING, f"{path.parent / name} is missing, {path.name} names it", hint=WHOLE)
     return [path.parent / name for name in names]

@@ -48,6 +48,7 @@ from training.resume import STATE
 from training.sheet import SHEET, sheet
 from training.signature import signature_of
 from training.tasks.tasks import learnt
+from training.transfer import reading
 from training.transfer.report import tell
 from training.transfer.transferred import transferred
 
@@ -100,6 +101,7 @@ def train(
     """
     machine = devices(project.training)
     check_processes(project.model, machine.processes)  # torchrun's, which no setting tells
+    reading.check(project.training.transfer)
     if not machine.main:
         return _beside(project, machine, resume)
     with contextlib.ExitStack() as held:

@@ -82,6 +82,7 @@ RECORDS: dict[str, Record] = {
             )
         ],
         looked_for=["rate too high"],
+        dropped={"rate too low": "a range test proposes none"},
         not_looked_for={"noisy labels": "there are none"},
     ),
     "opening": Opening(

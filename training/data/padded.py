@@ -8,6 +8,7 @@ import numpy as np
 
 from staytrue.errors import InvalidInput
 from staytrue.signature import MISSING_TEXT
+from training.data.chapters import many
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,7 +93,10 @@ def _steps(value: object, shape: list[int], where: str) -> NDArray[np.float64]:
     expected = f"a list of at most {most} steps of {channels} numbers"
     if flat.size % channels or flat.size > most * channels:
         hint = "raise the first number of its shape, or cut it in data.query"
-        raise InvalidInput(where, expected=expected, got=f"{flat.size} numbers", hint=hint)
+        steps, over = divmod(flat.size, channels)
+        raise InvalidInput(
+            where, expected=expected, got=f"{flat.size} numbers" if over else many(steps, "step"), hint=hint
+        )
     return flat.reshape(-1, channels)
 
 

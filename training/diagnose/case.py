@@ -51,6 +51,12 @@ class Share(NamedTuple):
         return Symptom(what=what, value=self.value, low=self.low, high=self.high, limit=noted(limit, self.note))
 
 
+class Dropped(NamedTuple):
+    """A fault that curves alone would tell, as at the end of ``staytrue train``, and why it is none."""
+
+    reason: str
+
+
 def noted(limit: str, note: str) -> str:
     """A limit, with what is to be known of the interval that is held against it."""
     return f"{limit}; {note}" if note else limit
@@ -108,9 +114,17 @@ class Case:
         return try_rates(self.project, lowest=LOWEST, highest=HIGHEST, steps=STEPS)
 
     @functools.cached_property
-    def tables(self) -> Tables | None:
-        """Training and validation rows as other learners take them."""
-        return None if self.run is None else Tables.of(self.run)
+    def tables(self) -> Tables | str:
+        """Training and validation rows as other learners take them, or why they take none."""
+        return "the run's rows were not read" if self.run is None else Tables.of(self.run)
+
+    @property
+    def whole_tables(self) -> Tables | str:
+        """The same with every feature, or why not: what learners of some features miss, the others may tell."""
+        tables = self.tables
+        if isinstance(tables, str) or not tables.lacking:
+            return tables
+        return f"learners take every feature or none here, and there is {tables.lacking}"
 
 
 def case(project: Project, folder: Path, run: Restored | None = None) -> Case:

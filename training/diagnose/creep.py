@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from staytrue.diagnosis import Finding, Remedy, Symptom
 from training.diagnose import remedies
-from training.diagnose.case import LEARNT, NOTHING
+from training.diagnose.case import LEARNT, NOTHING, Dropped
 from training.diagnose.curve import FEWEST, trend
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ SURE = 0.01
 SOURCE = "Smith, 2015, Cyclical learning rates for training neural networks, section 3.3 (range test)"
 
 
-def find(case: Case) -> Finding | str | None:
+def find(case: Case) -> Finding | Dropped | str | None:
     """A steady fall to the last epoch beside a proposed rate ten times as high; without one, little was learnt."""
     if len(case.errors) < 2 * FEWEST:
         return f"fewer than {2 * FEWEST} epochs"
@@ -37,13 +37,15 @@ def find(case: Case) -> Finding | str | None:
     told = (
         f"the validation error falls steadily to the last of {len(case.errors)} epochs at a learning rate of {rate:g}"
     )
+    little = case.shares is not None and case.shares[0].low >= NOTHING
     if rates is not None:
         if rates.proposed is None or rate >= rates.proposed / FAR:
-            return None
+            proposed = "none" if rates.proposed is None else f"{rates.proposed:g}, less than {FAR:g} times as high"
+            return Dropped(f"{told}, but a range test proposes {proposed}") if little else None
         what, limit = "rate that a range test proposes", f"above {FAR:g} times the learning rate, {rate:g}"
         evidence.append(Symptom(what=what, value=rates.proposed, limit=limit))
         told += f"; a fresh model's loss falls fastest at {rates.proposed:g}"
-    elif case.shares is None or case.shares[0].low < NOTHING:
+    elif not little:
         return None
     if case.shares is not None:
         limit = "told beside it" if rates is not None else f"low above {NOTHING:g}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from staytrue.diagnosis import DIAGNOSIS, Diagnosis, Finding, Kind
 from staytrue.records import to_json, write_atomically
 from training.diagnose import creep, labels, leakage, leaps, overfitting, underfitting
+from training.diagnose.case import Dropped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from training.diagnose.case import Case
 
-FAULTS: dict[Kind, Callable[[Case], Finding | str | None]] = {
+FAULTS: dict[Kind, Callable[[Case], Finding | Dropped | str | None]] = {
     "leakage": leakage.find,
     "rate too high": leaps.find,
     "rate too low": creep.find,
@@ -31,6 +32,7 @@ def diagnose(case: Case) -> Diagnosis:
     """Look for each fault; one that is another's consequence is not told beside it."""
     findings: list[Finding] = []
     reasons: dict[str, str] = {}
+    dropped: dict[str, str] = {}
     for kind, find in FAULTS.items():
         if any(CAUSED.get(one.kind) == kind for one in findings):
             reasons[kind] = "it follows from the learning rate"
@@ -38,10 +40,13 @@ def diagnose(case: Case) -> Diagnosis:
         found = find(case)
         if isinstance(found, str):
             reasons[kind] = found
+        elif isinstance(found, Dropped):
+            dropped[kind] = found.reason
         elif found is not None:
             findings.append(found)
     looked = [kind for kind in FAULTS if kind not in reasons]
-    return Diagnosis(run=case.checkpoint.run, findings=findings, looked_for=looked, not_looked_for=reasons)
+    run = case.checkpoint.run
+    return Diagnosis(run=run, findings=findings, looked_for=looked, dropped=dropped, not_looked_for=reasons)
 
 
 def write(diagnosis: Diagnosis, folder: Path) -> Path:

@@ -28,9 +28,11 @@ SOURCE = (
 
 def find(case: Case) -> Finding | str | None:
     """Whether more labels of training and validation rows than usual are suspected, the interval taken into account."""
-    tables = case.tables
-    if tables is None or not tables.named:
-        return "it is asked of names of classes, where rows are tables or small pictures"
+    if case.checkpoint.task != "classification":
+        return f"it is asked of names of classes, and this is {case.checkpoint.task}"
+    tables = case.whole_tables
+    if isinstance(tables, str):
+        return tables
     from training.data.label.suspects import suspects  # noqa: PLC0415 - it takes seconds
 
     rows = join([tables.train, tables.held])

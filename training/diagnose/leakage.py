@@ -9,6 +9,7 @@ from training.diagnose.case import noted
 
 if TYPE_CHECKING:
     from training.diagnose.case import Case
+    from training.diagnose.tables import Tables
 
 ALONE = 0.95
 """Of what there is to learn, that one feature tells by itself."""
@@ -19,16 +20,11 @@ SOURCE = "Kaufman, Rosset, Perlich and Stitelman, 2012, Leakage in data mining"
 def find(case: Case) -> Finding | str | None:
     """Features by whose value alone a tree tells nearly all of the truth of validation rows, for certain."""
     through = case.checkpoint.lineage.let_through
-    tables = case.tables
-    if tables is not None and not tables.tells:
-        tables = None
-    if tables is None and not through:
-        where = "rows are tables, and those of validation differ in their truth and are of two blocks at least"
-        return f"features are tried alone where {where}; and split.allow let nothing through"
+    tried = _tried(case.tables)
+    if isinstance(tried, str) and not through:
+        return f"no feature is tried alone: {tried}; and split.allow let nothing through"
     evidence, names, seed = [], [], case.project.training.seed
-    features = {} if tables is None or len(tables.train.columns) < 2 else tables.train.columns
-    for name in [name for name, column in features.items() if column.ndim == 1][:MOST_FEATURES]:
-        assert tables is not None  # noqa: S101 - there are features
+    for name, tables in [] if isinstance(tried, str) else tried:
         left = tables.mean(tables.misses(tables.tree(name, seed)), seed)
         if 1 - left.high > ALONE:
             names.append(name)
@@ -46,3 +42,15 @@ def find(case: Case) -> Finding | str | None:
     if through:
         remedies.append(Remedy(setting="split.allow", value=[], reason="rows that parts share judge a model too well"))
     return Finding(kind="leakage", summary="; ".join(told), evidence=evidence, remedies=remedies, source=SOURCE)
+
+
+def _tried(tables: Tables | str) -> list[tuple[str, Tables]] | str:
+    """Features that are tried alone, of one value a row, beside the tables; or why none is."""
+    if isinstance(tables, str):
+        return tables
+    if len(tables.train.columns) < 2:
+        return "there is but one, which tells what the model tells"
+    names = [name for name, column in tables.columns.items() if column.ndim == 1][:MOST_FEATURES]
+    if not names:
+        return "none has one value a row"
+    return tables.unmeasured or [(name, tables) for name in names]

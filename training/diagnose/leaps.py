@@ -8,13 +8,14 @@ import numpy as np
 
 from staytrue.diagnosis import Finding, Remedy, Symptom
 from training.diagnose import remedies
-from training.diagnose.case import LEARNT, NOTHING
+from training.diagnose.case import LEARNT, NOTHING, Dropped
 from training.diagnose.curve import FEWEST, noise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from training.diagnose.case import Case
+    from training.rates.sweep import Sweep
 
 LEAPS = 0.05
 """Noise of the validation error, a share of its level: an average of many rows hardly moves by itself."""
@@ -23,7 +24,7 @@ MARGIN = 10.0
 SOURCE = "Smith, 2015, Cyclical learning rates for training neural networks, section 3.3 (range test)"
 
 
-def find(case: Case) -> Finding | str | None:
+def find(case: Case) -> Finding | Dropped | str | None:
     """Leaps beside a rate near what blows up, or nothing learnt beyond it; without a range test leaps twice as high."""
     if len(case.errors) < FEWEST:
         return f"fewer than {FEWEST} epochs"
@@ -45,12 +46,19 @@ def find(case: Case) -> Finding | str | None:
         told += f", and next to nothing was learnt ({train.value:.2f} of a constant answer's error)"
     if rates is not None:
         if rates.blow_up is None or rate <= rates.blow_up / margin:
-            return None
+            return Dropped(_safe(told, rates, margin)) if leaps > 2 * LEAPS else None
         limit = f"below {margin:g} times the learning rate, {rate:g}"
         evidence.append(Symptom(what="rate at which a fresh model's loss blows up", value=rates.blow_up, limit=limit))
         told += f"; a fresh model's loss blows up from {rates.blow_up:.2g} on"
     found = remedies.fitting(case, _remedies(case))
     return Finding(kind="rate too high", summary=told, evidence=evidence, remedies=found, source=SOURCE)
+
+
+def _safe(told: str, rates: Sweep, margin: float) -> str:
+    """Why leaps are not the rate's: steps far larger do no harm to a fresh model."""
+    if rates.blow_up is None:
+        return f"{told}, but a fresh model's loss blows up at no rate up to {rates.rates[-1]:.2g}"
+    return f"{told}, but a fresh model's loss blows up from {rates.blow_up:.2g} on, more than {margin:g} times as high"
 
 
 def _remedies(case: Case) -> Iterator[Remedy]:

@@ -18,6 +18,8 @@ def said(diagnosis: Diagnosis) -> Iterator[str]:
         yield f"nothing found; looked for {', '.join(diagnosis.looked_for)}"
     for place, finding in enumerate(diagnosis.findings, 1):
         yield from _finding(place, finding)
+    for kind, reason in diagnosis.dropped.items():
+        yield f"suspected and dropped: {kind}: {reason}"
     for kind, reason in diagnosis.not_looked_for.items():
         yield f"not looked for: {kind}: {reason}"
 

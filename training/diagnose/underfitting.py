@@ -58,9 +58,9 @@ def find(case: Case) -> Finding | str | None:
 
 def _behind(case: Case) -> Symptom | None:
     """By how much the model is worse than a forest, row by row, where it is so on the rows that it learnt from, too."""
-    if case.gap is None or case.tables is None or not case.tables.tells or case.gap.low > GAP:
+    tables, seed = case.whole_tables, case.project.training.seed
+    if case.gap is None or isinstance(tables, str) or tables.unmeasured or case.gap.low > GAP:
         return None
-    tables, seed = case.tables, case.project.training.seed
     other = tables.misses(tables.forest(seed))
     difference = tables.mean(tables.misses(tables.answers) - other, seed)
     if difference.low <= BEHIND or tables.least(case.parts["train"]) <= float(other.mean()):

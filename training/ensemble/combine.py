@@ -9,7 +9,6 @@ import msgspec
 import torch
 
 from staytrue.checkpoint import Checkpoint
-from staytrue.errors import InvalidConfig
 from staytrue.lineage import Lineage
 from staytrue.records import write_atomically
 from training import checkpoint as checkpoints
@@ -81,15 +80,12 @@ def combine(
     """
     torch.set_num_threads(project.training.threads)
     for folder in folders:
-        refuse_unfit(folder)
+        refuse_unfit(folder, method)
     with watched(len(STEPS), say, least_seconds=LONG_SECONDS) as watch:
         prepared = prepare(project, watch=watch)
     members = [restore(whose(project, folder), folder, prepared=prepared) for folder in folders]
     agree(members, prepared)
     task = restored(members[0].checkpoint)
-    if method == "vote" and not task.classes:
-        hint = "take mean or weighted, which numbers have"
-        raise InvalidConfig("--method", expected="classes or labels to vote on", got=f"{task.measure}", hint=hint)
     project = steps.dense(project, prepared.training)
     names = project.data.features
     parts = Parts(prepared.training.only(names), prepared.validation.only(names), classes=prepared.classes)

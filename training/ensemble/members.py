@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from staytrue.checkpoint import CHECKPOINT, Checkpoint
-from staytrue.errors import Conflict
+from staytrue.errors import Conflict, InvalidConfig
 from staytrue.records import read
 from training.ensemble.listed import ENSEMBLE
 
@@ -13,14 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from training.ensemble.listed import Method
     from training.judgement.restored import Restored
     from training.prepare import Prepared
 
 
-def refuse_unfit(folder: Path) -> None:
-    """Refuse what can be no member.
+def refuse_unfit(folder: Path, method: Method = "mean") -> None:
+    """Refuse what can be no member, before rows are prepared.
 
     Raises:
+        InvalidConfig: a vote on numbers.
         Conflict: it is an ensemble, a generator, or a retraining, whose rows nobody can prepare again.
     """
     checkpoint = read(Checkpoint, folder / CHECKPOINT)
@@ -31,6 +33,9 @@ def refuse_unfit(folder: Path) -> None:
         raise Conflict(where, "is a generator: its answers are pictures, which no mean makes better")
     if checkpoint.lineage.parent:
         raise Conflict(where, "is a retraining, whose rows came from the lake", hint="name runs of `staytrue train`")
+    if method == "vote" and not checkpoint.classes:
+        hint, got = "take mean or weighted, which numbers have", f"{checkpoint.task} of {where}"
+        raise InvalidConfig("--method", expected="classes or labels to vote on", got=got, hint=hint)
 
 
 def agree(members: Sequence[Restored], prepared: Prepared) -> None:

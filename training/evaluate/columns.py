@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Sort = Literal["number", "name", "moment"]
 _BESIDE: dict[str, Sort] = {"f": "number", "M": "moment", "O": "name"}
 _WORD = re.compile(r"\w+")
+_UNKNOWN = re.compile(r'column "(.+?)" not found')
 _KINDS: dict[str, Sort] = {"numeric": "number", "category": "name", "date": "moment"}
 
 
@@ -88,7 +89,11 @@ def matching(where: str, table: Mapping[str, Column]) -> NDArray[np.bool_]:
         connection.execute("SET TimeZone = 'UTC'; SET threads = 1")  # one thread: rows keep the order they stand in
         connection.register("rows", rows)
         asked = f"SELECT ({where}) AS holds FROM rows"  # noqa: S608 - the project's own words, as its query is
-        kind = connection.execute(f"DESCRIBE {asked}").fetchall()[0][1]
+        try:
+            kind = connection.execute(f"DESCRIBE {asked}").fetchall()[0][1]
+        except duckdb.ParserException:
+            connection.extract_statements(f"SELECT {where}")  # fails for what is written, and not for our parentheses
+            raise
         if kind != "BOOLEAN":
             raise duckdb.InvalidInputException(f"gives {kind} and not true or false")
         found = connection.execute(f"SELECT coalesce(holds, false) AS holds FROM ({asked})").fetchnumpy()["holds"]  # noqa: S608
@@ -117,6 +122,16 @@ def refused(where: str, project: Project, rows: Rows | None = None) -> str:
     except duckdb.Error as error:
         return first_line(error)
     return ""
+
+
+def unknown(reason: str) -> str:
+    """The column that DuckDB says there is none of; nothing where it says something else.
+
+    >>> unknown('Binder Error: Referenced column "tempp" not found in FROM clause!')
+    'tempp'
+    """
+    found = _UNKNOWN.search(reason)
+    return found[1] if found else ""
 
 
 def _mentions(where: str, name: str) -> bool:

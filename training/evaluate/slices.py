@@ -15,7 +15,7 @@ from training.data.collect.reading import first_line
 from training.data.distinct import counted
 from training.data.rows import learnable
 from training.data.typed import text_of
-from training.evaluate.columns import columns, matching, refused, sorts
+from training.evaluate.columns import columns, matching, refused, sorts, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -132,7 +132,9 @@ def check(project: Project, rows: Rows | None = None, names: Iterable[str] = ())
             raise InvalidConfig(where, "generation makes pictures of no row, which none could be told of", hint=hint)
         if section.where is not None:
             if reason := refused(section.where, project, rows):
+                question = meant(unknown(reason), [*known, *names])
                 hint = f"it may speak of {', '.join(known)}, and other columns that the query gives"
+                hint = f"{hint}; {question}" if question else hint
                 raise InvalidConfig(where, f"is no condition: {reason}", hint=hint)
         elif rows is not None and _column(name, section) not in known:
             got = _column(name, section)

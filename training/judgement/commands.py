@@ -48,7 +48,7 @@ class Evaluate:
         say = (lambda _: None) if arguments.json else (lambda text: print(text, flush=True))
         with watched(len(STEPS), say, least_seconds=LONG_SECONDS) as watch:
             run = restore(project, folder, watch=watch)
-        parts = {"test": final(run, force=arguments.force)} if arguments.final else judged_again(run)
+        parts = {"test": final(run, force=arguments.force, say=say)} if arguments.final else judged_again(run)
         if arguments.json:
             print(to_json(Evaluation(run=run.checkpoint.run, parts=parts)).decode(), end="")
             return 0

@@ -17,6 +17,7 @@ from training.judgement.parts import judged
 from training.judgement.restored import sealing_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from staytrue.evaluation import PartEvaluation
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from training.judgement.restored import Restored
 
 
-def final(run: Restored, *, force: bool = False) -> PartEvaluation:
+def final(run: Restored, *, force: bool = False, say: Callable[[str], None] = lambda _: None) -> PartEvaluation:
     """Open the test rows for a run, judge it, and write down what was seen: in the ledger, then in the run's records.
 
     A run that had opened them tells what it saw then, and one that was killed at it goes on: neither opens them again.
@@ -40,6 +41,10 @@ def final(run: Restored, *, force: bool = False) -> PartEvaluation:
     seal, features = sealing_of(run.folder).seal, run.project.data.features
     seen = None if force else ledger.figures(opener, sealed.keys, seal)
     kept = read(Evaluation, run.folder / EVALUATION).parts.get("test")
+    if seen is not None:
+        before = [line for line in ledger.openings(sealed.keys.all, seal) if opener.made(line)][-1]
+        by = f" by {before.by}" if before.by else ""
+        say(f"test split: was opened for this run on {before.time}{by}; it is not opened again, these are its figures")
     if seen is not None and kept is not None and kept.metrics == seen.evaluation:
         _write(run.folder, kept, ledger.known(sealed.keys.all, seal, opener.model))
         return kept

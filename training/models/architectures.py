@@ -6,7 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from staytrue.errors import InvalidConfig, NotFound
-from training.models import own
+from training.models import own, unmade
 from training.models.gan import DCGAN, WassersteinGAN
 from training.models.generative import Generative
 from training.models.inception import Inception
@@ -63,8 +63,8 @@ def arguments_of(project: Project) -> dict[str, Any]:
 
     Raises:
         NotFound: no such architecture.
-        InvalidConfig: a setting that it does not take or that its features leave unread, or features that it does not
-            take.
+        InvalidConfig: a setting that it does not take or that its features leave unread, settings that do not go
+            together, features that it does not take, or a factory of one's own that cannot be called so.
     """
     model = project.model
     made = _made_by(model.architecture)
@@ -73,6 +73,7 @@ def arguments_of(project: Project) -> dict[str, Any]:
         if given:
             hint = f"name it in model.options, which {model.architecture} is called with"
             raise InvalidConfig(f"model.{min(given)}", "is no setting of an architecture of your own", hint=hint)
+        own.check_call(model.architecture, made, model.options)
         return dict(model.options)
     if getattr(made, "GENERATES", False) != (model.task == "generation"):
         named = [name for name, body in ARCHITECTURES.items() if getattr(body, "GENERATES", False)]
@@ -82,7 +83,9 @@ def arguments_of(project: Project) -> dict[str, Any]:
     _check_features(project, getattr(made, "KINDS", ()))
     _check_settings(model, given, made)
     _check_read(project, given, getattr(made, "READ_OF", {}))
-    return {name: getattr(model, name) for name in type(model).model_fields if name in given}
+    arguments = {name: getattr(model, name) for name in type(model).model_fields if name in given}
+    unmade.check(made, project.data.features, arguments)
+    return arguments
 
 
 def check_processes(model: ModelSection, processes: int) -> None:

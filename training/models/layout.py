@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -14,8 +15,9 @@ from training.data.encode.sequences import SequenceState
 from training.data.encode.texts import TextState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from staytrue.feature import Feature
     from training.data.encode.encoder import ColumnState
 
 BYTES = 256
@@ -51,6 +53,19 @@ class Layout(msgspec.Struct, frozen=True):
             width = seen_width(state)
             pieces.append(_piece(state, at, width))
             at += width
+        return cls(pieces)
+
+    @classmethod
+    def stand_in(cls, features: Mapping[str, Feature]) -> Layout:
+        """As one may be before any state is learnt: with categories of two values, and dates of one number."""
+        pieces, at = [], 0
+        for name, feature in features.items():
+            kind = "numbers" if feature.kind == "numeric" or feature.kind == "date" else feature.kind  # noqa: PLR1714 - mypy
+            shape = feature.encoded_shape if kind == "image" else feature.shape or [2 if kind == "category" else 1]
+            end = at + math.prod(shape) + (shape[0] if kind in ("sequence", "text") else 0)
+            vocabulary = BYTES if kind == "text" else 0
+            pieces.append(Piece(name=name, kind=kind, begin=at, end=end, shape=shape, vocabulary=vocabulary))
+            at = end
         return cls(pieces)
 
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -40,6 +41,23 @@ def found(name: str) -> Callable[..., nn.Module]:
         raise InvalidConfig(WHERE, expected=f"{name} to be a function", got=type(made).__name__, hint=_CALLED)
     function_of: Callable[..., nn.Module] = made
     return function_of
+
+
+def check_call(name: str, made: Callable[..., nn.Module], options: Mapping[str, Any]) -> None:
+    """See that a factory takes what it will be called with, which no data are needed for.
+
+    Raises:
+        InvalidConfig: it does not.
+    """
+    try:
+        signature = inspect.signature(made)
+    except (ValueError, TypeError):  # of some that are written in C
+        return
+    try:
+        signature.bind(None, 1, **options)
+    except TypeError as error:
+        takes = f"{name} takes {signature}"
+        raise InvalidConfig(WHERE, f"{name} fails: {_told(error)}", hint=f"{_CALLED}; {takes}") from error
 
 
 def built(name: str, layout: Layout, outputs: int, options: Mapping[str, Any]) -> nn.Module:

@@ -99,6 +99,10 @@ WORDS = {
         "export: {formats: [onxx]}",
         "'mar', 'pt2', 'ort', 'int8_dynamic', 'int8_static', 'fp16', got 'onxx'; did you mean 'onnx'?",
     ),
+    "architecture near another": (
+        "model: {architecture: mpl}",
+        "wgan_gp, or package.module:factory of your own, got 'mpl'; did you mean 'mlp'?",
+    ),
     "odd list": (
         "data: [1]",
         "data: expected a mapping, got a list of 1; its keys: source, sources, join, query, ",

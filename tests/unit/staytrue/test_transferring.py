@@ -46,7 +46,7 @@ def test_a_training_is_another_once_the_bytes_of_its_weights_are(tmp_path: Path)
     prints = [fingerprint({"weights": tmp_path / name}) for name in "abc"]
     assert prints[0] == prints[1] != prints[2]
     assert fingerprint({}) == Project.model_validate(plain).fingerprint() not in prints
-    with pytest.raises(NotFound, match=r"gone: does not exist; training\.transfer\.weights"):
+    with pytest.raises(NotFound, match=r"training\.transfer\.weights: .*gone does not exist; name a file"):
         fingerprint({"weights": tmp_path / "gone"})
     assert TransferSection().sha256() == ""
 
@@ -84,13 +84,17 @@ def test_an_index_gives_its_shards_and_one_digest_of_all(tmp_path: Path) -> None
     lines = "".join(f"{hashlib.sha256(written).hexdigest()}  {name}\n" for name, written in shards.items())
     assert sha256(tmp_path) == hashlib.sha256(lines.encode()).hexdigest()
     (tmp_path / "m-2.safetensors").unlink()
-    with pytest.raises(NotFound, match=r"m-2\.safetensors: is missing, model\.safetensors\.index\.json names it"):
+    with pytest.raises(NotFound, match=r"m-2\.safetensors is missing, model\.safetensors\.index\.json names it"):
         files(index)
 
 
 @pytest.mark.parametrize(
     ("written", "said"),
-    [("{", "is no index"), ("[]", "is no index"), ('{"weight_map": {"a": "../up"}}', "files beside it, got '../up'")],
+    [
+        ("{", "is no index"),
+        ("[]", "is no index"),
+        ('{"weight_map": {"a": "../up"}}', r"files beside .*, got '\.\./up'"),
+    ],
 )
 def test_an_index_that_is_none_or_leads_elsewhere_is_refused(tmp_path: Path, written: str, said: str) -> None:
     index = tmp_path / "model.safetensors.index.json"

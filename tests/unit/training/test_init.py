@@ -10,6 +10,7 @@ import pytest
 
 from staytrue import project as projects
 from staytrue.errors import InvalidInput
+from staytrue.signature import MISSING_INTEGER
 from staytrue.starter import starter
 from tests.unit.staytrue.test_slips import written as plant
 from tests.unit.staytrue.test_starter import write
@@ -55,6 +56,29 @@ def test_a_strangers_times_and_numbers_arrive_as_they_were_meant(tmp_path: Path,
     assert str(rows.columns["temp"][7]) == "nan"
     assert rows.target[:2].tolist() == [0.0, 0.25]
     assert all(split(rows, project.split).parts.values())
+
+
+@pytest.mark.parametrize("written", ["iso", "german", "days"])
+def test_dates_beside_the_time_arrive_as_dates(tmp_path: Path, written: str) -> None:
+    """However they are written; what is missing is so, and what is none ends the run instead of being missing."""
+    forms = {"iso": "%Y-%m-%d", "german": "%d.%m.%Y", "days": "%Y%m%d"}
+
+    def opened(row: int) -> str:
+        return "NA" if row == 7 else (at(0) - datetime.timedelta(days=row * 7)).strftime(forms[written])
+
+    columns = {"time": TIMES["iso"], "opened": opened, "y": lambda row: row % 41 / 4}
+    path = write(tmp_path / "data.csv", columns, ",", 500)
+    text = starter(path, None, None)
+    assert "opened: {kind: date} # guessed: 2014-06-09 to 2024-01-01, 1 missing" in text
+    (tmp_path / "staytrue.yaml").write_text(text, encoding="utf-8")
+    project = projects.load(tmp_path / "staytrue.yaml")
+    (found,) = collect(project.data)[0].columns.values()
+    days = [START.timestamp() - row * 7 * 86400 for row in range(500)]
+    assert found.tolist() == [MISSING_INTEGER if row == 7 else day for row, day in enumerate(days)]
+    whole = path.read_text(encoding="utf-8")
+    path.write_text(whole.replace(opened(400), "soon"), encoding="utf-8")
+    with pytest.raises(InvalidInput, match=r'column "opened", row 401: expected dates.*soon'):
+        collect(project.data)
 
 
 def test_a_strangers_names_arrive_as_classes(tmp_path: Path) -> None:

@@ -72,6 +72,16 @@ def test_steps_of_other_widths_are_refused_though_their_numbers_would_fit(value:
         padded(WALK, column([1, 2], value), "t")
 
 
+@pytest.mark.parametrize(
+    ("value", "got"), [([[1, 2]] * 12, "12 steps"), ([1, 2] * 12, "12 steps"), ([1] * 23, "23 numbers")]
+)
+def test_a_sequence_that_is_too_long_is_told_in_steps(value: object, got: str) -> None:
+    """Numbers that make no whole steps are told as numbers."""
+    expected = "t, row 2: expected a list of at most 3 steps of 2 numbers"
+    with pytest.raises(InvalidInput, match=rf"{expected}, got {got}; raise the first number of its shape"):
+        padded(WALK, column([1, 2], value), "t")
+
+
 def test_prepare_tells_of_rows_of_another_width(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every second row has two steps of three channels; as three of two they would be another's."""
     lines = [

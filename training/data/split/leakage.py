@@ -10,7 +10,7 @@ import numpy as np
 
 from staytrue.errors import InvalidInput
 from staytrue.records import utc
-from staytrue.splitting import Leakage
+from staytrue.splitting import Leakage, Method
 from training.data.clean.cleaning import is_missing
 from training.data.keys import among, codes_of, keys_of
 from training.data.split.coordinates import Coordinates
@@ -49,6 +49,13 @@ _SAID: dict[str, str] = {
     "groups": "are of a group that {} rows are of too",
     "time": "are not later than the newest {} row",
 }
+
+
+_TOGETHER: dict[Method, str] = {
+    "blocks": "they are of several blocks: split.method grouped, by a column that is alike in all of them",
+    "grouped": "they are of several groups: a split.group that is alike in all of them",
+}
+"""What methods do not keep together that keep something together."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,7 +122,7 @@ def find(
     return [_let(finding, settings.allow) for finding in found]
 
 
-def refuse(findings: Sequence[Finding]) -> list[str]:
+def refuse(findings: Sequence[Finding], method: Method) -> list[str]:
     """A sentence for each leakage that a setting let through.
 
     Raises:
@@ -124,8 +131,9 @@ def refuse(findings: Sequence[Finding]) -> list[str]:
     leaks = [finding for finding in findings if finding.verdict == "leakage"]
     if leaks:
         kinds = ", ".join(dict.fromkeys(finding.kind for finding in leaks))
+        together = _TOGETHER.get(method, "split.method grouped or blocks")
         hint = (
-            "drop them, or keep together what belongs together (split.method grouped or blocks); "
+            f"drop them, or keep together what belongs together ({together}); "
             f"split.allow: [{kinds}] lets it through, and the model card will tell"
         )
         got = "; ".join(finding.sentence() for finding in leaks)

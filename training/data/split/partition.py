@@ -59,7 +59,7 @@ def partition(
     """
     plan = split(rows, settings)
     leakage = find(rows, plan, settings, features, watch)
-    plan = msgspec.structs.replace(plan, let_through=refuse(leakage))
+    plan = msgspec.structs.replace(plan, let_through=refuse(leakage, settings.method))
     with watch("likeness"):
         comparisons = compare(rows, plan, features)
     return plan, SplitReport(

@@ -16,7 +16,7 @@ from serving.runtimes.onnx import OnnxRuntime
 from staytrue.checkpoint import CHECKPOINT
 from staytrue.command import main
 from staytrue.comparison import COMPARISON, Comparison
-from staytrue.errors import Conflict, Unsupported
+from staytrue.errors import Conflict, InvalidConfig, Unsupported
 from staytrue.evaluation import Evaluation
 from staytrue.modelling import ModelSection
 from staytrue.openings import LEDGER
@@ -278,7 +278,7 @@ def test_members_of_other_rows_or_questions_are_refused(
         (["{0}"], "RUN: expected two runs or more, each once, got {0} alone"),
         (["{0}", "{1}", "{0}"], "RUN: expected two runs or more, each once, got {0} and {0}"),
         (["{0}", "gone"], "gone: is no finished run; "),
-        (["{0}", "{1}", "--method", "vote"], "--method: expected classes or labels to vote on"),
+        (["{0}", "{1}", "--method", "vote"], "--method: expected classes or labels to vote on, got regression"),
         (["{0}", "{1}", "--name", "a/b"], 'model name "a/b"'),
     ],
 )
@@ -290,6 +290,15 @@ def test_what_cannot_be_combined_is_said(
     flags = [one.format(*names) for one in given]
     assert main(["ensemble", *flags, "--project", str(folder / "staytrue.yaml")]) in (1, 2)
     assert said.format(*names) in capsys.readouterr().err
+
+
+def test_a_vote_on_numbers_is_refused_before_rows_are_read(folder: Path) -> None:
+    members = runs_of(folder)
+    project = load(folder / "staytrue.yaml")
+    gone = project.data.model_copy(update={"source": folder / "gone.csv", "sources": {}})
+    said = rf"--method: expected classes or labels to vote on, got regression of run {members[0].name}; take mean"
+    with pytest.raises(InvalidConfig, match=said):
+        combine(project.model_copy(update={"data": gone}), members, "vote")
 
 
 def test_an_ensemble_has_no_epochs_to_diagnose(folder: Path) -> None:

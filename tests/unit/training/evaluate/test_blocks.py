@@ -131,7 +131,7 @@ def test_evaluation_diagnosis_comparison_and_ensemble_draw_the_same_groups(group
     assert (mae["low"], mae["high"]) == pytest.approx((low, high), abs=0.15 * (high - low))
 
     tables = Tables.of(run)
-    assert tables is not None
+    assert isinstance(tables, Tables)
     mean = tables.mean(errors[0], 0)
     assert (mean.low, mean.high) == pytest.approx((low, high), abs=0.15 * (high - low))
     assert tables.blocks.what == "groups of station"

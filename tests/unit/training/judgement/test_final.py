@@ -144,7 +144,13 @@ def test_the_figures_are_those_of_the_runs_own_model_on_the_sealed_rows(folder: 
 
 def test_asked_again_a_run_tells_what_it_saw_and_opens_nothing(folder: Path) -> None:
     first = command(folder, "evaluate", "--final")
-    assert command(folder, "evaluate", "--final") == first
+    opened = lines(folder)[0]
+    told, _, rest = command(folder, "evaluate", "--final").partition("\n")
+    assert told.startswith(
+        f"test split: was opened for this run on {opened.time} by {opened.by}; it is not opened again"
+    )
+    assert rest == first
+    assert json.loads(command(folder, "evaluate", "--final", "--json"))["parts"].keys() == {"test"}
     assert len(lines(folder)) == 2
 
 
@@ -292,7 +298,7 @@ def test_figures_that_the_ledger_does_not_tell_are_not_told_as_those_of_the_seal
     seen = told["parts"]["test"]["metrics"]["mae"]["value"]
     told["parts"]["test"]["metrics"]["mae"]["value"] = seen / 2
     path.write_text(json.dumps(told))
-    assert command(folder, "evaluate", "--final") == first
+    assert command(folder, "evaluate", "--final").partition("\n")[2] == first
     assert read(Evaluation, path).parts["test"].metrics["mae"].value == seen
     assert [line.event for line in lines(folder)] == ["opened", "judged", "judged"]
     assert read(Checkpoint, newest(folder) / CHECKPOINT).lineage.test_openings == 1

@@ -27,6 +27,7 @@ from training.data.split.plan import split
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from staytrue.splitting import Method
     from training.data.split.plan import Part, Split
 
 BIKES = load(Path(__file__).parents[4] / "examples" / "bikeshare" / "staytrue.yaml")
@@ -298,9 +299,9 @@ def test_what_is_found_fails_and_what_is_allowed_is_told(bikes: Rows) -> None:
         r"split: .*got 2[01] of 329 test rows have the features of a train row, .*\(row \d+ of 2011-.* and row \d+ of"
     )
     with pytest.raises(InvalidInput, match=said + r".*split\.allow: \[duplicates\]"):
-        refuse(find(rows, plan, BIKES.split, BIKES.data.features))
+        refuse(find(rows, plan, BIKES.split, BIKES.data.features), "blocks")
     allowed = BIKES.split.model_copy(update={"allow": ["duplicates"]})
-    told = refuse(find(rows, plan, allowed, BIKES.data.features))
+    told = refuse(find(rows, plan, allowed, BIKES.data.features), "blocks")
     assert len(told) == 1
     assert "of 329 test rows have the features of a train row" in told[0]
 
@@ -310,7 +311,23 @@ def test_to_allow_one_kind_lets_no_other_through(bikes: Rows) -> None:
     plan = split(bikes, BIKES.split)
     allowed = BIKES.split.model_copy(update={"allow": ["near_duplicates", "groups", "time"]})
     with pytest.raises(InvalidInput, match="duplicates"):
-        refuse(find(copied(bikes, plan, 20), plan, allowed, BIKES.data.features))
+        refuse(find(copied(bikes, plan, 20), plan, allowed, BIKES.data.features), "blocks")
+
+
+@pytest.mark.parametrize(
+    ("method", "advice"),
+    [
+        ("blocks", "they are of several blocks: split.method grouped, by a column that is alike in all of them"),
+        ("grouped", "they are of several groups: a split.group that is alike in all of them"),
+        ("random", "split.method grouped or blocks"),
+        ("time", "split.method grouped or blocks"),
+    ],
+)
+def test_no_method_is_advised_that_is_taken_already(method: Method, advice: str) -> None:
+    copies = Finding(kind="duplicates", part="test", other="train", rows=3, of=9, expected=0, verdict="leakage")
+    with pytest.raises(InvalidInput) as told:
+        refuse([copies], method)
+    assert f"keep together what belongs together ({advice}); split.allow" in str(told.value)
 
 
 def test_an_example_names_rows_and_never_what_they_hold(bikes: Rows) -> None:

@@ -11,6 +11,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from staytrue.command import main
 from staytrue.errors import CorruptData, InvalidConfig, InvalidInput, Unsupported
 from staytrue.sections import TrainingSection
 from staytrue.transferring import TransferSection
@@ -18,7 +19,7 @@ from training.devices import joined
 from training.optim import Optimiser
 from training.transfer.freezing import freeze
 from training.transfer.layers import factors, groups, layers
-from training.transfer.reading import read
+from training.transfer.reading import check, read
 from training.transfer.report import chapter, summary
 from training.transfer.transferred import transferred
 
@@ -26,6 +27,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from training.transfer.report import Report
+
+
+YAML = """
+name: toy
+data: {{source: gone.csv, time: at, target: y, features: {{x: {{kind: numeric}}}}}}
+training:
+  epochs: 1
+  transfer:
+    weights: {}
+"""
 
 
 def network(classes: int = 3, seed: int = 0) -> nn.Sequential:
@@ -185,7 +196,7 @@ def test_a_file_of_pytorch_gives_its_tensors_wherever_they_are(tmp_path: Path) -
     with pytest.raises(InvalidConfig, match=r"has no 'averages', got model, average"):
         read(tmp_path / "two.pt", "averages")
     torch.save([1, 2], tmp_path / "list.pt")
-    with pytest.raises(InvalidConfig, match="expected tensors by name, got list"):
+    with pytest.raises(InvalidConfig, match=r"expected tensors by name in .*list\.pt, got list"):
         read(tmp_path / "list.pt")
 
 
@@ -197,8 +208,28 @@ def test_what_would_run_code_or_is_broken_is_refused(tmp_path: Path) -> None:
     (tmp_path / "noise.pt").write_bytes(b"noise" * 10)
     (tmp_path / "noise.safetensors").write_bytes(b"noise" * 10)
     for name in ("noise.pt", "noise.safetensors"):
-        with pytest.raises(CorruptData, match=name):
+        with pytest.raises(
+            CorruptData, match=rf"^training\.transfer\.weights: .*{name} .*; fetch it anew and whole, or"
+        ):
             read(tmp_path / name)
+
+
+def test_a_file_that_is_gone_or_cut_off_is_told_by_setting_and_line_before_data_are_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Data there are none."""
+    torch.save(network().state_dict(), tmp_path / "cut.pt")
+    safetensors.torch.save_file(network().state_dict(), tmp_path / "cut.safetensors")
+    for name in ("cut.pt", "cut.safetensors"):
+        check(TransferSection(weights=tmp_path / name))
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-40])
+    yaml = tmp_path / "staytrue.yaml"
+    for name, said in (("cut.pt", "is cut off"), ("cut.safetensors", "is not safetensors"), ("gone", "does not exist")):
+        yaml.write_text(YAML.format(name), encoding="utf-8")
+        assert main(["train", "--project", str(yaml)]) == 1
+        told = capsys.readouterr().err
+        assert f"{yaml}:7 training.transfer.weights: {tmp_path / name} {said}" in told
+        assert "; fetch it anew and whole" in told or "; name a file or folder of weights" in told
 
 
 def test_frozen_layers_and_their_norms_stay_to_the_bit(tmp_path: Path) -> None:
