@@ -88,16 +88,16 @@ def fit(
             batches = torch.tensor_split(order(len(train), at.epoch, settings.seed, classes), steps)[at.step :]
             own = train.stream(map(machine.share, batches), augmenter, at.epoch + 1)
             for which, rows in zip(batches, map(machine.moved, own), strict=True):
-                step = at.epoch * steps + at.step + 1
+                step, count = at.epoch * steps + at.step + 1, len(which)
                 machine.draws(settings.seed, step)
-                loss = rows.total(functools.partial(loss_of, called(rows.matrix))) / len(which)
+                loss = rows.total(functools.partial(loss_of, called(rows.matrix))) / count
                 value = machine.total(loss)
                 scene = functools.partial(_scene, model, called, loss_of, rows, machine.share(which), optimiser)
                 guard.check(step, at.epoch + 1, value, scene)
                 taken = optimiser.learning_rate
                 optimiser.step(loss, machine)
                 watch.stepped(step, value, taken)
-                at.took(value * len(which), rate)
+                at.took(value * count, rate)
                 keeper.keep(at)
             if settings.averaging:
                 _take_statistics(optimiser.kept, train, machine, settings.batch_size)
