@@ -55,6 +55,9 @@ class Devices(Protocol):
     def total(self, number: Tensor) -> float:
         """The sum of a number over all processes."""
 
+    def told(self, words: str) -> list[str]:
+        """What each process has to tell, in their order; all of them must ask."""
+
     def agree(self, module: nn.Module) -> None:
         """Give all processes the main one's buffers (a norm's statistics), which each takes from its own rows."""
 
@@ -103,6 +106,10 @@ class Processor:
     def total(self, number: Tensor) -> float:
         """The number."""
         return number.item()
+
+    def told(self, words: str) -> list[str]:
+        """What this one has."""
+        return [words]
 
     def agree(self, module: nn.Module) -> None:
         """With itself."""
@@ -181,6 +188,14 @@ class Accelerated:
         """Over all processes."""
         summed: Tensor = self._accelerator.reduce(number.detach().to(self._accelerator.device), "sum")
         return summed.item()
+
+    def told(self, words: str) -> list[str]:
+        """As bytes, filled up to the longest: objects would travel as pickles."""
+        mine, there = torch.tensor(list(words.encode()), dtype=torch.uint8), self._accelerator.device
+        sizes = self._accelerator.gather(torch.tensor([len(mine)], device=there)).tolist()
+        full = nn.functional.pad(mine, (0, max(sizes) - len(mine))).to(there).unsqueeze(0)
+        rows = self._accelerator.gather(full).tolist()  # [processes, longest]
+        return [bytes(row[:size]).decode() for row, size in zip(rows, sizes, strict=True)]
 
     def agree(self, module: nn.Module) -> None:
         """As in each forward pass of training, where they are the main process's too."""

@@ -79,6 +79,12 @@ class Divergence:
         said = ", ".join(part for part in parts if part)
         return [said] if said else []
 
+    @property
+    def knows(self) -> int:
+        """How near the evidence comes to the cause: the larger the nearer. A process whose rows are fine has least."""
+        marks = (self.inputs, self.layer or self.loss, self.rows, self.outlying)
+        return sum(2**place for place, mark in enumerate(reversed(marks)) if mark)
+
 
 def examine(scene: Scene) -> Divergence:
     """Look for the place at which numbers went wrong, in the order in which they flow. Weights stay as they are."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from staytrue.environment import Environment
+    from staytrue.errors import InvalidInput
     from staytrue.project import Project
     from training.augment.augmenter import Augmenter
     from training.batches import Batch, Taken
@@ -65,13 +66,13 @@ def fit(
 
     Raises:
         InvalidConfig: a batch too small for a batch norm or the processes, or too large for memory.
-        InvalidInput: the loss became NaN or infinite, or ran away.
+        InvalidInput: the loss became NaN or infinite, or ran away; or the first epoch's error of the rows held out did.
         Conflict: the folder keeps a training of other settings or data.
     """
     settings, (train, held), head = project.training, parts, machine.placed(model.head)
     steps = steps_of(len(train), settings.batch_size, head, machine.processes)
     optimiser = Optimiser(head, settings, steps * settings.epochs, groups=groups(head, settings.transfer))
-    loss_of, history, guard = task.loss(settings), History(task.measure), Guard(settings)
+    loss_of, history, guard = task.loss(settings), History(task.measure), Guard(settings, machine.told)
     keeper = Keeper(
         folder, settings.checkpoint_seconds, identity, surroundings, head, optimiser, history, guard, machine
     )
@@ -87,23 +88,26 @@ def fit(
             batches = torch.tensor_split(order(len(train), at.epoch, settings.seed, classes), steps)[at.step :]
             own = train.stream(map(machine.share, batches), augmenter, at.epoch + 1)
             for which, rows in zip(batches, map(machine.moved, own), strict=True):
-                step = at.epoch * steps + at.step + 1
+                step, count = at.epoch * steps + at.step + 1, len(which)
                 machine.draws(settings.seed, step)
-                loss = rows.total(functools.partial(loss_of, called(rows.matrix))) / len(which)
+                loss = rows.total(functools.partial(loss_of, called(rows.matrix))) / count
                 value = machine.total(loss)
                 scene = functools.partial(_scene, model, called, loss_of, rows, machine.share(which), optimiser)
                 guard.check(step, at.epoch + 1, value, scene)
                 taken = optimiser.learning_rate
                 optimiser.step(loss, machine)
                 watch.stepped(step, value, taken)
-                at.took(value * len(which), rate)
+                at.took(value * count, rate)
                 keeper.keep(at)
             if settings.averaging:
                 _take_statistics(optimiser.kept, train, machine, settings.batch_size)
             machine.agree(optimiser.kept)
             error = _error(optimiser.kept, held, task, machine)
             judged = functools.partial(_judged, model, held, task, machine, optimiser, rate)
-            guard.judged(at.epoch * steps + at.step, at.epoch + 1, error, judged)
+            wrong = guard.judged(at.epoch * steps + at.step, at.epoch + 1, error, judged)
+            if wrong is not None:
+                say(_ended(wrong, history))
+                break
             optimiser.epoch_ended(error)
             history.add(at.loss / len(train), error, rate, time.perf_counter() - began, optimiser.kept)
             at.turn()
@@ -114,6 +118,19 @@ def fit(
     machine.done(model)
     model.eval()
     return history
+
+
+def _ended(wrong: InvalidInput, history: History) -> str:
+    """What to say where an epoch cannot be judged and earlier ones could: the training ends with the best of them.
+
+    What comes after weights that have no error would be built on them.
+
+    Raises:
+        InvalidInput: there is no earlier one.
+    """
+    if not history.best_epoch:
+        raise wrong
+    return f"{wrong}. Training ends here, and epoch {history.best_epoch}, the best before, is kept"
 
 
 def _take_statistics(module: nn.Module, train: Batch, machine: Devices, batch_size: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from staytrue.errors import InvalidInput
 from training.divergence import advise, examine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from staytrue.sections import TrainingSection
     from training.divergence import Scene
@@ -27,6 +28,9 @@ LARGEST = sys.float_info.max
 class Guard:
     """Asked before each step is taken, so that what made the loss can still be looked at. A check costs a comparison.
 
+    Of several processes one alone may hold the rows that went wrong: ``shared`` gives each what all have found, in the
+    order of the processes, so that all end with what the one knows.
+
     >>> from staytrue.sections import TrainingSection
     >>> guard = Guard(TrainingSection())
     >>> guard.check(1, 1, 0.5, lambda: None)
@@ -34,8 +38,8 @@ class Guard:
     {'limit': 50.0, 'above': 0}
     """
 
-    def __init__(self, settings: TrainingSection) -> None:
-        self._settings = settings
+    def __init__(self, settings: TrainingSection, shared: Callable[[str], Sequence[str]] = lambda told: [told]) -> None:
+        self._settings, self._shared = settings, shared
         self._limit, self._above = math.nan, 0
 
     def check(self, step: int, epoch: int, loss: float, context: Callable[[], Scene | None]) -> None:
@@ -56,15 +60,15 @@ class Guard:
                 return
         raise self._stopped(step, epoch, loss, context())
 
-    def judged(self, step: int, epoch: int, error: float, context: Callable[[], Scene | None]) -> None:
-        """Let an epoch pass that ended with this step, by what its weights make of the rows held out.
+    def judged(self, step: int, epoch: int, error: float, context: Callable[[], Scene | None]) -> InvalidInput | None:
+        """What is wrong with an epoch that ended with this step, by what its weights make of the rows held out.
 
-        Raises:
-            InvalidInput: the error is NaN or infinite, as where the last step ran away and no other saw what it left.
+        That the error is NaN or infinite, as where the last step ran away and no other saw what it left.
         """
-        if not math.isfinite(error):
-            got = f"{error:g} of the validation rows after step {step}"
-            raise self._told(epoch, "a finite error", got, context(), exploded=False)
+        if math.isfinite(error):
+            return None
+        got = f"{error:g} of the validation rows after step {step}"
+        return self._told(epoch, "a finite error", got, context(), exploded=False)
 
     def state(self) -> dict[str, Any]:
         """What a resumed training must know of the one before; JSON values."""
@@ -89,6 +93,11 @@ class Guard:
 
     def _told(self, epoch: int, expected: str, got: str, scene: Scene | None, *, exploded: bool) -> InvalidInput:
         found = examine(scene) if scene is not None else None
-        told = [] if found is None else found.told()
-        hint = "; or ".join(advise(found, exploded=exploded))
-        return InvalidInput(f"training, epoch {epoch}", expected=expected, got=": ".join([got, *told]), hint=hint)
+        mine = {
+            "knows": -1 if found is None else found.knows,
+            "told": [] if found is None else found.told(),
+            "hint": "; or ".join(advise(found, exploded=exploded)),
+        }
+        best = max(map(json.loads, self._shared(json.dumps(mine))), key=lambda one: int(one["knows"]))  # or the first
+        got = ": ".join([got, *best["told"]])
+        return InvalidInput(f"training, epoch {epoch}", expected=expected, got=got, hint=best["hint"])

@@ -57,7 +57,7 @@ class Optimiser:
         self._method = method(settings, list(_groups(module, groups or [], settings.regularisation.decayed)))
         self._weights = [weight for group in self._method.param_groups for weight in group["params"]]
         self._regularises = self.clips or bool(settings.regularisation.l1 or settings.regularisation.l2)
-        self._rates = table(settings, steps) if rates is None else rates
+        self._rates: list[float] = (table(settings, steps) if rates is None else rates).tolist()
         self._plateau = Plateau(settings.optimisation) if settings.schedule == "plateau" and rates is None else None
         self._average = Average(module, settings.averaging) if settings.averaging else None
         self._decay = 0.0 if settings.optimiser == "adamw" else settings.decay
@@ -68,8 +68,7 @@ class Optimiser:
     @property
     def learning_rate(self) -> float:
         """Of the next step, before the factors of groups."""
-        scheduled = float(self._rates[min(self._done, len(self._rates) - 1)])
-        return scheduled if self._plateau is None else scheduled * self._plateau.factor
+        return self._rate
 
     @property
     def clips(self) -> bool:
@@ -155,7 +154,10 @@ class Optimiser:
         self._set_rate()
 
     def _set_rate(self) -> None:
-        rate = self.learning_rate
+        rate = self._rates[min(self._done, len(self._rates) - 1)]
+        if self._plateau is not None:
+            rate *= self._plateau.factor
+        self._rate = rate
         for group in self._method.param_groups:
             group["lr"] = rate * group["factor"]
 

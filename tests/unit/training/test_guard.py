@@ -279,3 +279,45 @@ def test_a_batch_that_cannot_be_run_again_does_not_hide_the_loss() -> None:
     scene = Scene(network(), broken, [0], {}, 0.1)
     with pytest.raises(InvalidInput, match=r"got nan at step 7: running the batch again failed \(the file is gone\)"):
         Guard(TrainingSection()).check(7, 1, math.nan, lambda: scene)
+
+
+def test_all_processes_end_with_what_the_one_knows_whose_rows_went_wrong() -> None:
+    """Rows 17 and 21 are the second process's; a third knows as much and is not heard, the first is fine."""
+    fine, spoilt = Loop(network()), Loop(network())
+    spoilt.inputs[[17, 21], 1] = math.inf
+    which, told = torch.arange(16) + 16, list[str]()
+
+    def noted(words: str) -> list[str]:
+        told.append(words)
+        return [words]
+
+    def ends(loop: Loop, shared: Callable[[str], list[str]]) -> str:
+        guard = Guard(TrainingSection(), shared)
+        with pytest.raises(InvalidInput) as stopped:
+            guard.check(2, 1, math.nan, functools.partial(loop.scene, which))
+        return str(stopped.value)
+
+    alone = ends(fine, noted)
+    knows = ends(spoilt, noted)
+    assert '"wind" of training rows 17, 21 hold no finite numbers' not in alone
+    told.append(told[1].replace("17, 21", "33"))
+    assert {ends(loop, lambda _: told) for loop in (fine, spoilt)} == {knows}
+    assert '"wind" of training rows 17, 21 hold no finite numbers' in knows
+    assert knows.endswith('; repair or leave out "wind" (docs/cleaning.md)')
+
+
+def test_a_process_without_such_rows_leaves_it_to_another() -> None:
+    """Rows held out are looked through by the process that has them."""
+    told, loop = list[str](), Loop(network())
+    loop.inputs[3, 0] = math.nan
+    which = torch.arange(16)
+
+    def noted(words: str) -> list[str]:
+        told.append(words)
+        return [*told]
+
+    knows = Guard(TrainingSection(), noted).judged(4, 1, math.nan, functools.partial(loop.scene, which))
+    told.insert(0, json.dumps({"knows": -1, "told": [], "hint": "lower training.learning_rate"}))
+    said = Guard(TrainingSection(), lambda words: [words, told[1]]).judged(4, 1, math.nan, lambda: None)
+    assert str(said) == str(knows)
+    assert '"temp" of training row 3 hold no finite numbers' in str(said)

@@ -66,3 +66,24 @@ def test_what_is_no_picture_is_named_with_its_row(value: Any, got: str) -> None:
 def test_a_masked_row_has_no_picture() -> None:
     column = np.ma.masked_array(lists(np.zeros(4), np.zeros(4)), mask=[True, False])
     assert fitting(BYTES, column).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32])
+def test_many_pictures_are_taken_at_once_and_one_that_is_none_is_found_among_them(dtype: type) -> None:
+    """Those before and behind it are what they were; so are those of two parts."""
+    values = np.random.default_rng(0).integers(0, 256, (2500, 4))
+    column = lists(*values.astype(dtype))
+    assert stacked("p", BYTES, column, "f").tolist() == values.reshape(-1, 2, 1, 2).tolist()
+    column[2000] = np.array([0, 0, 0, 256])
+    column[2100] = None
+    assert np.flatnonzero(~fitting(BYTES, column)).tolist() == [2000, 2100]
+    with pytest.raises(InvalidInput, match='column "p", row 2001: expected a list of 4 whole'):
+        stacked("p", BYTES, column, "f")
+    whole = np.arange(len(column)) < 2000
+    assert stacked("p", BYTES, column[whole], "f").tolist() == values[whole].reshape(-1, 2, 1, 2).tolist()
+
+
+def test_pictures_are_taken_at_once_where_they_are_of_one_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of tens of thousands, a look at each costs as much as to train on them."""
+    monkeypatch.setattr("training.data.pictures._flat", pytest.fail)
+    assert stacked("p", BYTES, lists(*np.ones((50, 4), dtype=np.uint8)), "f").shape == (50, 2, 1, 2)

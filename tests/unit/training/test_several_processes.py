@@ -70,7 +70,10 @@ def both(folder: Path) -> None:
             (folder / "killed").symlink_to(killed)
         torch.distributed.barrier()
         train(project, opening="skip", resume=killed)
-    (folder / f"source{torch.distributed.get_rank()}.json").write_text(json.dumps(sources[0]), encoding="utf-8")
+    rank = torch.distributed.get_rank()
+    (folder / f"source{rank}.json").write_text(json.dumps(sources[0]), encoding="utf-8")
+    heard = Accelerated(project.training).told(f"process {rank} found rows{' — 17, 21' * rank}")
+    (folder / f"heard{rank}.json").write_text(json.dumps(heard), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +99,13 @@ def runs(folder: Path) -> tuple[Path, Path]:
 def test_dropout_draws_differ_between_processes(folder: Path) -> None:
     first, second = ((folder / f"source{rank}.json").read_text(encoding="utf-8") for rank in range(2))
     assert first != second
+
+
+def test_each_process_hears_what_the_others_have_found(folder: Path) -> None:
+    """Whatever its length, in the order of the processes."""
+    for rank in range(2):
+        heard = json.loads((folder / f"heard{rank}.json").read_text(encoding="utf-8"))
+        assert heard == ["process 0 found rows", "process 1 found rows — 17, 21"]
 
 
 def test_a_run_of_two_processes_goes_on_to_the_same_weights(folder: Path) -> None:
