@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from staytrue.feature import Feature
 
 _LARGEST_BYTE = 255
-_TOGETHER = 1024
-"""Pictures that are looked at, or copied, at once."""
+_TOGETHER = 2**20
+"""Numbers that are looked at, or copied, at once: of large pictures few, of larger ones each by itself."""
 
 
 def seen_size(feature: Feature) -> list[int]:
@@ -47,11 +47,22 @@ def stacked(name: str, feature: Feature, values: NDArray[Any], where: str, begin
 def fitting(feature: Feature, values: NDArray[Any]) -> NDArray[np.bool_]:
     """Which rows hold a picture of the feature's size and datatype. Shapes: N lists → [N]."""
     fits = np.empty(len(values), dtype=np.bool_)
-    for begin in range(0, len(values), _TOGETHER):
-        some = values[begin : begin + _TOGETHER]
+    step = _at_once(feature)
+    for begin in range(0, len(values), step):
+        some = values[begin : begin + step]
         flat = _together(feature, some)
         fits[begin : begin + len(some)] = _each(feature, some) if flat is None else _holds(feature, flat)
     return fits
+
+
+def _at_once(feature: Feature) -> int:
+    """How many pictures.
+
+    >>> from staytrue.feature import Feature
+    >>> [_at_once(Feature(kind="image", shape=shape)) for shape in ([1, 28, 28], [3, 224, 224], [3, 1024, 1024])]
+    [1337, 6, 1]
+    """
+    return max(1, _TOGETHER // math.prod(feature.shape))
 
 
 def _together(feature: Feature, values: NDArray[Any]) -> NDArray[Any] | None:
@@ -110,8 +121,9 @@ def _flat(value: object) -> Any:
 def _stack(feature: Feature, lists: NDArray[Any]) -> NDArray[Any]:
     dtype = np.uint8 if feature.sent_as == "UINT8" else np.float32
     pictures = np.empty((len(lists), *feature.shape), dtype=dtype)
-    for begin in range(0, len(lists), _TOGETHER):
-        some = lists[begin : begin + _TOGETHER]
+    step = _at_once(feature)
+    for begin in range(0, len(lists), step):
+        some = lists[begin : begin + step]
         flat = _together(feature, some)
         if flat is not None:
             pictures[begin : begin + len(some)] = flat.reshape(-1, *feature.shape)
