@@ -129,7 +129,7 @@ def test_a_classifier_of_pictures_is_trained_proven_and_answers_by_name(trained:
     assert bundle.signature.outputs[0].categories == list(SIDES)
     assert {proof.format for proof in bundle.parity} == {"onnx", "torchscript"}
     path = store.path("sides", bundle.version)
-    assert "both, left, right" in (path / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert '"both", "left", "right"' in (path / "MODEL_CARD.md").read_text(encoding="utf-8")
     views, sides = pictures(1, seed=3)
     answer = OnnxRuntime(path / "model.onnx", bundle.signature).run({"view": views})
     assert np.mean(answer["side"].ravel() == np.array(sides)) > 0.9

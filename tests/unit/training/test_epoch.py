@@ -107,7 +107,7 @@ def unread(training: dict[str, Any], model: dict[str, Any]) -> Project:
         ({"loss": "mse"}, {"quantiles": [0.1, 0.5]}, r"expected pinball for model\.quantiles, got mse"),
         (
             {},
-            {"task": "generation", "architecture": "training.epoch:check"},
+            {"task": "generation", "architecture": "training.models.mlp:MLP"},
             "one image alone for task generation, got num",
         ),
         (

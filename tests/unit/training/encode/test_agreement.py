@@ -238,7 +238,7 @@ def test_no_option_is_forgotten() -> None:
     The width of an embedding lies behind the encoder, how a text is split in a module of its own.
     """
     features = [feature for family in FEATURES.values() for feature in family.values()]
-    elsewhere = {"unit", "width", "quantiles", *(name for name, kind in _OWN.items() if kind == "text")}
+    elsewhere = {"unit", "description", "width", "quantiles", *(name for name, kind in _OWN.items() if kind == "text")}
     for name, field in Feature.model_fields.items():
         used = [getattr(feature, name) for feature in features]
         choices = {choice for one in literals(field.annotation) for choice in get_args(one)}

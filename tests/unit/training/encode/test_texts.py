@@ -70,7 +70,7 @@ def test_sequences_are_filled_up_with_nan() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "got"), [([[1, 2]] * 5, "10 numbers"), ([[1, 2, 3]], "steps of 3"), ([["a", "b"]], "expected numbers")]
+    ("value", "got"), [([[1, 2]] * 5, "got 5 steps"), ([[1, 2, 3]], "steps of 3"), ([["a", "b"]], "expected numbers")]
 )
 def test_sequences_of_other_sizes_are_refused(value: Any, got: str) -> None:
     with pytest.raises(InvalidInput, match=f"row 1: .*{got}"):
