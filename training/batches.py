@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 HANDED_BYTES = 1 << 20
 """Of the rows of several steps that are taken together, at the most: what a core keeps near itself."""
+LITTLE_BYTES = 1 << 14
+"""Of a batch that is encoded sooner than another thread could be asked for it."""
 
 
 class Taken(NamedTuple):
@@ -111,14 +114,22 @@ class Batch:
         if self.encode is _as_it_is and augmenter is None:
             groups = ahead(map(self._rows, some)) if self.on_disk else map(self._rows, some)
         else:
-            groups = ahead([self._varied(which, augmenter, epoch) for which in group] for group in some)
+            first = next(some, [])
+            varied = (
+                [self._varied(which, augmenter, epoch) for which in group] for group in itertools.chain([first], some)
+            )
+            little = augmenter is None and self._row_bytes * sum(map(len, first)) < LITTLE_BYTES
+            groups = varied if little else ahead(varied)
         return (taken for group in groups for taken in group)
 
     @property
     def _most(self) -> int:
         """Rows that are taken together."""
-        bytes_ = sum(source[0].nbytes for source in self.sources)
-        return max(1, HANDED_BYTES // max(1, bytes_))
+        return max(1, HANDED_BYTES // max(1, self._row_bytes))
+
+    @property
+    def _row_bytes(self) -> int:
+        return sum(source[0].nbytes for source in self.sources)
 
     def _rows(self, batches: Sequence[Tensor]) -> list[Taken]:
         """Rows of a table, of several batches at once."""

@@ -119,3 +119,26 @@ def test_a_table_that_lies_in_a_file_is_read_by_another_thread(on_disk: bool, mo
     for taken, which in zip(made.stream(dealt(), None, 1), dealt(), strict=True):
         assert torch.equal(taken.matrix, own(made, which).matrix)
     assert by == {"loading" if on_disk else threading.main_thread().name}
+
+
+@pytest.mark.parametrize(
+    ("side", "varied", "by"), [(8, False, "MainThread"), (8, True, "loading"), (64, False, "loading")]
+)
+def test_pictures_are_made_by_another_thread_where_that_takes_longer_than_to_ask_it(
+    side: int, varied: bool, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps hold the same either way."""
+    features = {"p": Feature(kind="image", shape=[1, side, side])}
+    settings = TrainingSection.model_validate({"augmentation": {"image": {"flip_vertically": 0.5}}} if varied else {})
+    augmenter = augmentation(settings, features, ROWS)
+    made, seen, encoded = batch(features), set[str](), Batch._varied
+    there = [encoded(made, which, augmenter, 1) for which in dealt()]
+
+    def noted(self: Batch, *given: Any) -> Taken:
+        seen.add(threading.current_thread().name.partition("_")[0])
+        return encoded(self, *given)
+
+    monkeypatch.setattr(Batch, "_varied", noted)
+    for taken, expected in zip(made.stream(dealt(), augmenter, 1), there, strict=True):
+        assert torch.equal(taken.matrix, expected.matrix)
+    assert seen == {by}
