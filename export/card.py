@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from staytrue.environment import said
 from staytrue.evaluation import figure, headline, interval, is_headline
 from staytrue.openings import opened, perhaps_others
 from staytrue.records import utc
+from staytrue.showing import categories, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,7 @@ def card(bundle: Bundle, environment: Environment | None = None, evaluation: Eva
     lines += ["", "## Inputs", "", *_specs(bundle.signature.inputs)]
     lines += ["", "## Outputs", "", *_specs(bundle.signature.outputs)]
     if bundle.classes:
-        lines += ["", "## Classes", "", ", ".join(map(_quoted, bundle.classes))]
+        lines += ["", "## Classes", "", _cell(", ".join(map(quoted, bundle.classes)))]
     lines += ["", "## A request", "", *_request(bundle)]
     lines += [
         "",
@@ -149,7 +149,10 @@ def _specs(specs: Sequence[TensorSpec]) -> list[str]:
         "what it is": [_about(spec) for spec in specs],
     }
     told = {name: cells for name, cells in more.items() if any(cells)}
-    titles, plain = ["name", "type", "categories", *told], ([_cell(s.name), _type(s), _categories(s)] for s in specs)
+    titles, plain = (
+        ["name", "type", "categories", *told],
+        ([_cell(s.name), _type(s), _cell(categories(s, MOST_CATEGORIES))] for s in specs),
+    )
     rows = [[*start, *map(_cell, rest)] for start, *rest in zip(plain, *told.values(), strict=True)]
     return [f"| {' | '.join(cells)} |" for cells in (titles, ["---"] * len(titles), *rows)]
 
@@ -171,18 +174,6 @@ def _request(bundle: Bundle) -> list[str]:
 
 def _type(spec: TensorSpec) -> str:
     return f"{spec.label()}, {spec.tokens} tokens by {spec.tokenizer}" if spec.tokenizer else spec.label()
-
-
-def _categories(spec: TensorSpec) -> str:
-    said = _quoted if spec.datatype == "BYTES" else _cell
-    shown = ", ".join(map(said, spec.categories[:MOST_CATEGORIES]))
-    more = len(spec.categories) - MOST_CATEGORIES
-    return f"{shown} and {more} more" if more > 0 else shown
-
-
-def _quoted(text: str) -> str:
-    """A value as callers send it, told apart from the comma behind it."""
-    return _cell(json.dumps(text, ensure_ascii=False))
 
 
 def _cell(text: str) -> str:

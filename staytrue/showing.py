@@ -66,11 +66,25 @@ def _of_another(lineage: Lineage) -> list[str]:
     return [f"  file      {lineage.imported}", f"  reference {rows}"]
 
 
+def quoted(text: str) -> str:
+    """A text as callers send it, told apart from the comma behind it.
+
+    >>> quoted("Ost, Mitte")
+    '"Ost, Mitte"'
+    """
+    return json.dumps(text, ensure_ascii=False)
+
+
+def categories(spec: TensorSpec, most: int) -> str:
+    """The first of them, and how many there are beside these; those that are texts in quotes."""
+    shown = spec.categories[:most]
+    known = ", ".join(map(quoted, shown) if spec.datatype == "BYTES" else shown)
+    more = len(spec.categories) - most
+    return f"{known} and {more} more" if more > 0 else known
+
+
 def _tensor(spec: TensorSpec) -> list[str]:
-    shown = spec.categories[:MOST_CATEGORIES]
-    known = ", ".join(json.dumps(one, ensure_ascii=False) if spec.datatype == "BYTES" else one for one in shown)
-    more = len(spec.categories) - MOST_CATEGORIES
-    return [spec.name, f"{spec.datatype} {spec.shape}", spec.unit, f"{known} and {more} more" if more > 0 else known]
+    return [spec.name, f"{spec.datatype} {spec.shape}", spec.unit, categories(spec, MOST_CATEGORIES)]
 
 
 def _proofs(bundle: Bundle) -> Iterator[list[str]]:

@@ -17,6 +17,7 @@ from training.aligned import aligned
 from training.tune.study import ANEW, REASON, STOPPED, VALUES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from optuna.trial import FrozenTrial
@@ -51,17 +52,20 @@ def lines(study: Study) -> list[Line]:
     return [_line(trial) for trial in study.trials]
 
 
-def best(found: list[Line]) -> Line | None:
+def finished(found: Sequence[Line]) -> list[Line]:
+    """Those that came to their end, the best first, of equal ones the first."""
+    return sorted((line for line in found if line.state == "complete"), key=lambda line: line.value or 0.0)
+
+
+def best(found: Sequence[Line]) -> Line | None:
     """The best that came to its end, of equal ones the first."""
-    finished = [line for line in found if line.state == "complete" and line.value is not None]
-    return min(finished, key=lambda line: line.value or 0.0) if finished else None
+    return next(iter(finished(found)), None)
 
 
 def table(found: list[Line], measure: str) -> str:
     """The best trials, and how many of each kind there are."""
-    finished = sorted((line for line in found if line.state == "complete"), key=lambda line: line.value or 0.0)
     rows = [["trial", measure, "epoch", "seconds", "settings"]]
-    for line in finished[:SHOWN]:
+    for line in finished(found)[:SHOWN]:
         told = ", ".join(f"{path}={_short(value)}" for path, value in line.settings.items())
         rows.append([str(line.trial), f"{line.value:.5g}", str(line.best_epoch), f"{line.seconds or 0:.1f}", told])
     text = aligned(rows)
@@ -148,12 +152,12 @@ def _draw_history(found: list[Line], measure: str, path: Path) -> None:
         points = [(line.trial, line.value) for line in found if line.state == state and line.value is not None]
         if points:
             axes.plot(*zip(*points, strict=True), "o", color=colour, markersize=4, label=state)
-    finished = [(line.trial, line.value) for line in found if line.state == "complete" and line.value is not None]
-    so_far = [min(value for _, value in finished[: place + 1]) for place in range(len(finished))]
-    axes.step([trial for trial, _ in finished], so_far, where="post", color="tab:green", label="best so far")
+    ended = [(line.trial, line.value) for line in found if line.state == "complete" and line.value is not None]
+    so_far = [min(value for _, value in ended[: place + 1]) for place in range(len(ended))]
+    axes.step([trial for trial, _ in ended], so_far, where="post", color="tab:green", label="best so far")
     failed = [line.trial for line in found if line.state == "failed"]
     if failed:
-        axes.plot(failed, [max(value for _, value in finished)] * len(failed), "x", color="tab:red", label="failed")
+        axes.plot(failed, [max(value for _, value in ended)] * len(failed), "x", color="tab:red", label="failed")
     axes.set(xlabel="trial", ylabel=measure.replace("_", " "))
     axes.legend()
     figure.savefig(path, dpi=100)

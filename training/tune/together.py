@@ -13,6 +13,7 @@ from staytrue.errors import Conflict
 from staytrue.records import Record, read, to_json, write_atomically
 from training.ensemble.combine import combine
 from training.run import train
+from training.tune.report import finished
 from training.tune.space import applied
 
 if TYPE_CHECKING:
@@ -40,9 +41,8 @@ def best_of(found: Sequence[Line], count: int) -> list[Line]:
     Raises:
         Conflict: there are no two.
     """
-    finished = sorted((line for line in found if line.state == "complete"), key=lambda line: line.value or 0.0)
     distinct: list[Line] = []
-    for line in finished:
+    for line in finished(found):
         if all(line.settings != other.settings for other in distinct):
             distinct.append(line)
     if len(distinct) < LEAST:
