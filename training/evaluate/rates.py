@@ -115,11 +115,15 @@ def overall(counts: Counts) -> dict[str, Numbers]:
 
 def among(counts: Counts) -> dict[str, int]:
     """Of how many blocks each rate is; of a mean over the classes the fewest that one has. Shapes: [D,K] each."""
-    either = counts.predicted + counts.true
-    below = {"precision": counts.predicted, "recall": counts.true, "f1": either}
+    below = _below(counts)
     found = {f"micro_{name}": int(some.any(axis=1).sum()) for name, some in below.items()}
     found |= {f"macro_{name}": _fewest(some) for name, some in below.items()}
     return found | {"balanced_accuracy": found["macro_recall"]}
+
+
+def _below(counts: Counts) -> dict[str, Numbers]:
+    """The rows that each rate is a share of. Shapes: [...,K] each."""
+    return {"precision": counts.predicted, "recall": counts.true, "f1": counts.predicted + counts.true}
 
 
 def _fewest(some: Numbers) -> int:
@@ -150,8 +154,7 @@ def noted(figures: Figures, notes: dict[str, str]) -> Figures:
 
 def by_class(sums: Numbers, found: Ranks, draws: Draws, names: Sequence[str]) -> dict[str, ClassEvaluation]:
     """Each class against all others. Shapes: sums [D,3*K]."""
-    total, drawn, own = Counts.of(sums.sum(axis=0)), Counts.of(draws.often @ sums), Counts.of(sums)
-    held = {"precision": own.predicted, "recall": own.true, "f1": own.predicted + own.true}
+    total, drawn, held = Counts.of(sums.sum(axis=0)), Counts.of(draws.often @ sums), _below(Counts.of(sums))
     made = {}
     for place, name in enumerate(names):
         right, predicted, true = (float(some[place]) for some in total)
