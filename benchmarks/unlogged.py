@@ -15,9 +15,8 @@ from staytrue.eventlog import Writer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MAKERS = ("event_of", "encode")
-"""What makes an event's bytes, by its name in each of :data:`MODULES`."""
-MODULES = (endings, turns)
+MAKERS = ((endings, "event_of"), (endings, "encode"), (turns, "events_of"))
+"""What makes events' bytes: where, and by which name."""
 
 
 def forget(_: Writer, payloads: Sequence[bytes]) -> None:
@@ -36,12 +35,11 @@ def unlog() -> None:
     Raises:
         RuntimeError: the server makes them by other names now; what it would cost without them is not known then.
     """
-    for module in MODULES:
-        if missing := [name for name in MAKERS if not hasattr(module, name)]:
-            expected = ", ".join(MAKERS)
-            raise RuntimeError(f"{module.__name__}: expected {expected}, got no {', '.join(missing)}: mend MAKERS")
-        for name in MAKERS:
-            setattr(module, name, skip)
+    for module, name in MAKERS:
+        if not hasattr(module, name):
+            raise RuntimeError(f"{module.__name__}: has no {name} any more: mend MAKERS")
+    for module, name in MAKERS:
+        setattr(module, name, skip)
     Writer.append = forget  # type: ignore[method-assign, assignment]
 
 

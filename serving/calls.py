@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from serving.batching import Lane
+    from staytrue.alike import Alike
     from staytrue.events import Role, Tensor
     from staytrue.tensors import Asked
 
@@ -38,17 +39,15 @@ Packed = bytes | list[str]
 class Answers(Protocol):
     """What came of one run for several requests, each of which has some of its rows."""
 
-    def write(self, event_id: str, at: int, rows: int) -> Any:
-        """A request's answer, as ``Request.write`` would write it."""
+    def write(self, ids: Sequence[str], rows: Sequence[int]) -> list[Any]:
+        """The answers as ``Request.write`` would write them, by the ids of their events and how many rows each has."""
 
-    def tensors(self, at: int, rows: int) -> list[Tensor]:
-        """A request's outputs, for its event."""
+    def held(self, rows: Sequence[int]) -> Sequence[Sequence[Packed]]:
+        """What each request's outputs hold, in the signature's order, by how many rows each has."""
 
 
 class Form(Protocol):
     """How requests of one version are read and written many at once, where they are as most are."""
-
-    version: str
 
     def read(self, body: bytes) -> tuple[int, list[Packed]] | None:
         """Rows, and the inputs in the signature's order; None for a request that ``Request.read`` has to read."""
@@ -56,8 +55,8 @@ class Form(Protocol):
     def merged(self, packed: Sequence[list[Packed]], rows: int) -> Mapping[str, NDArray[Any]]:
         """Inputs of several requests as those of one."""
 
-    def tensors(self, packed: list[Packed], rows: int) -> list[Tensor]:
-        """A request's inputs, for its event."""
+    def alike(self, request: Request, rows: int) -> Alike:
+        """Writes the events of such requests as this one with so many rows, whoever asks."""
 
     def answers(self, outputs: Mapping[str, NDArray[Any]], rows: int) -> Answers | None:
         """What came of a run; None where ``Request.write`` has to write it."""

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from serving.batching import MOST_HERE, Lane
 from staytrue.errors import StaytrueError
-from staytrue.events import Event, encode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from serving.loading import Loaded
     from serving.registry import Registry
     from serving.statistics import Statistics
+    from staytrue.alike import Moment
     from staytrue.eventlog import Writer
 
     Told = tuple[str, Any]
@@ -86,15 +86,16 @@ class Times(NamedTuple):
     ended: float
 
 
-class _One(NamedTuple):
-    """A request of a batch."""
+class _Batch:
+    """Requests that are run together; what is known of each stands at the same place of all lists."""
 
-    at: int
-    """Its place among those that were given."""
-    request: Request
-    rows: int
-    packed: list[Packed]
-    """Its inputs, in the signature's order."""
+    def __init__(self) -> None:
+        self.places: list[int] = []
+        """Among those that were given."""
+        self.requests: list[Request] = []
+        self.rows: list[int] = []
+        self.packed: list[list[Packed]] = []
+        """Their inputs, in the signature's order."""
 
 
 class Turns:
@@ -132,66 +133,53 @@ class Turns:
             self._registry.release([lease])
 
     def _run(
-        self, batch: list[_One], where: tuple[Loaded, BriefLane, Form], arrived: float, told: list[Told | None]
+        self, batch: _Batch, where: tuple[Loaded, BriefLane, Form], arrived: float, told: list[Told | None]
     ) -> None:
         """Answer a batch; where it does not run, or its events are not written, nothing has happened."""
         loaded, lane, form = where
-        rows = sum([one.rows for one in batch])
-        ran = lane.run_now(form.merged([one.packed for one in batch], rows), rows)
+        rows = sum(batch.rows)
+        ran = lane.run_now(form.merged(batch.packed, rows), rows)
         answers = None if ran is None else form.answers(ran[0], rows)
         if ran is None or answers is None:
             return
-        times, now, at = ran[1], self._ends.clock(), 0
+        times, now = ran[1], self._ends.clock()
         run = times.ended - times.began
         when = arrived, now, max(0.0, now - arrived - run), run
-        ids = [self._ends.number() for _ in batch]
-        written: list[Told] = []
-        events: list[bytes] = []
-        for name, one in zip(ids, batch, strict=True):
-            written.append((name, answers.write(name, at, one.rows)))
-            events.append(encode(event_of(one, name, when, form, answers, at)))
-            at += one.rows
+        ids = [self._ends.number() for _ in batch.places]
+        written = answers.write(ids, batch.rows)
         try:
-            self._writer.append(events)
+            self._writer.append(events_of(batch, ids, when, form, answers))
         except StaytrueError:
             return
-        for one, answer in zip(batch, written, strict=True):
-            told[one.at] = answer
+        for place, name, answer in zip(batch.places, ids, written, strict=True):
+            told[place] = name, answer
         bundle = loaded.bundle
-        self._statistics.answered(bundle.name, bundle.version, len(batch), rows, run)
-        self._ends.answered_at_once([one.request for one in batch], ids, (arrived, now), bundle.version)
+        self._statistics.answered(bundle.name, bundle.version, len(ids), rows, run)
+        self._ends.answered_at_once(batch.requests, ids, (arrived, now), bundle.version)
         lane.settled(time.monotonic() - times.ended)
 
 
-def event_of(
-    one: _One, name: str, when: tuple[float, float, float, float], form: Form, answers: Answers, at: int
-) -> Event:
-    """The event of a request that was answered.
+def events_of(
+    batch: _Batch, ids: Sequence[str], when: tuple[float, float, float, float], form: Form, answers: Answers
+) -> list[bytes]:
+    """The events of requests that were answered, encoded.
 
     Args:
-        one: of its batch.
-        name: its id.
-        when: it arrived and is written, Unix seconds; how long it waited, and ran.
-        form: of its model.
-        answers: of its batch.
-        at: its first row there.
+        batch: of the requests.
+        ids: of the events.
+        when: they arrived and are written, Unix seconds; how long they waited, and ran.
+        form: of their model.
+        answers: theirs.
     """
-    request, (arrived, now, waited, run) = one.request, when
-    return Event(
-        id=name,
-        time=arrived,
-        recorded=now,
-        request_id=request.request_id,
-        trace_id=request.trace_id,
-        model=request.model,
-        version=form.version,
-        protocol=request.protocol,
-        rows=one.rows,
-        queue_seconds=waited,
-        run_seconds=run,
-        inputs=form.tensors(one.packed, one.rows),
-        outputs=answers.tensors(at, one.rows),
-    )
+    moments: dict[int, Moment] = {}
+    events = []
+    held = answers.held(batch.rows)
+    for name, request, rows, given, gave in zip(ids, batch.requests, batch.rows, batch.packed, held, strict=True):
+        moment = moments.get(rows)
+        if moment is None:
+            moment = moments[rows] = form.alike(request, rows).at(*when)
+        events.append(moment.encode(name, request.request_id, request.trace_id, (*given, *gave)))
+    return events
 
 
 def _form_of(loaded: Loaded, request: Request) -> Form | None:
@@ -203,18 +191,22 @@ def _form_of(loaded: Loaded, request: Request) -> Form | None:
     return form
 
 
-def _batches(form: Form, most: int, asked: Sequence[tuple[Request, bytes]]) -> list[list[_One]]:
+def _batches(form: Form, most: int, asked: Sequence[tuple[Request, bytes]]) -> list[_Batch]:
     """Requests that could be read, in their order, as many together as may be."""
-    batches: list[list[_One]] = []
+    batches: list[_Batch] = []
     room = 0
-    for at, (request, body) in enumerate(asked):
+    for place, (request, body) in enumerate(asked):
         read = form.read(body)
         if read is None:
             continue
         rows, packed = read
         room -= rows
         if room < 0:
-            batches.append([])
+            batch = _Batch()
+            batches.append(batch)
             room = most - rows
-        batches[-1].append(_One(at, request, rows, packed))
+        batch.places.append(place)
+        batch.requests.append(request)
+        batch.rows.append(rows)
+        batch.packed.append(packed)
     return batches

@@ -29,6 +29,8 @@ REFUSALS = (msgspec.MsgspecError, struct.error, OverflowError, ValueError, Recur
 """What reading ends with where the other way is to read."""
 SMALL_BYTES = 4096
 """In a body above this, numbers are read by a parser that is quicker and takes longer to begin."""
+_TAIL_BYTES = 12
+"""Of a body, where most have the end of their last tensor's data."""
 _LETTERS = {"BOOL": "?", "FP16": "e", "FP32": "f", "FP64": "d"} | dict(
     zip(("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"), "bhiqBHIQ", strict=True)
 )
@@ -106,11 +108,8 @@ def parse(body: bytes) -> Parsed | None:
 
 
 def _small(body: bytes) -> Parsed | None:
-    if b"[[" in body:  # a guess, which costs time alone where it is wrong
-        told, given = _nested(body), _from_rows
-    else:
-        told, given = _flat(body), _from_values
-    inputs = [given(item) for item in told.inputs]
+    told, nested = _told(body)
+    inputs = [_from_rows(item) if nested else _from_values(item) for item in told.inputs]
     texts = 1
     for made in inputs:
         texts += 6 if made.datatype != "BYTES" else 6 + made.array.size
@@ -122,14 +121,24 @@ def plain(body: bytes) -> list[Any] | None:
 
     Each is of a prepared type, has ``name``, ``shape`` and flat ``data``, and :func:`packer_of` knows it.
     """
-    if b"[[" in body:
-        told = _nested(body)
-        for item in told.inputs:
-            _flatten(item)
-    else:
-        told = _flat(body)
+    told, nested = _told(body)
     inputs: list[Any] = told.inputs
+    if nested:
+        for item in inputs:
+            _flatten(item)
     return inputs if told.id is told.parameters is told.outputs is UNSET else None
+
+
+def _told(body: bytes) -> tuple[Any, bool]:
+    """What a small body says, and whether its tensors are nested: a guess at their end, and the other where it fails.
+
+    To look for where they begin would take as long as to read them.
+    """
+    nested = b"]]" in body[-_TAIL_BYTES:]
+    try:
+        return (_nested if nested else _flat)(body), nested
+    except msgspec.ValidationError:
+        return (_flat if nested else _nested)(body), not nested
 
 
 def packer_of(item: Any, datatype: str, count: int) -> Callable[..., Any] | None:

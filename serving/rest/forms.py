@@ -5,7 +5,7 @@ Reads and writes the same as :mod:`serving.rest.codec`, or nothing: what it does
 
 from __future__ import annotations
 
-from itertools import chain
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,8 @@ import orjson
 
 from serving.http.exchange import JSON
 from serving.rest import codec, fast
-from staytrue.events import Tensor
+from staytrue.alike import Alike
+from staytrue.events import Event, Tensor
 from staytrue.signature import LITTLE_ENDIAN, NUMPY
 from staytrue.values import FLOATS
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from serving.calls import Packed
+    from serving.calls import Packed, Request
     from serving.rest.codec import Sent
     from staytrue.bundle import Bundle
     from staytrue.signature import TensorSpec
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 MOST_UNFIT = 8
 """Runs whose answers could not be written, beyond those that could: then a model is left to the usual way, which runs
 it once."""
+_HOLE = b"\0"
+"""Stands where nothing is written yet: JSON has no such byte."""
 _TEXTS = 6
 """Of an input: four keys, a name, a datatype."""
 
@@ -57,6 +60,10 @@ class Side(NamedTuple):
         values = int(np.prod(rest, dtype=np.int64))
         width = values if dtype.hasobject else values * dtype.itemsize
         return cls(spec.name, spec.datatype, dtype, rest, values, width)
+
+    def tensor(self, rows: int) -> Tensor:
+        """So many rows of it as an event tells them, without what they hold."""
+        return Tensor(name=self.name, datatype=self.datatype, shape=[rows, *self.rest], data=b"")
 
     def array(self, packed: Sequence[Any], rows: int) -> NDArray[Any]:
         """What was packed apart, as one."""
@@ -89,7 +96,10 @@ class Form:
     """Of one version; see :class:`serving.calls.Form`."""
 
     def __init__(self, bundle: Bundle, inputs: list[Side], outputs: list[Side]) -> None:
-        self.version, self._most = bundle.version, bundle.max_batch
+        self._version, self._most = bundle.version, bundle.max_batch
+        self._alike: dict[int, Alike] = {}
+        self._frames: dict[int, list[bytes]] = {}
+        """By rows, both; no more of them than rows there may be."""
         self._inputs, self._outputs = inputs, outputs
         self._known: list[dict[tuple[Any, ...], _Known]] = [{} for _ in inputs]
         """How each input was packed before, by its type and shape; no more of them than rows there may be."""
@@ -132,12 +142,24 @@ class Form:
         """Inputs of several requests as those of one; they cannot be written to."""
         return {side.name: side.array([one[at] for one in packed], rows) for at, side in enumerate(self._inputs)}
 
-    def tensors(self, packed: list[Packed], rows: int) -> list[Tensor]:
-        """A request's inputs, for its event."""
-        made = []
-        for side, data in zip(self._inputs, packed, strict=True):
-            made.append(Tensor(name=side.name, datatype=side.datatype, shape=[rows, *side.rest], data=data))
-        return made
+    def alike(self, request: Request, rows: int) -> Alike:
+        """Writes their events; of each number of rows there may be it is made once."""
+        if rows not in self._alike:
+            inputs, outputs = ([side.tensor(rows) for side in sides] for sides in (self._inputs, self._outputs))
+            self._alike[rows] = Alike(
+                Event(
+                    id="",
+                    time=0.0,
+                    recorded=0.0,
+                    model=request.model,
+                    version=self._version,
+                    protocol=request.protocol,
+                    rows=rows,
+                    inputs=inputs,
+                    outputs=outputs,
+                )
+            )
+        return self._alike[rows]
 
     def answers(self, outputs: Mapping[str, NDArray[Any]], rows: int) -> Answers | None:
         """What came of a run; None where it is not as the signature says, or holds what JSON has no numbers for."""
@@ -148,31 +170,70 @@ class Form:
             if not fits or (side.datatype in FLOATS and not np.isfinite(array).all()):
                 self._unfit += 1
                 return None
-            values = array.ravel().tolist()
-            told.append((side, values, values if side.dtype.hasobject else array.tobytes()))
+            told.append(Told.of(side, array))
         if self._unfit:
             self._unfit -= 1
-        return Answers(self._start, told)
+        return Answers(told, self._frame)
+
+    def _frame(self, rows: int) -> list[bytes]:
+        """What stands around an answer's own, which is nothing yet, in every second place."""
+        parts = self._frames.get(rows)
+        if parts is None:
+            outputs = [
+                codec.output(codec.opening(side.name, side.datatype, (rows, *side.rest)), b"[%b]" % _HOLE)
+                for side in self._outputs
+            ]
+            whole = codec.whole(self._start, _HOLE.decode(), outputs)
+            parts = self._frames[rows] = [part for around in whole.split(_HOLE) for part in (around, b"")][:-1]
+        return parts.copy()
+
+
+class Told(NamedTuple):
+    """An output of several requests."""
+
+    side: Side
+    packed: Packed
+    """All rows, one behind the other."""
+    rows: list[bytes]
+    """Each row's values as JSON writes them, without brackets."""
+
+    @classmethod
+    def of(cls, side: Side, array: NDArray[Any]) -> Told:
+        """What a run gave."""
+        rows = array.reshape(len(array), side.values).tolist()
+        if side.dtype.hasobject:
+            return cls(side, array.ravel().tolist(), [orjson.dumps(row)[1:-1] for row in rows])
+        return cls(side, array.tobytes(), orjson.dumps(rows)[2:-2].split(b"],["))  # numbers hold no brackets
 
 
 class Answers:
-    """Outputs of several requests; see :class:`serving.calls.Answers`."""
+    """Outputs of several requests; see :class:`serving.calls.Answers`.
 
-    def __init__(self, start: bytes, told: list[tuple[Side, list[Any], Packed]]) -> None:
-        self._start, self._told = start, told
+    Args:
+        told: the outputs, all rows of them.
+        frame: of an answer of so many rows: what stands around its event's id and each output's data.
+    """
 
-    def write(self, event_id: str, at: int, rows: int) -> Sent:
-        """The answer to a request."""
-        outputs = []
-        for side, values, _ in self._told:
-            data = orjson.dumps(values[at * side.values : (at + rows) * side.values])
-            outputs.append(codec.output(codec.opening(side.name, side.datatype, (rows, *side.rest)), data))
-        return codec.whole(self._start, event_id, outputs), JSON, b""
+    def __init__(self, told: list[Told], frame: Callable[[int], list[bytes]]) -> None:
+        self._told, self._frame = told, frame
 
-    def tensors(self, at: int, rows: int) -> list[Tensor]:
-        """A request's outputs, for its event."""
-        made = []
-        for side, _, raw in self._told:
-            data = raw[at * side.width : (at + rows) * side.width]
-            made.append(Tensor(name=side.name, datatype=side.datatype, shape=[rows, *side.rest], data=data))
-        return made
+    def write(self, ids: Sequence[str], rows: Sequence[int]) -> list[Sent]:
+        """The answers."""
+        frames: dict[int, list[bytes]] = {}
+        written: list[Sent] = []
+        at = 0
+        for name, count in zip(ids, rows, strict=True):
+            parts = frames.get(count) or frames.setdefault(count, self._frame(count))
+            end = at + count
+            parts[1] = name.encode()
+            parts[3::2] = [b",".join(texts[at:end]) for _, _, texts in self._told]
+            written.append((b"".join(parts), JSON, b""))
+            at = end
+        return written
+
+    def held(self, rows: Sequence[int]) -> list[tuple[Packed, ...]]:
+        """What each request's outputs hold."""
+        ends = [*accumulate(rows)]
+        spans = [*zip([0, *ends[:-1]], ends, strict=True)]
+        widths = [(packed, side.width) for side, packed, _ in self._told]
+        return [*zip(*[[packed[at * w : end * w] for at, end in spans] for packed, w in widths], strict=True)]

@@ -1,0 +1,103 @@
+"""Events that differ in little, written without being built: what they share is encoded once.
+
+Most of what the event of a small request costs is the making of its record. The bytes are those of
+:func:`staytrue.events.encode`, put together from fields that were encoded one by one.
+
+Source: MessagePack specification, "map format family": a map is its header, then key and value in turn.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from staytrue.events import Event
+    from staytrue.records import Record
+
+_encode = msgspec.msgpack.Encoder().encode
+_SHARED = ("model", "version", "role", "protocol", "status", "error", "rows")
+"""Fields that stand together, between those of the caller and those of the run."""
+
+
+class Alike:
+    """Events of one version that have as many rows, tensors of the same types and shapes, and the same end.
+
+    Args:
+        like: one of them; times, ids and what its tensors hold do not matter.
+    """
+
+    def __init__(self, like: Event) -> None:
+        fields = _fields(like)
+        self._start = fields[""] + fields["schema"] + _encode("id")
+        self._shared = b"".join([fields[name] for name in _SHARED])
+        self._around = _around(like)
+        self._nobody = fields_of("request_id", "") + fields_of("trace_id", "")
+
+    def at(self, time: float, recorded: float, queue_seconds: float, run_seconds: float) -> Moment:
+        """Those of one run.
+
+        Units:
+            time, recorded: Unix seconds.
+        """
+        when = fields_of("time", time) + fields_of("recorded", recorded)
+        run = self._shared + fields_of("queue_seconds", queue_seconds) + fields_of("run_seconds", run_seconds)
+        return Moment(self._start, when, self._nobody, run, self._around)
+
+
+class Moment:
+    """Events that are alike, and of one run; for one thread."""
+
+    __slots__ = ("_nobody", "_parts")
+
+    def __init__(self, start: bytes, when: bytes, nobody: bytes, run: bytes, around: list[bytes]) -> None:
+        self._nobody, self._parts = nobody, [start, b"", when, b"", run + around[0]]
+        for text in around[1:]:
+            self._parts += (b"", text)
+
+    def encode(self, name: str, request_id: str, trace_id: str, data: Sequence[bytes | list[str]]) -> bytes:
+        """One of them.
+
+        Args:
+            name: its id.
+            request_id: the caller's.
+            trace_id: the caller's.
+            data: what its tensors hold, inputs first, as :class:`staytrue.events.Tensor` says.
+
+        Raises:
+            ValueError: there are more tensors than that, or fewer.
+        """
+        caller = self._nobody
+        if request_id or trace_id:
+            caller = fields_of("request_id", request_id) + fields_of("trace_id", trace_id)
+        parts = self._parts
+        parts[1], parts[3], parts[5::2] = _encode(name), caller, map(_encode, data)
+        return b"".join(parts)
+
+
+def fields_of(name: str, value: object) -> bytes:
+    """A field, encoded: its key, then its value."""
+    return _encode(name) + _encode(value)
+
+
+def _fields(record: Record) -> dict[str, bytes]:
+    """A record's fields by name, encoded; under the empty name what stands before them: header and tag."""
+    fields = {name: fields_of(name, getattr(record, name)) for name in record.__struct_fields__}
+    whole = _encode(record)
+    return {"": whole[: len(whole) - sum(map(len, fields.values()))], **fields}
+
+
+def _around(event: Event) -> list[bytes]:
+    """What stands before each tensor's data, which is the last that is encoded of it; and what stands behind them."""
+    around, text = [], b""
+    for side, tensors in (("inputs", event.inputs), ("outputs", event.outputs)):
+        each = [_encode(tensor) for tensor in tensors]
+        whole = fields_of(side, tensors)
+        text += whole[: len(whole) - sum(map(len, each))]
+        for tensor, told in zip(tensors, each, strict=True):
+            around.append(text + told[: len(told) - len(_encode(tensor.data))])
+            text = b""
+    return [*around, text]

@@ -1,0 +1,65 @@
+"""Events that are put together from parts have the bytes of those that are built and encoded."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
+from staytrue.alike import Alike
+from staytrue.events import Event, Tensor, encode
+
+texts = st.text(max_size=300)
+times = st.floats(allow_nan=False)
+shapes = st.lists(st.integers(0, 70_000), max_size=3)
+
+
+@st.composite
+def tensors(draw: st.DrawFn, side: str) -> list[Tensor]:
+    """Of one side: numbers and texts, of any length a header may have."""
+    held = st.one_of(st.binary(max_size=400), st.lists(texts, max_size=20), st.just(b"n" * 70_000))
+    return [
+        Tensor(name=f"{side} {at}", datatype="FP32", shape=draw(shapes), data=draw(held))
+        for at in range(draw(st.integers(0, 3)))
+    ]
+
+
+events = st.builds(
+    Event,
+    id=st.text(min_size=1, max_size=40),
+    time=times,
+    recorded=times,
+    request_id=texts,
+    trace_id=texts,
+    model=texts,
+    version=texts,
+    role=st.sampled_from(["champion", "challenger", "shadow", "pinned"]),
+    protocol=st.sampled_from(["rest", "grpc"]),
+    status=texts,
+    error=texts,
+    rows=st.integers(0, 70_000),
+    queue_seconds=times,
+    run_seconds=times,
+    inputs=tensors("in"),
+    outputs=tensors("out"),
+)
+
+
+@given(events, texts)
+def test_they_are_as_if_they_had_been_built(event: Event, other: str) -> None:
+    blank = [[structs.replace(tensor, data=b"") for tensor in side] for side in (event.inputs, event.outputs)]
+    like = structs.replace(event, id="", time=0.0, recorded=0.0, request_id=other, inputs=blank[0], outputs=blank[1])
+    moment = Alike(like).at(event.time, event.recorded, event.queue_seconds, event.run_seconds)
+    held = [tensor.data for tensor in (*event.inputs, *event.outputs)]
+    for caller in ((other, event.trace_id), ("", ""), (event.request_id, event.trace_id)):  # none leaves a trace
+        same = structs.replace(event, request_id=caller[0], trace_id=caller[1])
+        assert moment.encode(event.id, *caller, held) == encode(same)
+
+
+def test_no_tensor_is_left_out_unseen() -> None:
+    tensor = Tensor(name="x", datatype="FP32", shape=[1], data=b"")
+    like = Event(id="", time=0.0, recorded=0.0, model="m", rows=1, inputs=[tensor], outputs=[tensor])
+    moment = Alike(like).at(1.0, 2.0, 0.0, 0.1)
+    with pytest.raises(ValueError, match="slice of size"):
+        moment.encode("1", "", "", [b"1234"])
