@@ -12,9 +12,12 @@ ARG TOKENIZER=""
 ARG SIGNING=""
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /build
+# Compiles native/, in this stage alone.
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 RUN python -m venv /opt/staytrue
 ENV PATH=/opt/staytrue/bin:$PATH
 COPY requirements.lock pyproject.toml README.md LICENSE ./
+COPY native ./native
 COPY staytrue ./staytrue
 COPY serving ./serving
 COPY export ./export

@@ -11,7 +11,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-11s %s\n", $$1, $$2 }'
 
 setup: .venv/.installed ## make .venv and install what requirements.lock names
-.venv/.installed: requirements.lock pyproject.toml setup.sh
+.venv/.installed: requirements.lock pyproject.toml setup.sh $(wildcard native/*)
 	@sh setup.sh
 
 demo: setup ## the whole loop on a year of real data; KEEP=1 leaves server and sidecar running
@@ -69,6 +69,7 @@ fuzz: setup ## made-up bytes and requests for a few minutes; SECONDS=600 for lon
 	test -x build/fuzz/venv/bin/schemathesis || { $(BIN)/python -m venv build/fuzz/venv && \
 	  build/fuzz/venv/bin/python -m pip install --quiet --disable-pip-version-check schemathesis==4.32.5; }
 	$(BIN)/python -m tests.fuzz.codecs $(or $(SECONDS),60)
+	$(BIN)/python -m tests.fuzz.compiled $(or $(SECONDS),60)
 	$(BIN)/python -m tests.fuzz.addresses build/fuzz/venv/bin/schemathesis
 	$(BIN)/python -m pytest -q tests/property
 

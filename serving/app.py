@@ -25,6 +25,7 @@ from serving.runtimes.factory import maker
 from serving.tls import Certificate
 from staytrue.eventlog import Writer
 from staytrue.listening import address, ended_by
+from staytrue.weaving import COMPILED
 
 if TYPE_CHECKING:
     import socket
@@ -55,6 +56,7 @@ def run(settings: ServingSection, store: Store, ports: Ports, open_writer: Calla
     ended: list[int] = []
     with maker(settings) as make, ended_by(lambda number, _: ended.append(number)):
         log.info("models run in %s", make.description)
+        log.info("small requests are read by %s", "compiled code" if COMPILED else "Python: native/ was not compiled")
         writer = open_writer(settings.log, durability=settings.durability, max_bytes=settings.log_max_bytes)
 
         def attach(bundle: Bundle, runtime: Runtime, row_seconds: float) -> Lane:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 import uuid
@@ -42,8 +43,8 @@ class Answers(Protocol):
     def write(self, ids: Sequence[str], rows: Sequence[int]) -> list[Any]:
         """The answers as ``Request.write`` would write them, by the ids of their events and how many rows each has."""
 
-    def held(self, rows: Sequence[int]) -> Sequence[Sequence[Packed]]:
-        """What each request's outputs hold, in the signature's order, by how many rows each has."""
+    def held(self, rows: Sequence[int]) -> list[list[Packed]]:
+        """For each output, in the signature's order, what it holds of each request; by how many rows these have."""
 
 
 class Form(Protocol):
@@ -60,6 +61,20 @@ class Form(Protocol):
 
     def answers(self, outputs: Mapping[str, NDArray[Any]], rows: int) -> Answers | None:
         """What came of a run; None where ``Request.write`` has to write it."""
+
+
+def alike(rows: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Where neighbours have as many rows: the place of the first, that behind the last, and how many rows each has.
+
+    >>> alike([1, 1, 2, 1])
+    [(0, 2, 1), (2, 3, 2), (3, 4, 1)]
+    """
+    made, at = [], 0
+    for count, some in itertools.groupby(rows):
+        end = at + len([*some])
+        made.append((at, end, count))
+        at = end
+    return made
 
 
 class Request(msgspec.Struct, frozen=True):

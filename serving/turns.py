@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from serving.batching import MOST_HERE, Lane
+from serving.calls import alike
 from staytrue.errors import StaytrueError
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from serving.loading import Loaded
     from serving.registry import Registry
     from serving.statistics import Statistics
-    from staytrue.alike import Moment
     from staytrue.eventlog import Writer
 
     Told = tuple[str, Any]
@@ -171,14 +171,13 @@ def events_of(
         form: of their model.
         answers: theirs.
     """
-    moments: dict[int, Moment] = {}
-    events = []
-    held = answers.held(batch.rows)
-    for name, request, rows, given, gave in zip(ids, batch.requests, batch.rows, batch.packed, held, strict=True):
-        moment = moments.get(rows)
-        if moment is None:
-            moment = moments[rows] = form.alike(request, rows).at(*when)
-        events.append(moment.encode(name, request.request_id, request.trace_id, (*given, *gave)))
+    events: list[bytes] = []
+    held = [*zip(*batch.packed, strict=True), *answers.held(batch.rows)]
+    for at, end, rows in alike(batch.rows):
+        some = batch.requests[at:end]
+        callers = [(request.request_id, request.trace_id) for request in some]
+        moment = form.alike(some[0], rows).at(*when)
+        events += moment.encode(ids[at:end], callers, [column[at:end] for column in held])
     return events
 
 

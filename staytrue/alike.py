@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from staytrue.weaving import weave
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from staytrue.events import Event
     from staytrue.records import Record
@@ -35,7 +37,6 @@ class Alike:
         self._start = fields[""] + fields["schema"] + _encode("id")
         self._shared = b"".join([fields[name] for name in _SHARED])
         self._around = _around(like)
-        self._nobody = fields_of("request_id", "") + fields_of("trace_id", "")
 
     def at(self, time: float, recorded: float, queue_seconds: float, run_seconds: float) -> Moment:
         """Those of one run.
@@ -45,42 +46,46 @@ class Alike:
         """
         when = fields_of("time", time) + fields_of("recorded", recorded)
         run = self._shared + fields_of("queue_seconds", queue_seconds) + fields_of("run_seconds", run_seconds)
-        return Moment(self._start, when, self._nobody, run, self._around)
+        return Moment(self._start, when, run, self._around)
 
 
 class Moment:
-    """Events that are alike, and of one run; for one thread."""
+    """Events that are alike, and of one run."""
 
-    __slots__ = ("_nobody", "_parts")
+    __slots__ = ("_around",)
 
-    def __init__(self, start: bytes, when: bytes, nobody: bytes, run: bytes, around: list[bytes]) -> None:
-        self._nobody, self._parts = nobody, [start, b"", when, b"", run + around[0]]
-        for text in around[1:]:
-            self._parts += (b"", text)
+    def __init__(self, start: bytes, when: bytes, run: bytes, around: list[bytes]) -> None:
+        self._around = [start, when, run + around[0], *around[1:]]
 
-    def encode(self, name: str, request_id: str, trace_id: str, data: Sequence[bytes | list[str]]) -> bytes:
-        """One of them.
+    def encode(
+        self, names: Sequence[str], callers: Iterable[tuple[str, str]], data: Iterable[Sequence[bytes | list[str]]]
+    ) -> list[bytes]:
+        """Some of them.
 
         Args:
-            name: its id.
-            request_id: the caller's.
-            trace_id: the caller's.
-            data: what its tensors hold, inputs first, as :class:`staytrue.events.Tensor` says.
+            names: their ids.
+            callers: what callers gave as the request's id, and as that of the trace.
+            data: for each tensor, inputs first, what it holds in each of them, as :class:`staytrue.events.Tensor` says.
 
         Raises:
-            ValueError: there are more tensors than that, or fewer.
+            ValueError: there are more tensors than that, or fewer; or not as many of all.
         """
-        caller = self._nobody
-        if request_id or trace_id:
-            caller = fields_of("request_id", request_id) + fields_of("trace_id", trace_id)
-        parts = self._parts
-        parts[1], parts[3], parts[5::2] = _encode(name), caller, map(_encode, data)
-        return b"".join(parts)
+        told = [_NOBODY if caller == _UNNAMED else _caller(*caller) for caller in callers]
+        columns = ([_encode(name) for name in names], told, *[[_encode(held) for held in column] for column in data])
+        return weave(self._around, columns)
 
 
 def fields_of(name: str, value: object) -> bytes:
     """A field, encoded: its key, then its value."""
     return _encode(name) + _encode(value)
+
+
+def _caller(request_id: str, trace_id: str) -> bytes:
+    return fields_of("request_id", request_id) + fields_of("trace_id", trace_id)
+
+
+_UNNAMED = ("", "")
+_NOBODY = _caller(*_UNNAMED)
 
 
 def _fields(record: Record) -> dict[str, bytes]:

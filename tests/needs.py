@@ -9,6 +9,8 @@ from typing import NoReturn
 
 import pytest
 
+from staytrue.weaving import COMPILED
+
 PACKAGES = {
     "prometheus": "prometheus",
     "promtool": "prometheus",
@@ -42,3 +44,9 @@ def missing(why: str) -> NoReturn:
     if os.environ.get("CI"):  # noqa: TID251 - no setting of Staytrue's
         pytest.fail(why)
     pytest.skip(why)
+
+
+def needs_compiled() -> None:
+    """Skips the test that asks where native/ was not compiled."""
+    if not COMPILED:
+        missing("native/ was not compiled: apt-get install gcc python3-dev, then rm .venv/.installed && make setup")

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import orjson
 
+from serving.calls import alike
 from serving.http.exchange import JSON
 from serving.rest import codec, fast
+from serving.rest.compiled import reader_of
 from staytrue.alike import Alike
 from staytrue.events import Event, Tensor
 from staytrue.signature import LITTLE_ENDIAN, NUMPY
 from staytrue.values import FLOATS
+from staytrue.weaving import weave
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -103,15 +106,21 @@ class Form:
         self._inputs, self._outputs = inputs, outputs
         self._known: list[dict[tuple[Any, ...], _Known]] = [{} for _ in inputs]
         """How each input was packed before, by its type and shape; no more of them than rows there may be."""
+        self._compiled = reader_of(inputs, bundle.max_batch)
         self._texts = 1 + _TEXTS * len(inputs)
         self._start = codec.named(bundle.name, bundle.version)
         self._unfit = 0
 
     def read(self, body: bytes) -> tuple[int, list[Packed]] | None:
         """Rows, and the inputs; None for a body to be read the usual way."""
+        if self._unfit >= MOST_UNFIT:
+            return None
+        return self._compiled(body) or self._read(body)
+
+    def _read(self, body: bytes) -> tuple[int, list[Packed]] | None:
         try:
             items = fast.plain(body)
-            if items is None or len(items) != len(self._inputs) or self._unfit >= MOST_UNFIT:
+            if items is None or len(items) != len(self._inputs):
                 return None
             rows, texts = 0, self._texts
             packed: list[Packed] = []
@@ -176,7 +185,7 @@ class Form:
         return Answers(told, self._frame)
 
     def _frame(self, rows: int) -> list[bytes]:
-        """What stands around an answer's own, which is nothing yet, in every second place."""
+        """What stands around an answer's own: the id of its event, and each output's values."""
         parts = self._frames.get(rows)
         if parts is None:
             outputs = [
@@ -184,8 +193,8 @@ class Form:
                 for side in self._outputs
             ]
             whole = codec.whole(self._start, _HOLE.decode(), outputs)
-            parts = self._frames[rows] = [part for around in whole.split(_HOLE) for part in (around, b"")][:-1]
-        return parts.copy()
+            parts = self._frames[rows] = whole.split(_HOLE)
+        return parts
 
 
 class Told(NamedTuple):
@@ -219,21 +228,21 @@ class Answers:
 
     def write(self, ids: Sequence[str], rows: Sequence[int]) -> list[Sent]:
         """The answers."""
-        frames: dict[int, list[bytes]] = {}
         written: list[Sent] = []
-        at = 0
-        for name, count in zip(ids, rows, strict=True):
-            parts = frames.get(count) or frames.setdefault(count, self._frame(count))
-            end = at + count
-            parts[1] = name.encode()
-            parts[3::2] = [b",".join(texts[at:end]) for _, _, texts in self._told]
-            written.append((b"".join(parts), JSON, b""))
-            at = end
+        names = [name.encode() for name in ids]
+        row = 0
+        for at, end, count in alike(rows):
+            behind = row + count * (end - at)
+            columns = [texts[row:behind] for _, _, texts in self._told]
+            if count > 1:
+                columns = [[b",".join(some[n : n + count]) for n in range(0, len(some), count)] for some in columns]
+            written += [(body, JSON, b"") for body in weave(self._frame(count), (names[at:end], *columns))]
+            row = behind
         return written
 
-    def held(self, rows: Sequence[int]) -> list[tuple[Packed, ...]]:
-        """What each request's outputs hold."""
+    def held(self, rows: Sequence[int]) -> list[list[Packed]]:
+        """For each output what it holds of each request."""
         ends = [*accumulate(rows)]
         spans = [*zip([0, *ends[:-1]], ends, strict=True)]
         widths = [(packed, side.width) for side, packed, _ in self._told]
-        return [*zip(*[[packed[at * w : end * w] for at, end in spans] for packed, w in widths], strict=True)]
+        return [[packed[at * width : end * width] for at, end in spans] for packed, width in widths]

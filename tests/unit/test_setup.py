@@ -6,6 +6,8 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -61,3 +63,16 @@ def test_setup_without_make_names_the_plain_commands(tmp_path: Path) -> None:
     assert "make is not installed" in told.stderr
     assert "python -m examples.bikeshare.demo" in told.stderr
     assert (tmp_path / ".venv" / ".installed").exists()
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_setup_without_a_compiler_goes_on_and_says_what_is_slower(tmp_path: Path, *, compiled: bool) -> None:
+    lacking = "" if compiled else "*staytrue.native*) exit 1 ;;"
+    pretended = f'case "$2" in venv) mkdir -p .venv/bin; cp "$0" .venv/bin/python ;; {lacking} esac'
+    place = bin_with(tmp_path, python3=pretended)
+    for name in ("mkdir", "cp"):
+        (Path(place) / name).symlink_to(next(p for p in (Path("/usr/bin") / name, Path("/bin") / name) if p.exists()))
+    told = run_setup(tmp_path, place)
+    assert told.returncode == 0, told.stderr
+    assert ("apt-get install gcc python3-dev" in told.stderr) != compiled
+    assert (tmp_path / ".venv/.installed").exists()

@@ -51,15 +51,15 @@ def test_they_are_as_if_they_had_been_built(event: Event, other: str) -> None:
     blank = [[structs.replace(tensor, data=b"") for tensor in side] for side in (event.inputs, event.outputs)]
     like = structs.replace(event, id="", time=0.0, recorded=0.0, request_id=other, inputs=blank[0], outputs=blank[1])
     moment = Alike(like).at(event.time, event.recorded, event.queue_seconds, event.run_seconds)
-    held = [tensor.data for tensor in (*event.inputs, *event.outputs)]
-    for caller in ((other, event.trace_id), ("", ""), (event.request_id, event.trace_id)):  # none leaves a trace
-        same = structs.replace(event, request_id=caller[0], trace_id=caller[1])
-        assert moment.encode(event.id, *caller, held) == encode(same)
+    callers = [(other, event.trace_id), ("", ""), (event.request_id, event.trace_id)]
+    some = [structs.replace(event, id=f"{event.id}{at}", request_id=a, trace_id=b) for at, (a, b) in enumerate(callers)]
+    data = [[tensor.data] * len(some) for tensor in (*event.inputs, *event.outputs)]
+    assert moment.encode([one.id for one in some], callers, data) == [encode(one) for one in some]
 
 
 def test_no_tensor_is_left_out_unseen() -> None:
     tensor = Tensor(name="x", datatype="FP32", shape=[1], data=b"")
     like = Event(id="", time=0.0, recorded=0.0, model="m", rows=1, inputs=[tensor], outputs=[tensor])
     moment = Alike(like).at(1.0, 2.0, 0.0, 0.1)
-    with pytest.raises(ValueError, match="slice of size"):
-        moment.encode("1", "", "", [b"1234"])
+    with pytest.raises(ValueError, match="around: expected"):
+        moment.encode(["1"], [("", "")], [[b"1234"]])

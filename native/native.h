@@ -1,0 +1,11 @@
+#ifndef STAYTRUE_NATIVE_H
+#define STAYTRUE_NATIVE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+extern PyType_Spec staytrue_reader;
+
+PyObject *staytrue_weave(PyObject *self, PyObject *const *given, Py_ssize_t count);
+
+#endif

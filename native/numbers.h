@@ -1,0 +1,10 @@
+/* Numbers as JSON writes them, to the nearest double: the one that Python's own float() gives. */
+
+#ifndef STAYTRUE_NUMBERS_H
+#define STAYTRUE_NUMBERS_H
+
+/* Reads the number that begins at `at` and lies before `end`, which must be readable itself.
+   Returns where it ends; NULL for what is no number, or one that is left to others. */
+const char *staytrue_number(const char *at, const char *end, double *number);
+
+#endif

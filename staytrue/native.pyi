@@ -1,0 +1,9 @@
+# What native/ compiles.
+
+from typing import Self
+
+class Reader:
+    def __new__(cls, inputs: tuple[tuple[bytes, bytes, tuple[int, ...]], ...], most: int) -> Self: ...
+    def read(self, body: bytes) -> tuple[int, list[bytes | list[str]]] | None: ...
+
+def weave(around: list[bytes], columns: tuple[list[bytes], ...]) -> list[bytes]: ...

@@ -1,0 +1,128 @@
+"""Lets the compiled reader, built with sanitizers, and Python read the same made-up bodies.
+
+``python -m tests.fuzz.compiled [SECONDS]``: compiles native/ into ``build/fuzz`` and starts itself again with the
+address sanitizer in front and every object of Python's in memory of its own, so that a look one byte too far ends it.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import json
+import os
+import random
+import subprocess
+import sys
+import sysconfig
+import time
+from pathlib import Path
+from typing import Any
+
+from serving.rest import codec
+from staytrue.errors import StaytrueError
+
+SECONDS, SEED = 60.0, 1
+PLACE = Path("build/fuzz") / f"native{sysconfig.get_config_var('EXT_SUFFIX')}"
+FLAGS = ("-g", "-O1", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+INPUTS = ((b"x", b"FP32", (2,)), (b"y", b"FP64", ()))
+TELLING = [
+    b'"',
+    b"\\",
+    b"[",
+    b"]",
+    b"{",
+    b"}",
+    b",",
+    b":",
+    b"-",
+    b".",
+    b"e",
+    b"0",
+    b"9",
+    b" ",
+    b"\0",
+    b"\xff",
+    b"[[",
+    b"1e9",
+]
+NUMBERS = ["0", "-0", "1.5", "-2e-3", "0.30000000000000004", "1e39", "12345678901234567890", "4.9e-324", "1E+2"]
+
+
+def built() -> Path:
+    """Compile it."""
+    PLACE.parent.mkdir(parents=True, exist_ok=True)
+    sources = map(str, sorted(Path("native").glob("*.c")))
+    include = f"-I{sysconfig.get_path('include')}"
+    subprocess.run(["cc", *FLAGS, "-fPIC", "-shared", include, *sources, "-o", str(PLACE)], check=True)  # noqa: S607
+    return PLACE
+
+
+def again(seconds: float) -> int:
+    """Run this file with the sanitizer."""
+    asked = ["cc", "-print-file-name=libasan.so"]
+    library = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    more = {"LD_PRELOAD": library, "ASAN_OPTIONS": "detect_leaks=0", "PYTHONMALLOC": "malloc"}
+    command = [sys.executable, "-m", "tests.fuzz.compiled", str(seconds), str(built())]
+    return subprocess.run(command, env=os.environ | more, check=False).returncode  # noqa: TID251 - no setting of ours
+
+
+def body(chance: random.Random) -> bytes:
+    """One that is as most are, or nearly."""
+    rows = chance.choice([1, 1, 2, 3, 40])
+    x = [chance.choice(NUMBERS) if chance.random() < 0.1 else repr(chance.gauss(0, 1)) for _ in range(2 * rows)]
+    nested = [f"[{a},{b}]" for a, b in zip(x[::2], x[1::2], strict=True)]
+    tensors = [
+        {
+            "name": '"x"',
+            "shape": f"[{rows},2]",
+            "datatype": '"FP32"',
+            "data": f"[{','.join(chance.choice([x, nested]))}]",
+        },
+        {"name": '"y"', "shape": f"[{rows}]", "datatype": '"FP64"', "data": json.dumps([chance.random()] * rows)},
+    ]
+    told = []
+    for tensor in tensors:
+        fields = [f'"{name}":{said}' for name, said in tensor.items()]
+        chance.shuffle(fields)
+        told.append(f"{{{','.join(fields)}}}")
+    made = f'{{"inputs":[{",".join(told)}]}}'.encode()
+    for _ in range(chance.choice([0, 1, 1, 2, 8])):
+        at, length = chance.randrange(len(made) + 1), chance.choice([0, 1, 1, 5, 4096])
+        made = made[:at] + chance.choice(TELLING) + made[at + length :]
+    return made
+
+
+def compare(read: Any, made: bytes) -> bool:
+    """Whether it was read; then it was read as Python reads it."""
+    found = read(made)
+    if found is None:
+        return False
+    try:
+        wanted = [one.array.tobytes() for one in codec.parse(made, "reject").inputs]
+    except StaytrueError as error:
+        raise AssertionError(f"read what is refused: {made!r}: {error}") from error
+    if found[1] != wanted:
+        raise AssertionError(f"read otherwise: {made!r}: {found[1]} and not {wanted}")
+    return True
+
+
+def feed(library: str, seconds: float) -> int:
+    """Make up bodies until the time is over."""
+    loader = importlib.machinery.ExtensionFileLoader("native", library)
+    spec = importlib.util.spec_from_loader("native", loader)
+    assert spec is not None
+    native = importlib.util.module_from_spec(spec)
+    loader.exec_module(native)
+    read, chance, until = native.Reader(INPUTS, 32).read, random.Random(SEED), time.monotonic() + seconds  # noqa: S311
+    bodies = taken = 0
+    while time.monotonic() < until:
+        bodies += 1
+        taken += compare(read, body(chance))
+    sys.stdout.write(f"compiled: {bodies} bodies, {taken} of them read, as Python reads them\n")
+    return 0 if taken > bodies // 20 else 1
+
+
+if __name__ == "__main__":
+    arguments = sys.argv[1:]
+    asked_seconds = float(arguments[0]) if arguments else SECONDS
+    sys.exit(feed(arguments[1], asked_seconds) if len(arguments) > 1 else again(asked_seconds))

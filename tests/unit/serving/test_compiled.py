@@ -1,0 +1,293 @@
+"""The compiled reader reads what the other way reads, to the same bytes, or leaves a body to it."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from serving.rest import codec, compiled, fast
+from serving.rest.forms import Side
+from staytrue.errors import StaytrueError
+from tests.needs import needs_compiled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from serving.rest.compiled import Read
+
+MOST = 3
+INPUTS = [("x", "FP32", [2]), ("y", "FP64", [])]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def built() -> None:
+    """Without it there is nothing to be tested."""
+    needs_compiled()
+
+
+def reader(inputs: list[tuple[str, str, list[int]]], most: int = MOST) -> Callable[[bytes], Read | None]:
+    """Of a model with these inputs."""
+    sides = [Side(name, datatype, np.dtype(np.float32), rest, 0, 0) for name, datatype, rest in inputs]
+    return compiled.reader_of(sides, most)
+
+
+def usually(body: bytes) -> list[Any] | None:
+    """Tensors as they are read otherwise; None for a body that is refused."""
+    try:
+        read = codec.parse(body, "reject")
+    except StaytrueError:
+        return None
+    return [(one.name, one.datatype, one.array) for one in read.inputs]
+
+
+def asked(rows: int, **changed: Any) -> dict[str, Any]:
+    """A request, its first tensor changed."""
+    first = {"name": "x", "shape": [rows, 2], "datatype": "FP32", "data": [0.1 * at for at in range(2 * rows)]}
+    second = {"name": "y", "shape": [rows], "datatype": "FP64", "data": [-1.5] * rows}
+    return {"inputs": [first | changed, second]}
+
+
+def same(body: bytes) -> bool:
+    """Whether it was read; then as usually."""
+    found = reader(INPUTS)(body)
+    if found is None:
+        return False
+    rows, packed = found
+    wanted = usually(body)
+    assert wanted is not None
+    assert [(name, datatype) for name, datatype, _ in wanted] == [(name, datatype) for name, datatype, _ in INPUTS]
+    assert [array.tobytes() for *_, array in wanted] == packed
+    assert {len(array) for *_, array in wanted} == {rows}
+    return True
+
+
+@pytest.mark.parametrize("rows", [1, MOST])
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("nested", [False, True])
+def test_requests_as_most_are_are_read(rows: int, indent: int | None, nested: bool) -> None:
+    told = asked(rows)
+    if nested:
+        told["inputs"][0]["data"] = np.reshape(told["inputs"][0]["data"], (rows, 2)).tolist()
+    assert same(json.dumps(told, indent=indent).encode())
+    assert same(json.dumps(told, indent=indent, separators=(",", ":")).encode())
+    turned = [dict(reversed(tensor.items())) for tensor in told["inputs"]]
+    assert same(json.dumps({"inputs": turned}).encode())
+
+
+UNUSUAL: list[Any] = [
+    {},
+    [],
+    {"inputs": []},
+    {"inputs": {}},
+    asked(1) | {"id": "a"},
+    {"inputs": asked(1)["inputs"][:1]},
+    {"inputs": asked(1)["inputs"] + asked(1)["inputs"][:1]},
+    {"inputs": asked(1)["inputs"][::-1]},
+    asked(MOST + 1),
+    {"inputs": [asked(1)["inputs"][0], asked(2)["inputs"][1]]},
+    *[
+        asked(1, **changes)
+        for changes in list[dict[str, Any]](
+            [
+                {"name": "z"},
+                {"name": 1},
+                {"datatype": "FP64"},
+                {"shape": [2]},
+                {"shape": [1, 3]},
+                {"shape": [1, 2, 1]},
+                {"shape": [-1, 2]},
+                {"shape": [0, 2]},
+                {"shape": [1.0, 2]},
+                {"shape": [10**7 + 1, 2]},
+                {"shape": "x"},
+                {"data": []},
+                {"data": [1]},
+                {"data": [1, 2, 3]},
+                {"data": [[1], [2]]},
+                {"data": [[1, 2], [3, 4]]},
+                {"data": [[1, 2], []]},
+                {"data": [[]]},
+                {"data": [[[1, 2]]]},
+                {"data": [1, [2]]},
+                {"data": [[1, 2], 3]},
+                {"data": ["1", "2"]},
+                {"data": [None, 1]},
+                {"data": [True, 1]},
+                {"data": [1e39, 1]},
+                {"data": [math.nan, 1]},
+                {"data": [math.inf, 1]},
+                {"data": 1},
+                {"more": 1},
+                {"parameters": {}},
+            ]
+        )
+    ],
+]
+
+
+@pytest.mark.parametrize("told", UNUSUAL, ids=json.dumps)
+def test_what_is_unusual_or_wrong_is_left_to_the_other_way(told: Any) -> None:
+    assert not same(json.dumps(told).encode())
+
+
+BODY = json.dumps(asked(1)).encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        BODY + b"x",
+        BODY + b"\0",
+        BODY + BODY,
+        b"\xef\xbb\xbf" + BODY,
+        BODY.replace(b'"x"', b'"\\u0078"'),
+        BODY.replace(b'"x"', '"\xe9"'.encode()),
+        BODY.replace(b'"name": "x", ', b'"name": "x", "name": "x", '),
+        BODY.replace(b'"inputs"', b'"inputs": [], "inputs"'),
+        BODY.replace(b"[1, 2]", b"[1, 02]"),
+        BODY.replace(b"[1, 2]", b"[1, 2,]"),
+        BODY.replace(b"[0.0, 0.1]", b"[0.0, 0.1,]"),
+        BODY.replace(b"[0.0, 0.1]", b"[0.0 0.1]"),
+        BODY.replace(b"[0.0, 0.1]", b"[,0.0, 0.1]"),
+        BODY.replace(b"}]", b"},]"),
+    ],
+)
+def test_what_is_no_json_or_says_a_thing_twice_is_left_to_the_other_way(body: bytes) -> None:
+    assert not same(body)
+
+
+def test_a_body_that_is_cut_or_has_one_byte_changed_is_read_as_usually_or_not() -> None:
+    read = sum(same(BODY[:end]) for end in range(len(BODY)))
+    assert read == 0
+    for at in range(len(BODY)):
+        for byte in b'\0 "[]{},:.-+eE019n\\\x80\xff':
+            same(BODY[:at] + bytes([byte]) + BODY[at + 1 :])
+
+
+def test_a_long_body_is_left_to_the_other_way() -> None:
+    padding = b" " * (fast.SMALL_BYTES - len(BODY))
+    assert same(BODY + padding)
+    assert reader(INPUTS)(BODY + padding + b" ") is None
+    many = reader([("y", "FP64", [])], 4096)
+    for rows in (1700, 2200):
+        body = b'{"inputs":[{"name":"y","datatype":"FP64","shape":[%d],"data":[%b]}]}' % (
+            rows,
+            b"1," * (rows - 1) + b"1",
+        )
+        found = many(body)
+        assert (found is None) == (len(body) > fast.SMALL_BYTES)
+
+
+@st.composite
+def between(draw: st.DrawFn) -> str:
+    """Decimal digits of the middle of two neighbours, or next to it, of as many digits as are read quickly."""
+    mantissa, shift = draw(st.integers(2**52, 2**53 - 1)), draw(st.integers(-60, 8))
+    middle = np.longdouble(2 * mantissa + 1) * np.longdouble(2.0) ** (shift - 1)
+    digits = draw(st.integers(15, 19))
+    return f"{np.format_float_scientific(middle, precision=digits - 1, unique=False)}"
+
+
+numbers = st.one_of(
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    st.floats(width=32, allow_nan=False, allow_infinity=False).map(repr),
+    st.integers(-(10**20), 10**20).map(str),
+    st.from_regex(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,3})?", fullmatch=True),
+    between(),
+)
+
+
+@given(numbers)
+@example("-0")
+@example("-0.0")
+@example("-0e5")
+@example("0e9999")
+@example("0.0000000000000000000000000000001")
+@example("9007199254740993")
+@example("18446744073709551615")
+@example("9223372036854775807.0")
+@example("1e23")
+@example("8.5e22")
+@example("2.2250738585072011e-308")
+@example("5e-324")
+@example("1e-400")
+@example("1e400")
+@example("179769313486231580793e289")
+@example("1.")
+@example(".5")
+@example("01")
+@example("1e")
+@example("1e+")
+@example("+1")
+@example("--1")
+@example("0x1p3")
+@example("1e99999")
+def test_numbers_are_read_to_the_last_bit(text: str) -> None:
+    body = b'{"inputs":[{"name":"y","datatype":"FP64","shape":[1],"data":[%b]}]}' % text.encode()
+    found, wanted = reader([("y", "FP64", [])])(body), usually(body)
+    if found is not None:
+        assert wanted is not None
+        assert found[1] == [wanted[0][2].tobytes()]
+        assert found[1] == [struct.pack("=d", float(text))]
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False, min_value=1e-15, max_value=1e15), st.booleans())
+def test_numbers_as_programs_write_them_are_all_read(number: float, single: bool) -> None:
+    number = float(np.float32(number)) if single else number
+    assume(number)
+    body = json.dumps({"inputs": [{"name": "y", "datatype": "FP64", "shape": [1], "data": [-number]}]}).encode()
+    assert reader([("y", "FP64", [])])(body) == (1, [struct.pack("=d", -number)])
+
+
+@pytest.mark.parametrize(
+    ("name", "datatype", "rest"),
+    [
+        ("x", "INT64", []),
+        ("x", "BYTES", []),
+        ("", "FP32", []),
+        ('a"b', "FP32", []),
+        ("a\\b", "FP32", []),
+        ("a\nb", "FP32", []),
+        ("\xe9", "FP32", []),
+        ("x", "FP32", [4096]),
+        ("x", "FP32", [64, 64, 64]),
+        ("x", "FP32", [1] * 9),
+    ],
+)
+def test_models_that_it_does_not_know_are_left_to_the_other_way(name: str, datatype: str, rest: list[int]) -> None:
+    read = reader([(name, datatype, rest)])
+    assert read(json.dumps(asked(1)).encode()) is None
+    assert read is compiled._nothing
+
+
+def test_where_nothing_was_compiled_all_is_left_to_the_other_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "Reader", None)
+    assert reader(INPUTS)(BODY) is None
+
+
+@pytest.mark.parametrize(
+    ("inputs", "most"),
+    [((), 1), (((b"x", b"FP32", ()),), 0), (((b"x", b"FP32", ()),) * 65, 1), (((b"x", b"FP32", (0,)),), 1)],
+)
+def test_what_it_is_made_of_is_looked_at(inputs: Any, most: int) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        compiled.Reader(inputs, most)
+
+
+@pytest.mark.parametrize("inputs", [None, (1,), ((1, 2, 3),), ((b"x", b"FP32", [1]),), ((b"x", b"FP32", ("a",)),)])
+def test_types_of_what_it_is_made_of_are_looked_at(inputs: Any) -> None:
+    with pytest.raises(TypeError):
+        compiled.Reader(inputs, 1)
+
+
+def test_it_reads_bytes_alone() -> None:
+    with pytest.raises(TypeError, match="expected bytes"):
+        reader(INPUTS)(BODY.decode())  # type: ignore[arg-type]
