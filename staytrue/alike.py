@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _encode = msgspec.msgpack.Encoder().encode
 _SHARED = ("model", "version", "role", "protocol", "status", "error", "rows")
 """Fields that stand together, between those of the caller and those of the run."""
+_TIME, _RECORDED, _QUEUE, _RUN = map(_encode, ("time", "recorded", "queue_seconds", "run_seconds"))
 
 
 class Alike:
@@ -44,9 +45,9 @@ class Alike:
         Units:
             time, recorded: Unix seconds.
         """
-        when = fields_of("time", time) + fields_of("recorded", recorded)
-        run = self._shared + fields_of("queue_seconds", queue_seconds) + fields_of("run_seconds", run_seconds)
-        return Moment(self._start, when, run, self._around)
+        when = b"".join((_TIME, _encode(time), _RECORDED, _encode(recorded)))
+        run = (self._shared, _QUEUE, _encode(queue_seconds), _RUN, _encode(run_seconds), self._around[0])
+        return Moment([self._start, when, b"".join(run), *self._around[1:]])
 
 
 class Moment:
@@ -54,8 +55,8 @@ class Moment:
 
     __slots__ = ("_around",)
 
-    def __init__(self, start: bytes, when: bytes, run: bytes, around: list[bytes]) -> None:
-        self._around = [start, when, run + around[0], *around[1:]]
+    def __init__(self, around: list[bytes]) -> None:
+        self._around = around
 
     def encode(
         self, names: Sequence[str], callers: Iterable[tuple[str, str]], data: Iterable[Sequence[bytes | list[str]]]
