@@ -64,7 +64,10 @@ class Form(Protocol):
 
 
 def alike(rows: Sequence[int]) -> list[tuple[int, int, int]]:
-    """Where neighbours of some requests have as many rows: the place of the first, that behind the last, and how many rows each has.
+    """Where neighbours have as many rows: the place of the first, that behind the last, and how many rows each has.
+
+    Args:
+        rows: of each request, of which there are some.
 
     >>> alike([1, 1, 2, 1])
     [(0, 2, 1), (2, 3, 2), (3, 4, 1)]

@@ -63,6 +63,11 @@ class Endings:
         """An id for a request, unlike any other of any process."""
         return f"{self._mark}{next(self._numbers):012x}"
 
+    def numbers(self, count: int) -> list[str]:
+        """So many of them."""
+        mark = self._mark
+        return [f"{mark}{number:012x}" for number in itertools.islice(self._numbers, count)]
+
     def begin(self, request: Request, done: Done, data: bytes = b"", caller: Any = None) -> Call:
         """A request has come: it has an id from now on."""
         call = Call(self.number(), self.clock(), request, done, data, caller)

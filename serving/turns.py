@@ -145,7 +145,7 @@ class Turns:
         times, now = ran[1], self._ends.clock()
         run = times.ended - times.began
         when = arrived, now, max(0.0, now - arrived - run), run
-        ids = [self._ends.number() for _ in batch.places]
+        ids = self._ends.numbers(len(batch.places))
         written = answers.write(ids, batch.rows)
         try:
             self._writer.append(events_of(batch, ids, when, form, answers))

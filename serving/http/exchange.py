@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+import msgspec
 
-    from serving.http.connection import Connection
-    from serving.http.known import Head
+if TYPE_CHECKING:
+    # Nothing decodes this struct, so that nothing looks its types up.
+    from collections.abc import Callable  # noqa: TC004
+
+    from serving.http.connection import Connection  # noqa: TC004
+    from serving.http.known import Head  # noqa: TC004
 
 log = logging.getLogger(__name__)
 JSON = b"application/json"
@@ -26,20 +29,23 @@ class Fault(NamedTuple):
     hint: str = ""
 
 
-class Exchange:
-    """A request that has come whole. It is answered once, by :meth:`answer`, in the thread of the event loop.
+class Exchange(msgspec.Struct, eq=False):
+    """A request that has come whole. It is answered once, by :meth:`answer`, in the thread of the event loop."""
 
-    Args:
-        to: the connection it came by.
-        method: as it was sent.
-        path: as it was sent, without the query; of a whole URL, what follows its authority.
-        query: what follows the question mark.
-        headers: names in small letters; what came twice is joined by commas.
-        keep_alive: whether the connection goes on after the answer.
-        head: shared by all requests whose head has the same bytes, once they were read before.
-    """
-
-    # What most requests never change stands in the class: setting it in each would cost every request.
+    to: Connection
+    """It came by."""
+    method: bytes = b""
+    """As it was sent."""
+    path: bytes = b""
+    """As it was sent, without the query; of a whole URL, what follows its authority."""
+    query: bytes = b""
+    """What follows the question mark."""
+    headers: dict[bytes, bytes] = {}
+    """Names in small letters; what came twice is joined by commas."""
+    keep_alive: bool = False
+    """Whether the connection goes on after the answer."""
+    head: Head | None = None
+    """Shared by all requests whose head has the same bytes, once they were read before."""
     body: bytes = b""
     held: int = 0
     """Bytes of the body, counted among those of all requests until the answer."""
@@ -51,21 +57,6 @@ class Exchange:
     """Called once when the caller hangs up before the answer."""
     work: Any = None
     """What whoever answers has begun, for ``on_cancel``."""
-
-    def __init__(
-        self,
-        to: Connection,
-        method: bytes = b"",
-        path: bytes = b"",
-        query: bytes = b"",
-        headers: dict[bytes, bytes] | None = None,
-        keep_alive: bool = False,
-        head: Head | None = None,
-    ) -> None:
-        self.to = to
-        self.method, self.path, self.query = method, path, query
-        self.headers: dict[bytes, bytes] = {} if headers is None else headers
-        self.keep_alive, self.head = keep_alive, head
 
     def text(self, name: bytes, default: str = "") -> str:
         """A header as text."""

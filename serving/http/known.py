@@ -140,7 +140,7 @@ class Memory:
         end = data.find(END) + len(END)
         heads = server.known
         head = heads.known.get(data[:end])
-        headers = None
+        headers: dict[bytes, bytes] = {}
         if head is not None:
             headers = head.headers
         elif heads.others and end <= _LONGEST and (found := heads.other(data[:end])) is not None:

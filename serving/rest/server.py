@@ -66,6 +66,8 @@ class Prepared(msgspec.Struct, frozen=True):
     """Header lines that come back with the answer."""
     lasting: bool
     """Whether it holds for all requests with the same head."""
+    together_to: int
+    """A longer body, and where this is -1 every one, is asked for by itself."""
 
 
 class Rest:
@@ -173,16 +175,18 @@ class Rest:
         beside_from, slow = (LONG_BYTES, dialect.slow) if packed is None else (0, bool)
         coding = bodies.coding_of(sent.get(b"accept-encoding", b""))
         lasting = said is None and dialect.lasting
-        return Prepared(request, beside_from, slow, coding, headers.carried(exchange), lasting)
+        together = -1 if request.form is None else SMALL_BYTES
+        return Prepared(request, beside_from, slow, coding, headers.carried(exchange), lasting, together)
 
     def _ask(self, exchange: Exchange, prepared: Prepared) -> None:
         """Ask what is prepared, with this body: at the end of this turn of the loop, where that may do."""
         body = exchange.body
-        if prepared.request.form is None or len(body) > SMALL_BYTES:
+        if len(body) > prepared.together_to:
             self._submit(exchange, prepared, body)
             return
         self._turn.take(exchange, prepared, body)
-        self._schedule()
+        if not self._scheduled:
+            self._schedule()
 
     def _submit(self, exchange: Exchange, prepared: Prepared, body: bytes) -> None:
         """Let it wait for its turn among all that are asked of the model."""
@@ -201,7 +205,8 @@ class Rest:
                 self._hung_up(exchange)
             elif lane is not None and lane not in self._touched:
                 self._touched[lane] = None
-                self._schedule()
+                if not self._scheduled:
+                    self._schedule()
 
     def _tell(self, call: Call) -> None:
         if threading.get_ident() != self._thread:
@@ -232,9 +237,8 @@ class Rest:
 
     def _schedule(self) -> None:
         """Run what has come once all that arrives in this turn of the loop is there: batches that nobody waited for."""
-        if not self._scheduled:
-            self._scheduled = True
-            self._loop.call_soon(self._run)
+        self._scheduled = True
+        self._loop.call_soon(self._run)
 
     def _run(self) -> None:
         self._scheduled = False  # first: an answer may bring the connection's next request, which came behind it

@@ -41,32 +41,42 @@ class Turn:
         self._dataplane, self._most, self._submit, self._send = dataplane, most, submit, send
         self._refuse = refuse
         self._waiting: list[Waiting] = []
+        self._room = 0
+        """How many it may be; of none yet, nothing is known."""
         self._began = 0.0
         """When the first of them came, Unix seconds."""
 
     def take(self, exchange: Exchange, prepared: Prepared, body: bytes) -> None:
         """One more, to be answered by :meth:`answer`; those before it at once, where the house has no room for more."""
-        waiting = self._waiting
-        if len(waiting) + self._dataplane.in_flight >= self._most:
+        if len(self._waiting) >= self._room and not self._begin():  # who refuses it is on the usual way
+            self._submit(exchange, prepared, body)
+            return
+        self._waiting.append((exchange, prepared, body))
+
+    def _begin(self) -> bool:
+        """Make room for the first of this turn, or for more than there was for; whether there is any."""
+        if self._waiting:
             self.answer()
-            waiting = self._waiting
-            if self._dataplane.in_flight >= self._most:  # who refuses it is on the usual way
-                self._submit(exchange, prepared, body)
-                return
-        if not waiting:
+        if not self._waiting:  # an answer may have brought the next request of its connection
             self._began = self._dataplane.clock()
-        waiting.append((exchange, prepared, body))
+        self._room = self._most - self._dataplane.in_flight
+        return len(self._waiting) < self._room
 
     def answer(self) -> None:
         """Answer those of a model and form together."""
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting, self._room = self._waiting, [], 0
         groups: dict[tuple[str, Any], list[Waiting]] = {}
+        group: list[Waiting] = []
+        last: Prepared | None = None
         for one in waiting:
-            if one[0].cancelled:
+            exchange, prepared, _ = one
+            if exchange.cancelled:
                 self._submit(*one)
-            else:
-                request = one[1].request
-                groups.setdefault((request.model, request.form), []).append(one)
+                continue
+            if prepared is not last:  # most ask for the same as their neighbours
+                request, last = prepared.request, prepared
+                group = groups.setdefault((request.model, request.form), [])
+            group.append(one)
         for group in groups.values():
             self._answer(group)
 
