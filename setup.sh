@@ -40,6 +40,7 @@ say "installing what requirements.lock names into .venv; the first time this dow
 .venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock || fail \
     "the packages could not be installed; pip's reason stands above." \
     "The network, or the disk (about 3 GB, more with PyTorch for GPUs), are the usual ones. Run it again to go on."
+rm -f staytrue/native.*.so # a compilation that fails must not leave the one before
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable . ||
     fail "Staytrue itself could not be installed; pip's reason stands above."
 .venv/bin/python -c 'import staytrue.native' 2>/dev/null || {

@@ -19,9 +19,9 @@ MAKERS = ((endings, "event_of"), (endings, "encode"), (turns, "events_of"))
 """What makes events' bytes: where, and by which name."""
 
 
-def forget(_: Writer, payloads: Sequence[bytes]) -> None:
-    """In the place of :meth:`Writer.append`."""
-    del payloads
+def forget(_: Writer, events: Sequence[object]) -> None:
+    """In the place of :meth:`Writer.append` and :meth:`Writer.append_woven`."""
+    del events
 
 
 def skip(*_: object) -> bytes:
@@ -40,7 +40,7 @@ def unlog() -> None:
             raise RuntimeError(f"{module.__name__}: has no {name} any more: mend MAKERS")
     for module, name in MAKERS:
         setattr(module, name, skip)
-    Writer.append = forget  # type: ignore[method-assign, assignment]
+    Writer.append = Writer.append_woven = forget  # type: ignore[method-assign, assignment]
 
 
 if __name__ == "__main__":

@@ -1,8 +1,19 @@
-/* Puts texts together that differ in little: what stands around the gaps, and what stands in them. */
+/* Puts texts together that differ in little, for answers each by itself, for the event log as frames of one block. */
 
 #include "native.h"
 
 #include <string.h>
+
+#include "checksum.h"
+
+#define HEADER_BYTES 16
+#define MOST_BYTES ((Py_ssize_t)256 << 20) /* of a record: see staytrue/segments.py */
+
+/* What was given: `around` holds one text more than there are columns. All are bytes. */
+typedef struct {
+    PyObject *around, *columns;
+    Py_ssize_t gaps, rows, fixed; /* `fixed`: bytes around the gaps */
+} Threads;
 
 static int all_bytes(PyObject *list)
 {
@@ -14,54 +25,132 @@ static int all_bytes(PyObject *list)
     return 1;
 }
 
+/* 0 with an error set where it is not as it must be. */
+static int take(Threads *threads, PyObject *around, PyObject *columns)
+{
+    if (!PyList_CheckExact(around) || !PyTuple_CheckExact(columns) || PyTuple_GET_SIZE(columns) == 0) {
+        PyErr_SetString(PyExc_TypeError, "expected a list of texts and a tuple of columns");
+        return 0;
+    }
+    *threads = (Threads){around, columns, PyTuple_GET_SIZE(columns), -1, 0};
+    if (PyList_GET_SIZE(around) != threads->gaps + 1 || !all_bytes(around)) {
+        PyErr_SetString(PyExc_ValueError, "around: expected bytes, one more than columns");
+        return 0;
+    }
+    for (Py_ssize_t gap = 0; gap < threads->gaps; gap++) {
+        PyObject *column = PyTuple_GET_ITEM(columns, gap);
+        if (!PyList_CheckExact(column) || (gap && PyList_GET_SIZE(column) != threads->rows) || !all_bytes(column)) {
+            PyErr_SetString(PyExc_ValueError, "columns: expected lists of bytes, all of one length");
+            return 0;
+        }
+        threads->rows = PyList_GET_SIZE(column);
+    }
+    for (Py_ssize_t at = 0; at <= threads->gaps; at++) {
+        threads->fixed += PyBytes_GET_SIZE(PyList_GET_ITEM(around, at));
+    }
+    return 1;
+}
+
+static inline PyObject *held(const Threads *threads, Py_ssize_t gap, Py_ssize_t row)
+{
+    return PyList_GET_ITEM(PyTuple_GET_ITEM(threads->columns, gap), row);
+}
+
+static Py_ssize_t length_of(const Threads *threads, Py_ssize_t row)
+{
+    Py_ssize_t length = threads->fixed;
+    for (Py_ssize_t gap = 0; gap < threads->gaps; gap++) {
+        length += PyBytes_GET_SIZE(held(threads, gap, row));
+    }
+    return length;
+}
+
 static char *put(char *to, PyObject *bytes)
 {
     memcpy(to, PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes));
     return to + PyBytes_GET_SIZE(bytes);
 }
 
-/* weave(around, columns): around is a list of one more bytes than there are columns; each a list of bytes. */
+/* Writes the text of a row, which is as long as length_of says. */
+static void write_row(const Threads *threads, Py_ssize_t row, char *to)
+{
+    to = put(to, PyList_GET_ITEM(threads->around, 0));
+    for (Py_ssize_t gap = 0; gap < threads->gaps; gap++) {
+        to = put(to, held(threads, gap, row));
+        to = put(to, PyList_GET_ITEM(threads->around, gap + 1));
+    }
+}
+
+static void put_word(char *to, uint32_t word)
+{
+    for (int byte = 0; byte < 4; byte++) {
+        to[byte] = (char)(word >> 8 * byte & 0xff);
+    }
+}
+
+/* Writes a frame's header before its payload, which is there already. */
+static void head(char *frame, Py_ssize_t length, uint32_t seed)
+{
+    memcpy(frame, "\xf1STY", 4);
+    put_word(frame + 4, (uint32_t)length);
+    put_word(frame + 8, staytrue_checksum((unsigned char *)frame + HEADER_BYTES, (size_t)length, 0));
+    put_word(frame + 12, staytrue_checksum((unsigned char *)frame, HEADER_BYTES - 4, seed));
+}
+
+/* weave(around, columns): a text for each row. */
 PyObject *staytrue_weave(PyObject *self, PyObject *const *given, Py_ssize_t count)
 {
     (void)self;
-    if (count != 2 || !PyList_CheckExact(given[0]) || !PyTuple_CheckExact(given[1])) {
-        PyErr_SetString(PyExc_TypeError, "weave: expected a list and a tuple");
+    Threads threads;
+    if (count != 2) {
+        PyErr_SetString(PyExc_TypeError, "weave: expected two arguments");
         return NULL;
     }
-    PyObject *around = given[0], *columns = given[1];
-    Py_ssize_t gaps = PyTuple_GET_SIZE(columns), rows = -1, fixed = 0;
-    if (PyList_GET_SIZE(around) != gaps + 1 || !all_bytes(around)) {
-        PyErr_SetString(PyExc_ValueError, "around: expected bytes, one more than columns");
+    if (!take(&threads, given[0], given[1])) {
         return NULL;
     }
-    for (Py_ssize_t gap = 0; gap < gaps; gap++) {
-        PyObject *column = PyTuple_GET_ITEM(columns, gap);
-        if (!PyList_CheckExact(column) || (rows >= 0 && PyList_GET_SIZE(column) != rows) || !all_bytes(column)) {
-            PyErr_SetString(PyExc_ValueError, "columns: expected lists of bytes, all of one length");
-            return NULL;
-        }
-        rows = PyList_GET_SIZE(column);
-    }
-    for (Py_ssize_t at = 0; at <= gaps; at++) {
-        fixed += PyBytes_GET_SIZE(PyList_GET_ITEM(around, at));
-    }
-    PyObject *made = PyList_New(rows < 0 ? 0 : rows);
-    for (Py_ssize_t row = 0; made != NULL && row < rows; row++) {
-        Py_ssize_t length = fixed;
-        for (Py_ssize_t gap = 0; gap < gaps; gap++) {
-            length += PyBytes_GET_SIZE(PyList_GET_ITEM(PyTuple_GET_ITEM(columns, gap), row));
-        }
-        PyObject *text = PyBytes_FromStringAndSize(NULL, length);
+    PyObject *made = PyList_New(threads.rows);
+    for (Py_ssize_t row = 0; made != NULL && row < threads.rows; row++) {
+        PyObject *text = PyBytes_FromStringAndSize(NULL, length_of(&threads, row));
         if (text == NULL) {
             Py_CLEAR(made);
             break;
         }
-        char *to = put(PyBytes_AS_STRING(text), PyList_GET_ITEM(around, 0));
-        for (Py_ssize_t gap = 0; gap < gaps; gap++) {
-            to = put(to, PyList_GET_ITEM(PyTuple_GET_ITEM(columns, gap), row));
-            to = put(to, PyList_GET_ITEM(around, gap + 1));
-        }
+        write_row(&threads, row, PyBytes_AS_STRING(text));
         PyList_SET_ITEM(made, row, text);
     }
     return made;
+}
+
+/* frames(around, columns, seed): the same texts as frames of the event log, one behind the other. */
+PyObject *staytrue_frames(PyObject *self, PyObject *const *given, Py_ssize_t count)
+{
+    (void)self;
+    Threads threads;
+    if (count != 3) {
+        PyErr_SetString(PyExc_TypeError, "frames: expected three arguments");
+        return NULL;
+    }
+    unsigned long seed = PyLong_AsUnsignedLong(given[2]);
+    if ((seed == (unsigned long)-1 && PyErr_Occurred()) || !take(&threads, given[0], given[1])) {
+        return NULL;
+    }
+    Py_ssize_t total = 0;
+    for (Py_ssize_t row = 0; row < threads.rows; row++) {
+        Py_ssize_t length = length_of(&threads, row);
+        if (length > MOST_BYTES || total > PY_SSIZE_T_MAX - HEADER_BYTES - length) {
+            PyErr_SetString(PyExc_OverflowError, "frames: longer than a record may be");
+            return NULL;
+        }
+        total += HEADER_BYTES + length;
+    }
+    PyObject *block = PyBytes_FromStringAndSize(NULL, total);
+    char *to = block == NULL ? NULL : PyBytes_AS_STRING(block);
+    for (Py_ssize_t row = 0; block != NULL && row < threads.rows; row++) {
+        Py_ssize_t length = length_of(&threads, row);
+        write_row(&threads, row, to + HEADER_BYTES);
+        head(to, length, (uint32_t)seed);
+        to += HEADER_BYTES + length;
+    }
+    return block;
 }

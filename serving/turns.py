@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from serving.registry import Registry
     from serving.statistics import Statistics
     from staytrue.eventlog import Writer
+    from staytrue.weaving import Woven
 
     Told = tuple[str, Any]
     """The id of an event, and the answer as the request's protocol writes it."""
@@ -148,7 +149,7 @@ class Turns:
         ids = self._ends.numbers(len(batch.places))
         written = answers.write(ids, batch.rows)
         try:
-            self._writer.append(events_of(batch, ids, when, form, answers))
+            self._writer.append_woven(events_of(batch, ids, when, form, answers))
         except StaytrueError:
             return
         for place, name, answer in zip(batch.places, ids, written, strict=True):
@@ -161,8 +162,8 @@ class Turns:
 
 def events_of(
     batch: _Batch, ids: Sequence[str], when: tuple[float, float, float, float], form: Form, answers: Answers
-) -> list[bytes]:
-    """The events of requests that were answered, encoded.
+) -> list[Woven]:
+    """The events of requests that were answered.
 
     Args:
         batch: of the requests.
@@ -171,13 +172,15 @@ def events_of(
         form: of their model.
         answers: theirs.
     """
-    events: list[bytes] = []
+    events: list[Woven] = []
     held = [*zip(*batch.packed, strict=True), *answers.held(batch.rows)]
     for at, end, rows in alike(batch.rows):
         some = batch.requests[at:end]
-        callers = [(request.request_id, request.trace_id) for request in some]
-        moment = form.alike(some[0], rows).at(*when)
-        events += moment.encode(ids[at:end], callers, [column[at:end] for column in held])
+        one = some[0]
+        told = [one] if some.count(one) == len(some) else some  # most are the same, unless they have ids of their own
+        callers = [(request.request_id, request.trace_id) for request in told]
+        moment = form.alike(one, rows).at(*when)
+        events.append(moment.woven(ids[at:end], callers, [column[at:end] for column in held]))
     return events
 
 

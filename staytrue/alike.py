@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from staytrue.weaving import weave
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from staytrue.events import Event
     from staytrue.records import Record
+    from staytrue.weaving import Woven
 
 _encode = msgspec.msgpack.Encoder().encode
 _SHARED = ("model", "version", "role", "protocol", "status", "error", "rows")
@@ -58,22 +57,42 @@ class Moment:
     def __init__(self, around: list[bytes]) -> None:
         self._around = around
 
-    def encode(
-        self, names: Sequence[str], callers: Iterable[tuple[str, str]], data: Iterable[Sequence[bytes | list[str]]]
-    ) -> list[bytes]:
-        """Some of them.
+    def woven(
+        self, names: Sequence[str], callers: Sequence[tuple[str, str]], data: Iterable[Sequence[bytes | list[str]]]
+    ) -> Woven:
+        """Some of them, as :func:`staytrue.weaving.weave` takes them.
 
         Args:
             names: their ids.
-            callers: what callers gave as the request's id, and as that of the trace.
+            callers: what callers gave as the request's id, and as that of the trace: one for all, or one for each.
             data: for each tensor, inputs first, what it holds in each of them, as :class:`staytrue.events.Tensor` says.
 
         Raises:
-            ValueError: there are more tensors than that, or fewer; or not as many of all.
+            ValueError: there are more tensors than that, or fewer.
         """
-        told = [_NOBODY if caller == _UNNAMED else _caller(*caller) for caller in callers]
-        columns = ([_encode(name) for name in names], told, *[[_encode(held) for held in column] for column in data])
-        return weave(self._around, columns)
+        start, when, run, *behind = self._around
+        around, columns = [start], [[_encode(name) for name in names]]
+        if len(callers) == 1:
+            around.append(b"".join((when, _caller(*callers[0]), run)))
+        else:
+            around += (when, run)
+            columns.append([_caller(*caller) for caller in callers])
+        for held, after in zip(data, behind, strict=True):
+            opening, column = _column(held)
+            around[-1] += opening
+            around.append(after)
+            columns.append(column)
+        return around, tuple(columns)
+
+
+def _column(held: Sequence[bytes | list[str]]) -> tuple[bytes, list[bytes]]:
+    """What all of a column begin with where they are encoded, and the rest of each: numbers as they are, if all fit."""
+    first = held[0]
+    if isinstance(first, bytes) and first:
+        numbers = [one for one in held if isinstance(one, bytes) and len(one) == len(first)]
+        if len(numbers) == len(held):
+            return _encode(first)[: -len(first)], numbers
+    return b"", [_encode(one) for one in held]
 
 
 def fields_of(name: str, value: object) -> bytes:

@@ -34,12 +34,15 @@ from staytrue.segments import (
     segment,
     size,
     total_bytes,
+    woven_frames,
     writers,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from staytrue.weaving import Woven
 
 Durability = Literal["durable", "sync"]
 """``durable``: in the kernel's hands before the answer, so it outlives kill -9 of any process. ``sync``: on the disk
@@ -93,7 +96,13 @@ class Writer:
                 log was closed. Nothing was written then.
             TooLarge: a record beyond any bound, or the records together beyond ``max_bytes``.
         """
-        block = frames(payloads, self._seed)
+        self._append(frames(payloads, self._seed))
+
+    def append_woven(self, woven: Sequence[Woven]) -> None:
+        """As :meth:`append`, of records that are put together from what they have in common and what not."""
+        self._append(b"".join([woven_frames(some, self._seed) for some in woven]))
+
+    def _append(self, block: bytes) -> None:
         with self._turn:
             try:
                 self._make_room(len(block))

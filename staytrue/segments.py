@@ -7,6 +7,7 @@ no frame, and neither is a payload that imitates one.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import struct
@@ -14,10 +15,18 @@ import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from staytrue.errors import TooLarge
+from staytrue.weaving import weave
+
+try:
+    from staytrue.native import frames as _compiled
+except ImportError:  # nobody compiled it
+    _compiled = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from staytrue.weaving import Woven
 
 _MAGIC = b"\xf1STY"
 _START = struct.Struct("<4sII")
@@ -61,6 +70,18 @@ def frames(payloads: Sequence[bytes], seed: int) -> bytes:
         start = _START.pack(_MAGIC, length, crc32(payload))
         parts += (start, _CHECK.pack(crc32(start, seed)), payload)
     return b"".join(parts)
+
+
+def woven_frames(woven: Woven, seed: int) -> bytes:
+    """Payloads that differ in little, put together as :func:`staytrue.weaving.weave` does, each with its header.
+
+    Raises:
+        TooLarge: one is longer than any record may be.
+    """
+    if _compiled is not None:
+        with contextlib.suppress(OverflowError):  # told of below
+            return _compiled(*woven, seed)
+    return frames(weave(*woven), seed)
 
 
 def scan(data: bytes, seed: int) -> Found:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+Woven = tuple[list[bytes], tuple[list[bytes], ...]]
+"""What stands around, and the columns."""
+
 
 def woven(around: list[bytes], columns: tuple[list[bytes], ...]) -> list[bytes]:
     """A text for each row of the columns, what stands ``around`` them being the same in all.

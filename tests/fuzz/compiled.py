@@ -23,7 +23,17 @@ from staytrue.errors import StaytrueError
 
 SECONDS, SEED = 60.0, 1
 PLACE = Path("build/fuzz") / f"native{sysconfig.get_config_var('EXT_SUFFIX')}"
-FLAGS = ("-g", "-O1", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+FLAGS = (
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-Wno-missing-field-initializers",
+    "-g",
+    "-O1",
+    "-fno-omit-frame-pointer",
+    "-fsanitize=address,undefined",
+    "-fno-sanitize-recover=all",
+)
 INPUTS = ((b"x", b"FP32", (2,)), (b"y", b"FP64", ()))
 TELLING = [
     b'"',

@@ -23,7 +23,7 @@ def bin_with(folder: Path, **programs: str) -> str:
     """A folder of little shell programs, besides the few that setup.sh itself uses; its path."""
     place = folder / "bin"
     place.mkdir()
-    for name in ("dirname", "touch"):
+    for name in ("dirname", "rm", "touch"):
         (place / name).symlink_to(next(p for p in (Path("/usr/bin") / name, Path("/bin") / name) if p.exists()))
     for name, script in programs.items():
         (place / name).write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")

@@ -46,7 +46,8 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     for module, name in unlogged.MAKERS:
         monkeypatch.setattr(module, name, spy(module, name))
-    monkeypatch.setattr(Writer, "append", Writer.append)
+    for name in ("append", "append_woven"):
+        monkeypatch.setattr(Writer, name, getattr(Writer, name))
     return calls
 
 

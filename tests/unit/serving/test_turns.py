@@ -321,7 +321,8 @@ def test_no_prediction_is_given_that_cannot_be_logged(house: House, monkeypatch:
         raise Unavailable("event log", "is full")
 
     with monkeypatch.context() as broken:
-        broken.setattr(house.writer, "append", full)
+        for way in ("append", "append_woven"):
+            broken.setattr(house.writer, way, full)
         answers = at_once(house, bodies_of([[1.0], [2.0]]))
     assert [answer["status"] for answer in answers] == [503, 503]
     assert house.client.post(INFER, json=request()).status_code == 200

@@ -9,6 +9,7 @@ from msgspec import structs
 
 from staytrue.alike import Alike
 from staytrue.events import Event, Tensor, encode
+from staytrue.weaving import weave
 
 texts = st.text(max_size=300)
 times = st.floats(allow_nan=False)
@@ -53,13 +54,25 @@ def test_they_are_as_if_they_had_been_built(event: Event, other: str) -> None:
     moment = Alike(like).at(event.time, event.recorded, event.queue_seconds, event.run_seconds)
     callers = [(other, event.trace_id), ("", ""), (event.request_id, event.trace_id)]
     some = [structs.replace(event, id=f"{event.id}{at}", request_id=a, trace_id=b) for at, (a, b) in enumerate(callers)]
-    data = [[tensor.data] * len(some) for tensor in (*event.inputs, *event.outputs)]
-    assert moment.encode([one.id for one in some], callers, data) == [encode(one) for one in some]
+    data: list[list[bytes | list[str]]] = [[tensor.data] * len(some) for tensor in (*event.inputs, *event.outputs)]
+    names = [one.id for one in some]
+    assert weave(*moment.woven(names, callers, data)) == [encode(one) for one in some]
+    same = [structs.replace(one, request_id=other) for one in some]
+    assert weave(*moment.woven(names, [(other, event.trace_id)], data))[:1] == [encode(same[0])]
+
+
+def test_tensors_of_different_lengths_are_told_too() -> None:
+    tensor = Tensor(name="x", datatype="BYTES", shape=[1], data=b"")
+    like = Event(id="", time=0.0, recorded=0.0, model="m", rows=1, inputs=[tensor])
+    held: list[bytes | list[str]] = [b"1234", b"", b"12", ["a"], b"3" * 300]
+    woven = Alike(like).at(0.0, 0.0, 0.0, 0.0).woven(["e"] * len(held), [("", "")], [held])
+    wanted = [structs.replace(like, id="e", inputs=[structs.replace(tensor, data=data)]) for data in held]
+    assert weave(*woven) == [encode(event) for event in wanted]
 
 
 def test_no_tensor_is_left_out_unseen() -> None:
     tensor = Tensor(name="x", datatype="FP32", shape=[1], data=b"")
     like = Event(id="", time=0.0, recorded=0.0, model="m", rows=1, inputs=[tensor], outputs=[tensor])
     moment = Alike(like).at(1.0, 2.0, 0.0, 0.1)
-    with pytest.raises(ValueError, match="around: expected"):
-        moment.encode(["1"], [("", "")], [[b"1234"]])
+    with pytest.raises(ValueError, match="zip"):
+        moment.woven(["1"], [("", "")], [[b"1234"]])

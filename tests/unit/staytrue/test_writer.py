@@ -8,11 +8,15 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from staytrue import eventlog
+from staytrue import eventlog, segments
 from staytrue.errors import TooLarge, Unavailable
 from staytrue.eventlog import Reader, Writer
 from staytrue.segments import alive, numbers, segment, writers
+from staytrue.weaving import weave
+from tests.needs import needs_compiled
 from tests.unit.staytrue.test_eventlog import drain
 
 if TYPE_CHECKING:
@@ -249,3 +253,43 @@ def test_a_program_that_is_run_inherits_no_handle(tmp_path: Path) -> None:
     assert not os.get_inheritable(writer._file)
     assert numbers(tmp_path / writer.name) == [0]
     writer.close()
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_records_that_differ_in_little_are_written_as_any_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, compiled: bool
+) -> None:
+    if compiled:
+        needs_compiled()
+    else:
+        monkeypatch.setattr(segments, "_compiled", None)
+    woven = [([b"a", b"", b"z" * 40], ([b"1", b"23"], [b"", b"x" * 300])), ([b"", b"b"], ([b"9"],))]
+    payloads = [text for some in woven for text in weave(*some)]
+    assert segments.woven_frames(woven[0], 7) == segments.frames(payloads[:2], 7)
+    writer = Writer(tmp_path)
+    writer.append_woven(woven)
+    writer.append(payloads)
+    writer.close()
+    [batch] = Reader(tmp_path, "test").batches()
+    assert batch.payloads == [*payloads, *payloads]
+    assert batch.damaged == 0
+
+
+@given(st.binary(max_size=100), st.integers(0, 2**32 - 1))
+def test_checksums_are_those_of_zlib(text: bytes, seed: int) -> None:
+    needs_compiled()
+    assert segments.woven_frames(([b"", b""], ([text],)), seed) == segments.frames([text], seed)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_record_beyond_any_bound_is_refused_however_it_comes(
+    monkeypatch: pytest.MonkeyPatch, *, compiled: bool
+) -> None:
+    if compiled:
+        needs_compiled()
+    else:
+        monkeypatch.setattr(segments, "_compiled", None)
+    quarter = b"x" * (segments.MAX_RECORD_BYTES // 4)
+    with pytest.raises(TooLarge, match="records up to"):
+        segments.woven_frames(([quarter, quarter, quarter, b"1"], ([quarter], [b""], [b""])), 1)
+    assert len(segments.woven_frames(([b"", b""], ([quarter],)), 1)) == len(quarter) + 16
