@@ -1,15 +1,12 @@
-"""What a server is told: all settings as they were checked, and nothing of what checked them in its memory."""
+"""What a server is told: all settings as they were checked, and unchangeable."""
 
 from __future__ import annotations
 
-import re
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from examples.bikeshare.demo.processes import Service
 from serving.told import told
 from staytrue import served
 from staytrue.errors import InvalidConfig
@@ -80,21 +77,3 @@ def test_what_is_wrong_is_told_with_its_line(tmp_path: Path) -> None:
     file.write_text("name: tiny\nserving: {port: many}\n")
     with pytest.raises(InvalidConfig, match=r"staytrue\.yaml:2 serving\.port: expected a whole number .*, got 'many'"):
         told(file, {}, alone=False)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process does not show what it has mapped")
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_no_process_of_a_server_keeps_what_read_its_settings(tmp_path: Path, workers: str) -> None:
-    """Pydantic, its schemas and YAML: twelve megabytes each."""
-    flags = ["--port", "0", "--grpc-port", "0", "--store", str(tmp_path / "store"), "--log", str(tmp_path / "events")]
-    server = Service("serve", tmp_path / "none.yaml", tmp_path / "log", *flags, "--workers", workers)
-    try:
-        first = server.process.pid
-        children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
-        assert len(children) == (2 if workers == "2" else 0)
-        for process in [first, *children]:
-            mapped = Path(f"/proc/{process}/maps").read_text()
-            assert "python" in mapped
-            assert re.findall(r"[^/\n]*(?:pydantic|yaml)[^/\n]*\.so", mapped) == []
-    finally:
-        assert server.stop() == 0

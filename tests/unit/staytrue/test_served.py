@@ -60,19 +60,7 @@ def test_other_sections_are_not_looked_at_but_for_their_names(tmp_path: Path) ->
 
 
 def test_what_a_server_reads_knows_no_section_of_data_and_training() -> None:
-    there = imported("staytrue.served")
+    said = "import sys, staytrue.served; print(*sorted(sys.modules))"
+    there = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True).stdout.split()
     assert "staytrue.server" in there
-    assert not {"staytrue.project", "staytrue.preparation", "staytrue.modelling", "staytrue.tuning"} & there
-
-
-def test_a_server_itself_does_not_import_what_reads_settings() -> None:
-    """It would hold a dozen megabytes for as long as it runs."""
-    there = imported("serving.commands, serving.workers, serving.app")
-    assert "onnxruntime" in there
-    assert not {"pydantic", "pydantic_core", "yaml", "staytrue.section", "staytrue.settings"} & there
-
-
-def imported(modules: str) -> set[str]:
-    """All modules that a process has once it has imported these."""
-    said = f"import sys, {modules}; print(*sorted(sys.modules))"
-    return set(subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True).stdout.split())
+    assert not {"staytrue.project", "staytrue.preparation", "staytrue.modelling", "staytrue.tuning"} & set(there)
