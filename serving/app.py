@@ -15,7 +15,6 @@ from serving import allocator
 from serving.access import Access
 from serving.dataplane import Dataplane
 from serving.follower import Follower
-from serving.grpc.server import Grpc
 from serving.heartbeat import Pulse
 from serving.http.server import Limits, Server
 from serving.inflight import Inflight
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from serving.denials import Denials
+    from serving.grpc.server import Grpc
     from serving.loading import Lane
     from serving.ports import Ports
     from serving.runtimes.base import Runtime
@@ -102,14 +102,14 @@ async def _serve(
         loop.call_soon_threadsafe(ended.set)
 
     inflight, limits = Inflight(settings.max_inflight_bytes), limits_of(settings)
-    rpc, shown = Grpc(dataplane, settings, access, inflight, certificate), certificate.current()
+    rpc, shown = _over_grpc(ports, dataplane, settings, access, inflight, certificate), certificate.current()
     context = None if shown is None else shown.context
     servers = [Server(Rest(dataplane, settings, access).handle, limits, inflight)]
     await servers[0].start(ports.rest, context)
     if ports.admin is not None:
         servers.append(Server(Rest(dataplane, settings, access, admin=True).handle, limits, inflight))
         await servers[1].start(ports.admin, context)
-    if ports.grpc is not None:
+    if rpc is not None and ports.grpc is not None:
         rpc.start(ports.grpc, reuse_port=settings.workers > 1, tells=ports.tells)
     beside = (_tell_alive(ports.pulse), _renew(certificate, shown, servers))
     tasks = [asyncio.create_task(each) for each in beside]
@@ -120,11 +120,27 @@ async def _serve(
         _tell(ports, secure=context is not None)
         await ended.wait()
         log.info("draining")
-        ending = asyncio.to_thread(rpc.stop, settings.drain_seconds)
-        await asyncio.gather(*(server.drain(settings.drain_seconds) for server in servers), ending)
+        ending = [] if rpc is None else [asyncio.to_thread(rpc.stop, settings.drain_seconds)]
+        await asyncio.gather(*(server.drain(settings.drain_seconds) for server in servers), *ending)
     drained.set()
     await beating
     await _cancel(tasks)
+
+
+def _over_grpc(
+    ports: Ports,
+    dataplane: Dataplane,
+    settings: ServingSection,
+    access: Access,
+    inflight: Inflight,
+    certificate: Certificate,
+) -> Grpc | None:
+    """What speaks gRPC, where there is a port for it: it is a third of what a server takes beside ONNX Runtime."""
+    if ports.grpc is None:
+        return None
+    from serving.grpc.server import Grpc  # noqa: PLC0415 - as above
+
+    return Grpc(dataplane, settings, access, inflight, certificate)
 
 
 async def _cancel(tasks: list[asyncio.Task[None]]) -> None:

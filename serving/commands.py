@@ -6,8 +6,9 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from staytrue import logs, served
-from staytrue.settings import resolve
+from serving.told import told
+from staytrue import logs
+from staytrue.flag import add_flag
 from staytrue.shelf import place
 from staytrue.signing import public_keys
 from staytrue.store import Store
@@ -28,7 +29,7 @@ class Serve:
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
         """Add the command's arguments."""
-        served.add_flag(parser)
+        add_flag(parser)
         parser.add_argument("--store", type=place, help="folder or address of the model store")
         parser.add_argument("--host", help="address to listen on")
         parser.add_argument("--port", type=int, help="port; 0 for any free one, which is printed")
@@ -49,10 +50,9 @@ class Serve:
 
         logs.configure()
         alone = arguments.store is not None and not arguments.project.exists()  # a store is all that a server needs
-        project = served.alone() if alone else served.load(arguments.project)
         flags = {name: getattr(arguments, name) for name in _FLAGS}
-        settings = resolve(project.serving, "serving", flags)
-        store = Store(arguments.store or project.store, settings.trusted_keys, project.store_cache)
+        settings, place_of_store, cache = told(arguments.project, flags, alone=alone)
+        store = Store(arguments.store or place_of_store, settings.trusted_keys, cache)
         if not store.models():
             what = "has no model yet" if store.exists() else "is not there"
             logging.getLogger(__name__).warning('store "%s" %s: nothing is served before one comes', store.where, what)

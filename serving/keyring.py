@@ -17,9 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
-import yaml
-
-from staytrue.errors import InvalidConfig, StaytrueError
+from staytrue.errors import InvalidConfig
 from staytrue.nearest import meant
 from staytrue.records import fsync_folder
 
@@ -35,9 +33,6 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LIKE_A_KEY = re.compile(PREFIX + r"|[A-Za-z0-9_-]{40}")
 _HASH = re.compile(r"[0-9a-f]{64}")
 _FIELDS = ("name", "sha256", "scopes", "requests_per_second", "burst")
-_QUOTED = re.compile(r"(['\"])(?!<[a-z ]+>\1).{4,}\1")
-"""Of a parser's words, what may be the file's; ``'<stream end>'`` is its own."""
-_FORM = "docs/access.md shows its form, and `staytrue keys` writes it"
 _HEAD = "# Written by `staytrue keys`, which keeps no comments. It holds hashes: the keys themselves are nowhere.\n"
 
 
@@ -99,9 +94,11 @@ def parse(path: Path, text: str) -> tuple[Key, ...]:
     Raises:
         InvalidConfig: it is no keys file; says file, line and reason.
     """
-    values, lines = _parsed(path, text)
+    from serving.keysfile import FORM, parsed  # noqa: PLC0415 - YAML takes memory, and most servers have no such file
+
+    values, lines = parsed(path, text)
     if not isinstance(values, dict) or list(values) != ["keys"] or not isinstance(values["keys"], list):
-        raise InvalidConfig(f"keys {path}", expected="one key `keys` with a list", got=_kind(values), hint=_FORM)
+        raise InvalidConfig(f"keys {path}", expected="one key `keys` with a list", got=_kind(values), hint=FORM)
     keys: list[Key] = []
     taken: set[str | bytes] = set()
     for number, value in enumerate(values["keys"]):
@@ -200,41 +197,6 @@ def check_limit(requests_per_second: object, burst: object, where: str) -> Limit
         return None
     rate = _number(requests_per_second, f"{where}requests_per_second", least=0.001)
     return Limit(rate, max(1.0, rate) if burst is None else _number(burst, f"{where}burst", least=1.0))
-
-
-def _parsed(path: Path, text: str) -> tuple[Any, list[int]]:
-    """What a text says, and the line of each entry."""
-    try:
-        loader = yaml.SafeLoader(text)  # not the faster one in C, which crashes on brackets that nest deep
-        node = loader.get_single_node()
-        _refuse_repeated(path, node)
-        values = loader.construct_document(node) if node is not None else None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"keys {path}:{mark.line + 1}" if mark else f"keys {path}"
-        said = _QUOTED.sub("…", str(getattr(error, "problem", "") or "holds what no text may"))
-        raise InvalidConfig(where, f"is not YAML: {said}", hint=_FORM) from None
-    except StaytrueError:
-        raise
-    except Exception:  # noqa: BLE001 - dates that there are not, `!!int ""`, deep nests: PyYAML fails in many ways
-        raise InvalidConfig(f"keys {path}", "holds values that no keys file has") from None
-    return values, [item.start_mark.line + 1 for item in _items(node)]
-
-
-def _items(node: yaml.Node | None) -> list[Any]:
-    """The nodes of the entries."""
-    lists = [value for _, value in node.value] if isinstance(node, yaml.MappingNode) else []
-    return [item for found in lists if isinstance(found, yaml.SequenceNode) for item in found.value]
-
-
-def _refuse_repeated(path: Path, node: yaml.Node | None) -> None:
-    """Refuse a field that stands twice: YAML would silently keep the last."""
-    for mapping in (node, *_items(node)):
-        seen: set[str] = set()
-        for key, _ in mapping.value if isinstance(mapping, yaml.MappingNode) else []:
-            if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                raise InvalidConfig(f"keys {path}:{key.start_mark.line + 1}", "a field stands there twice")
-            seen.add(str(key.value) if isinstance(key, yaml.ScalarNode) else "")
 
 
 def _entry(value: Any, where: str) -> Key:

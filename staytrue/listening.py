@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
+REACHES_ONE = "reaches one process: models cannot be loaded by hand with several workers"
+"""Why there is neither an admin port nor loading over gRPC beside several workers."""
+
 
 def listen(host: str, port: int, *, insecure: bool, flag: str = "--port", shared: bool = False) -> socket.socket:
     """A bound TCP socket. Loopback by default: other addresses need a deliberate word. ``flag`` sets the port.

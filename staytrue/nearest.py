@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
 from staytrue.errors import NotFound
@@ -17,6 +16,8 @@ def meant(said: str, known: Iterable[str]) -> str:
     >>> meant("biks", ["bikes", "rentals"]), meant("weather", ["bikes"])
     ("did you mean 'bikes'?", '')
     """
+    import difflib  # noqa: PLC0415 - only who errs needs it, and a server holds what it imports
+
     names = {name.lower(): name for name in known}
     near = difflib.get_close_matches(said.lower(), names, n=1)
     return f"did you mean '{names[near[0]]}'?" if near else ""

@@ -12,12 +12,13 @@ from pydantic import PrivateAttr
 
 from staytrue import tuning, yamlfile
 from staytrue.errors import InvalidConfig, StaytrueError
+from staytrue.flag import FILE, add_flag
 from staytrue.labelling import LabellingSection
 from staytrue.modelling import ModelSection
 from staytrue.preparation import CleaningSection, DataSection
 from staytrue.section import WRITTEN, Section
 from staytrue.sections import ExportSection, MonitoringSection, RetrainingSection, TrainingSection
-from staytrue.served import FILE, HINT, OTHERS, Cache, ModelName, Shelf, add_flag, placed
+from staytrue.served import HINT, OTHERS, Cache, ModelName, Shelf, placed
 from staytrue.server import ServingSection
 from staytrue.settings import warn_of_strays
 from staytrue.slicing import EvaluationSection

@@ -7,7 +7,7 @@ which a server has no use for.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import Field, PlainValidator
 from pydantic_core import PydanticCustomError
@@ -19,10 +19,6 @@ from staytrue.server import ServingSection
 from staytrue.settings import warn_of_strays
 from staytrue.shelf import place
 
-if TYPE_CHECKING:
-    import argparse
-
-FILE = "staytrue.yaml"
 HINT = "`staytrue init DATA.csv` writes one"
 OTHERS = ("rules", "gateway")
 """What variables set beside the sections."""
@@ -96,8 +92,3 @@ def alone() -> Served:
 def placed(store: Path | str, cache: Path | None, base: Path) -> tuple[Path | str, Path | None]:
     """A store and its cache with absolute paths; an address is one already."""
     return store if isinstance(store, str) else base / store, None if cache is None else base / cache
-
-
-def add_flag(parser: argparse.ArgumentParser) -> None:
-    """The flag ``--project``, which every command that reads a project has."""
-    parser.add_argument("--project", type=Path, default=Path(FILE), help="project file (default: %(default)s)")

@@ -7,11 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from staytrue.listening import REACHES_ONE
 from staytrue.section import Count, Positive, Section
-
-REACHES_ONE = "reaches one process: models cannot be loaded by hand with several workers"
-"""Why there is neither an admin port nor loading over gRPC beside several workers."""
-
 
 _FILES = ("keys", "trusted_keys", "tls_certificate", "tls_key", "tls_client_ca")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
@@ -13,14 +12,16 @@ from staytrue.errors import InvalidConfig
 from staytrue.faults import allows_none, annotation_at, first_fault
 from staytrue.nearest import meant
 from staytrue.section import Section
+from staytrue.variables import gateway, variables_of_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+__all__ = ["gateway", "resolve", "warn_of_strays"]
+"""``gateway`` too: the handler in each archive for TorchServe, also of versions made long ago, looks for it here."""
+
 log = logging.getLogger(__name__)
 S = TypeVar("S", bound=Section)
-GATEWAY = "STAYTRUE_GATEWAY"
-"""Variable of the secret by which a process that our server starts knows its requests; no setting for people."""
 
 
 def resolve(section: S, name: str, flags: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> S:
@@ -36,7 +37,7 @@ def resolve(section: S, name: str, flags: Mapping[str, Any], environment: Mappin
     Raises:
         InvalidConfig: an unknown variable of the section, or a value that does not fit; names its source.
     """
-    variables = os.environ if environment is None else environment  # noqa: TID251 - the one place that reads it
+    variables = variables_of_process() if environment is None else environment
     kind, prefix = type(section), f"STAYTRUE_{name.upper()}_"
     given: dict[str, tuple[str, Any]] = {}
     for variable, text in variables.items():
@@ -70,27 +71,11 @@ def warn_of_strays(sections: Iterable[str], environment: Mapping[str, str] | Non
     Others may be anybody's: Kubernetes makes some for each service, after its name.
     """
     known = list(sections)
-    for variable in os.environ if environment is None else environment:  # noqa: TID251 - as above
+    for variable in variables_of_process() if environment is None else environment:
         ours, _, key = variable.removeprefix("STAYTRUE_").partition("_")
         strange = variable.startswith("STAYTRUE_") and key and ours.lower() not in known
         if strange and (question := meant(ours, known)):
             log.warning("environment %s is not read: %s is no section of staytrue.yaml; %s", variable, ours, question)
-
-
-def gateway() -> str:
-    """Secret of the server that has started this process; empty where none has."""
-    return os.environ.get(GATEWAY, "")  # noqa: TID251 - as above
-
-
-def surroundings(added: Mapping[str, str]) -> dict[str, str]:
-    """Environment of a process that we start: ours, and what is added."""
-    return {**os.environ, **added}  # noqa: TID251 - as above
-
-
-def set_for_libraries(added: Mapping[str, str]) -> None:
-    """Variables that a library of others reads in this process and those it starts; what is set already stays."""
-    for name, value in added.items():
-        os.environ.setdefault(name, value)  # noqa: TID251 - as above
 
 
 def _values(section: Section) -> dict[str, Any]:

@@ -5,58 +5,22 @@ Source: GRPC Server Reflection Protocol, grpc.reflection.v1alpha.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from google.protobuf import descriptor_pool
-from grpc_reflection.v1alpha import reflection, reflection_pb2
-
-from serving.grpc import codec
 from serving.grpc.streams import Streams
-from serving.proto import open_inference_grpc_pb2, tensorflow_serving_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     import grpc
-    from google.protobuf.descriptor import FileDescriptor
 
+    from serving.grpc.descriptions import Descriptions
     from serving.grpc.guard import Guard
 
 
-SERVICE: str = reflection.SERVICE_NAME
+SERVICE = "grpc.reflection.v1alpha.ServerReflection"
 MOST_STREAMS, IDLE_SECONDS = 8, 60.0
-
-
-class Pool:
-    """Several pools as one: the protocols' messages stand each in one of their own (see ``serving/proto``)."""
-
-    def __init__(self) -> None:
-        self._pools = (
-            open_inference_grpc_pb2.DESCRIPTOR.pool,
-            tensorflow_serving_pb2.DESCRIPTOR.pool,
-            descriptor_pool.Default(),
-        )
-
-    def FindFileContainingSymbol(self, symbol: str) -> FileDescriptor:  # noqa: N802 - protobuf's name
-        """The file of a message, a service or, which protobuf's own pool does not find, of a service's method."""
-        find = self.__getattr__("FindFileContainingSymbol")
-        try:
-            return find(symbol)  # type: ignore[no-any-return]
-        except KeyError:
-            return find(symbol.rpartition(".")[0])  # type: ignore[no-any-return]
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        """A lookup that asks one pool after the other; the last one's KeyError counts."""
-
-        def find(*what: Any) -> Any:
-            for pool in self._pools[:-1]:
-                try:
-                    return getattr(pool, name)(*what)
-                except KeyError:
-                    continue
-            return getattr(self._pools[-1], name)(*what)
-
-        return find
 
 
 class Reflection:
@@ -68,8 +32,7 @@ class Reflection:
     """
 
     def __init__(self, services: Sequence[str], guard: Guard) -> None:
-        self._guard = guard
-        self._servicer = reflection.ReflectionServicer([*services, SERVICE], pool=Pool())
+        self._services, self._guard = [*services, SERVICE], guard
         self.streams = Streams("ServerReflectionInfo", MOST_STREAMS, IDLE_SECONDS)
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
@@ -86,6 +49,10 @@ class Reflection:
         Raises:
             InvalidInput: the bytes are none.
         """
-        asked = codec.message(reflection_pb2.ServerReflectionRequest, data)
-        for told in self._servicer.ServerReflectionInfo(iter([asked]), context):
-            yield told.SerializeToString()
+        yield from self._descriptions.answer(data, context)
+
+    @cached_property
+    def _descriptions(self) -> Descriptions:
+        from serving.grpc.descriptions import Descriptions  # noqa: PLC0415 - see there
+
+        return Descriptions(self._services)

@@ -11,7 +11,7 @@ from serving.grpc import codec
 from serving.grpc.guard import Bounded, headers_of
 from serving.proto import open_inference_grpc_pb2 as proto
 from staytrue.errors import Unsupported
-from staytrue.server import REACHES_ONE
+from staytrue.listening import REACHES_ONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

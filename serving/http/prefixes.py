@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from email.utils import formatdate
+import time
 from http import HTTPStatus
 
 CLOSE = b"Connection: close\r\n"
@@ -13,6 +13,23 @@ _LINES = {
 } | {499: b"HTTP/1.1 499 Client Closed Request\r\n"}
 _ALWAYS = b"X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n"
 _MOST = 256
+_DAYS = (b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun")
+_MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
+
+
+def date_of(seconds: float) -> bytes:
+    """A time as HTTP writes it, whatever the locale; ``email.utils`` would bring a dozen modules for it.
+
+    Units: seconds since 1970.
+    Source: RFC 9110, section 5.6.7.
+
+    >>> date_of(784111777)
+    b'Sun, 06 Nov 1994 08:49:37 GMT'
+    """
+    year, month, day, hour, minute, second, weekday, *_ = time.gmtime(seconds)
+    return b"%b, %02d %b %04d %02d:%02d:%02d GMT" % (
+        _DAYS[weekday], day, _MONTHS[month - 1], year, hour, minute, second,
+    )  # fmt: skip
 
 
 class Prefixes:
@@ -29,7 +46,7 @@ class Prefixes:
 
     def renew(self) -> None:
         """Take the present second for the date; called a few times in a second."""
-        date = formatdate(usegmt=True).encode()
+        date = date_of(time.time())
         if date != self._date:
             self._date = date
             self.made.clear()

@@ -21,7 +21,7 @@ from ray import tune
 
 from staytrue.errors import Unavailable
 from staytrue.records import append_line
-from staytrue.settings import set_for_libraries
+from staytrue.variables import set_for_libraries
 from training.checkpoint import METRICS
 from training.tune.study import FACTOR, SPARED
 from training.tune.trial import reason_of, train_one

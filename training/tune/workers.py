@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from staytrue import project as projects
 from staytrue.errors import Unavailable
-from staytrue.settings import surroundings
+from staytrue.variables import surroundings
 from training.tune.material import kept
 from training.tune.settings import resolved
 from training.tune.space import Space

@@ -22,7 +22,7 @@ from urllib.parse import urlencode
 from serving.runtimes.torchserve import keeper
 from serving.runtimes.torchserve.channel import Channel
 from staytrue.errors import CorruptData, DeadlineExceeded, InvalidConfig, StaytrueError, Unavailable
-from staytrue.settings import GATEWAY, surroundings
+from staytrue.variables import GATEWAY, surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -22,8 +22,8 @@ from staytrue.errors import InvalidInput
 from staytrue.eventlog import Reader
 from staytrue.events import Event, Tensor, decode
 from staytrue.server import ServingSection
-from staytrue.settings import GATEWAY
 from staytrue.signature import Signature, TensorSpec
+from staytrue.variables import GATEWAY
 from tests.unit.export.conftest import SIGNATURE, Small
 
 if TYPE_CHECKING:

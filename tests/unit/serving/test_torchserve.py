@@ -23,8 +23,8 @@ from serving.runtimes.torchserve import server as servers
 from serving.runtimes.torchserve.runtime import TorchServeMaker, TorchServeRuntime
 from staytrue.errors import CorruptData, DeadlineExceeded, InvalidConfig, StaytrueError, Unavailable
 from staytrue.server import ServingSection, TorchServeSection
-from staytrue.settings import GATEWAY
 from staytrue.signature import Signature, TensorSpec
+from staytrue.variables import GATEWAY
 from tests.needs import needs
 
 if TYPE_CHECKING:

@@ -59,8 +59,8 @@ def test_other_sections_are_not_looked_at_but_for_their_names(tmp_path: Path) ->
         served.load(written(tmp_path, "name: tiny\nserving: {port: many}\n"))
 
 
-def test_a_server_knows_no_section_of_data_and_training() -> None:
-    said = "import sys, serving.commands, serving.app; print(*sorted(sys.modules))"
+def test_what_a_server_reads_knows_no_section_of_data_and_training() -> None:
+    said = "import sys, staytrue.served; print(*sorted(sys.modules))"
     there = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True).stdout.split()
     assert "staytrue.server" in there
     assert not {"staytrue.project", "staytrue.preparation", "staytrue.modelling", "staytrue.tuning"} & set(there)
