@@ -1,230 +1,19 @@
-/* Reads small requests of the Open Inference Protocol as most are: plain names, numbers, nothing but inputs.
-
-   It reads what serving/rest/fast.py reads, to the same bytes, or nothing: whatever is unusual, or wrong, is left to
-   that. No byte behind the body is looked at, and nothing is written beyond what is counted here. */
-
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-
-#include <math.h>
-#include <string.h>
+/* The type staytrue.native.Reader: see native/tensors.c for what it reads. */
 
 #include "native.h"
-#include "numbers.h"
 
-#define MOST_BYTES 4096
-#define MOST_VALUES (MOST_BYTES / 2) /* each has a digit and a comma */
-#define MOST_AXES 8
-#define MOST_INPUTS 64
+#include <string.h>
 
-typedef struct {
-    PyObject *name, *datatype; /* ASCII, as bytes */
-    int single;                /* numbers of 32 bits, else of 64 */
-    int axes;
-    Py_ssize_t sizes[MOST_AXES]; /* behind the first axis */
-    Py_ssize_t values;           /* of a row */
-} Input;
+#include "tensors.h"
 
 typedef struct {
     PyObject_HEAD
-    Py_ssize_t most; /* rows */
-    int count;
-    Input inputs[MOST_INPUTS];
+    Inputs inputs;
 } Reader;
-
-typedef struct {
-    const char *at, *end;
-    double values[MOST_VALUES];
-} Scan;
-
-typedef struct {
-    int name, shape, datatype, data; /* whether it was given */
-    Py_ssize_t rows;
-    Py_ssize_t count, outer, inner; /* numbers; lists and numbers in each where they are nested, else -1 */
-} Tensor;
-
-static inline void skip(Scan *scan)
-{
-    while (scan->at < scan->end && (*scan->at == ' ' || *scan->at == '\n' || *scan->at == '\r' || *scan->at == '\t')) {
-        scan->at++;
-    }
-}
-
-/* Whether this character comes next, between any space. */
-static inline int comes(Scan *scan, char wanted)
-{
-    skip(scan);
-    if (scan->at >= scan->end || *scan->at != wanted) {
-        return 0;
-    }
-    scan->at++;
-    skip(scan);
-    return 1;
-}
-
-/* Whether this text comes next, in quotes. */
-static int text(Scan *scan, const char *wanted, Py_ssize_t length)
-{
-    if (scan->end - scan->at < length + 2 || scan->at[0] != '"' || scan->at[length + 1] != '"' ||
-        memcmp(scan->at + 1, wanted, (size_t)length) != 0) {
-        return 0;
-    }
-    scan->at += length + 2;
-    return 1;
-}
-
-static int bytes_text(Scan *scan, PyObject *wanted)
-{
-    return text(scan, PyBytes_AS_STRING(wanted), PyBytes_GET_SIZE(wanted));
-}
-
-/* A size of a shape; -1 for what is none, or a large one. */
-static Py_ssize_t size(Scan *scan)
-{
-    const char *first = scan->at;
-    Py_ssize_t found = 0;
-    while (scan->at < scan->end && *scan->at >= '0' && *scan->at <= '9' && scan->at - first < 7) {
-        found = found * 10 + (*scan->at++ - '0');
-    }
-    return scan->at == first || (*first == '0' && scan->at - first > 1) ? -1 : found;
-}
-
-static int read_shape(Scan *scan, const Input *input, Tensor *tensor)
-{
-    if (!comes(scan, '[') || (tensor->rows = size(scan)) < 1) {
-        return 0;
-    }
-    for (int axis = 0; axis < input->axes; axis++) {
-        if (!comes(scan, ',') || size(scan) != input->sizes[axis]) {
-            return 0;
-        }
-    }
-    return comes(scan, ']');
-}
-
-/* Numbers up to the end of their list; how many there are now, -1 for what is none. */
-static Py_ssize_t read_numbers(Scan *scan, Py_ssize_t count)
-{
-    do {
-        if (count >= MOST_VALUES) {
-            return -1;
-        }
-        scan->at = staytrue_number(scan->at, scan->end, &scan->values[count++]);
-        if (scan->at == NULL) {
-            return -1;
-        }
-    } while (comes(scan, ','));
-    return comes(scan, ']') ? count : -1;
-}
-
-static int read_data(Scan *scan, Tensor *tensor)
-{
-    if (!comes(scan, '[')) {
-        return 0;
-    }
-    tensor->outer = tensor->inner = -1;
-    if (scan->at < scan->end && *scan->at != '[') {
-        tensor->count = read_numbers(scan, 0);
-        return tensor->count > 0;
-    }
-    Py_ssize_t count = 0;
-    tensor->outer = 0;
-    do {
-        Py_ssize_t before = count;
-        if (!comes(scan, '[') || (count = read_numbers(scan, before)) < 0) {
-            return 0;
-        }
-        if (tensor->outer++ && count - before != tensor->inner) {
-            return 0;
-        }
-        tensor->inner = count - before;
-    } while (comes(scan, ','));
-    tensor->count = count;
-    return comes(scan, ']');
-}
-
-static int read_field(Scan *scan, const Input *input, Tensor *tensor)
-{
-    if (text(scan, "name", 4)) {
-        return !tensor->name++ && comes(scan, ':') && bytes_text(scan, input->name);
-    }
-    if (text(scan, "shape", 5)) {
-        return !tensor->shape++ && comes(scan, ':') && read_shape(scan, input, tensor);
-    }
-    if (text(scan, "datatype", 8)) {
-        return !tensor->datatype++ && comes(scan, ':') && bytes_text(scan, input->datatype);
-    }
-    if (text(scan, "data", 4)) {
-        return !tensor->data++ && comes(scan, ':') && read_data(scan, tensor);
-    }
-    return 0;
-}
-
-/* The numbers of a tensor as they lie in memory; NULL without an error where one does not fit. */
-static PyObject *packed(const Scan *scan, const Input *input, Py_ssize_t count)
-{
-    PyObject *made = PyBytes_FromStringAndSize(NULL, count * (input->single ? 4 : 8));
-    if (made == NULL || !input->single) {
-        if (made != NULL) {
-            memcpy(PyBytes_AS_STRING(made), scan->values, (size_t)count * 8);
-        }
-        return made;
-    }
-    char *to = PyBytes_AS_STRING(made);
-    int fits = 1;
-    for (Py_ssize_t at = 0; at < count; at++) {
-        float value = (float)scan->values[at];
-        fits &= isfinite(value) != 0;
-        memcpy(to + 4 * at, &value, 4);
-    }
-    if (!fits) {
-        Py_DECREF(made);
-        return NULL;
-    }
-    return made;
-}
-
-static PyObject *read_tensor(Scan *scan, const Input *input, Py_ssize_t most, Py_ssize_t *rows)
-{
-    Tensor tensor = {0};
-    if (!comes(scan, '{')) {
-        return NULL;
-    }
-    do {
-        if (!read_field(scan, input, &tensor)) {
-            return NULL;
-        }
-    } while (comes(scan, ','));
-    if (!comes(scan, '}') || !(tensor.name && tensor.shape && tensor.datatype && tensor.data) || tensor.rows > most ||
-        tensor.count != tensor.rows * input->values || (*rows && tensor.rows != *rows)) {
-        return NULL;
-    }
-    if (tensor.outer >= 0 && !(input->axes == 1 && tensor.outer == tensor.rows && tensor.inner == input->sizes[0])) {
-        return NULL;
-    }
-    *rows = tensor.rows;
-    return packed(scan, input, tensor.count);
-}
-
-/* All inputs into a list; whether they are all there, and nothing else. */
-static int read_inputs(Scan *scan, const Reader *reader, PyObject *list, Py_ssize_t *rows)
-{
-    if (!comes(scan, '{') || !text(scan, "inputs", 6) || !comes(scan, ':') || !comes(scan, '[')) {
-        return 0;
-    }
-    for (int at = 0; at < reader->count; at++) {
-        PyObject *made = at && !comes(scan, ',') ? NULL : read_tensor(scan, &reader->inputs[at], reader->most, rows);
-        if (made == NULL) {
-            return 0;
-        }
-        PyList_SET_ITEM(list, at, made);
-    }
-    return comes(scan, ']') && comes(scan, '}') && scan->at == scan->end;
-}
 
 static PyObject *Reader_read(PyObject *self, PyObject *body)
 {
-    const Reader *reader = (const Reader *)self;
+    const Inputs *inputs = &((const Reader *)self)->inputs;
     if (!PyBytes_Check(body)) {
         PyErr_SetString(PyExc_TypeError, "body: expected bytes");
         return NULL;
@@ -232,15 +21,12 @@ static PyObject *Reader_read(PyObject *self, PyObject *body)
     if (PyBytes_GET_SIZE(body) > MOST_BYTES) {
         Py_RETURN_NONE;
     }
-    Scan scan;
-    scan.at = PyBytes_AS_STRING(body);
-    scan.end = scan.at + PyBytes_GET_SIZE(body);
-    Py_ssize_t rows = 0;
-    PyObject *list = PyList_New(reader->count);
+    Py_ssize_t rows;
+    PyObject *list = PyList_New(inputs->count);
     if (list == NULL) {
         return NULL;
     }
-    if (read_inputs(&scan, reader, list, &rows)) {
+    if (staytrue_read(inputs, body, list, &rows)) {
         return Py_BuildValue("nN", rows, list);
     }
     Py_DECREF(list);
@@ -316,28 +102,29 @@ static PyObject *Reader_new(PyTypeObject *type, PyObject *args, PyObject *keywor
         PyErr_SetString(PyExc_ValueError, "inputs: expected some, not many, of a row or more");
         return NULL;
     }
-    Reader *reader = (Reader *)type->tp_alloc(type, 0);
+    PyObject *reader = type->tp_alloc(type, 0);
     if (reader == NULL) {
         return NULL;
     }
-    reader->most = most < MOST_VALUES ? most : MOST_VALUES;
-    for (; reader->count < PyTuple_GET_SIZE(inputs); reader->count++) {
-        if (!take_input(&reader->inputs[reader->count], PyTuple_GET_ITEM(inputs, reader->count))) {
-            reader->count++; /* what it holds is let go too */
+    Inputs *made = &((Reader *)reader)->inputs;
+    made->most = most < MOST_VALUES ? most : MOST_VALUES;
+    for (Py_ssize_t at = 0; at < PyTuple_GET_SIZE(inputs); at++) {
+        made->count++; /* before: what a refused one holds is let go too */
+        if (!take_input(&made->each[at], PyTuple_GET_ITEM(inputs, at))) {
             Py_DECREF(reader);
             return NULL;
         }
     }
-    return (PyObject *)reader;
+    return reader;
 }
 
 static void Reader_dealloc(PyObject *self)
 {
-    Reader *reader = (Reader *)self;
+    Inputs *inputs = &((Reader *)self)->inputs;
     PyTypeObject *type = Py_TYPE(self);
-    for (int at = 0; at < reader->count; at++) {
-        Py_XDECREF(reader->inputs[at].name);
-        Py_XDECREF(reader->inputs[at].datatype);
+    for (int at = 0; at < inputs->count; at++) {
+        Py_XDECREF(inputs->each[at].name);
+        Py_XDECREF(inputs->each[at].datatype);
     }
     type->tp_free(self);
     Py_DECREF(type);

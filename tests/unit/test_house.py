@@ -59,7 +59,9 @@ def python(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_no_file_exceeds_300_lines_without_a_reason() -> None:
-    long = {name_of(path): path.read_text(encoding="utf-8").count("\n") for path in FILES}
+    long = {
+        name_of(path): path.read_text(encoding="utf-8").count("\n") for path in [*FILES, *ROOT.glob("native/*.[ch]")]
+    }
     assert {name: lines for name, lines in long.items() if lines > 300 and name not in LONG_FILES} == {}
 
 
@@ -70,6 +72,13 @@ def test_no_function_exceeds_40_lines_without_a_reason() -> None:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and lines_of(node) > 40:
                 long[f"{name_of(path)}:{node.name}"] = lines_of(node)
     assert {name: lines for name, lines in long.items() if name not in LONG_FUNCTIONS} == {}
+
+
+def test_all_c_is_compiled_and_said_to_be_looked_at() -> None:
+    [extension] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["ext-modules"]
+    named = {*extension["sources"], *extension["depends"]}
+    assert named == {name_of(path) for path in ROOT.glob("native/*")}
+    assert extension["optional"]
 
 
 def test_the_exceptions_exist() -> None:
