@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+ID_LENGTH = 32
+"""Characters of the ids that requests are given."""
 _ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -40,7 +42,7 @@ Packed = bytes | list[str]
 class Answers(Protocol):
     """What came of one run for several requests, each of which has some of its rows."""
 
-    def write(self, ids: Sequence[str], rows: Sequence[int]) -> list[Any]:
+    def write(self, names: list[bytes], rows: Sequence[int]) -> list[Any]:
         """The answers as ``Request.write`` would write them, by the ids of their events and how many rows each has."""
 
     def held(self, rows: Sequence[int]) -> list[list[Packed]]:

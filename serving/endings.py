@@ -8,7 +8,7 @@ import threading
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from serving.calls import Call, Written, event_of, hidden
+from serving.calls import ID_LENGTH, Call, Written, event_of, hidden
 from serving.model import Lease
 from serving.reasons import reason_of
 from staytrue.errors import ErrorCode, StaytrueError, TooLarge
@@ -56,7 +56,7 @@ class Endings:
         self._registry, self._writer, self._statistics, self.clock = registry, writer, statistics, clock
         self._slow, self._all = slow_seconds, all_lines
         self._turn = threading.Lock()
-        self._numbers, self._mark = itertools.count(1), uuid.uuid4().hex[:20]
+        self._numbers, self._mark = itertools.count(1), uuid.uuid4().hex[: ID_LENGTH - 12]
         self.in_flight = self.answered = self.shadows_dropped = 0
 
     def number(self) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from serving.batching import MOST_HERE, Lane
 from serving.calls import alike
+from staytrue.alike import When
 from staytrue.errors import StaytrueError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from staytrue.eventlog import Writer
     from staytrue.weaving import Woven
 
-    Told = tuple[str, Any]
+    Told = tuple[bytes, Any]
     """The id of an event, and the answer as the request's protocol writes it."""
 
 
@@ -145,14 +146,15 @@ class Turns:
             return
         times, now = ran[1], self._ends.clock()
         run = times.ended - times.began
-        when = arrived, now, max(0.0, now - arrived - run), run
+        when = When(arrived, now, max(0.0, now - arrived - run), run)
         ids = self._ends.numbers(len(batch.places))
-        written = answers.write(ids, batch.rows)
+        names = [*map(str.encode, ids)]
+        written = answers.write(names, batch.rows)
         try:
-            self._writer.append_woven(events_of(batch, ids, when, form, answers))
+            self._writer.append_woven(events_of(batch, names, when, form, answers))
         except StaytrueError:
             return
-        for place, name, answer in zip(batch.places, ids, written, strict=True):
+        for place, name, answer in zip(batch.places, names, written, strict=True):
             told[place] = name, answer
         bundle = loaded.bundle
         self._statistics.answered(bundle.name, bundle.version, len(ids), rows, run)
@@ -160,27 +162,24 @@ class Turns:
         lane.settled(time.monotonic() - times.ended)
 
 
-def events_of(
-    batch: _Batch, ids: Sequence[str], when: tuple[float, float, float, float], form: Form, answers: Answers
-) -> list[Woven]:
+def events_of(batch: _Batch, names: list[bytes], when: When, form: Form, answers: Answers) -> list[Woven]:
     """The events of requests that were answered.
 
     Args:
         batch: of the requests.
-        ids: of the events.
-        when: they arrived and are written, Unix seconds; how long they waited, and ran.
+        names: ids of the events.
+        when: they came and were run.
         form: of their model.
         answers: theirs.
     """
     events: list[Woven] = []
-    held = [*zip(*batch.packed, strict=True), *answers.held(batch.rows)]
+    held = [*map(list, zip(*batch.packed, strict=True)), *answers.held(batch.rows)]
     for at, end, rows in alike(batch.rows):
         some = batch.requests[at:end]
         one = some[0]
         told = [one] if some.count(one) == len(some) else some  # most are the same, unless they have ids of their own
         callers = [(request.request_id, request.trace_id) for request in told]
-        moment = form.alike(one, rows).at(*when)
-        events.append(moment.woven(ids[at:end], callers, [column[at:end] for column in held]))
+        events.append(form.alike(one, rows).woven(when, callers, names[at:end], [column[at:end] for column in held]))
     return events
 
 

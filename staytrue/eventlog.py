@@ -138,7 +138,7 @@ class Writer:
         done = 0
         try:
             while done < len(block):
-                done += os.write(self._file, memoryview(block)[done:])
+                done += os.write(self._file, memoryview(block)[done:] if done else block)
             if self._sync:
                 os.fdatasync(self._file)
             self._size += done

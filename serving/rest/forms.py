@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import orjson
 
-from serving.calls import alike
+from serving.calls import ID_LENGTH, alike
 from serving.http.exchange import JSON
 from serving.rest import codec, fast
 from serving.rest.compiled import reader_of
@@ -65,8 +65,9 @@ class Side(NamedTuple):
         return cls(spec.name, spec.datatype, dtype, rest, values, width)
 
     def tensor(self, rows: int) -> Tensor:
-        """So many rows of it as an event tells them, without what they hold."""
-        return Tensor(name=self.name, datatype=self.datatype, shape=[rows, *self.rest], data=b"")
+        """So many rows of it as an event tells them: as many numbers as there will be, or no texts."""
+        data: Packed = [] if self.dtype.hasobject else bytes(rows * self.width)
+        return Tensor(name=self.name, datatype=self.datatype, shape=[rows, *self.rest], data=data)
 
     def array(self, packed: Sequence[Any], rows: int) -> NDArray[Any]:
         """What was packed apart, as one."""
@@ -157,7 +158,7 @@ class Form:
             inputs, outputs = ([side.tensor(rows) for side in sides] for sides in (self._inputs, self._outputs))
             self._alike[rows] = Alike(
                 Event(
-                    id="",
+                    id="0" * ID_LENGTH,
                     time=0.0,
                     recorded=0.0,
                     model=request.model,
@@ -226,10 +227,9 @@ class Answers:
     def __init__(self, told: list[Told], frame: Callable[[int], list[bytes]]) -> None:
         self._told, self._frame = told, frame
 
-    def write(self, ids: Sequence[str], rows: Sequence[int]) -> list[Sent]:
+    def write(self, names: list[bytes], rows: Sequence[int]) -> list[Sent]:
         """The answers."""
         written: list[Sent] = []
-        names = [name.encode() for name in ids]
         row = 0
         for at, end, count in alike(rows):
             behind = row + count * (end - at)

@@ -216,7 +216,7 @@ class Rest:
         exchange.work = call.caller = None  # they hold each other
         outcome = call.outcome
         if isinstance(outcome, Written):
-            self._send(exchange, prepared, call.id, outcome.body)
+            self._send(exchange, prepared, call.id.encode(), outcome.body)
         else:
             assert outcome is not None  # noqa: S101 - it is told of with its outcome
             self.refuse(exchange, outcome)
@@ -225,9 +225,9 @@ class Rest:
         self.dataplane.cancel(exchange.work, Cancelled("request", "the caller hung up"))
         exchange.work = None
 
-    def _send(self, exchange: Exchange, prepared: Prepared, event_id: str, written: Sent) -> None:
+    def _send(self, exchange: Exchange, prepared: Prepared, event_id: bytes, written: Sent) -> None:
         body, kind, more = written
-        lines = b"%bX-Event-Id: %b\r\n%b" % (more, event_id.encode(), prepared.carried)
+        lines = b"%bX-Event-Id: %b\r\n%b" % (more, event_id, prepared.carried)
         coding = prepared.coding
         if coding is not None and bodies.worth_packing(body, kind):
             exchange.on_cancel = None

@@ -35,7 +35,7 @@ class Turn:
         dataplane: Dataplane,
         most: int,
         submit: Callable[[Exchange, Prepared, bytes], None],
-        send: Callable[[Exchange, Prepared, str, Sent], None],
+        send: Callable[[Exchange, Prepared, bytes, Sent], None],
         refuse: Callable[[Exchange, Exception], None],
     ) -> None:
         self._dataplane, self._most, self._submit, self._send = dataplane, most, submit, send
@@ -81,7 +81,7 @@ class Turn:
             self._answer(group)
 
     def _answer(self, group: list[Waiting]) -> None:
-        told: list[tuple[str, Sent] | None] = [None] * len(group)
+        told: list[tuple[bytes, Sent] | None] = [None] * len(group)
         try:
             self._dataplane.turns.answer([(prepared.request, body) for _, prepared, body in group], self._began, told)
         except Exception:

@@ -408,7 +408,7 @@ def test_texts_that_a_model_answers_with_are_told_as_the_usual_way_tells_them(ho
     mine = {name: array[1:3] for name, array in given.items()}
     asked = [(Asked(spec), mine[spec.name]) for spec in outputs]
     written = codec.write(Answer("e1", "", "tiny", "1", asked, []), "reject")
-    assert answers.write(["e0", "e1"], [1, 2])[1] == written
+    assert answers.write([b"e0", b"e1"], [1, 2])[1] == written
     assert [column[1] for column in answers.held([1, 2])] == [tensor.data for tensor in tensors_of(outputs, mine)]
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from staytrue.alike import Alike
+from staytrue.alike import Alike, When
 from staytrue.events import Event, Tensor, encode
 from staytrue.weaving import weave
 
@@ -28,7 +28,7 @@ def tensors(draw: st.DrawFn, side: str) -> list[Tensor]:
 
 events = st.builds(
     Event,
-    id=st.text(min_size=1, max_size=40),
+    id=st.from_regex(r"[a-z0-9]{1,40}", fullmatch=True),
     time=times,
     recorded=times,
     request_id=texts,
@@ -47,32 +47,69 @@ events = st.builds(
 )
 
 
+def like(event: Event) -> Event:
+    """Another, as different as it may be."""
+    sides = [
+        [structs.replace(one, data=bytes(len(one.data)) if isinstance(one.data, bytes) else []) for one in side]
+        for side in (event.inputs, event.outputs)
+    ]
+    other = structs.replace(event, id="0" * len(event.id), time=0.5, recorded=0.0, request_id="another's")
+    return structs.replace(other, queue_seconds=1.0, run_seconds=0.0, inputs=sides[0], outputs=sides[1])
+
+
+def when(event: Event) -> When:
+    """An event's times."""
+    return When(event.time, event.recorded, event.queue_seconds, event.run_seconds)
+
+
+def held(*events: Event) -> list[list[bytes | list[str]]]:
+    """What their tensors hold."""
+    return [
+        list(column) for column in zip(*([one.data for one in (*e.inputs, *e.outputs)] for e in events), strict=True)
+    ]
+
+
 @given(events, texts)
 def test_they_are_as_if_they_had_been_built(event: Event, other: str) -> None:
-    blank = [[structs.replace(tensor, data=b"") for tensor in side] for side in (event.inputs, event.outputs)]
-    like = structs.replace(event, id="", time=0.0, recorded=0.0, request_id=other, inputs=blank[0], outputs=blank[1])
-    moment = Alike(like).at(event.time, event.recorded, event.queue_seconds, event.run_seconds)
     callers = [(other, event.trace_id), ("", ""), (event.request_id, event.trace_id)]
-    some = [structs.replace(event, id=f"{event.id}{at}", request_id=a, trace_id=b) for at, (a, b) in enumerate(callers)]
-    data: list[list[bytes | list[str]]] = [[tensor.data] * len(some) for tensor in (*event.inputs, *event.outputs)]
-    names = [one.id for one in some]
-    assert weave(*moment.woven(names, callers, data)) == [encode(one) for one in some]
+    names = [f"{at}{event.id[1:]}" for at in range(len(callers))]
+    some = [
+        structs.replace(event, id=name, request_id=caller[0], trace_id=caller[1])
+        for name, caller in zip(names, callers, strict=True)
+    ]
+    alike, data, ids = Alike(like(event)), held(*some), [name.encode() for name in names]
+    assert weave(*alike.woven(when(event), callers, ids, data)) == [encode(one) for one in some]
     same = [structs.replace(one, request_id=other) for one in some]
-    assert weave(*moment.woven(names, [(other, event.trace_id)], data))[:1] == [encode(same[0])]
+    assert weave(*alike.woven(when(event), callers[:1], ids, data)) == [
+        encode(structs.replace(one, trace_id=event.trace_id)) for one in same
+    ]
 
 
-def test_tensors_of_different_lengths_are_told_too() -> None:
-    tensor = Tensor(name="x", datatype="BYTES", shape=[1], data=b"")
-    like = Event(id="", time=0.0, recorded=0.0, model="m", rows=1, inputs=[tensor])
-    held: list[bytes | list[str]] = [b"1234", b"", b"12", ["a"], b"3" * 300]
-    woven = Alike(like).at(0.0, 0.0, 0.0, 0.0).woven(["e"] * len(held), [("", "")], [held])
-    wanted = [structs.replace(like, id="e", inputs=[structs.replace(tensor, data=data)]) for data in held]
-    assert weave(*woven) == [encode(event) for event in wanted]
+TENSOR = Tensor(name="x", datatype="FP32", shape=[1], data=b"1234")
+EVENT = Event(id="e1", time=0.0, recorded=0.0, model="m", rows=1, inputs=[TENSOR], outputs=[TENSOR])
 
 
-def test_no_tensor_is_left_out_unseen() -> None:
-    tensor = Tensor(name="x", datatype="FP32", shape=[1], data=b"")
-    like = Event(id="", time=0.0, recorded=0.0, model="m", rows=1, inputs=[tensor], outputs=[tensor])
-    moment = Alike(like).at(1.0, 2.0, 0.0, 0.1)
-    with pytest.raises(ValueError, match="zip"):
-        moment.woven(["1"], [("", "")], [[b"1234"]])
+def test_texts_are_of_any_length() -> None:
+    words: list[list[str]] = [["a"], [], ["b" * 300, "\u00e9"], ["c"] * 40]
+    some = [structs.replace(EVENT, inputs=[structs.replace(TENSOR, data=data)]) for data in words]
+    woven = Alike(like(some[0])).woven(when(EVENT), [("", "")], [b"e1"] * len(some), held(*some))
+    assert weave(*woven) == [encode(event) for event in some]
+
+
+@pytest.mark.parametrize(
+    ("names", "data"),
+    [
+        ([b"e1"], [[b"1234"]]),
+        ([b"e1"], [[b"1234"], [b"1234"], [b"1234"]]),
+        ([b"e1"], [[b"1234"], [b"12345"]]),
+        ([b"e1", b"e2"], [[b"1234", b"123"], [b"1234", b"1234"]]),
+        ([b"e1"], [[["text"]], [b"1234"]]),
+        ([b"e1"], [[["f", "o", "u", "r"]], [b"1234"]]),
+        ([b"e12"], [[b"1234"], [b"1234"]]),
+        ([b"e1", b"e"], [[b"1234"] * 2, [b"1234"] * 2]),
+    ],
+    ids=repr,
+)
+def test_what_could_not_be_read_again_is_not_written(names: list[bytes], data: list[list[bytes | list[str]]]) -> None:
+    with pytest.raises(ValueError, match=r"zip|are not as"):
+        Alike(like(EVENT)).woven(when(EVENT), [("", "")], names, data)
