@@ -7,7 +7,7 @@ import logging
 import re
 import uuid
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -42,11 +42,11 @@ Packed = bytes | list[str]
 class Answers(Protocol):
     """What came of one run for several requests, each of which has some of its rows."""
 
-    def write(self, names: list[bytes], rows: Sequence[int]) -> list[Any]:
-        """The answers as ``Request.write`` would write them, by the ids of their events and how many rows each has."""
+    def write(self, names: list[bytes], stretches: Sequence[Stretch]) -> list[Any]:
+        """The answers as ``Request.write`` would write them, by the ids of their events."""
 
-    def held(self, rows: Sequence[int]) -> list[list[Packed]]:
-        """For each output, in the signature's order, what it holds of each request; by how many rows these have."""
+    def held(self, stretches: Sequence[Stretch]) -> list[list[Packed]]:
+        """For each output, in the signature's order, what it holds of each request."""
 
 
 class Form(Protocol):
@@ -65,23 +65,31 @@ class Form(Protocol):
         """What came of a run; None where ``Request.write`` has to write it."""
 
 
-def alike(rows: Sequence[int]) -> list[tuple[int, int, int]]:
-    """Where neighbours have as many rows: the place of the first, that behind the last, and how many rows each has.
+class Stretch(NamedTuple):
+    """Neighbours that have as many rows."""
 
-    Args:
-        rows: of each request, of which there are some.
+    at: int
+    """Place of the first."""
+    end: int
+    """Behind the last."""
+    rows: int
+    """Of each."""
 
-    >>> alike([1, 1, 2, 1])
-    [(0, 2, 1), (2, 3, 2), (3, 4, 1)]
-    """
-    if rows.count(rows[0]) == len(rows):  # as most often
-        return [(0, len(rows), rows[0])]
-    made, at = [], 0
-    for count, some in itertools.groupby(rows):
-        end = at + len([*some])
-        made.append((at, end, count))
-        at = end
-    return made
+    @classmethod
+    def all(cls, rows: Sequence[int]) -> list[Stretch]:
+        """Those of some requests, by how many rows each has.
+
+        >>> [tuple(stretch) for stretch in Stretch.all([1, 1, 2, 1])]
+        [(0, 2, 1), (2, 3, 2), (3, 4, 1)]
+        """
+        if rows.count(rows[0]) == len(rows):  # as most often
+            return [cls(0, len(rows), rows[0])]
+        made, at = [], 0
+        for count, some in itertools.groupby(rows):
+            end = at + len([*some])
+            made.append(cls(at, end, count))
+            at = end
+        return made
 
 
 class Request(msgspec.Struct, frozen=True):

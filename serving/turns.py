@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from serving.batching import MOST_HERE, Lane
-from serving.calls import alike
+from serving.calls import Stretch
 from staytrue.alike import When
 from staytrue.errors import StaytrueError
 
@@ -98,6 +98,8 @@ class _Batch:
         self.rows: list[int] = []
         self.packed: list[list[Packed]] = []
         """Their inputs, in the signature's order."""
+        self.stretches: Sequence[Stretch] = ()
+        """Once all are there."""
 
 
 class Turns:
@@ -149,7 +151,8 @@ class Turns:
         when = When(arrived, now, max(0.0, now - arrived - run), run)
         ids = self._ends.numbers(len(batch.places))
         names = [*map(str.encode, ids)]
-        written = answers.write(names, batch.rows)
+        batch.stretches = Stretch.all(batch.rows)
+        written = answers.write(names, batch.stretches)
         try:
             self._writer.append_woven(events_of(batch, names, when, form, answers))
         except StaytrueError:
@@ -173,8 +176,8 @@ def events_of(batch: _Batch, names: list[bytes], when: When, form: Form, answers
         answers: theirs.
     """
     events: list[Woven] = []
-    held = [*map(list, zip(*batch.packed, strict=True)), *answers.held(batch.rows)]
-    for at, end, rows in alike(batch.rows):
+    held = [*map(list, zip(*batch.packed, strict=True)), *answers.held(batch.stretches)]
+    for at, end, rows in batch.stretches:
         some = batch.requests[at:end]
         one = some[0]
         told = [one] if some.count(one) == len(some) else some  # most are the same, unless they have ids of their own

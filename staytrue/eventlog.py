@@ -122,17 +122,18 @@ class Writer:
                 os.close(handle)
 
     def _make_room(self, extra: int) -> None:
-        where = f'event log "{self._log}"'
         if self._file < 0:
-            raise Unavailable(where, "is closed")
+            raise Unavailable(f'event log "{self._log}"', "is closed")
         if extra > self._max_bytes:
-            raise TooLarge(where, expected=f"at most {self._max_bytes} bytes", got=f"{extra} bytes")
+            expected, got = f"at most {self._max_bytes} bytes", f"{extra} bytes"
+            raise TooLarge(f'event log "{self._log}"', expected=expected, got=got)
         if self._spoilt or (self._size and self._size + extra > self._segment_bytes):
             self._open_segment()
         if self._total + extra > self._max_bytes:
             self._total = total_bytes(self._log)
         if self._total + extra > self._max_bytes:
-            raise Unavailable(where, f"is full at {self._max_bytes} bytes", hint="is the sidecar collecting from it?")
+            problem = f"is full at {self._max_bytes} bytes"
+            raise Unavailable(f'event log "{self._log}"', problem, hint="is the sidecar collecting from it?")
 
     def _write(self, block: bytes) -> None:
         done = 0

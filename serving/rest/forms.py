@@ -5,13 +5,13 @@ Reads and writes the same as :mod:`serving.rest.codec`, or nothing: what it does
 
 from __future__ import annotations
 
-from itertools import accumulate, chain
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import orjson
 
-from serving.calls import ID_LENGTH, alike
+from serving.calls import ID_LENGTH
 from serving.http.exchange import JSON
 from serving.rest import codec, fast
 from serving.rest.compiled import reader_of
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from serving.calls import Packed, Request
+    from serving.calls import Packed, Request, Stretch
     from serving.rest.codec import Sent
     from staytrue.bundle import Bundle
     from staytrue.signature import TensorSpec
@@ -227,11 +227,11 @@ class Answers:
     def __init__(self, told: list[Told], frame: Callable[[int], list[bytes]]) -> None:
         self._told, self._frame = told, frame
 
-    def write(self, names: list[bytes], rows: Sequence[int]) -> list[Sent]:
+    def write(self, names: list[bytes], stretches: Sequence[Stretch]) -> list[Sent]:
         """The answers."""
         written: list[Sent] = []
         row = 0
-        for at, end, count in alike(rows):
+        for at, end, count in stretches:
             behind = row + count * (end - at)
             columns = [texts[row:behind] for _, _, texts in self._told]
             if count > 1:
@@ -240,9 +240,16 @@ class Answers:
             row = behind
         return written
 
-    def held(self, rows: Sequence[int]) -> list[list[Packed]]:
+    def held(self, stretches: Sequence[Stretch]) -> list[list[Packed]]:
         """For each output what it holds of each request."""
-        ends = [*accumulate(rows)]
-        spans = [*zip([0, *ends[:-1]], ends, strict=True)]
-        widths = [(packed, side.width) for side, packed, _ in self._told]
-        return [[packed[at * width : end * width] for at, end in spans] for packed, width in widths]
+        columns: list[list[Packed]] = []
+        for side, packed, _ in self._told:
+            column: list[Packed] = []
+            place = 0
+            for at, end, rows in stretches:
+                step = rows * side.width
+                behind = place + step * (end - at)
+                column += [packed[n : n + step] for n in range(place, behind, step)]
+                place = behind
+            columns.append(column)
+        return columns

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
+from serving.calls import Stretch
 from serving.pace import Pace
 from serving.rest import codec, forms
 from serving.runtimes.fake import FakeRuntime
@@ -408,8 +409,10 @@ def test_texts_that_a_model_answers_with_are_told_as_the_usual_way_tells_them(ho
     mine = {name: array[1:3] for name, array in given.items()}
     asked = [(Asked(spec), mine[spec.name]) for spec in outputs]
     written = codec.write(Answer("e1", "", "tiny", "1", asked, []), "reject")
-    assert answers.write([b"e0", b"e1"], [1, 2])[1] == written
-    assert [column[1] for column in answers.held([1, 2])] == [tensor.data for tensor in tensors_of(outputs, mine)]
+    assert answers.write([b"e0", b"e1"], Stretch.all([1, 2]))[1] == written
+    assert [column[1] for column in answers.held(Stretch.all([1, 2]))] == [
+        tensor.data for tensor in tensors_of(outputs, mine)
+    ]
 
 
 @pytest.mark.parametrize("shape", [[1, 1], [-1, -1], [-1, 0]], ids=["no batch", "free axis", "nothing in a row"])
