@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     """A request, what it asks for, and its body: the exchange lets go of that where its caller hangs up."""
 
 log = logging.getLogger(__name__)
+ENOUGH = 32
+"""Requests beyond which a turn of more would hardly cost less for each."""
 
 
 class Turn:
@@ -43,6 +45,8 @@ class Turn:
         self._waiting: list[Waiting] = []
         self._room = 0
         """How many it may be; of none yet, nothing is known."""
+        self._seen = 0
+        """How many there were when somebody last asked."""
         self._began = 0.0
         """When the first of them came, Unix seconds."""
 
@@ -62,9 +66,17 @@ class Turn:
         self._room = self._most - self._dataplane.in_flight
         return len(self._waiting) < self._room
 
+    def grows(self) -> bool:
+        """Whether more have come since this was asked last, so that yet more may: not of one alone, nor of enough.
+
+        What a turn costs beside its requests, they share; one more look for what has come meanwhile costs less.
+        """
+        before, self._seen = self._seen, len(self._waiting)
+        return max(1, before) < self._seen < ENOUGH
+
     def answer(self) -> None:
         """Answer those of a model and form together."""
-        waiting, self._waiting, self._room = self._waiting, [], 0
+        waiting, self._waiting, self._room, self._seen = self._waiting, [], 0, 0
         groups: dict[tuple[str, Any], list[Waiting]] = {}
         group: list[Waiting] = []
         last: Prepared | None = None

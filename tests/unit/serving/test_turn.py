@@ -6,8 +6,10 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from serving.batching import MOST_HERE
+from serving.http.exchange import Exchange
 from serving.pace import Pace
 from serving.rest import forms
+from serving.rest.turn import ENOUGH, Turn
 from tests.unit.serving.test_rest import INFER
 from tests.unit.serving.test_turns import at_once, bodies_of, brief, house, lane_of, submitted, values
 
@@ -79,3 +81,46 @@ def test_a_body_is_not_read_twice_where_the_model_is_not_brief(house: House, mon
     brief(house)
     assert values(house.client.post(INFER, content=body).json()) == [13.0]
     assert read == [body]
+
+
+def test_a_turn_waits_for_more_while_more_come_and_never_with_one_alone(house: House) -> None:
+    nobody: Any = None
+    turn = Turn(house.dataplane, 1000, *[lambda *_: None] * 3)
+    exchange = Exchange(nobody)
+
+    def come(count: int) -> list[bool]:
+        for _ in range(count):
+            turn.take(exchange, nobody, b"")
+        return [turn.grows(), turn.grows()]
+
+    assert come(1) == [False, False]
+    assert come(1) == [True, False]
+    assert come(3) == [True, False]
+    assert come(ENOUGH - 6) == [True, False]
+    assert come(1) == [False, False]
+    exchange.cancelled = True
+    turn.answer()
+    assert come(1) == [False, False]
+
+
+def test_who_comes_a_look_later_is_answered_in_the_same_run(house: House, submitted: list[Any]) -> None:
+    lane, turn = lane_of(house), house.rest._turn
+    before = lane.counts.runs
+    looks: list[int] = []
+
+    def more_come() -> bool:
+        looks.append(len(turn._waiting))
+        return looks[-1] < 3
+
+    turn.grows = more_come  # type: ignore[method-assign]
+    host, port = house.address.removeprefix("http://").split(":")
+    connections = [socket.create_connection((host, int(port)), timeout=20) for _ in range(3)]
+    for connection, body in zip(connections, bodies_of([[1.0], [2.0], [3.0]]), strict=True):
+        head = f"POST {INFER} HTTP/1.1\r\nHost: here\r\nContent-Length: {len(body)}\r\n\r\n"
+        connection.sendall(head.encode() + body)
+    for connection, number in zip(connections, (1.0, 2.0, 3.0), strict=True):
+        with connection:
+            assert b'"data":[%.1f]' % (2 * number + 11) in connection.recv(65536)
+    assert lane.counts.runs == before + 1
+    assert looks[-1] == 3
+    assert submitted == []
