@@ -62,6 +62,8 @@ class Dataplane:
             slow_seconds=settings.slow_seconds,
             all_lines=settings.access_log,
         )
+        self.after_telling = self._ends.after
+        """Called, by any thread, once callers were told: once for all whose requests ended together."""
         self.turns = Turns(registry, writer, self.statistics, self._ends)
         self._lobby = Lobby()
         self.draining = False

@@ -58,6 +58,8 @@ class Endings:
         self._turn = threading.Lock()
         self._numbers, self._mark = itertools.count(1), uuid.uuid4().hex[: ID_LENGTH - 12]
         self.in_flight = self.answered = self.shadows_dropped = 0
+        self.after: list[Callable[[], None]] = []
+        """Called each time that callers were told, by whatever thread told them."""
 
     def number(self) -> str:
         """An id for a request, unlike any other of any process."""
@@ -110,6 +112,8 @@ class Endings:
                 call.done(call)
             except Exception:
                 log.exception("an answer could not be told")
+        for told in self.after:
+            told()
         held = [call.lease for call in calls if call.lease is not None]
         try:
             for call in calls:  # once all callers have their answer

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from serving.calls import Request, Written, hidden
 from serving.http.exchange import JSON
 from serving.rest import bodies, errors, headers
 from serving.rest.admission import PROTOCOL, Admission
+from serving.rest.bell import Bell
 from serving.rest.dialects import LONG_BYTES
 from serving.rest.fast import SMALL_BYTES
 from serving.rest.routes import Routes
@@ -85,8 +85,8 @@ class Rest:
         self._routes = Routes(self, admin=admin)
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
-        self._told: deque[tuple[Callable[[Any], None], Any]] = deque()
-        self._telling = self._scheduled = False
+        self._bell, self._scheduled = Bell(self._loop), False
+        dataplane.after_telling.append(self._bell.ring)
         self._turn = Turn(dataplane, settings.max_concurrency, self._submit, self._send, self.refuse)
         self._touched: dict[Lane, None] = {}
 
@@ -148,7 +148,8 @@ class Rest:
                 outcome: Any = work()
             except Exception as error:  # noqa: BLE001 - told by refuse
                 outcome = error
-            self._later(tell, outcome)
+            self._bell.leave(tell, outcome)
+            self._bell.ring()
 
         self.dataplane.helpers.submit(run)
 
@@ -210,7 +211,7 @@ class Rest:
 
     def _tell(self, call: Call) -> None:
         if threading.get_ident() != self._thread:
-            self._later(self._tell, call)
+            self._bell.leave(self._tell, call)  # the dataplane rings, once all that ended together are told
             return
         exchange, prepared = call.caller
         exchange.work = call.caller = None  # they hold each other
@@ -250,26 +251,6 @@ class Rest:
         for lane in lanes:
             if not lane.run_here():
                 lane.wake()
-
-    def _later(self, tell: Callable[[Any], None], outcome: Any) -> None:
-        """From another thread: tell it in the loop's, all that has come together in one go."""
-        self._told.append((tell, outcome))
-        if not self._telling:
-            self._telling = True
-            try:
-                self._loop.call_soon_threadsafe(self._flush)
-            except RuntimeError:  # the loop is closed: nobody is there to be told
-                log.debug("an answer came after the end")
-
-    def _flush(self) -> None:
-        self._telling = False
-        told = self._told
-        while told:
-            tell, outcome = told.popleft()
-            try:
-                tell(outcome)
-            except Exception:
-                log.exception("an answer could not be sent")
 
     def _faulty(self, exchange: Exchange, fault: Fault) -> None:
         """A request that the connection refused; an inference leaves its event."""

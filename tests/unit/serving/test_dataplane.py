@@ -192,6 +192,26 @@ def test_requests_that_wait_are_merged_up_to_the_limit_and_each_gets_its_own_row
     assert {event.rows for event in house.events()} == {1, 2, 3}
 
 
+def test_of_requests_that_ended_together_it_is_said_once_that_callers_were_told(make: Callable[..., House]) -> None:
+    house = make()
+    told: list[tuple[int, int]] = []
+    asked: list[Asked] = []
+
+    def after() -> None:
+        told.append((house.dataplane.answered, sum(one.call.outcome is not None for one in asked)))
+
+    house.dataplane.after_telling.append(after)
+    house.free.clear()
+    asked.append(house.ask())
+    assert house.running.wait(10)
+    asked += [house.ask() for _ in range(3)]
+    house.free.set()
+    for one in asked:
+        one.told()
+    house.dataplane.close()
+    assert told == [(1, 1), (4, 4)]
+
+
 def test_a_poisoned_request_fails_alone_and_the_others_of_its_batch_are_answered(make: Callable[..., House]) -> None:
     house = make()
     house.free.clear()
