@@ -15,6 +15,7 @@ from serving.tickets import Ticket
 from staytrue.bundle import Bundle
 from staytrue.errors import InternalError, InvalidInput, StaytrueError
 from staytrue.events import Event, tensors_of
+from staytrue.records import moment
 from staytrue.tensors import Answer, Parsed
 
 if TYPE_CHECKING:
@@ -141,6 +142,20 @@ def trace_id_of(said: str) -> str:
     return said if _TRACE.fullmatch(said) else ""
 
 
+def event_time(parameters: Mapping[str, Any], believed: str) -> float:
+    """When a request's event happened, where it is believed; otherwise 0, for arrival.
+
+    Args:
+        parameters: of the request.
+        believed: ``serving.event_time``.
+
+    Raises:
+        InvalidInput: neither Unix seconds nor a date.
+    """
+    said = parameters.get("event_time")
+    return 0.0 if said is None or believed != "request" else moment(said, 'parameter "event_time"')
+
+
 def hidden(error: BaseException, name: str = "") -> InternalError:
     """A fault of ours as callers see it: the id of its event, or one made for it. What happened is in the log."""
     name = name or uuid.uuid4().hex
@@ -168,6 +183,8 @@ class Call(Ticket):
     """The id that its body named."""
     time: float = 0.0
     """When it happened, where the request is believed; 0 for arrival."""
+    glance: Callable[[bytes], Parsed | None] | None = None
+    """Reads it first, where that may be enough."""
     asked: Sequence[Asked] = ()
     lease: Any = None
     lane: Lane | None = None

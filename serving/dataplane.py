@@ -9,7 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from serving.calls import Call, Request, hidden
+from serving.calls import Call, Request, event_time, hidden
 from serving.description import Description
 from serving.endings import Endings, nothing
 from serving.judge import Judge
@@ -19,7 +19,6 @@ from serving.tickets import expired, limits_of
 from serving.turns import BriefLane, Turns
 from staytrue.errors import DeadlineExceeded, Overloaded, StaytrueError, Unavailable
 from staytrue.events import encode
-from staytrue.records import moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from staytrue.eventlog import Writer
     from staytrue.events import Heartbeat
     from staytrue.server import ServingSection
+    from staytrue.tensors import Parsed
 
 log = logging.getLogger(__name__)
 WATCH_SECONDS = 0.1
@@ -127,6 +127,7 @@ class Dataplane:
         caller: Any = None,
         *,
         beside: bool = False,
+        glance: Callable[[bytes], Parsed | None] | None = None,
         wake: bool = True,
     ) -> Call:
         """Answer a request. Never raises; ``done`` is called once, by any thread, perhaps before this returns.
@@ -137,14 +138,15 @@ class Dataplane:
             data: what ``request.read`` reads.
             caller: carried in the call for ``done``.
             beside: read it in a thread of its own: for what is so large that reading would hold up the caller.
+            glance: reads what is quick to read in spite of its length; for what it does not, ``beside`` holds.
             wake: whether it is to be run; otherwise it waits in its lane (``call.lane``) for somebody to wake that.
         """
         call = self._ends.begin(request, done, data, caller)
-        call.deadline = min(time.monotonic() + self._longest, request.deadline)
+        call.deadline, call.glance = min(time.monotonic() + self._longest, request.deadline), glance
         if self._ends.in_flight > self._settings.max_concurrency:
             got = f"has {self._settings.max_concurrency} requests in the house, its limit"
             self._fail(call, Overloaded("server", got, hint="try again"))
-        elif beside:
+        elif beside and glance is None:
             self._later(self.helpers, self._come, call)
         else:
             self._begin(call, wake=wake)
@@ -214,8 +216,11 @@ class Dataplane:
                 return
             loaded = lease.loaded
             call.lease, call.version, call.role = lease, loaded.bundle.version, lease.role
-            if call.request_cancelled is None:
-                self._read(call, loaded)
+            if call.request_cancelled is None and self._leaves(call, loaded):
+                call.lease = None
+                self.registry.release([lease])
+                self._later(self.helpers, self._come, call)
+                return
             if call.request_cancelled is not None:
                 self._fail(call, call.request_cancelled)
                 return
@@ -253,20 +258,24 @@ class Dataplane:
         self._ends.failed(call, error)
         self._ends.end([call])
 
-    def _read(self, call: Call, loaded: Loaded) -> None:
-        request, now = call.request, time.monotonic()
+    def _leaves(self, call: Call, loaded: Loaded) -> bool:
+        """Read a request; whether it is left to a thread of its own, since a glance at it is not enough."""
+        now, (glance, call.glance) = time.monotonic(), (call.glance, None)
         if call.deadline <= now:
             raise DeadlineExceeded("request", expected="time left to answer", got="none")
-        parsed = request.read(loaded.bundle, call.data)
+        parsed = call.request.read(loaded.bundle, call.data) if glance is None else glance(call.data)
+        if parsed is None:
+            return True
         call.data = b""
         if parsed.id:
             call.request_id = call.echo = parsed.id
         if parsed.parameters:
-            call.time = self._event_time(parsed.parameters)
+            call.time = event_time(parsed.parameters, self._settings.event_time)
         arrays, rows = loaded.contract.accepted(parsed.inputs)
         call.asked = loaded.contract.wanted(parsed)
         call.queued = now  # whoever cancels it before it is in the queue counts from here
         call.fill(arrays, rows, call.deadline)
+        return False
 
     def _fail(self, call: Call, error: StaytrueError) -> None:
         self._ends.failed(call, error)
@@ -279,17 +288,6 @@ class Dataplane:
     def _known(self, model: str) -> str:
         """The model's name, or "" for one that is not here: names of strangers must not become labels of metrics."""
         return model if self.registry.knows(model) else ""
-
-    def _event_time(self, parameters: dict[str, Any]) -> float:
-        """When it happened, where the server is told to believe the request; otherwise 0, for arrival.
-
-        Raises:
-            InvalidInput: neither Unix seconds nor a date.
-        """
-        said = parameters.get("event_time")
-        if said is None or self._settings.event_time != "request":
-            return 0.0
-        return moment(said, 'parameter "event_time"')
 
     def _watch(self) -> None:
         while not self._watching.wait(WATCH_SECONDS):

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from serving.http.exchange import JSON
-from serving.rest import binary, codec, legacy
+from serving.rest import binary, codec, fast, legacy
 from serving.rest import invocations as tables
 from serving.rest.forms import Form, form_of
 from staytrue.asking import HEADER
@@ -25,6 +25,9 @@ HEADER_LENGTH = HEADER.lower().encode()
 """As an exchange names it."""
 LONG_BYTES = 64 * 1024
 """Longer JSON takes so long to read that every other caller of its thread would wait."""
+GLANCE_BYTES = 512 * 1024
+"""Numbers in JSON up to here are read within a millisecond by :mod:`serving.rest.fast`, which holds the interpreter's
+lock meanwhile: in a thread of their own they would hold up the others as long, and cost several switches of threads."""
 
 
 class Dialect(NamedTuple):
@@ -36,6 +39,8 @@ class Dialect(NamedTuple):
     """Whether it holds for more than one request."""
     slow: Callable[[bytes], bool] = bool
     """Whether reading a long body takes as long: what are numbers in bytes is not read at all."""
+    glance: Callable[[bytes], Parsed | None] | None = None
+    """Reads what is quick to read in spite of its length, up to :data:`GLANCE_BYTES`."""
     form: Callable[[Bundle], Form | None] | None = None
     """How small bodies of it are read many at once, where they can be."""
 
@@ -52,7 +57,7 @@ def v2(exchange: Exchange, policy: str) -> Dialect:
             except InvalidInput as error:
                 raise binary.headless(error, body) from error
 
-        return Dialect(read, write, form=form_of)
+        return Dialect(read, write, glance=fast.parse, form=form_of)
     said = length.decode("latin-1")
     return Dialect(
         lambda bundle, body: binary.parse(body, said, policy, bundle.signature),

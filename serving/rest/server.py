@@ -19,7 +19,7 @@ from serving.http.exchange import JSON
 from serving.rest import bodies, errors, headers
 from serving.rest.admission import PROTOCOL, Admission
 from serving.rest.bell import Bell
-from serving.rest.dialects import LONG_BYTES
+from serving.rest.dialects import GLANCE_BYTES, LONG_BYTES
 from serving.rest.fast import SMALL_BYTES
 from serving.rest.routes import Routes
 from serving.rest.turn import Turn
@@ -31,6 +31,7 @@ from staytrue.errors import (
     TooLarge,
     Unsupported,
 )
+from staytrue.tensors import Parsed
 
 if TYPE_CHECKING:
     from serving.access import Access
@@ -60,6 +61,8 @@ class Prepared(msgspec.Struct, frozen=True):
     beside_from: int
     """A longer body is read in a thread, where it is slow to read."""
     slow: Callable[[bytes], bool]
+    glance: Callable[[bytes], Parsed | None] | None
+    """Reads one that is not too long for it, where it can do so quickly."""
     coding: bytes | None
     """That a long answer is sent in."""
     carried: bytes
@@ -173,11 +176,11 @@ class Rest:
             deadline=headers.deadline(exchange),
             form=dialect.form if packed is None and said is None and found.version is None else None,
         )
-        beside_from, slow = (LONG_BYTES, dialect.slow) if packed is None else (0, bool)
+        beside_from, slow, glance = (LONG_BYTES, dialect.slow, dialect.glance) if packed is None else (0, bool, None)
         coding = bodies.coding_of(sent.get(b"accept-encoding", b""))
         lasting = said is None and dialect.lasting
         together = -1 if request.form is None else SMALL_BYTES
-        return Prepared(request, beside_from, slow, coding, headers.carried(exchange), lasting, together)
+        return Prepared(request, beside_from, slow, glance, coding, headers.carried(exchange), lasting, together)
 
     def _ask(self, exchange: Exchange, prepared: Prepared) -> None:
         """Ask what is prepared, with this body: at the end of this turn of the loop, where that may do."""
@@ -197,6 +200,7 @@ class Rest:
             body,
             (exchange, prepared),
             beside=len(body) > prepared.beside_from and prepared.slow(body),
+            glance=prepared.glance if prepared.beside_from < len(body) <= GLANCE_BYTES else None,
             wake=False,
         )
         if call.outcome is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import orjson
 import pytest
 
+from serving.rest.dialects import GLANCE_BYTES
 from staytrue.asking import HEADER
 from tests.unit.serving.house import House
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from serving.calls import Call
     from staytrue.store import Store
 
 INFER = "/v2/models/tiny/infer"
@@ -34,13 +36,18 @@ def house(store: Store, tmp_path: Path) -> Iterator[House]:
 @pytest.fixture
 def readers(house: House, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """For each body that was read, whether the event loop's thread did."""
-    read, seen = house.dataplane._read, list[bool]()
+    leaves, seen = house.dataplane._leaves, list[bool]()
 
-    def reading(call: object, loaded: object) -> None:
-        seen.append(threading.get_ident() == house.rest._thread)
-        read(call, loaded)  # type: ignore[arg-type]
+    def reading(call: object, loaded: object) -> bool:
+        left = False
+        try:
+            left = leaves(call, loaded)  # type: ignore[arg-type]
+        finally:
+            if not left:
+                seen.append(threading.get_ident() == house.rest._thread)
+        return left
 
-    monkeypatch.setattr(house.dataplane, "_read", reading)
+    monkeypatch.setattr(house.dataplane, "_leaves", reading)
     return seen
 
 
@@ -85,6 +92,54 @@ def test_numbers_behind_the_json_and_short_bodies_are_read_at_once(house: House,
     said = head("BYTES", 5)
     assert ask(house, said + b"\1\0\0\0a", len(said)).status_code == 400
     assert readers == [True, True]
+
+
+def long_json(size: int) -> bytes:
+    """Numbers, more than the model takes."""
+    tensor = {"name": "number", "datatype": "FP32", "shape": [size // 4, 1], "data": [0.5] * (size // 4)}
+    return orjson.dumps({"inputs": [tensor]})
+
+
+def test_numbers_in_long_json_are_read_at_once(house: House, readers: list[bool]) -> None:
+    answer = house.client.post(INFER, content=long_json(LONG))
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_input")
+    assert 'input "kind"' in answer.json()["error"]
+    assert readers == [True]
+    assert [event.model for event in house.events()] == ["tiny"]
+
+
+@pytest.mark.parametrize(
+    "body", [long_json(LONG) + b" !", long_json(LONG).replace(b"number", b"\\u006eumber"), b"[" * LONG]
+)
+def test_other_long_json_is_read_beside_and_told_the_same(house: House, readers: list[bool], body: bytes) -> None:
+    short = body.replace(b",0.5" * (LONG // 4 - 1), b"").replace(b"[%d,1]" % (LONG // 4), b"[1,1]")
+    told = house.client.post(INFER, content=body)
+    assert told.status_code == 400
+    assert readers == [False]
+    assert len(house.events()) == 1
+    if len(short) < LONG:
+        again = house.client.post(INFER, content=short)
+        assert again.json()["code"] == told.json()["code"]
+        assert readers == [False, True]
+
+
+def test_longer_json_is_read_beside_even_where_it_is_quick_to_read(house: House, readers: list[bool]) -> None:
+    assert house.client.post(INFER, content=long_json(GLANCE_BYTES + 100)).status_code == 400
+    assert readers == [False]
+
+
+def test_what_is_left_to_a_thread_holds_no_version_while_it_waits(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later, held = house.dataplane._later, list[object]()
+
+    def waiting(threads: object, work: object, call: Call) -> None:
+        held.append(call.lease)
+        later(threads, work, call)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(house.dataplane, "_later", waiting)
+    assert house.client.post(INFER, content=long_json(LONG) + b" !").status_code == 400
+    assert held == [None]
 
 
 def test_a_length_of_thousands_of_digits_is_refused(house: House) -> None:
