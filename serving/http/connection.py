@@ -10,10 +10,11 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
+from serving.http.announced import Announced
 from serving.http.closing import unread_bytes
 from serving.http.exchange import JSON, Fault
 from serving.http.known import Memory
-from serving.http.prefixes import CLOSE
+from serving.http.prefixes import CLOSE, CONTINUE, FAILED
 from serving.http.reader import BODY, HEAD, IDLE, SLICE, Reader
 
 if TYPE_CHECKING:
@@ -30,16 +31,14 @@ LARGE_BYTES = 64 * 1024
 """A larger answer is not copied behind its head."""
 PROBES = 2
 """The first write is answered by a reset where the caller has gone, the next one meets it."""
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_FAILED = b'{"error":"server: failed; its log tells why","code":"internal"}'
 
 
 class Connection(asyncio.Protocol):
     """Reads requests and writes answers. All calls come in the event loop's thread."""
 
     __slots__ = (
-        "_aside", "_eof", "_memory", "_paused", "_prefixes", "_probes", "_pumping", "_reader", "_ready", "_rest",
-        "_thrown", "_writable", "current", "lingers", "server", "since", "transport",
+        "_announced", "_aside", "_eof", "_memory", "_paused", "_prefixes", "_probes", "_pumping", "_reader", "_ready",
+        "_rest", "_thrown", "_writable", "current", "lingers", "server", "since", "transport",
     )  # fmt: skip
 
     def __init__(self, server: Server) -> None:
@@ -48,7 +47,7 @@ class Connection(asyncio.Protocol):
         self.current: Exchange | None = None
         """The request that is being answered."""
         self._reader, self._memory = Reader(self, server), Memory(server, self)
-        self._ready = self._reader.ready
+        self._ready, self._announced = self._reader.ready, Announced(server, self, self._reader, self._memory)
         self._rest = bytearray()
         """Came behind the request that is being answered; not parsed yet."""
         self._aside = self._pumping = self._paused = self._eof = False
@@ -74,8 +73,7 @@ class Connection(asyncio.Protocol):
         if self._aside or self.current is not None:
             self._set_aside(data)
             return
-        reader = self._reader
-        before = reader.stage
+        reader, before = self._reader, self._reader.stage
         if before == IDLE and (exchange := self._memory.recall(data)) is not None:
             self._pumping = True
             self._start(exchange)
@@ -83,12 +81,7 @@ class Connection(asyncio.Protocol):
             if self.current is None:
                 self._pump()
             return
-        if len(data) <= SLICE:
-            reader.feed(data)
-            if before == IDLE == reader.stage and len(self._ready) == 1:
-                self._memory.learn(data, self._ready[0])
-        else:
-            self._rest += reader.feed_large(data)
+        self._rest += self._announced.read(data)
         if self._ready:
             self._pump()
             return
@@ -186,15 +179,15 @@ class Connection(asyncio.Protocol):
             if waited >= limits.idle_seconds:
                 self._close(transport)
         elif waited >= (limits.head_seconds if stage == HEAD else limits.body_seconds):
-            part = "head" if stage == HEAD else "body"
-            self._reader.refuse(Fault(408, f"request {part}", "did not come whole in its time", hint="send it faster"))
+            part = "request head" if stage == HEAD else "request body"
+            self._reader.refuse(Fault(408, part, "did not come whole in its time", hint="send it faster"))
             self._pump()
 
     def _probe(self, transport: asyncio.Transport) -> None:
         """Whoever has closed its half may have gone, which only writing tells; an interim answer harms nobody else."""
         if self._eof and self._probes < PROBES and self._reader.knows_interim_answers():
             self._probes += 1
-            transport.write(_CONTINUE)
+            transport.write(CONTINUE)
 
     def end_if_idle(self, before: float) -> None:
         """Close it where nothing is asked, nor has been since then, nor has come unread."""
@@ -228,7 +221,7 @@ class Connection(asyncio.Protocol):
         except Exception:
             log.exception("a request could not be handled")
             exchange.keep_alive = False
-            self.send(exchange, 500, _FAILED, JSON, b"")
+            self.send(exchange, 500, FAILED, JSON, b"")
 
     def _await(self) -> None:
         """Nothing is there to be answered: the caller's time runs."""
@@ -258,7 +251,7 @@ class Connection(asyncio.Protocol):
     def _give_leave(self) -> None:
         if self.current is None and self._reader.stage == BODY and self.transport is not None:
             self._reader.waits_for_leave = False
-            self.transport.write(_CONTINUE)
+            self.transport.write(CONTINUE)
 
     def _finish(self, *, unread: bool) -> None:
         """End after the last answer; what the caller still sends is thrown away for a time, so that it can read it.

@@ -23,7 +23,7 @@ _MOST = 1024
 _LONGEST = 1024
 _HASH_BYTES = 32
 END = b"\r\n\r\n"
-_OTHER_FRAMING = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
+OTHER_FRAMING = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
 _SECRET = frozenset((b"authorization", b"proxy-authorization", b"x-api-key", b"cookie"))
 _OWN_LINE = re.compile(rb"\r\n((?i:x-request-id|traceparent|tracestate)): ([!-~]{1,128})(?=\r\n)")
 """Headers whose values are each request's own. Of such values alone it is plain how any reader takes them: other lines
@@ -74,7 +74,7 @@ class Heads:
 
     def other(self, data: bytes) -> tuple[Head, dict[bytes, bytes]] | None:
         """A head with a key or ids of its own whose like was read and prepared before, and its headers."""
-        parted = _parted(data)
+        parted = halves_of(data)
         if parted is None:
             return None
         alike, own = parted
@@ -93,9 +93,9 @@ class Heads:
         headers, body = exchange.headers, exchange.body
         if end > _LONGEST or end + len(body) != len(data) or not exchange.keep_alive or exchange.fault is not None:
             return
-        if int(headers.get(b"content-length", b"0")) != len(body) or not _OTHER_FRAMING.isdisjoint(headers):
+        if int(headers.get(b"content-length", b"0")) != len(body) or not OTHER_FRAMING.isdisjoint(headers):
             return
-        parted = _parted(data[:end])
+        parted = halves_of(data[:end])
         if parted is None:
             return
         alike, own = parted
@@ -109,10 +109,10 @@ class Heads:
         heads[name] = head
 
 
-def _parted(data: bytes) -> tuple[bytes, dict[bytes, bytes]] | None:
+def halves_of(data: bytes) -> tuple[bytes, dict[bytes, bytes]] | None:
     r"""What a head has in common with its like, and what is its own; None where something of that is given twice.
 
-    >>> _parted(b"GET / HTTP/1.1\r\nX-Request-Id: 7\r\nHost: a\r\n\r\n")
+    >>> halves_of(b"GET / HTTP/1.1\r\nX-Request-Id: 7\r\nHost: a\r\n\r\n")
     (b'GET / HTTP/1.1\x00\r\nHost: a\r\n\r\n\x00X-Request-Id', {b'x-request-id': b'7'})
     """
     parts = _OWN_LINE.split(data)

@@ -6,6 +6,9 @@ import time
 from http import HTTPStatus
 
 CLOSE = b"Connection: close\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+FAILED = b'{"error":"server: failed; its log tells why","code":"internal"}'
+"""The body of an answer to a request that could not be handled."""
 _LINES = {
     status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode())
     for status in HTTPStatus

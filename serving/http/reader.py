@@ -26,16 +26,16 @@ SLICE = 16 * 1024
 IDLE, HEAD, BODY, ENDED = range(4)
 
 
-class _Refused(Exception):
-    """Ends the parser from within; never leaves this file."""
+class Refused(Exception):
+    """Ends the parser from within; raised by what llhttp calls, and by nothing else."""
 
 
 class Reader:
     """Reads requests; those that are whole, or refused, lie in :attr:`ready` in the order in which they came."""
 
     __slots__ = (
-        "_exchange", "_head", "_headers", "_length", "_limit", "_odd", "_parser", "_parts", "_path", "_raw",
-        "_repeats", "_server", "_thrown", "_to", "ready", "stage", "waits_for_leave",
+        "_head", "_headers", "_limit", "_odd", "_parser", "_parts", "_path", "_raw", "_repeats", "_server", "_thrown",
+        "_to", "exchange", "length", "ready", "stage", "waits_for_leave",
     )  # fmt: skip
 
     def __init__(self, to: Connection, server: Server) -> None:
@@ -46,13 +46,13 @@ class Reader:
         """What of a request has come; after ``ENDED`` nothing is read as one any more."""
         self.waits_for_leave = False
         """The caller has asked whether to send its body (RFC 9110, section 10.1.1)."""
-        self._exchange = Exchange(to)
+        self.exchange = Exchange(to)
         self._path = b""
         self._headers: dict[bytes, bytes] = {}
         self._repeats = 0
         self._odd: Fault | None = None
         self._parts: list[bytes] = []
-        self._length = -1
+        self.length = -1
         """Of the body, as it was announced; looked at only where it does not come at once."""
         self._head = self._raw = self._thrown = 0
 
@@ -89,15 +89,15 @@ class Reader:
 
     def _take(self) -> int:
         """How many bytes may be fed next: of a body with a known length, all that is missing."""
-        if self.stage == BODY and self._length > 0:
-            return max(SLICE, self._length - self._exchange.held - self._thrown)
+        if self.stage == BODY and self.length > 0:
+            return max(SLICE, self.length - self.exchange.held - self._thrown)
         return SLICE
 
     def refuse(self, fault: Fault) -> None:
         """Refuse what is being read, and read no more."""
         if self.stage == ENDED:
             return
-        exchange = self._exchange
+        exchange = self.exchange
         if self.stage != BODY:
             exchange = Exchange(self._to, path=self._path[:LONGEST_TARGET])
         exchange.fault, exchange.keep_alive = fault, False
@@ -112,7 +112,7 @@ class Reader:
 
     def drop(self) -> Exchange | None:
         """Let go of all that has come; nothing more is read. What was broken off in its body is given back, refused."""
-        broken, exchange = self.stage == BODY, self._exchange
+        broken, exchange = self.stage == BODY, self.exchange
         self.stage, self.waits_for_leave = ENDED, False
         if not broken:
             return None
@@ -126,7 +126,7 @@ class Reader:
     def on_message_begin(self) -> None:
         """A request begins."""
         if self.stage == ENDED:
-            raise _Refused
+            raise Refused
         self.stage = HEAD
         self._path = b""
         self._headers = {}
@@ -150,7 +150,7 @@ class Reader:
         keep_alive = parser.should_keep_alive()
         if b"?" in path:
             path, _, query = path.partition(b"?")
-        self._exchange = exchange = Exchange(self._to, parser.get_method(), path, query, headers, keep_alive)
+        self.exchange = exchange = Exchange(self._to, parser.get_method(), path, query, headers, keep_alive)
         self.stage = BODY
         if (
             self._head
@@ -167,7 +167,7 @@ class Reader:
 
     def on_body(self, data: bytes) -> None:
         """A part of the body; beyond the limits nothing is kept."""
-        exchange, server, length = self._exchange, self._server, len(data)
+        exchange, server, length = self.exchange, self._server, len(data)
         if exchange.fault is not None:
             self._throw(exchange, length)
             return
@@ -184,13 +184,13 @@ class Reader:
 
     def on_message_complete(self) -> None:
         """The request is there."""
-        exchange = self._exchange
+        exchange = self.exchange
         if self._parts:
             exchange.body = b"".join((exchange.body, *self._parts))
             self._parts = []
         self.stage = IDLE if exchange.keep_alive else ENDED
         self.waits_for_leave = False
-        self._length = -1
+        self.length = -1
         self._raw = self._thrown = 0
         self.ready.append(exchange)
 
@@ -239,23 +239,23 @@ class Reader:
 
     def _more_body(self, length: int) -> None:
         """After this much the body has not come whole."""
-        exchange = self._exchange
+        exchange = self.exchange
         came = exchange.held + self._thrown
         if came:
             self.waits_for_leave = False
-        if self._length < 0:
+        if self.length < 0:
             self._announced(exchange)
-            if exchange.fault is not None and self._length > 2 * self._limit:
+            if exchange.fault is not None and self.length > 2 * self._limit:
                 self.refuse(exchange.fault)
             return
         self._raw += length
-        if self._length == 0 and self._raw > LONGEST_HEAD + rules.PER_CHUNK * came:
+        if self.length == 0 and self._raw > LONGEST_HEAD + rules.PER_CHUNK * came:
             self.refuse(rules.SPARSE_CHUNKS)
 
     def _announced(self, exchange: Exchange) -> None:
         length = exchange.headers.get(b"content-length")
-        self._length = 0 if length is None else int(length)
-        if self._length > self._limit and exchange.fault is None:
+        self.length = 0 if length is None else int(length)
+        if self.length > self._limit and exchange.fault is None:
             self._reject(exchange, self._server.too_long(exchange.text(b"content-length")))
 
     def _reject(self, exchange: Exchange, fault: Fault) -> None:
@@ -277,7 +277,7 @@ class Reader:
     def _stop(self, fault: Fault) -> None:
         """Refuse, from within the parser, which must not go on."""
         self.refuse(fault)
-        raise _Refused
+        raise Refused
 
     def _broken(self, error: Exception) -> None:
         """The parser has stopped."""
@@ -287,7 +287,7 @@ class Reader:
 
     def _graft(self, rest: bytes) -> None:
         """An upgrade is asked for, and not done: llhttp takes its body for the other protocol, it is read here."""
-        exchange = self._exchange
+        exchange = self.exchange
         exchange.keep_alive = False
         parser = None if exchange.method == b"CONNECT" else bodies.parser_of(self, exchange.headers)
         if parser is None:

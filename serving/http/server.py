@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from serving.http.announced import Announcing
 from serving.http.closing import let_nobody_in
 from serving.http.connection import Connection
 from serving.http.exchange import JSON, Fault
@@ -67,7 +68,7 @@ class Server:
 
     def __init__(self, handle: Callable[[Exchange], None], limits: Limits, inflight: Inflight | None = None) -> None:
         self.handle, self.limits = handle, limits
-        self.prefixes, self.known = Prefixes(), Heads()
+        self.prefixes, self.known, self.announcing = Prefixes(), Heads(), Announcing()
         self.answering = self.held = 0
         """Requests being answered, and bytes of bodies."""
         self.inflight = inflight or Inflight(limits.held_bytes)
