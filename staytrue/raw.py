@@ -27,8 +27,13 @@ WIDTHS = {name: 2 if name == "BF16" else kind.itemsize for name, kind in NUMPY.i
 """Bytes of one value in this form."""
 _LENGTH = struct.Struct("<I")
 _LITTLE = sys.byteorder == "little"
-_PLAIN = {name: kind for name, kind in LITTLE_ENDIAN.items() if name not in ("BOOL", "BF16", "BYTES")}
-"""What stands in a buffer as numpy holds it."""
+_PLAIN = {
+    name: NUMPY[name] if kind == NUMPY[name] else kind
+    for name, kind in LITTLE_ENDIAN.items()
+    if name not in ("BOOL", "BF16", "BYTES")
+}
+"""What stands in a buffer as numpy holds it. Where that is this machine's order, its own types: by them others know
+at a glance that nothing is to be turned round."""
 
 
 def to_raw(array: NDArray[Any], datatype: str) -> bytes:

@@ -215,3 +215,77 @@ def test_both_ways_of_reading_agree(size: int, tail: bytes, shape: list[int]) ->
         except InvalidInput as error:
             results.append(str(error).encode())
     assert results[0] == results[1]
+
+
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> dict[bytes, Any]:
+    """What JSON is known, which is none yet."""
+    kept: dict[bytes, Any] = {}
+    monkeypatch.setattr(binary, "_known", kept)
+    return kept
+
+
+KINDS: list[tuple[str, list[int], bytes, bytes]] = [
+    ("FP32", [1, 2], FLOATS, FLOATS[::-1]),
+    ("BOOL", [2], b"\0\2", b"\1\0"),
+    ("BF16", [1], b"\x80\x3f", b"\0\0"),
+    ("BYTES", [1], b"\1\0\0\0a", b"\1\0\0\0b"),
+    ("INT8", [3], b"abc", b"xyz"),
+]
+
+
+@pytest.mark.parametrize(("datatype", "shape", "first", "second"), KINDS, ids=[kind[0] for kind in KINDS])
+def test_json_that_came_before_is_taken_for_the_same_before_other_bytes(
+    known: dict[bytes, Any], datatype: str, shape: list[int], first: bytes, second: bytes
+) -> None:
+    asked = {
+        "inputs": [tensor("a", len(first), datatype=datatype, shape=shape), tensor("b", 8)],
+        "outputs": [{"name": "y", "parameters": {"binary_data": True}}],
+        "parameters": {"binary_data_output": True, "other": 1},
+    }
+    for data in (first, second, first):
+        fresh = read({**asked, "id": "not kept"}, data + FLOATS)
+        made = read(asked, data + FLOATS)
+        assert len(known) == 1
+        assert [item.array.tolist() for item in made.inputs] == [item.array.tolist() for item in fresh.inputs]
+        assert [item.array.dtype for item in made.inputs] == [item.array.dtype for item in fresh.inputs]
+        assert [(item.name, item.datatype) for item in made.inputs] == [("a", datatype), ("b", "FP32")]
+        assert (made.id, made.outputs, made.parameters) == ("", fresh.outputs, fresh.parameters)
+
+
+@pytest.mark.parametrize("tail", [b"", FLOATS[:-1], FLOATS + b"x"])
+def test_other_lengths_behind_known_json_are_refused_as_always(known: dict[bytes, Any], tail: bytes) -> None:
+    asked = {"inputs": [tensor("a", 8)]}
+    with pytest.raises(InvalidInput) as fresh:
+        read(asked, tail)
+    read(asked, FLOATS)
+    assert len(known) == 1
+    with pytest.raises(InvalidInput) as again:
+        read(asked, tail)
+    assert str(again.value) == str(fresh.value)
+
+
+def test_bytes_that_are_no_text_behind_known_json_are_refused_as_always(known: dict[bytes, Any]) -> None:
+    asked = {"inputs": [tensor("a", 5, datatype="BYTES", shape=[1])]}
+    read(asked, b"\1\0\0\0a")
+    assert len(known) == 1
+    with pytest.raises(InvalidInput, match="expected UTF-8"):
+        read(asked, b"\1\0\0\0\xff")
+
+
+def test_little_json_is_kept_and_none_that_no_two_requests_share(known: dict[bytes, Any]) -> None:
+    for number in range(600):
+        read({"inputs": [tensor(f"a{number}", 8)]}, FLOATS)
+        read({"id": str(number), "inputs": [tensor("a", 8)]}, FLOATS)
+    assert 0 < len(known) <= 256
+    known.clear()
+    read({"inputs": [tensor("a" * 1100, 8)]}, FLOATS)
+    with pytest.raises(InvalidInput):
+        read({"inputs": [tensor("", 8)]}, FLOATS)
+    assert not known
+
+
+def test_bytes_lie_as_the_machine_has_them() -> None:
+    """By which an event sees that nothing is to be turned round."""
+    (item,) = read({"inputs": [tensor("a", 8)]}, FLOATS).inputs
+    assert item.array.dtype is NUMPY["FP32"]

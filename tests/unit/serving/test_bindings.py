@@ -372,3 +372,23 @@ def test_without_page_locked_memory_a_gpu_goes_the_plain_way_and_that_is_said(
     assert runtime._bindings is None
     assert "a model runs without buffers that stay: Error when creating and registering allocator" in caplog.text
     assert is_right(runtime.run(rows(2)), rows(2))
+
+
+def test_that_a_shape_has_no_buffers_is_found_out_once(added: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bound = made(added, replace(PROCESSOR, largest_bytes=200, most_sets=4))
+    looked: list[Any] = []
+    found = bound._made
+
+    def counted(shapes: Any) -> Any:
+        looked.append(shapes)
+        return found(shapes)
+
+    monkeypatch.setattr(bound, "_made", counted)
+    few, many = ({name: np.ones((rows, 3), np.float32) for name in "ab"} for rows in (2, 100))
+    for _ in range(3):
+        assert bound.run(many) is None
+        assert bound.run(few) is not None
+    assert len(looked) == 2
+    for rows in range(100, 200):
+        assert bound.run({name: np.ones((rows, 3), np.float32) for name in "ab"}) is None
+    assert len(bound._without) <= 4
