@@ -5,6 +5,8 @@
 #include "checksum.h"
 
 static PyMethodDef methods[] = {
+    {"floats", staytrue_floats, METH_VARARGS,
+     "Numbers of a flat list in a body, from a place to a place, as bytes; None for a list that is left to others."},
     {"weave", (PyCFunction)(void (*)(void))staytrue_weave, METH_FASTCALL,
      "Texts that differ in little: those around the gaps, and a column for each gap."},
     {"frames", (PyCFunction)(void (*)(void))staytrue_frames, METH_FASTCALL,

@@ -83,11 +83,12 @@ static int read_shape(Scan *scan, const Input *input, Tensor *tensor)
 /* Numbers up to the end of their list; how many there are now, -1 for what is none. */
 static Py_ssize_t read_numbers(Scan *scan, Py_ssize_t count)
 {
+    int patience = MOST_VALUES; /* a small body holds no more */
     do {
         if (count >= MOST_VALUES) {
             return -1;
         }
-        scan->at = staytrue_number(scan->at, scan->end, &scan->values[count++]);
+        scan->at = staytrue_number(scan->at, scan->end, &scan->values[count++], &patience);
         if (scan->at == NULL) {
             return -1;
         }

@@ -1,4 +1,4 @@
-"""The compiled reader of small bodies (native/), for models that it knows; where it was not built there is none."""
+"""What is compiled to read JSON (native/): small bodies of models that it knows, long lists of numbers; or nothing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,15 @@ try:
     from staytrue.native import Reader as Reader  # noqa: PLC0414 - named, as tests make one
 except ImportError:  # nobody compiled it: serving.rest.fast reads the same
     Reader = None  # type: ignore[assignment, misc]
+
+try:
+    from staytrue.native import floats as floats  # noqa: PLC0414
+except ImportError:  # spans has a parser for them
+
+    def floats(_body: bytes, _start: int, _end: int, _count: int, _width: int, /) -> bytes | None:
+        """Nothing, in its place."""
+        return None
+
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import simdjson
 
+from serving.rest.compiled import floats
 from staytrue.signature import NUMPY
 from staytrue.values import FLOATS, narrowed
 
@@ -31,6 +32,8 @@ _LONG_ROW = 16
 _KEPT_BYTES = 4 << 20
 """A parser keeps room for the longest text that it has read: longer ones have a parser of their own."""
 _KEPT_SKELETON = 1 << 16
+_COMPILED = ("FP32", "FP64")
+"""What compiled code reads, where it lies in one row; it may leave a list to the parser."""
 _KINDS = {"d": np.float64, "i": np.int64, "u": np.uint64}
 
 
@@ -84,13 +87,16 @@ def array(body: bytes, span: Span | None, datatype: str, shape: list[int]) -> ND
         raise Unusual
     start, end, depth = span
     count = math.prod(shape)
+    if depth == 1 and datatype in _COMPILED and count > 0:
+        packed = floats(body, start, end, count, NUMPY[datatype].itemsize)
+        if packed is not None:
+            return np.ndarray(shape, NUMPY[datatype], packed)
     kind = "d" if datatype in FLOATS else "u" if datatype == "UINT64" else "i"
-    text = body[start:end]
-    parser = _local.parser if len(text) <= _KEPT_BYTES else simdjson.Parser()
+    parser = _local.parser if end - start <= _KEPT_BYTES else simdjson.Parser()
     try:
-        numbers: Any = parser.parse(text)
+        numbers: Any = parser.parse(memoryview(body)[start:end])  # which it copies: once is enough
         values = np.frombuffer(numbers.as_buffer(of_type=kind), _KINDS[kind])
-        if len(values) != count or not _nests(numbers, text, depth, shape):
+        if len(values) != count or not _nests(numbers, body, span, shape):
             raise Unusual
     except (ValueError, TypeError, RuntimeError):  # no JSON, something else than a number, one beyond 64 bits
         raise Unusual from None
@@ -115,10 +121,12 @@ def _fitted(values: NDArray[Any], datatype: str) -> NDArray[Any]:
     return made
 
 
-def _nests(numbers: Any, text: bytes, depth: int, shape: list[int]) -> bool:
+def _nests(numbers: Any, body: bytes, span: Span, shape: list[int]) -> bool:
     """Whether the lists nest as the shape says, of which it is known that they hold as many numbers."""
+    start, end, depth = span
     if depth == 1:
-        return text.find(b"[", 1) < 0
+        return body.find(b"[", start + 1, end) < 0
+    text = body[start:end]
     if depth != len(shape):
         return False
     if shape[-1] < _LONG_ROW:

@@ -116,6 +116,22 @@ def compare(read: Any, made: bytes) -> bool:
     return True
 
 
+def compare_lists(floats: Any, chance: random.Random) -> bool:
+    """Whether a list that is as most are, or nearly, was read; then it was read as Python reads it."""
+    count = chance.choice([1, 2, 7, 40])
+    made = [chance.choice(NUMBERS) if chance.random() < 0.02 else repr(chance.gauss(0, 1)) for _ in range(count)]
+    text = f"[{', '.join(made)}]".encode()
+    for _ in range(chance.choice([0, 0, 1, 2])):
+        at, length = chance.randrange(len(text) + 1), chance.choice([0, 1, 1, 5])
+        text = text[:at] + chance.choice(TELLING) + text[at + length :]
+    found = floats(text, 0, len(text), count, 8)
+    if found is None:
+        return False
+    if list(memoryview(found).cast("d")) != [float(one) for one in json.loads(text)]:
+        raise AssertionError(f"read otherwise: {text!r}")
+    return True
+
+
 def feed(library: str, seconds: float) -> int:
     """Make up bodies until the time is over."""
     loader = importlib.machinery.ExtensionFileLoader("native", library)
@@ -124,12 +140,13 @@ def feed(library: str, seconds: float) -> int:
     native = importlib.util.module_from_spec(spec)
     loader.exec_module(native)
     read, chance, until = native.Reader(INPUTS, 32).read, random.Random(SEED), time.monotonic() + seconds  # noqa: S311
-    bodies = taken = 0
+    bodies = taken = lists = 0
     while time.monotonic() < until:
         bodies += 1
         taken += compare(read, body(chance))
-    sys.stdout.write(f"compiled: {bodies} bodies, {taken} of them read, as Python reads them\n")
-    return 0 if taken > bodies // 20 else 1
+        lists += compare_lists(native.floats, chance)
+    sys.stdout.write(f"compiled: {bodies} bodies and lists; read, as Python reads them: {taken} and {lists}\n")
+    return 0 if min(taken, lists) > bodies // 20 else 1
 
 
 if __name__ == "__main__":

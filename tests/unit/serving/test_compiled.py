@@ -12,9 +12,10 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from serving.rest import codec, compiled, fast
+from serving.rest import codec, compiled, fast, spans
 from serving.rest.forms import Side
 from staytrue.errors import StaytrueError
+from staytrue.signature import NUMPY
 from tests.needs import needs_compiled
 
 if TYPE_CHECKING:
@@ -291,3 +292,72 @@ def test_types_of_what_it_is_made_of_are_looked_at(inputs: Any) -> None:
 def test_it_reads_bytes_alone() -> None:
     with pytest.raises(TypeError, match="expected bytes"):
         reader(INPUTS)(BODY.decode())  # type: ignore[arg-type]
+
+
+def listed(text: bytes, count: int, datatype: str) -> bool:
+    """Whether a list was read by itself; then as it is read otherwise, and refused where that refuses it."""
+    found = compiled.floats(b"xx" + text + b"9", 2, 2 + len(text), count, NUMPY[datatype].itemsize)
+    if found is None:
+        return False
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(spans, "floats", lambda *_: None)
+        assert spans.array(text, (0, len(text), 1), datatype, [count]).tobytes() == found
+    return True
+
+
+@given(
+    st.lists(numbers, min_size=1, max_size=40),
+    st.sampled_from([",", " ,\n", ",\t \r"]),
+    st.sampled_from(["FP32", "FP64"]),
+)
+@example(["1e39"], ",", "FP32")
+@example(["3.4028235677973366e38"], ",", "FP32")
+@example(["-0", "1"], ",", "FP64")
+def test_lists_of_numbers_are_read_as_otherwise_or_left(made: list[str], comma: str, datatype: str) -> None:
+    text = b"[%b]" % comma.join(made).encode()
+    listed(text, len(made), datatype)
+    assert not listed(text, len(made) + 1, datatype)
+    assert len(made) == 1 or not listed(text, len(made) - 1, datatype)
+
+
+@pytest.mark.parametrize("datatype", ["FP32", "FP64"])
+def test_a_picture_is_read_from_any_place_of_a_body(datatype: str) -> None:
+    picture = np.random.default_rng(0).normal(size=3000).astype(np.float32)
+    assert listed(json.dumps(picture.tolist()).encode(), picture.size, datatype)
+    assert listed(json.dumps(picture.tolist(), indent=1).encode(), picture.size, datatype)
+
+
+def test_a_list_that_is_cut_or_has_one_byte_changed_is_read_as_otherwise_or_left() -> None:
+    text = b"[0.125, -1.5e3,\n12345678.123456789, 7]"
+    assert listed(text, 4, "FP64")
+    assert not any(listed(text[:end], 4, "FP64") for end in range(len(text)))
+    for at in range(len(text)):
+        for byte in b'\0 "[]{},:.-+eE019n\\\x80\xff':
+            listed(text[:at] + bytes([byte]) + text[at + 1 :], 4, "FP64")
+
+
+def test_many_numbers_that_are_slow_to_read_are_left() -> None:
+    few, many = ([f"1.2345678901234567e-{200 + at}" for at in range(count)] for count in (10, 100))
+    assert listed(f"[{','.join(few)}]".encode(), 10, "FP64")
+    assert not listed(f"[{','.join(many)}]".encode(), 100, "FP64")
+
+
+def test_no_memory_is_taken_for_numbers_that_a_list_cannot_hold() -> None:
+    assert compiled.floats(b"[1,2]", 0, 5, 2**60, 8) is None
+    assert compiled.floats(b"[]", 0, 2, 1, 8) is None
+
+
+@pytest.mark.parametrize(("start", "end", "count"), [(-1, 3, 1), (0, 4, 1), (3, 2, 1), (0, 3, 0), (0, 3, -1)])
+def test_where_a_list_stands_is_looked_at(start: int, end: int, count: int) -> None:
+    with pytest.raises(ValueError, match="expected a place"):
+        compiled.floats(b"[1]", start, end, count, 4)
+
+
+def test_numbers_have_four_bytes_or_eight() -> None:
+    with pytest.raises(ValueError, match="of 4 or 8 bytes"):
+        compiled.floats(b"[1]", 0, 3, 1, 2)
+
+
+def test_a_list_stands_in_bytes_alone() -> None:
+    with pytest.raises(TypeError):
+        compiled.floats("[1]", 0, 3, 1, 4)  # type: ignore[arg-type]
