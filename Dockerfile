@@ -26,17 +26,20 @@ COPY monitoring ./monitoring
 
 # The lock constrains every version; an extra takes of it only what its part needs.
 FROM base AS build-serving
-RUN pip install --constraint requirements.lock ".[serving${TOKENIZER:+,tokenizer}${SIGNING:+,signing}]"
+RUN pip install --constraint requirements.lock ".[serving${TOKENIZER:+,tokenizer}${SIGNING:+,signing}]" \
+    && cd / && python -c 'import staytrue.native'
 
 FROM base AS build-gpu
 # A version of its own, for onnxruntime-gpu is released apart and later. Its extras bring CUDA's libraries and cuDNN.
 ARG ONNXRUNTIME_GPU="onnxruntime-gpu[cuda,cudnn]==1.31.1"
 # onnxruntime and onnxruntime-gpu hold the same module: the one for GPUs must be alone.
 RUN pip install --constraint requirements.lock ".[serving${TOKENIZER:+,tokenizer}${SIGNING:+,signing}]" \
-    && pip uninstall --yes onnxruntime && pip install --constraint requirements.lock "${ONNXRUNTIME_GPU}"
+    && pip uninstall --yes onnxruntime && pip install --constraint requirements.lock "${ONNXRUNTIME_GPU}" \
+    && cd / && python -c 'import staytrue.native'
 
 FROM base AS build-torchserve
-RUN pip install --constraint requirements.lock ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} ".[serving,torchserve${TOKENIZER:+,tokenizer}${SIGNING:+,signing}]"
+RUN pip install --constraint requirements.lock ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} ".[serving,torchserve${TOKENIZER:+,tokenizer}${SIGNING:+,signing}]" \
+    && cd / && python -c 'import staytrue.native'
 
 FROM base AS build-monitoring
 RUN pip install --constraint requirements.lock ".[monitoring${SIGNING:+,signing}]"

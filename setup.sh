@@ -40,11 +40,11 @@ say "installing what requirements.lock names into .venv; the first time this dow
 .venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock || fail \
     "the packages could not be installed; pip's reason stands above." \
     "The network, or the disk (about 3 GB, more with PyTorch for GPUs), are the usual ones. Run it again to go on."
-rm -f staytrue/native.*.so # a compilation that fails must not leave the one before
+rm -rf staytrue/native.*.so build/lib.* build/temp.* # a compilation that fails must not leave the one before
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable . ||
     fail "Staytrue itself could not be installed; pip's reason stands above."
 .venv/bin/python -c 'import staytrue.native' 2>/dev/null || {
-    say "native/ was not compiled: all works, and small requests of JSON cost about half as much again. To have it:"
+    say "native/ was not compiled: all works, and small requests of JSON cost about a third more. To have it:"
     say "  Debian, Ubuntu:  apt-get install gcc python3-dev;  Fedora:  dnf install gcc python3-devel"
     say "  then             rm .venv/.installed && sh setup.sh"
 }

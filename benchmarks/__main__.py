@@ -26,7 +26,7 @@ from benchmarks.plan import ALL_PEERS, Plan, Result, measure, names, tell
 from benchmarks.processes import cores
 from benchmarks.report import show
 from benchmarks.servers import OURS
-from staytrue.weaving import COMPILED
+from staytrue.compiled import native
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +101,7 @@ def written(plan: Plan, results: dict[str, Result]) -> dict[str, Any]:
             "system": platform.platform(),
         },
         "versions": versions(),
-        "compiled": COMPILED,
+        "compiled": native is not None,
         "commit": commit(),
     }
 

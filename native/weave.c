@@ -7,7 +7,7 @@
 #include "checksum.h"
 
 #define HEADER_BYTES 16
-#define MOST_BYTES ((Py_ssize_t)256 << 20) /* of a record: see staytrue/segments.py */
+#define MOST_RECORD_BYTES ((Py_ssize_t)256 << 20) /* of one: see staytrue/segments.py */
 
 /* What was given: `around` holds one text more than there are columns. All are bytes. */
 typedef struct {
@@ -138,7 +138,7 @@ PyObject *staytrue_frames(PyObject *self, PyObject *const *given, Py_ssize_t cou
     Py_ssize_t total = 0;
     for (Py_ssize_t row = 0; row < threads.rows; row++) {
         Py_ssize_t length = length_of(&threads, row);
-        if (length > MOST_BYTES || total > PY_SSIZE_T_MAX - HEADER_BYTES - length) {
+        if (length > MOST_RECORD_BYTES || total > PY_SSIZE_T_MAX - HEADER_BYTES - length) {
             PyErr_SetString(PyExc_OverflowError, "frames: longer than a record may be");
             return NULL;
         }

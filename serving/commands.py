@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from serving.told import told
 from staytrue import logs
 from staytrue.flag import add_flag
+from staytrue.orphans import hear_of_ends
 from staytrue.shelf import place
-from staytrue.signing import public_keys
-from staytrue.store import Store
 
 if TYPE_CHECKING:
     import argparse
@@ -46,12 +45,15 @@ class Serve:
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Serve until SIGTERM."""
-        from serving.ports import reserve
-
         logs.configure()
+        hear_of_ends()
         alone = arguments.store is not None and not arguments.project.exists()  # a store is all that a server needs
         flags = {name: getattr(arguments, name) for name in _FLAGS}
         settings, place_of_store, cache = told(arguments.project, flags, alone=alone)
+        from serving.ports import reserve  # from here on: numpy, which the store needs, brings threads
+        from staytrue.signing import public_keys
+        from staytrue.store import Store
+
         store = Store(arguments.store or place_of_store, settings.trusted_keys, cache)
         if not store.models():
             what = "has no model yet" if store.exists() else "is not there"

@@ -14,20 +14,18 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
+from staytrue.compiled import native
 from staytrue.errors import TooLarge
 from staytrue.weaving import weave
 
-try:
-    from staytrue.native import frames as _compiled
-except ImportError:  # nobody compiled it
-    _compiled = None  # type: ignore[assignment]
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from staytrue.weaving import Woven
 
+_compiled: Callable[[list[bytes], tuple[list[bytes], ...], int], bytes] | None
+_compiled = None if native is None else native.frames
 _MAGIC = b"\xf1STY"
 _START = struct.Struct("<4sII")
 _CHECK = struct.Struct("<I")

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from staytrue.compiled import native
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 Woven = tuple[list[bytes], tuple[list[bytes], ...]]
 """What stands around, and the columns."""
 
@@ -26,9 +33,4 @@ def woven(around: list[bytes], columns: tuple[list[bytes], ...]) -> list[bytes]:
     return made
 
 
-try:
-    from staytrue.native import weave as weave  # noqa: PLC0414 - named so that others may import it from here
-except ImportError:  # nobody compiled it
-    weave = woven
-COMPILED = weave is not woven
-"""Whether native/ was compiled when this was installed."""
+weave: Callable[[list[bytes], tuple[list[bytes], ...]], list[bytes]] = woven if native is None else native.weave

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import pytest
 
-from staytrue.weaving import COMPILED
+from staytrue.compiled import native
 
 PACKAGES = {
     "prometheus": "prometheus",
@@ -48,5 +48,5 @@ def missing(why: str) -> NoReturn:
 
 def needs_compiled() -> None:
     """Skips the test that asks where native/ was not compiled."""
-    if not COMPILED:
+    if native is None:
         missing("native/ was not compiled: apt-get install gcc python3-dev, then rm .venv/.installed && make setup")

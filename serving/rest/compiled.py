@@ -2,21 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-try:
-    from staytrue.native import Reader as Reader  # noqa: PLC0414 - named, as tests make one
-except ImportError:  # nobody compiled it: serving.rest.fast reads the same
-    Reader = None  # type: ignore[assignment, misc]
-
-try:
-    from staytrue.native import floats as floats  # noqa: PLC0414
-except ImportError:  # spans has a parser for them
-
-    def floats(_body: bytes, _start: int, _end: int, _count: int, _width: int, /) -> bytes | None:
-        """Nothing, in its place."""
-        return None
-
+from staytrue.compiled import native
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,6 +13,14 @@ if TYPE_CHECKING:
 
     Read = tuple[int, list[bytes | list[str]]]
     """Rows, and the inputs in the signature's order."""
+
+
+def _no_floats(_body: bytes, _start: int, _end: int, _count: int, _width: int, /) -> None:
+    """In the place of what reads a list of numbers: :mod:`serving.rest.spans` has a parser for them."""
+
+
+Reader: Callable[..., Any] | None = None if native is None else native.Reader
+floats: Callable[[bytes, int, int, int, int], bytes | None] = _no_floats if native is None else native.floats
 
 
 def reader_of(inputs: Sequence[Side], most: int) -> Callable[[bytes], Read | None]:
@@ -38,9 +34,10 @@ def reader_of(inputs: Sequence[Side], most: int) -> Callable[[bytes], Read | Non
         return _nothing
     told = tuple([(side.name.encode(), side.datatype.encode(), tuple(side.rest)) for side in inputs])
     try:
-        return Reader(told, most).read
-    except ValueError:  # other types, more values, a name that JSON does not write as it is
+        read: Callable[[bytes], Read | None] = Reader(told, most).read
+    except (ValueError, OverflowError):  # other types, more values, a name that JSON does not write as it is
         return _nothing
+    return read
 
 
 def _nothing(_: bytes) -> None:

@@ -17,7 +17,7 @@ from serving.rest import codec, fast
 from serving.rest.compiled import reader_of
 from staytrue.alike import Alike
 from staytrue.events import Event, Tensor
-from staytrue.signature import LITTLE_ENDIAN, NUMPY
+from staytrue.signature import LITTLE_ENDIAN, MOST_AXES, NUMPY
 from staytrue.values import FLOATS
 from staytrue.weaving import weave
 
@@ -58,7 +58,7 @@ class Side(NamedTuple):
         """None for what is left to the usual way."""
         dtype, rest = NUMPY[spec.datatype], list(spec.shape[1:])
         native = fast.packs(spec.datatype) and dtype == LITTLE_ENDIAN[spec.datatype]
-        if not native or spec.shape[:1] != [-1] or any(size < 1 for size in rest):
+        if not native or spec.shape[:1] != [-1] or any(size < 1 for size in rest) or len(rest) >= MOST_AXES:
             return None
         values = int(np.prod(rest, dtype=np.int64))
         width = values if dtype.hasobject else values * dtype.itemsize

@@ -246,11 +246,11 @@ class Rest:
         self._loop.call_soon(self._run)
 
     def _run(self) -> None:
+        self._scheduled = False  # first: an answer may bring the connection's next request, which came behind it
         if self._turn.grows():
             self._schedule()
-            return
-        self._scheduled = False  # first: an answer may bring the connection's next request, which came behind it
-        self._turn.answer()
+        else:
+            self._turn.answer()
         lanes, self._touched = self._touched, {}
         for lane in lanes:
             if not lane.run_here():

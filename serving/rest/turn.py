@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 ENOUGH = 32
 """Requests beyond which a turn of more would hardly cost less for each."""
+PATIENCE_SECONDS = 0.001
+"""For which the first of a turn waits at most for others."""
 
 
 class Turn:
@@ -47,6 +50,8 @@ class Turn:
         """How many it may be; of none yet, nothing is known."""
         self._seen = 0
         """How many there were when somebody last asked."""
+        self._until = 0.0
+        """By ``time.monotonic``: when no more of them are waited for."""
         self._began = 0.0
         """When the first of them came, Unix seconds."""
 
@@ -62,7 +67,7 @@ class Turn:
         if self._waiting:
             self.answer()
         if not self._waiting:  # an answer may have brought the next request of its connection
-            self._began = self._dataplane.clock()
+            self._began, self._until = self._dataplane.clock(), time.monotonic() + PATIENCE_SECONDS
         self._room = self._most - self._dataplane.in_flight
         return len(self._waiting) < self._room
 
@@ -72,7 +77,7 @@ class Turn:
         What a turn costs beside its requests, they share; one more look for what has come meanwhile costs less.
         """
         before, self._seen = self._seen, len(self._waiting)
-        return max(1, before) < self._seen < ENOUGH
+        return max(1, before) < self._seen < ENOUGH and time.monotonic() < self._until
 
     def answer(self) -> None:
         """Answer those of a model and form together."""

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from serving.rest import codec, compiled, fast, spans
 from serving.rest.forms import Side
+from staytrue.compiled import native
 from staytrue.errors import StaytrueError
 from staytrue.signature import NUMPY
 from tests.needs import needs_compiled
@@ -202,11 +203,17 @@ numbers = st.one_of(
     st.floats(width=32, allow_nan=False, allow_infinity=False).map(repr),
     st.integers(-(10**20), 10**20).map(str),
     st.from_regex(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,3})?", fullmatch=True),
+    st.from_regex(r"-?[1-9][0-9]{15,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,2})?", fullmatch=True),
+    st.builds(lambda times, part: f"{times * 2**64}.{part}", st.integers(1, 2**20), st.integers(0, 10**9)),
+    st.floats(width=32, allow_nan=False, allow_infinity=False).map("{:f}".format),
     between(),
 )
 
 
 @given(numbers)
+@example("18446744073709551616.5")
+@example("340282346638528859811704183484516925440.000000")
+@example("36893488147419103232.25e3")
 @example("-0")
 @example("-0.0")
 @example("-0e5")
@@ -260,7 +267,8 @@ def test_numbers_as_programs_write_them_are_all_read(number: float, single: bool
         ("\xe9", "FP32", []),
         ("x", "FP32", [4096]),
         ("x", "FP32", [64, 64, 64]),
-        ("x", "FP32", [1] * 9),
+        ("x", "FP32", [1] * 8),
+        ("x", "FP32", [2**70]),
     ],
 )
 def test_models_that_it_does_not_know_are_left_to_the_other_way(name: str, datatype: str, rest: list[int]) -> None:
@@ -280,13 +288,13 @@ def test_where_nothing_was_compiled_all_is_left_to_the_other_way(monkeypatch: py
 )
 def test_what_it_is_made_of_is_looked_at(inputs: Any, most: int) -> None:
     with pytest.raises(ValueError, match="expected"):
-        compiled.Reader(inputs, most)
+        native.Reader(inputs, most)
 
 
 @pytest.mark.parametrize("inputs", [None, (1,), ((1, 2, 3),), ((b"x", b"FP32", [1]),), ((b"x", b"FP32", ("a",)),)])
 def test_types_of_what_it_is_made_of_are_looked_at(inputs: Any) -> None:
     with pytest.raises(TypeError):
-        compiled.Reader(inputs, 1)
+        native.Reader(inputs, 1)
 
 
 def test_it_reads_bytes_alone() -> None:

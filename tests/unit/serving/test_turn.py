@@ -9,7 +9,9 @@ from serving.batching import MOST_HERE
 from serving.http.exchange import Exchange
 from serving.pace import Pace
 from serving.rest import forms
+from serving.rest import turn as turn_of
 from serving.rest.turn import ENOUGH, Turn
+from tests.unit.serving.grpc_house import until
 from tests.unit.serving.test_rest import INFER
 from tests.unit.serving.test_turns import at_once, bodies_of, brief, house, lane_of, submitted, values
 
@@ -83,7 +85,10 @@ def test_a_body_is_not_read_twice_where_the_model_is_not_brief(house: House, mon
     assert read == [body]
 
 
-def test_a_turn_waits_for_more_while_more_come_and_never_with_one_alone(house: House) -> None:
+def test_a_turn_waits_for_more_while_more_come_and_never_with_one_alone(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turn_of, "PATIENCE_SECONDS", 60.0)
     nobody: Any = None
     turn = Turn(house.dataplane, 1000, *[lambda *_: None] * 3)
     exchange = Exchange(nobody)
@@ -101,6 +106,29 @@ def test_a_turn_waits_for_more_while_more_come_and_never_with_one_alone(house: H
     exchange.cancelled = True
     turn.answer()
     assert come(1) == [False, False]
+    turn.answer()
+    monkeypatch.setattr(turn_of, "PATIENCE_SECONDS", 0.0)
+    assert come(2) == [False, False]
+
+
+def test_a_request_of_another_kind_waits_for_no_turn_that_grows(house: House, submitted: list[Any]) -> None:
+    """Its lane is looked at in each turn of the loop."""
+    grown: list[Any] = []
+    house.rest._turn.grows = lambda: not grown  # type: ignore[method-assign]
+    host, port = house.address.removeprefix("http://").split(":")
+    body = bodies_of([[1.0]])[0]
+    head = f"POST {INFER} HTTP/1.1\r\nHost: here\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    try:
+        with socket.create_connection((host, int(port)), timeout=20) as connection:
+            connection.sendall(head + body)
+            until(lambda: len(house.rest._turn._waiting) == 1)
+            other = house.client.post(INFER, content=body, headers={"Request-Timeout": "10"})  # the usual way
+            assert values(other.json()) == [13.0]
+            assert len(submitted) == 1
+            grown.append(True)
+            assert b'"data":[13.0]' in connection.recv(65536)
+    finally:
+        grown.append(True)
 
 
 def test_who_comes_a_look_later_is_answered_in_the_same_run(house: House, submitted: list[Any]) -> None:

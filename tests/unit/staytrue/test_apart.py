@@ -14,6 +14,7 @@ import pytest
 
 from staytrue.apart import apart
 from staytrue.errors import InternalError, Overloaded, StaytrueError
+from staytrue.orphans import hear_of_ends
 
 VALUES: dict[str, Any] = {
     "path": Path("/srv/with space"),
@@ -102,3 +103,28 @@ def _until(there: Any) -> None:
     while not there():
         assert time.monotonic() < until
         time.sleep(0.01)
+
+
+def test_a_package_that_is_missing_is_told_as_such() -> None:
+    with pytest.raises(ModuleNotFoundError, match="No module named 'nowhere'") as caught:
+        apart(lambda: __import__("nowhere"), "it")
+    assert caught.value.name == "nowhere"
+
+
+def test_values_may_be_called_as_what_stands_for_others_is() -> None:
+    values = {"a path": 1, "an error": "x", "a missing module": [{"an error": None}]}
+    assert apart(lambda: values, "it") == values
+
+
+def test_it_comes_back_also_where_nobody_is_told_how_processes_end() -> None:
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        assert apart(lambda: 5, "it") == 5
+        with pytest.raises(InternalError, match="ended without a word"):
+            apart(lambda: os._exit(3), "it")
+        hear_of_ends()
+        assert signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL
+        with pytest.raises(InternalError, match="ended with 3"):
+            apart(lambda: os._exit(3), "it")
+    finally:
+        signal.signal(signal.SIGCHLD, before)
