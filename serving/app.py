@@ -22,6 +22,7 @@ from serving.registry import Registry
 from serving.rest.server import Rest
 from serving.runtimes.factory import maker
 from serving.tls import Certificate
+from staytrue import errors
 from staytrue.compiled import native
 from staytrue.eventlog import Writer
 from staytrue.listening import address, ended_by
@@ -56,7 +57,7 @@ def run(settings: ServingSection, store: Store, ports: Ports, open_writer: Calla
     ended: list[int] = []
     with maker(settings) as make, ended_by(lambda number, _: ended.append(number)):
         log.info("models run in %s", make.description)
-        log.info("compiled parts: %s", "none, Python does the same more slowly" if native is None else "all")
+        log.info("compiled parts: %s", native.__file__ if native is not None else f"none with {errors.__file__}")
         writer = open_writer(settings.log, durability=settings.durability, max_bytes=settings.log_max_bytes)
 
         def attach(bundle: Bundle, runtime: Runtime, row_seconds: float) -> Lane:
