@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = PULSE_SECONDS = 1.0
 RENEW_SECONDS = 0.5
+TRIM_BEATS = 10
+"""Between two times that freed memory is given back: what large bodies and batches took would stay for good."""
 
 
 def run(settings: ServingSection, store: Store, ports: Ports, open_writer: Callable[..., Writer] = Writer) -> int:
@@ -175,14 +177,16 @@ def _tell(ports: Ports, *, secure: bool) -> None:
 
 async def _beat(dataplane: Dataplane, pulse: Pulse, denials: Denials, drained: asyncio.Event) -> None:
     """A heartbeat each second, and one with the final counts once callers have gone."""
-    last = False
+    last, beats = False, 0
     while not last:
-        last = drained.is_set()
+        last, beats = drained.is_set(), beats + 1
         denials.tell()
         try:
             await asyncio.to_thread(dataplane.beat, pulse.beat())
         except Exception:
             log.exception("no heartbeat; the next comes in its time")
+        if beats % TRIM_BEATS == 0:
+            await asyncio.to_thread(allocator.trim)
         if not last:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(drained.wait(), HEARTBEAT_SECONDS)

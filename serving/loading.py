@@ -92,6 +92,7 @@ class Loader:
             raise CorruptData(where, f"does not load: {error!r}"[:500]) from error
         try:
             seconds = warm_up(bundle, runtime)
+            allocator.trim()  # a load takes for a moment what the model does, and more
             return Loaded(bundle, runtime, self._attach(bundle, runtime, seconds) if self._attach else None)
         except Exception as error:
             runtime.close()

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import platform
 import subprocess
 import sys
+import time
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from serving import allocator
+from serving import allocator, app
+from tests.unit.serving.house import House
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from staytrue.store import Store
 
 GLIBC = platform.libc_ver()[0] == "glibc"
 THREADS = """
@@ -47,3 +57,31 @@ def test_what_is_free_is_given_back() -> None:
 def test_a_library_without_such_functions_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
     assert (allocator.restrain(), allocator.trim()) == (False, False)
+
+
+@pytest.fixture
+def trims(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """When memory was given back."""
+    made: list[float] = []
+    monkeypatch.setattr(allocator, "trim", lambda: made.append(time.monotonic()))
+    return made
+
+
+def test_what_a_load_took_for_a_moment_is_given_back(store: Store, tmp_path: Path, trims: list[float]) -> None:
+    house = House(store, tmp_path)
+    try:
+        assert len(trims) == 1
+    finally:
+        house.close()
+
+
+def test_what_is_free_is_given_back_every_few_beats(monkeypatch: pytest.MonkeyPatch, trims: list[float]) -> None:
+    monkeypatch.setattr(app, "HEARTBEAT_SECONDS", 0.001)
+    monkeypatch.setattr(app, "TRIM_BEATS", 3)
+    beats: list[object] = []
+    drained = asyncio.Event()
+    parts: Any = SimpleNamespace(beat=beats.append, tell=lambda: drained.set() if len(beats) == 6 else None)
+    pulse: Any = SimpleNamespace(beat=lambda: None)
+    asyncio.run(app._beat(parts, pulse, parts, drained))
+    assert len(beats) in {7, 8}
+    assert len(trims) == 2
