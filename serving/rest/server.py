@@ -97,12 +97,12 @@ class Rest:
         """Answer a request, now or later."""
         head = exchange.head
         try:
-            if head is not None and head.prepared is not None:
+            if exchange.fault is not None:  # first: a body may be refused behind a head that was known
+                self._faulty(exchange, exchange.fault)
+            elif head is not None and head.prepared is not None:
                 if head.sealed:
                     self.admission.again(exchange, head)
                 self._ask(exchange, head.prepared if not head.own else _with_own_ids(exchange, head.prepared))
-            elif exchange.fault is not None:
-                self._faulty(exchange, exchange.fault)
             else:
                 self._routes.follow(exchange)
         except Exception as error:  # noqa: BLE001 - told by a number, its text is in the log

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,11 +14,27 @@ from serving.http.announced import LEAST_BYTES
 from serving.http.connection import Connection
 from serving.http.reader import BODY, ENDED, IDLE
 from serving.http.server import Limits, Server
+from tests.unit.serving.house import House
 from tests.unit.serving.test_known_heads import Reader, Transport
+from tests.unit.serving.test_rest import INFER, request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from staytrue.store import Store
 
 LONG = LEAST_BYTES + 100
 MOST = 200_000
 KEY = "Authorization: Bearer secret-{}\r\n"
+
+
+@pytest.fixture
+def house(store: Store, tmp_path: Path) -> Iterator[House]:
+    """A whole server."""
+    made = House(store, tmp_path)
+    yield made
+    made.close()
 
 
 class Reading(Reader):
@@ -214,3 +231,17 @@ def test_heads_that_are_never_the_same_are_not_kept_for_ever_nor_looked_up() -> 
         reading.pieces(asked(LEAST_BYTES, f"B: {number}\r\n"))
     assert len(announcing._heads) <= 256
     assert len(announcing._same) <= 256
+
+
+def test_a_body_that_is_refused_behind_a_head_that_was_answered_before_is_told_why(house: House) -> None:
+    """It is the fault that is told, and not what is left of the request."""
+    body = json.dumps(request()).encode()
+    long = body + b" " * (LONG - len(body))
+    assert [house.client.post(INFER, content=long).status_code for _ in range(3)] == [200] * 3
+    assert house.server.announcing._heads
+    bound, house.server.inflight.most = house.server.inflight.most, LONG // 2
+    refused = house.client.post(INFER, content=long)
+    house.server.inflight.most = bound
+    assert (refused.status_code, refused.json()["code"]) == (429, "overloaded")
+    assert house.client.post(INFER, content=long).status_code == 200
+    assert [event.status for event in house.events()] == ["ok"] * 3 + ["overloaded", "ok"]
