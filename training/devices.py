@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -125,6 +126,12 @@ class Processor:
         """It never left."""
 
 
+def _part() -> None:
+    """Leave the other processes, at the end of this one: their common threads, still there, would abort it at times."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
 class Accelerated:
     """By Accelerate: a GPU, mixed precision, several processes on one host or on many.
 
@@ -142,6 +149,8 @@ class Accelerated:
         processor = settings.device == "cpu" or not torch.cuda.is_available()
         self._accelerator: Any = Accelerator(cpu=processor, mixed_precision=mixed)
         self.processes, self.main = self._accelerator.num_processes, self._accelerator.is_main_process
+        if self.processes > 1:
+            atexit.register(_part)
         self._at, self.device = self._accelerator.process_index, str(self._accelerator.device)
         if settings.device == "cuda" and self._accelerator.device.type != "cuda":
             expected = "a CUDA device that this torch can use"
