@@ -63,7 +63,7 @@ class Endings:
 
     def number(self) -> str:
         """An id for a request, unlike any other of any process."""
-        return f"{self._mark}{next(self._numbers):012x}"
+        return self.numbers(1)[0]
 
     def numbers(self, count: int) -> list[str]:
         """So many of them."""

@@ -5,13 +5,12 @@ A head is known here by all but the length that it announces, which with long bo
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
 from typing import TYPE_CHECKING
 
 from serving.http.exchange import Exchange
-from serving.http.known import END, MOST_MISSES, OTHER_FRAMING, Head, halves_of
+from serving.http.known import END, HASH_BYTES, MOST_MISSES, OTHER_FRAMING, Head, halves_of, hashed
 from serving.http.reader import BODY, IDLE, SLICE, Refused
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ LEAST_BYTES = SLICE
 """Of a body: shorter ones come whole, and are known with their heads."""
 _MOST = 256
 _LONGEST = 1024
-_HASH_BYTES = 32
 _LENGTH = re.compile(rb"\r\n(?i:content-length): ?([1-9][0-9]{0,14})(?=\r\n)")
 
 Found = tuple[bytes, dict[bytes, bytes], int]
@@ -38,7 +36,7 @@ class Announcing:
         self._heads: dict[bytes, Head] = {}
         self._same: dict[bytes, tuple[Head, Found]] = {}
         """Those without keys, or ids of their own, by all their bytes: found at a glance."""
-        self._salt = secrets.token_bytes(_HASH_BYTES)
+        self._salt = secrets.token_bytes(HASH_BYTES)
 
     def find(self, data: bytes, end: int) -> tuple[Head, Found] | None:
         """A head whose like was read and prepared before: the first bytes, as many as it has."""
@@ -88,9 +86,7 @@ class Announcing:
         alike = halves_of(b"%b\r\ncontent-length:%b" % (parts[0], parts[2]))
         if alike is None:
             return None
-        person = b"own" if alike[1] else b"whole"  # a head may hold such a line without a value
-        name = hashlib.blake2b(alike[0], key=self._salt, digest_size=_HASH_BYTES, person=person).digest()
-        return name, alike[1], int(parts[1])
+        return hashed(alike[0], self._salt, own=bool(alike[1])), alike[1], int(parts[1])
 
 
 class Announced:

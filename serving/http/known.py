@@ -21,7 +21,7 @@ UNCOUNTED_BYTES = 4096
 """Bodies up to here that come whole are not counted: of those ``max_connections`` is bound enough."""
 _MOST = 1024
 _LONGEST = 1024
-_HASH_BYTES = 32
+HASH_BYTES = 32
 END = b"\r\n\r\n"
 OTHER_FRAMING = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
 _SECRET = frozenset((b"authorization", b"proxy-authorization", b"x-api-key", b"cookie"))
@@ -57,6 +57,12 @@ class Head:
         """By which whoever answers knows the holder of its key."""
 
 
+def hashed(data: bytes, salt: bytes, *, own: bool) -> bytes:
+    """By what a head is known that may hold a key, to whoever has the salt; ``own``: it had lines of its own too."""
+    person = b"own" if own else b"whole"  # a head may hold such a line without a value
+    return hashlib.blake2b(data, key=salt, digest_size=HASH_BYTES, person=person).digest()
+
+
 class Heads:
     """Remembers heads by their bytes, down to the empty line.
 
@@ -70,7 +76,7 @@ class Heads:
         self.others: dict[bytes, Head] = {}
         """Those with a key, or ids of their own, by a hash that nobody else can make: no key is kept longer than its
         request. What is each request's own is no part of it."""
-        self._salt = secrets.token_bytes(_HASH_BYTES)
+        self._salt = secrets.token_bytes(HASH_BYTES)
 
     def other(self, data: bytes) -> tuple[Head, dict[bytes, bytes]] | None:
         """A head with a key or ids of its own whose like was read and prepared before, and its headers."""
@@ -84,8 +90,7 @@ class Heads:
         return head, {**head.headers, **own} if own else head.headers
 
     def _hash(self, data: bytes, *, own: bool) -> bytes:
-        person = b"own" if own else b"whole"  # a head may hold such a line without a value
-        return hashlib.blake2b(data, key=self._salt, digest_size=_HASH_BYTES, person=person).digest()
+        return hashed(data, self._salt, own=own)
 
     def learn(self, data: bytes, exchange: Exchange) -> None:
         """Keep the head of a request that was read from ``data``, if that holds it alone and whole."""
