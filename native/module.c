@@ -2,21 +2,16 @@
 
 #include "native.h"
 
-#include "checksum.h"
-
 static PyMethodDef methods[] = {
     {"floats", staytrue_floats, METH_VARARGS,
      "Numbers of a flat list in a body, from a place to a place, as bytes; None for a list that is left to others."},
     {"weave", (PyCFunction)(void (*)(void))staytrue_weave, METH_FASTCALL,
      "Texts that differ in little: those around the gaps, and a column for each gap."},
-    {"frames", (PyCFunction)(void (*)(void))staytrue_frames, METH_FASTCALL,
-     "The same as frames of the event log, one behind the other, by a writer's seed."},
     {NULL},
 };
 
 static int execute(PyObject *module)
 {
-    staytrue_prepare_checksums();
     PyObject *reader = PyType_FromSpec(&staytrue_reader);
     int failed = reader == NULL || PyModule_AddObjectRef(module, "Reader", reader) < 0;
     Py_XDECREF(reader);

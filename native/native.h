@@ -8,6 +8,5 @@ extern PyType_Spec staytrue_reader;
 
 PyObject *staytrue_floats(PyObject *self, PyObject *args);
 PyObject *staytrue_weave(PyObject *self, PyObject *const *given, Py_ssize_t count);
-PyObject *staytrue_frames(PyObject *self, PyObject *const *given, Py_ssize_t count);
 
 #endif

@@ -11,29 +11,105 @@ typedef struct {
     Inputs inputs;
 } Reader;
 
-static PyObject *Reader_read(PyObject *self, PyObject *body)
+/* What has been read: of which bodies, how many rows of each, and the blocks that hold them. */
+typedef struct {
+    PyObject *places, *rows;
+    Blocks blocks;
+} Batch;
+
+static Py_ssize_t width_of(const Input *input) { return input->values * (input->single ? 4 : 8); }
+
+/* 0 with an error set. */
+static int begin(Batch *batch, const Inputs *inputs, Py_ssize_t bodies)
+{
+    *batch = (Batch){PyList_New(0), PyList_New(0), {{NULL}, 0}};
+    int there = batch->places != NULL && batch->rows != NULL;
+    for (int at = 0; there && at < inputs->count; at++) {
+        batch->blocks.each[at] = PyBytes_FromStringAndSize(NULL, bodies * width_of(&inputs->each[at]));
+        there = batch->blocks.each[at] != NULL;
+    }
+    return there;
+}
+
+static void forget(Batch *batch, const Inputs *inputs)
+{
+    Py_XDECREF(batch->places);
+    Py_XDECREF(batch->rows);
+    for (int at = 0; at < inputs->count; at++) {
+        Py_XDECREF(batch->blocks.each[at]);
+    }
+}
+
+static int append(PyObject *list, Py_ssize_t number)
+{
+    PyObject *made = PyLong_FromSsize_t(number);
+    int failed = made == NULL || PyList_Append(list, made) < 0;
+    Py_XDECREF(made);
+    return !failed;
+}
+
+/* Reads bodies until there are `most` rows; the place of the first that is not looked at, -1 with an error set. One
+   alone may have more. */
+static Py_ssize_t read_some(const Inputs *inputs, PyObject *bodies, Py_ssize_t at, Py_ssize_t most, Batch *batch)
+{
+    for (; at < PyList_GET_SIZE(bodies); at++) {
+        PyObject *body = PyList_GET_ITEM(bodies, at);
+        if (!PyBytes_Check(body)) {
+            PyErr_SetString(PyExc_TypeError, "bodies: expected bytes");
+            return -1;
+        }
+        Py_ssize_t rows = staytrue_read(inputs, body, &batch->blocks);
+        if (rows == 0 && PyErr_Occurred()) {
+            return -1;
+        }
+        if (rows > most - batch->blocks.rows && batch->blocks.rows) {
+            return at;
+        }
+        if (rows && !(append(batch->places, at) && append(batch->rows, rows))) {
+            return -1;
+        }
+        batch->blocks.rows += rows;
+    }
+    return at;
+}
+
+/* The blocks as a list, without the room behind what they hold; NULL with an error set. */
+static PyObject *blocks_of(Batch *batch, const Inputs *inputs)
+{
+    PyObject *list = PyList_New(inputs->count);
+    for (int at = 0; list != NULL && at < inputs->count; at++) {
+        PyObject **block = &batch->blocks.each[at];
+        if (_PyBytes_Resize(block, batch->blocks.rows * width_of(&inputs->each[at])) < 0) {
+            Py_CLEAR(list);
+            break;
+        }
+        PyList_SET_ITEM(list, at, *block);
+        *block = NULL;
+    }
+    return list;
+}
+
+static PyObject *Reader_read(PyObject *self, PyObject *args)
 {
     const Inputs *inputs = &((const Reader *)self)->inputs;
-    if (!PyBytes_Check(body)) {
-        PyErr_SetString(PyExc_TypeError, "body: expected bytes");
+    PyObject *bodies, *blocks = NULL, *told = NULL;
+    Py_ssize_t first, most;
+    if (!PyArg_ParseTuple(args, "O!nn", &PyList_Type, &bodies, &first, &most)) {
         return NULL;
     }
-    if (PyBytes_GET_SIZE(body) > MOST_BYTES) {
-        Py_RETURN_NONE;
-    }
-    Py_ssize_t rows;
-    PyObject *list = PyList_New(inputs->count);
-    if (list == NULL) {
+    if (first < 0 || first > PyList_GET_SIZE(bodies)) {
+        PyErr_SetString(PyExc_ValueError, "first: expected a place among the bodies");
         return NULL;
     }
-    if (staytrue_read(inputs, body, list, &rows)) {
-        return Py_BuildValue("nN", rows, list);
+    Batch batch;
+    Py_ssize_t next = begin(&batch, inputs, PyList_GET_SIZE(bodies) - first)
+                          ? read_some(inputs, bodies, first, most, &batch)
+                          : -1;
+    if (next >= 0 && (blocks = blocks_of(&batch, inputs)) != NULL) {
+        told = Py_BuildValue("nOON", next, batch.places, batch.rows, blocks);
     }
-    Py_DECREF(list);
-    if (PyErr_Occurred()) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
+    forget(&batch, inputs);
+    return told;
 }
 
 /* Whether JSON writes a text as it is, between quotes. */
@@ -131,7 +207,9 @@ static void Reader_dealloc(PyObject *self)
 }
 
 static PyMethodDef Reader_methods[] = {
-    {"read", Reader_read, METH_O, "Rows, and each input's numbers as bytes; None for a body that is left to others."},
+    {"read", Reader_read, METH_VARARGS,
+     "Bodies from a place on, until there are so many rows: the place to go on from, places of those that were read, rows "
+     "of each, and for each input the numbers of all of them as bytes."},
     {NULL},
 };
 

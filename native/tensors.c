@@ -139,73 +139,81 @@ static int read_field(Scan *scan, const Input *input, Tensor *tensor)
     return 0;
 }
 
-/* The numbers of a tensor as they lie in memory; NULL without an error where one does not fit. */
-static PyObject *packed(const Scan *scan, const Input *input, Py_ssize_t count)
+/* Room for so many rows in an input's block, and some more; 0 with an error set. */
+static int make_room(PyObject **block, Py_ssize_t bytes)
 {
-    PyObject *made = PyBytes_FromStringAndSize(NULL, count * (input->single ? 4 : 8));
-    if (made == NULL || !input->single) {
-        if (made != NULL) {
-            memcpy(PyBytes_AS_STRING(made), scan->values, (size_t)count * 8);
-        }
-        return made;
+    Py_ssize_t there = PyBytes_GET_SIZE(*block);
+    if (bytes <= there) {
+        return 1;
     }
-    char *to = PyBytes_AS_STRING(made);
+    return _PyBytes_Resize(block, bytes > 2 * there ? bytes : 2 * there) == 0;
+}
+
+/* Puts the numbers of a tensor behind the rows that are in its block; 0 where one does not fit. */
+static int pack(const Scan *scan, const Input *input, Py_ssize_t count, PyObject **block, Py_ssize_t rows_before)
+{
+    Py_ssize_t width = input->single ? 4 : 8, begin = rows_before * input->values * width;
+    if (!make_room(block, begin + count * width)) {
+        return 0;
+    }
+    char *to = PyBytes_AS_STRING(*block) + begin;
+    if (!input->single) {
+        memcpy(to, scan->values, (size_t)count * 8);
+        return 1;
+    }
     int fits = 1;
     for (Py_ssize_t at = 0; at < count; at++) {
         float value = (float)scan->values[at];
         fits &= isfinite(value) != 0;
         memcpy(to + 4 * at, &value, 4);
     }
-    if (!fits) {
-        Py_DECREF(made);
-        return NULL;
-    }
-    return made;
+    return fits;
 }
 
-static PyObject *read_tensor(Scan *scan, const Input *input, Py_ssize_t most, Py_ssize_t *rows)
+/* How many numbers a tensor has; 0 for one that is left to others. */
+static Py_ssize_t read_tensor(Scan *scan, const Input *input, Py_ssize_t most, Py_ssize_t *rows)
 {
     Tensor tensor = {0};
     if (!comes(scan, '{')) {
-        return NULL;
+        return 0;
     }
     do {
         if (!read_field(scan, input, &tensor)) {
-            return NULL;
+            return 0;
         }
     } while (comes(scan, ','));
     if (!comes(scan, '}') || !(tensor.name && tensor.shape && tensor.datatype && tensor.data) || tensor.rows > most ||
         tensor.count != tensor.rows * input->values || (*rows && tensor.rows != *rows)) {
-        return NULL;
+        return 0;
     }
     if (tensor.outer >= 0 && !(input->axes == 1 && tensor.outer == tensor.rows && tensor.inner == input->sizes[0])) {
-        return NULL;
+        return 0;
     }
     *rows = tensor.rows;
-    return packed(scan, input, tensor.count);
+    return tensor.count;
 }
 
-/* All inputs into a list; whether they are all there, and nothing else. */
-static int read_inputs(Scan *scan, const Inputs *inputs, PyObject *list, Py_ssize_t *rows)
+/* All inputs behind what their blocks hold; whether they are all there, and nothing else. */
+static int read_inputs(Scan *scan, const Inputs *inputs, Blocks *blocks, Py_ssize_t *rows)
 {
     if (!comes(scan, '{') || !text(scan, "inputs", 6) || !comes(scan, ':') || !comes(scan, '[')) {
         return 0;
     }
     for (int at = 0; at < inputs->count; at++) {
-        PyObject *made = at && !comes(scan, ',') ? NULL : read_tensor(scan, &inputs->each[at], inputs->most, rows);
-        if (made == NULL) {
+        const Input *input = &inputs->each[at];
+        Py_ssize_t count = at && !comes(scan, ',') ? 0 : read_tensor(scan, input, inputs->most, rows);
+        if (count == 0 || !pack(scan, input, count, &blocks->each[at], blocks->rows)) {
             return 0;
         }
-        PyList_SET_ITEM(list, at, made);
     }
     return comes(scan, ']') && comes(scan, '}') && scan->at == scan->end;
 }
 
-int staytrue_read(const Inputs *inputs, PyObject *body, PyObject *list, Py_ssize_t *rows)
+Py_ssize_t staytrue_read(const Inputs *inputs, PyObject *body, Blocks *blocks)
 {
     Scan scan;
+    Py_ssize_t rows = 0;
     scan.at = PyBytes_AS_STRING(body);
     scan.end = scan.at + PyBytes_GET_SIZE(body);
-    *rows = 0;
-    return read_inputs(&scan, inputs, list, rows);
+    return PyBytes_GET_SIZE(body) <= MOST_BYTES && read_inputs(&scan, inputs, blocks, &rows) ? rows : 0;
 }

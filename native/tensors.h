@@ -25,8 +25,13 @@ typedef struct {
     Input each[MOST_INPUTS];
 } Inputs;
 
-/* Reads a body of at most MOST_BYTES into a list of as many places as there are inputs: the numbers of each as they lie
-   in memory. Whether it could; a list that was filled in part is of no use, and an error may be set. */
-int staytrue_read(const Inputs *inputs, PyObject *body, PyObject *list, Py_ssize_t *rows);
+typedef struct {
+    PyObject *each[MOST_INPUTS]; /* bytes: the numbers of each input as they lie in memory, and room behind them */
+    Py_ssize_t rows;             /* that are in them */
+} Blocks;
+
+/* Reads a body behind the rows that the blocks hold, which count it once their `rows` do. How many rows it has; 0 for a
+   body that is left to others, and with an error set where there is no memory: then a block may be NULL. */
+Py_ssize_t staytrue_read(const Inputs *inputs, PyObject *body, Blocks *blocks);
 
 #endif

@@ -1,13 +1,8 @@
-/* Puts texts together that differ in little, for answers each by itself, for the event log as frames of one block. */
+/* Puts texts together that differ in little. */
 
 #include "native.h"
 
 #include <string.h>
-
-#include "checksum.h"
-
-#define HEADER_BYTES 16
-#define MOST_RECORD_BYTES ((Py_ssize_t)256 << 20) /* of one: see staytrue/segments.py */
 
 /* What was given: `around` holds one text more than there are columns. All are bytes. */
 typedef struct {
@@ -81,22 +76,6 @@ static void write_row(const Threads *threads, Py_ssize_t row, char *to)
     }
 }
 
-static void put_word(char *to, uint32_t word)
-{
-    for (int byte = 0; byte < 4; byte++) {
-        to[byte] = (char)(word >> 8 * byte & 0xff);
-    }
-}
-
-/* Writes a frame's header before its payload, which is there already. */
-static void head(char *frame, Py_ssize_t length, uint32_t seed)
-{
-    memcpy(frame, "\xf1STY", 4);
-    put_word(frame + 4, (uint32_t)length);
-    put_word(frame + 8, staytrue_checksum((unsigned char *)frame + HEADER_BYTES, (size_t)length, 0));
-    put_word(frame + 12, staytrue_checksum((unsigned char *)frame, HEADER_BYTES - 4, seed));
-}
-
 /* weave(around, columns): a text for each row. */
 PyObject *staytrue_weave(PyObject *self, PyObject *const *given, Py_ssize_t count)
 {
@@ -120,37 +99,4 @@ PyObject *staytrue_weave(PyObject *self, PyObject *const *given, Py_ssize_t coun
         PyList_SET_ITEM(made, row, text);
     }
     return made;
-}
-
-/* frames(around, columns, seed): the same texts as frames of the event log, one behind the other. */
-PyObject *staytrue_frames(PyObject *self, PyObject *const *given, Py_ssize_t count)
-{
-    (void)self;
-    Threads threads;
-    if (count != 3) {
-        PyErr_SetString(PyExc_TypeError, "frames: expected three arguments");
-        return NULL;
-    }
-    unsigned long seed = PyLong_AsUnsignedLong(given[2]);
-    if ((seed == (unsigned long)-1 && PyErr_Occurred()) || !take(&threads, given[0], given[1])) {
-        return NULL;
-    }
-    Py_ssize_t total = 0;
-    for (Py_ssize_t row = 0; row < threads.rows; row++) {
-        Py_ssize_t length = length_of(&threads, row);
-        if (length > MOST_RECORD_BYTES || total > PY_SSIZE_T_MAX - HEADER_BYTES - length) {
-            PyErr_SetString(PyExc_OverflowError, "frames: longer than a record may be");
-            return NULL;
-        }
-        total += HEADER_BYTES + length;
-    }
-    PyObject *block = PyBytes_FromStringAndSize(NULL, total);
-    char *to = block == NULL ? NULL : PyBytes_AS_STRING(block);
-    for (Py_ssize_t row = 0; block != NULL && row < threads.rows; row++) {
-        Py_ssize_t length = length_of(&threads, row);
-        write_row(&threads, row, to + HEADER_BYTES);
-        head(to, length, (uint32_t)seed);
-        to += HEADER_BYTES + length;
-    }
-    return block;
 }

@@ -37,27 +37,43 @@ _ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 Packed = bytes | list[str]
-"""An input of one request: numbers as they lie in memory, or texts."""
+"""An input or output of some rows: numbers as they lie in memory, or texts."""
+
+
+class Joined(NamedTuple):
+    """Requests that were read to be run together."""
+
+    places: list[int]
+    """Among those that were given."""
+    rows: list[int]
+    """Of each."""
+    blocks: list[Packed]
+    """All rows of each input, in the signature's order."""
 
 
 class Answers(Protocol):
     """What came of one run for several requests, each of which has some of its rows."""
 
+    @property
+    def blocks(self) -> list[Packed]:
+        """All rows of each output, in the signature's order."""
+
     def write(self, names: list[bytes], stretches: Sequence[Stretch]) -> list[Any]:
         """The answers as ``Request.write`` would write them, by the ids of their events."""
-
-    def held(self, stretches: Sequence[Stretch]) -> list[list[Packed]]:
-        """For each output, in the signature's order, what it holds of each request."""
 
 
 class Form(Protocol):
     """How requests of one version are read and written many at once, where they are as most are."""
 
-    def read(self, body: bytes) -> tuple[int, list[Packed]] | None:
-        """Rows, and the inputs in the signature's order; None for a request that ``Request.read`` has to read."""
+    @property
+    def widths(self) -> list[int]:
+        """Of a row of each input and output, in the signature's order: bytes, or texts."""
 
-    def merged(self, packed: Sequence[list[Packed]], rows: int) -> Mapping[str, NDArray[Any]]:
-        """Inputs of several requests as those of one."""
+    def read(self, bodies: list[bytes], most: int) -> list[Joined]:
+        """Requests, as many rows together as there may be; those that ``Request.read`` has to read are left out."""
+
+    def arrays(self, blocks: Sequence[Packed], rows: int) -> Mapping[str, NDArray[Any]]:
+        """Inputs of several requests as a runtime takes them."""
 
     def alike(self, request: Request, rows: int) -> Alike:
         """Writes the events of such requests as this one with so many rows, whoever asks."""

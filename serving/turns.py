@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from serving.calls import Answers, Form, Packed, Request
+    from serving.calls import Form, Joined, Packed, Request
     from serving.endings import Endings
     from serving.loading import Loaded
     from serving.registry import Registry
@@ -88,20 +88,6 @@ class Times(NamedTuple):
     ended: float
 
 
-class _Batch:
-    """Requests that are run together; what is known of each stands at the same place of all lists."""
-
-    def __init__(self) -> None:
-        self.places: list[int] = []
-        """Among those that were given."""
-        self.requests: list[Request] = []
-        self.rows: list[int] = []
-        self.packed: list[list[Packed]] = []
-        """Their inputs, in the signature's order."""
-        self.stretches: Sequence[Stretch] = ()
-        """Once all are there."""
-
-
 class Turns:
     """Answers requests of one turn.
 
@@ -131,18 +117,24 @@ class Turns:
             lane, form = lease.loaded.lane, _form_of(lease.loaded, asked[0][0])
             if form is not None and isinstance(lane, BriefLane) and lane.passable:
                 # More at once would hold up all others of this thread: for what is left there are threads.
-                for batch in _batches(form, lane.most, asked)[:MOST_HERE]:
-                    self._run(batch, (lease.loaded, lane, form), arrived, told)
+                for batch in form.read([body for _, body in asked], lane.most)[:MOST_HERE]:
+                    requests = [asked[place][0] for place in batch.places]
+                    self._run(batch, requests, (lease.loaded, lane, form), arrived, told)
         finally:
             self._registry.release([lease])
 
     def _run(
-        self, batch: _Batch, where: tuple[Loaded, BriefLane, Form], arrived: float, told: list[Told | None]
+        self,
+        batch: Joined,
+        requests: list[Request],
+        where: tuple[Loaded, BriefLane, Form],
+        arrived: float,
+        told: list[Told | None],
     ) -> None:
         """Answer a batch; where it does not run, or its events are not written, nothing has happened."""
         loaded, lane, form = where
         rows = sum(batch.rows)
-        ran = lane.run_now(form.merged(batch.packed, rows), rows)
+        ran = lane.run_now(form.arrays(batch.blocks, rows), rows)
         answers = None if ran is None else form.answers(ran[0], rows)
         if ran is None or answers is None:
             return
@@ -151,39 +143,60 @@ class Turns:
         when = When(arrived, now, max(0.0, now - arrived - run), run)
         ids = self._ends.numbers(len(batch.places))
         names = [*map(str.encode, ids)]
-        batch.stretches = Stretch.all(batch.rows)
-        written = answers.write(names, batch.stretches)
+        stretches = Stretch.all(batch.rows)
+        written = answers.write(names, stretches)
+        blocks = [*batch.blocks, *answers.blocks]
         try:
-            self._writer.append_woven(events_of(batch, names, when, form, answers))
+            self._writer.append_woven(events_of(requests, names, stretches, when, form, blocks))
         except StaytrueError:
             return
         for place, name, answer in zip(batch.places, names, written, strict=True):
             told[place] = name, answer
         bundle = loaded.bundle
         self._statistics.answered(bundle.name, bundle.version, len(ids), rows, run)
-        self._ends.answered_at_once(batch.requests, ids, (arrived, now), bundle.version)
+        self._ends.answered_at_once(requests, ids, (arrived, now), bundle.version)
         lane.settled(time.monotonic() - times.ended)
 
 
-def events_of(batch: _Batch, names: list[bytes], when: When, form: Form, answers: Answers) -> list[Woven]:
+def events_of(
+    requests: Sequence[Request],
+    names: Sequence[bytes],
+    stretches: Sequence[Stretch],
+    when: When,
+    form: Form,
+    blocks: Sequence[Packed],
+) -> list[Woven]:
     """The events of requests that were answered.
 
     Args:
-        batch: of the requests.
+        requests: those, in the order of their rows.
         names: ids of the events.
+        stretches: of them.
         when: they came and were run.
         form: of their model.
-        answers: theirs.
+        blocks: all rows of each input and output.
     """
     events: list[Woven] = []
-    held = [*map(list, zip(*batch.packed, strict=True)), *answers.held(batch.stretches)]
-    for at, end, rows in batch.stretches:
-        some = batch.requests[at:end]
+    row = 0
+    for at, end, rows in stretches:
+        some, behind = requests[at:end], row + rows * (end - at)
         one = some[0]
         told = [one] if some.count(one) == len(some) else some  # most are the same, unless they have ids of their own
         callers = [(request.request_id, request.trace_id) for request in told]
-        events.append(form.alike(one, rows).woven(when, callers, names[at:end], [column[at:end] for column in held]))
+        data = [
+            _held(block, row * width, behind * width, rows * width)
+            for block, width in zip(blocks, form.widths, strict=True)
+        ]
+        events.append(form.alike(one, rows).woven(when, callers, b"".join(names[at:end]), data))
+        row = behind
     return events
+
+
+def _held(block: Packed, at: int, end: int, step: int) -> bytes | list[list[str]]:
+    """A part of a block as events take it: numbers as they are, texts by request."""
+    if isinstance(block, bytes):
+        return block[at:end]
+    return [block[place : place + step] for place in range(at, end, step)]
 
 
 def _form_of(loaded: Loaded, request: Request) -> Form | None:
@@ -193,24 +206,3 @@ def _form_of(loaded: Loaded, request: Request) -> Form | None:
         loaded.forms[make] = None if make is None else make(loaded.bundle)
     form: Form | None = loaded.forms[make]
     return form
-
-
-def _batches(form: Form, most: int, asked: Sequence[tuple[Request, bytes]]) -> list[_Batch]:
-    """Requests that could be read, in their order, as many together as may be."""
-    batches: list[_Batch] = []
-    room = 0
-    for place, (request, body) in enumerate(asked):
-        read = form.read(body)
-        if read is None:
-            continue
-        rows, packed = read
-        room -= rows
-        if room < 0:
-            batch = _Batch()
-            batches.append(batch)
-            room = most - rows
-        batch.places.append(place)
-        batch.requests.append(request)
-        batch.rows.append(rows)
-        batch.packed.append(packed)
-    return batches

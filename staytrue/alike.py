@@ -9,16 +9,17 @@ format family": a value is a header that depends on its length alone, then its b
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+
+from staytrue.weaving import Woven
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from staytrue.events import Event
     from staytrue.records import Record
-    from staytrue.weaving import Woven
 
 _encode = msgspec.msgpack.Encoder().encode
 _SHARED = ("model", "version", "role", "protocol", "status", "error", "rows")
@@ -50,40 +51,48 @@ class Alike:
         self._start = fields[""] + fields["schema"] + _encode("id") + _opening(like.id)
         self._shared = b"".join([fields[name] for name in _SHARED])
         self._behind = [*_around(like)]
-        self._widths = [len(like.id), *[_width(tensor.data) for tensor in (*like.inputs, *like.outputs)]]
+        self._id_width = len(like.id)
+        self._widths = [_width(tensor.data) for tensor in (*like.inputs, *like.outputs)]
 
     def woven(
         self,
         when: When,
         callers: Sequence[tuple[str, str]],
-        names: list[bytes],
-        data: Sequence[Sequence[bytes | list[str]]],
+        names: bytes,
+        data: Sequence[bytes | list[list[str]]],
     ) -> Woven:
-        """Some of them, as :func:`staytrue.weaving.weave` takes them.
+        """Some of them, as :meth:`staytrue.eventlog.Writer.append_woven` takes them.
 
         Args:
             when: all of them were.
             callers: what callers gave as the request's id, and as that of the trace: one for all, or one for each.
-            names: their ids.
-            data: for each tensor, inputs first, what it holds in each of them, as :class:`staytrue.events.Tensor` says.
+            names: their ids, one behind the other.
+            data: for each tensor, inputs first, what it holds in all of them: numbers one behind the other, as
+                :class:`staytrue.events.Tensor` says, or a list of texts for each.
 
         Raises:
             ValueError: there are more tensors than that, or fewer; or an id or numbers are of another length.
         """
+        rows, rest = divmod(len(names), self._id_width)
+        if rest or not rows:
+            raise ValueError("ids are not as long as that of the event that these are like")
         times = b"".join((_TIME, _encode(when.time), _RECORDED, _encode(when.recorded)))
         run = (self._shared, _QUEUE, _encode(when.queue_seconds), _RUN, _encode(when.run_seconds), self._behind[0])
-        around, columns = [self._start], [names]
+        around, columns = [self._start], list[bytes | list[bytes]]((names,))
         if len(callers) == 1:
             around.append(b"".join((times, _caller(*callers[0]), *run)))
         else:
             around += (times, b"".join(run))
             columns.append([_caller(*caller) for caller in callers])
         around += self._behind[1:]
-        for width, column in zip(self._widths[1:], data, strict=True):
-            columns.append(_numbers(column, width) if width else [*map(_encode, column)])
-        if {*map(len, names)} != {self._widths[0]}:
-            raise ValueError("ids are not as long as that of the event that these are like")
-        return around, tuple(columns)
+        for width, column in zip(self._widths, data, strict=True):
+            # Numbers of another length would not be read again, nor what stands behind them.
+            if isinstance(column, bytes) != (width is not None) or len(column) != rows * (
+                width if width is not None else 1
+            ):
+                raise ValueError("numbers or texts are not as many as in the event that these are like")
+            columns.append((column or [b""] * rows) if isinstance(column, bytes) else [*map(_encode, column)])
+        return Woven(rows, around, columns)
 
 
 def fields_of(name: str, value: object) -> bytes:
@@ -95,21 +104,15 @@ def _caller(request_id: str, trace_id: str) -> bytes:
     return fields_of("request_id", request_id) + fields_of("trace_id", trace_id)
 
 
-def _width(held: bytes | list[str]) -> int:
-    """Of what is written as it is; 0 for what is to be encoded."""
-    return len(held) if isinstance(held, bytes) else 0
-
-
-def _numbers(column: Sequence[bytes | list[str]], width: int) -> list[bytes]:
-    """What is written as it is. Of another length it would not be read again, nor what stands behind it."""
-    if {*map(len, column)} != {width} or not isinstance(column[0], bytes):
-        raise ValueError("numbers are not as many as in the event that these are like")
-    return cast("list[bytes]", column)
+def _width(held: bytes | list[str]) -> int | None:
+    """Of what is written as it is; None for what is to be encoded."""
+    return len(held) if isinstance(held, bytes) else None
 
 
 def _opening(held: bytes | str | list[str]) -> bytes:
     """What stands before the bytes of all that are as long; nothing where each is to be encoded."""
-    return _encode(held)[: -len(held)] if held and not isinstance(held, list) else b""
+    whole = _encode(held)
+    return b"" if isinstance(held, list) else whole[: len(whole) - len(held)]
 
 
 def _fields(record: Record) -> dict[str, bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-_PARTS = ("Reader", "floats", "frames", "weave")
+_PARTS = ("Reader", "floats", "weave")
 native: Any
 """The module :mod:`staytrue.native`, whose types stand in ``native.pyi``."""
 try:

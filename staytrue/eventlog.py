@@ -99,8 +99,8 @@ class Writer:
         self._append(frames(payloads, self._seed))
 
     def append_woven(self, woven: Sequence[Woven]) -> None:
-        """As :meth:`append`, of records that are put together from what they have in common and what not."""
-        self._append(b"".join([woven_frames(some, self._seed) for some in woven]))
+        """As :meth:`append`, of records that differ in little: each group of them stands in the log as one."""
+        self._append(woven_frames(woven, self._seed))
 
     def _append(self, block: bytes) -> None:
         with self._turn:

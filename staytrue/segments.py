@@ -3,33 +3,35 @@
 A frame is ``magic (4 bytes) | length (u32) | CRC-32 of the payload (u32) | CRC-32 of these twelve bytes (u32) |
 payload``, little-endian. The header's checksum is seeded with the writer's name: a run of zeros left by a power cut is
 no frame, and neither is a payload that imitates one.
+
+The magic tells what the payload is: one record, or several that differ in little (:class:`staytrue.weaving.Woven`, a
+MessagePack array of its fields), of which a reader makes each by itself. Most of what a small record costs is to be
+written, so that what several have in common is written once.
 """
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import struct
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from staytrue.compiled import native
+import msgspec
+
 from staytrue.errors import TooLarge
-from staytrue.weaving import weave
+from staytrue.weaving import Woven
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from staytrue.weaving import Woven
-
-_compiled: Callable[[list[bytes], tuple[list[bytes], ...], int], bytes] | None
-_compiled = None if native is None else native.frames
-_MAGIC = b"\xf1STY"
+_ALONE, _WOVEN = b"\xf1STY", b"\xf1STW"
+_MAGIC = _ALONE[:3]
 _START = struct.Struct("<4sII")
 _CHECK = struct.Struct("<I")
 _HEADER_BYTES = _START.size + _CHECK.size
+_encode, _decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(Woven).decode
 LOCK = "lock"
 READERS = "readers"
 
@@ -38,7 +40,7 @@ MAX_RECORD_BYTES = 256 * 1024 * 1024
 
 
 class Found(NamedTuple):
-    """What a scan found: payloads, damaged frames passed over, and how many bytes both of them took.
+    """What a scan found: records, damaged frames passed over, and how many bytes both of them took.
 
     Bytes behind ``end`` are no whole frame: still being written, or the torn tail of a writer that was killed.
     """
@@ -54,32 +56,39 @@ def seed_of(writer: str) -> int:
 
 
 def frames(payloads: Sequence[bytes], seed: int) -> bytes:
-    """Payloads, each with its header.
+    """Records, each with its header.
 
     Raises:
         TooLarge: one is longer than any record may be.
     """
-    crc32 = zlib.crc32
     parts: list[bytes] = []
     for payload in payloads:
-        length = len(payload)
-        if length > MAX_RECORD_BYTES:
-            raise TooLarge("event log", expected=f"records up to {MAX_RECORD_BYTES} bytes", got=f"{length} bytes")
-        start = _START.pack(_MAGIC, length, crc32(payload))
-        parts += (start, _CHECK.pack(crc32(start, seed)), payload)
+        parts += (_header_of(_ALONE, payload, seed), payload)
     return b"".join(parts)
 
 
-def woven_frames(woven: Woven, seed: int) -> bytes:
-    """Payloads that differ in little, put together as :func:`staytrue.weaving.weave` does, each with its header.
+def woven_frames(woven: Sequence[Woven], seed: int) -> bytes:
+    """Records that differ in little, each group of them as one frame.
 
     Raises:
-        TooLarge: one is longer than any record may be.
+        TooLarge: a group is longer than any record may be.
     """
-    if _compiled is not None:
-        with contextlib.suppress(OverflowError):  # told of below
-            return _compiled(*woven, seed)
-    return frames(weave(*woven), seed)
+    parts: list[bytes] = []
+    for some in woven:
+        if some.rows == 1:
+            parts.append(frames(some.texts(), seed))
+        else:
+            payload = _encode(some)
+            parts += (_header_of(_WOVEN, payload, seed), payload)
+    return b"".join(parts)
+
+
+def _header_of(magic: bytes, payload: bytes, seed: int) -> bytes:
+    length = len(payload)
+    if length > MAX_RECORD_BYTES:
+        raise TooLarge("event log", expected=f"records up to {MAX_RECORD_BYTES} bytes", got=f"{length} bytes")
+    start = _START.pack(magic, length, zlib.crc32(payload))
+    return start + _CHECK.pack(zlib.crc32(start, seed))
 
 
 def scan(data: bytes, seed: int) -> Found:
@@ -94,17 +103,26 @@ def scan(data: bytes, seed: int) -> Found:
                 break
             damaged, at = damaged + 1, at_next
             continue
-        length, checksum = header
+        magic, length, checksum = header
         begin, end = at + _HEADER_BYTES, at + _HEADER_BYTES + length
         if end > len(data):
             break
         payload = data[begin:end]
-        if zlib.crc32(payload) == checksum:
-            payloads.append(payload)
-        else:
-            damaged += 1
+        found = _records(magic, payload) if zlib.crc32(payload) == checksum else []
+        payloads += found
+        damaged += not found
         at = end
     return Found(payloads, damaged, at)
+
+
+def _records(magic: bytes, payload: bytes) -> list[bytes]:
+    """What a frame holds; nothing where that cannot be read."""
+    if magic == _ALONE:
+        return [payload]
+    try:
+        return _decode(payload).texts()
+    except (msgspec.MsgspecError, ValueError):
+        return []
 
 
 def read_from(path: Path, offset: int, limit_bytes: int, seed: int) -> Found:
@@ -121,12 +139,12 @@ def read_from(path: Path, offset: int, limit_bytes: int, seed: int) -> Found:
         return Found([], 0, 0)
 
 
-def _header(data: bytes, at: int, seed: int) -> tuple[int, int] | None:
+def _header(data: bytes, at: int, seed: int) -> tuple[bytes, int, int] | None:
     start = data[at : at + _START.size]
     magic, length, checksum = _START.unpack(start)
-    if magic != _MAGIC or _CHECK.unpack_from(data, at + _START.size)[0] != zlib.crc32(start, seed):
+    if magic not in (_ALONE, _WOVEN) or _CHECK.unpack_from(data, at + _START.size)[0] != zlib.crc32(start, seed):
         return None
-    return length, checksum
+    return magic, length, checksum
 
 
 def _next_header(data: bytes, at: int, seed: int) -> int:

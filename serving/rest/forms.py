@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import orjson
 
-from serving.calls import ID_LENGTH
+from serving.calls import ID_LENGTH, Joined
 from serving.http.exchange import JSON
 from serving.rest import codec, fast
 from serving.rest.compiled import reader_of
@@ -69,13 +69,17 @@ class Side(NamedTuple):
         data: Packed = [] if self.dtype.hasobject else bytes(rows * self.width)
         return Tensor(name=self.name, datatype=self.datatype, shape=[rows, *self.rest], data=data)
 
-    def array(self, packed: Sequence[Any], rows: int) -> NDArray[Any]:
+    def joined(self, packed: Sequence[Any]) -> Packed:
         """What was packed apart, as one."""
+        return list(chain.from_iterable(packed)) if self.dtype.hasobject else b"".join(packed)
+
+    def array(self, block: Packed, rows: int) -> NDArray[Any]:
+        """So many rows; numbers cannot be written to."""
         shape = (rows, *self.rest)
-        if self.dtype.hasobject:
-            made: NDArray[Any] = np.array(list(chain.from_iterable(packed)), dtype=object).reshape(shape)
-            return made
-        return np.ndarray(shape, self.dtype, b"".join(packed))
+        if isinstance(block, bytes):
+            return np.ndarray(shape, self.dtype, block)
+        made: NDArray[Any] = np.array(block, dtype=object).reshape(shape)
+        return made
 
 
 class _Known(NamedTuple):
@@ -105,6 +109,7 @@ class Form:
         self._frames: dict[int, list[bytes]] = {}
         """By rows, both; no more of them than rows there may be."""
         self._inputs, self._outputs = inputs, outputs
+        self.widths = [side.width for side in (*inputs, *outputs)]
         self._known: list[dict[tuple[Any, ...], _Known]] = [{} for _ in inputs]
         """How each input was packed before, by its type and shape; no more of them than rows there may be."""
         self._compiled = reader_of(inputs, bundle.max_batch)
@@ -112,11 +117,39 @@ class Form:
         self._start = codec.named(bundle.name, bundle.version)
         self._unfit = 0
 
-    def read(self, body: bytes) -> tuple[int, list[Packed]] | None:
-        """Rows, and the inputs; None for a body to be read the usual way."""
+    def read(self, bodies: list[bytes], most: int) -> list[Joined]:
+        """Those that were read, as many rows together as there may be; others are to be read the usual way."""
         if self._unfit >= MOST_UNFIT:
-            return None
-        return self._compiled(body) or self._read(body)
+            return []
+        found = self._compiled(bodies, most)
+        if sum([len(some.places) for some in found]) == len(bodies):
+            return found
+        taken = {place for some in found for place in some.places}
+        return found + self._gathered([(at, body) for at, body in enumerate(bodies) if at not in taken], most)
+
+    def _gathered(self, bodies: Sequence[tuple[int, bytes]], most: int) -> list[Joined]:
+        """Read by themselves, and joined."""
+        found: list[Joined] = []
+        packed: list[list[Packed]] = []
+        for place, body in bodies:
+            read = self._read(body)
+            if read is None:
+                continue
+            if not packed or sum(found[-1].rows) + read[0] > most:
+                self._join(found, packed)
+                found.append(Joined([], [], []))
+                packed = []
+            found[-1].places.append(place)
+            found[-1].rows.append(read[0])
+            packed.append(read[1])
+        self._join(found, packed)
+        return found
+
+    def _join(self, found: list[Joined], packed: list[list[Packed]]) -> None:
+        """Give the last batch what was packed of its requests."""
+        if packed:
+            columns = zip(*packed, strict=True)
+            found[-1].blocks.extend(side.joined(column) for side, column in zip(self._inputs, columns, strict=True))
 
     def _read(self, body: bytes) -> tuple[int, list[Packed]] | None:
         try:
@@ -148,9 +181,9 @@ class Form:
         self._known[at][item.name, type(item), *shape] = known
         return known
 
-    def merged(self, packed: Sequence[list[Packed]], rows: int) -> Mapping[str, NDArray[Any]]:
-        """Inputs of several requests as those of one; they cannot be written to."""
-        return {side.name: side.array([one[at] for one in packed], rows) for at, side in enumerate(self._inputs)}
+    def arrays(self, blocks: Sequence[Packed], rows: int) -> Mapping[str, NDArray[Any]]:
+        """Inputs of several requests as those of one."""
+        return {side.name: side.array(block, rows) for side, block in zip(self._inputs, blocks, strict=True)}
 
     def alike(self, request: Request, rows: int) -> Alike:
         """Writes their events; of each number of rows there may be it is made once."""
@@ -226,6 +259,7 @@ class Answers:
 
     def __init__(self, told: list[Told], frame: Callable[[int], list[bytes]]) -> None:
         self._told, self._frame = told, frame
+        self.blocks = [one.packed for one in told]
 
     def write(self, names: list[bytes], stretches: Sequence[Stretch]) -> list[Sent]:
         """The answers."""
@@ -239,17 +273,3 @@ class Answers:
             written += [(body, JSON, b"") for body in weave(self._frame(count), (names[at:end], *columns))]
             row = behind
         return written
-
-    def held(self, stretches: Sequence[Stretch]) -> list[list[Packed]]:
-        """For each output what it holds of each request."""
-        columns: list[list[Packed]] = []
-        for side, packed, _ in self._told:
-            column: list[Packed] = []
-            place = 0
-            for at, end, rows in stretches:
-                step = rows * side.width
-                behind = place + step * (end - at)
-                column += [packed[n : n + step] for n in range(place, behind, step)]
-                place = behind
-            columns.append(column)
-        return columns

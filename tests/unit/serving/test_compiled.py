@@ -22,7 +22,9 @@ from tests.needs import needs_compiled
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from serving.rest.compiled import Read
+    from serving.calls import Joined, Packed
+
+    Read = tuple[int, list[Packed]]
 
 MOST = 3
 INPUTS = [("x", "FP32", [2]), ("y", "FP64", [])]
@@ -34,10 +36,23 @@ def built() -> None:
     needs_compiled()
 
 
-def reader(inputs: list[tuple[str, str, list[int]]], most: int = MOST) -> Callable[[bytes], Read | None]:
+def all_reader(
+    inputs: list[tuple[str, str, list[int]]], most: int = MOST
+) -> Callable[[list[bytes], int], list[Joined]]:
     """Of a model with these inputs."""
     sides = [Side(name, datatype, np.dtype(np.float32), rest, 0, 0) for name, datatype, rest in inputs]
     return compiled.reader_of(sides, most)
+
+
+def reader(inputs: list[tuple[str, str, list[int]]], most: int = MOST) -> Callable[[bytes], Read | None]:
+    """Of one request: its rows, and its inputs."""
+    read = all_reader(inputs, most)
+
+    def one(body: bytes) -> Read | None:
+        found = read([body], most)
+        return (found[0].rows[0], found[0].blocks) if found else None
+
+    return one
 
 
 def usually(body: bytes) -> list[Any] | None:
@@ -272,8 +287,8 @@ def test_numbers_as_programs_write_them_are_all_read(number: float, single: bool
     ],
 )
 def test_models_that_it_does_not_know_are_left_to_the_other_way(name: str, datatype: str, rest: list[int]) -> None:
-    read = reader([(name, datatype, rest)])
-    assert read(json.dumps(asked(1)).encode()) is None
+    read = all_reader([(name, datatype, rest)])
+    assert read([json.dumps(asked(1)).encode()], MOST) == []
     assert read is compiled._nothing
 
 
@@ -300,6 +315,37 @@ def test_types_of_what_it_is_made_of_are_looked_at(inputs: Any) -> None:
 def test_it_reads_bytes_alone() -> None:
     with pytest.raises(TypeError, match="expected bytes"):
         reader(INPUTS)(BODY.decode())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("together", [1, 2, 3, 4, 100])
+def test_several_are_read_behind_each_other_and_no_more_together_than_may_be(together: int) -> None:
+    rows, chance = [1, 3, 2, 2, 1, 1], np.random.default_rng(0)
+    bodies = []
+    for count in rows:
+        told = asked(count, data=chance.normal(size=2 * count).tolist())
+        told["inputs"][1]["data"] = chance.normal(size=count).tolist()
+        bodies.append(json.dumps(told).encode())
+    spoilt = {1: BODY[:-1], 4: b"", 7: json.dumps(asked(1, data=["1", 2])).encode()}
+    for at in sorted(spoilt):
+        bodies.insert(at, spoilt[at])
+    there = [at for at in range(len(bodies)) if at not in spoilt]
+    found = all_reader(INPUTS)(bodies, together)
+    assert [place for some in found for place in some.places] == there
+    assert [count for some in found for count in some.rows] == rows
+    assert all(sum(some.rows) <= together or len(some.rows) == 1 for some in found)
+    assert together < 100 or len(found) == 1
+    for some in found:
+        apart = [usually(bodies[place]) or [] for place in some.places]
+        wanted = [b"".join(one[at][2].tobytes() for one in apart) for at in range(2)]
+        assert some.blocks == wanted
+
+
+def test_a_place_beyond_the_bodies_is_refused() -> None:
+    read = native.Reader(((b"y", b"FP64", ()),), MOST).read
+    assert read([b""], 1, 1) == (1, [], [], [b""])
+    for first in (-1, 2):
+        with pytest.raises(ValueError, match="a place among"):
+            read([b""], first, 1)
 
 
 def listed(text: bytes, count: int, datatype: str) -> bool:

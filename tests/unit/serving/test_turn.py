@@ -18,6 +18,7 @@ from tests.unit.serving.test_turns import at_once, bodies_of, brief, house, lane
 if TYPE_CHECKING:
     import pytest
 
+    from serving.calls import Joined
     from tests.unit.serving.house import House
 
 __all__ = ["house", "submitted"]
@@ -73,7 +74,12 @@ def test_of_runs_that_cannot_be_merged_no_more_are_made_in_a_turn_than_from_a_qu
 
 def test_a_body_is_not_read_twice_where_the_model_is_not_brief(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[bytes] = []
-    monkeypatch.setattr(forms.Form, "read", lambda _, body: read.append(body))
+
+    def watched(_: forms.Form, bodies: list[bytes], __: int) -> list[Joined]:
+        read.extend(bodies)
+        return []
+
+    monkeypatch.setattr(forms.Form, "read", watched)
     body = bodies_of([[1.0]])[0]
     lane = lane_of(house)
     lane._pace = Pace()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,6 @@ from msgspec import structs
 
 from staytrue.alike import Alike, When
 from staytrue.events import Event, Tensor, encode
-from staytrue.weaving import weave
 
 texts = st.text(max_size=300)
 times = st.floats(allow_nan=False)
@@ -62,11 +63,11 @@ def when(event: Event) -> When:
     return When(event.time, event.recorded, event.queue_seconds, event.run_seconds)
 
 
-def held(*events: Event) -> list[list[bytes | list[str]]]:
+def held(*events: Event) -> list[bytes | list[list[str]]]:
     """What their tensors hold."""
-    return [
-        list(column) for column in zip(*([one.data for one in (*e.inputs, *e.outputs)] for e in events), strict=True)
-    ]
+    columns = zip(*([one.data for one in (*event.inputs, *event.outputs)] for event in events), strict=True)
+    made: list[Any] = [b"".join(some) if isinstance(some[0], bytes) else [*some] for some in map(list[Any], columns)]
+    return made
 
 
 @given(events, texts)
@@ -77,10 +78,10 @@ def test_they_are_as_if_they_had_been_built(event: Event, other: str) -> None:
         structs.replace(event, id=name, request_id=caller[0], trace_id=caller[1])
         for name, caller in zip(names, callers, strict=True)
     ]
-    alike, data, ids = Alike(like(event)), held(*some), [name.encode() for name in names]
-    assert weave(*alike.woven(when(event), callers, ids, data)) == [encode(one) for one in some]
+    alike, data, ids = Alike(like(event)), held(*some), "".join(names).encode()
+    assert alike.woven(when(event), callers, ids, data).texts() == [encode(one) for one in some]
     same = [structs.replace(one, request_id=other) for one in some]
-    assert weave(*alike.woven(when(event), callers[:1], ids, data)) == [
+    assert alike.woven(when(event), callers[:1], ids, data).texts() == [
         encode(structs.replace(one, trace_id=event.trace_id)) for one in same
     ]
 
@@ -92,24 +93,30 @@ EVENT = Event(id="e1", time=0.0, recorded=0.0, model="m", rows=1, inputs=[TENSOR
 def test_texts_are_of_any_length() -> None:
     words: list[list[str]] = [["a"], [], ["b" * 300, "\u00e9"], ["c"] * 40]
     some = [structs.replace(EVENT, inputs=[structs.replace(TENSOR, data=data)]) for data in words]
-    woven = Alike(like(some[0])).woven(when(EVENT), [("", "")], [b"e1"] * len(some), held(*some))
-    assert weave(*woven) == [encode(event) for event in some]
+    woven = Alike(like(some[0])).woven(when(EVENT), [("", "")], b"e1" * len(some), held(*some))
+    assert woven.texts() == [encode(event) for event in some]
 
 
 @pytest.mark.parametrize(
     ("names", "data"),
     [
-        ([b"e1"], [[b"1234"]]),
-        ([b"e1"], [[b"1234"], [b"1234"], [b"1234"]]),
-        ([b"e1"], [[b"1234"], [b"12345"]]),
-        ([b"e1", b"e2"], [[b"1234", b"123"], [b"1234", b"1234"]]),
-        ([b"e1"], [[["text"]], [b"1234"]]),
-        ([b"e1"], [[["f", "o", "u", "r"]], [b"1234"]]),
-        ([b"e12"], [[b"1234"], [b"1234"]]),
-        ([b"e1", b"e"], [[b"1234"] * 2, [b"1234"] * 2]),
+        (b"", [b"", b""]),
+        (b"e1", [b"1234"]),
+        (b"e1", [b"1234", b"1234", b"1234"]),
+        (b"e1", [b"1234", b"12345"]),
+        (b"e1e2", [b"1234123", b"12341234"]),
+        (b"e1", [[["text"]], b"1234"]),
+        (b"e1", [[["f"], ["o"], ["u"], ["r"]], b"1234"]),
+        (b"e12", [b"1234", b"1234"]),
     ],
     ids=repr,
 )
-def test_what_could_not_be_read_again_is_not_written(names: list[bytes], data: list[list[bytes | list[str]]]) -> None:
+def test_what_could_not_be_read_again_is_not_written(names: bytes, data: list[bytes | list[list[str]]]) -> None:
     with pytest.raises(ValueError, match=r"zip|are not as"):
         Alike(like(EVENT)).woven(when(EVENT), [("", "")], names, data)
+
+
+def test_texts_are_as_many_as_events() -> None:
+    words = Tensor(name="x", datatype="BYTES", shape=[1], data=[])
+    with pytest.raises(ValueError, match="are not as many"):
+        Alike(structs.replace(EVENT, inputs=[words])).woven(when(EVENT), [("", "")], b"e1", [[["a"], ["b"]], b"1234"])

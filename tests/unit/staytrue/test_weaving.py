@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from staytrue import weaving
+from staytrue.weaving import Woven
 from tests.needs import needs_compiled
 
 if TYPE_CHECKING:
@@ -57,3 +58,35 @@ def test_compiled_code_looks_at_what_it_is_given(given: tuple[object, ...]) -> N
     needs_compiled()
     with pytest.raises((TypeError, ValueError), match="expected"):
         weaving.weave(*given)  # type: ignore[arg-type]
+
+
+@given(data=st.data(), gaps=st.integers(1, 4), rows=st.integers(1, 5))
+def test_columns_of_texts_as_long_as_each_other_are_kept_as_one(data: st.DataObject, gaps: int, rows: int) -> None:
+    around = data.draw(st.lists(st.binary(max_size=30), min_size=gaps + 1, max_size=gaps + 1))
+    columns = []
+    for _ in range(gaps):
+        width = data.draw(st.integers(1, 20))
+        column = st.lists(st.binary(min_size=width, max_size=width), min_size=rows, max_size=rows)
+        columns.append(data.draw(column))
+    kept = [b"".join(column) if data.draw(st.booleans()) else column for column in columns]
+    assert Woven(rows, around, kept).texts() == weaving.woven(around, tuple(columns))
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        Woven(0, [b""], []),
+        Woven(1, [b""], []),
+        Woven(0, [b"", b""], [[]]),
+        Woven(-1, [b"", b""], [b"a"]),
+        Woven(2, [b"", b""], [b"abc"]),
+        Woven(2, [b"", b""], [[b"a"]]),
+        Woven(2**60, [b"", b""], [b""]),
+        Woven(2, [b""], [b"ab"]),
+        Woven(2, [b"", b"", b""], [b"ab"]),
+    ],
+    ids=repr,
+)
+def test_what_is_kept_has_to_fit_together(kept: Woven) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        kept.texts()

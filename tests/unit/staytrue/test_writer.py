@@ -7,16 +7,14 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from staytrue import eventlog, segments
 from staytrue.errors import TooLarge, Unavailable
 from staytrue.eventlog import Reader, Writer
 from staytrue.segments import alive, numbers, segment, writers
-from staytrue.weaving import weave
-from tests.needs import needs_compiled
+from staytrue.weaving import Woven
 from tests.unit.staytrue.test_eventlog import drain
 
 if TYPE_CHECKING:
@@ -255,41 +253,55 @@ def test_a_program_that_is_run_inherits_no_handle(tmp_path: Path) -> None:
     writer.close()
 
 
-@pytest.mark.parametrize("compiled", [True, False])
-def test_records_that_differ_in_little_are_written_as_any_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, compiled: bool
-) -> None:
-    if compiled:
-        needs_compiled()
-    else:
-        monkeypatch.setattr(segments, "_compiled", None)
-    woven = [([b"a", b"", b"z" * 40], ([b"1", b"23"], [b"", b"x" * 300])), ([b"", b"b"], ([b"9"],))]
-    payloads = [text for some in woven for text in weave(*some)]
-    assert segments.woven_frames(woven[0], 7) == segments.frames(payloads[:2], 7)
+WOVEN = [
+    Woven(2, [b"a", b"", b"z" * 40], [b"12", [b"", b"x" * 300]]),
+    Woven(1, [b"", b"b"], [b"9"]),
+    Woven(3, [b"<", b">"], [b"123"]),
+]
+TEXTS = [b"a1" + b"z" * 40, b"a2" + b"x" * 300 + b"z" * 40, b"9b", b"<1>", b"<2>", b"<3>"]
+
+
+def test_records_that_differ_in_little_are_written_once_for_all_and_read_as_any_others(tmp_path: Path) -> None:
     writer = Writer(tmp_path)
-    writer.append_woven(woven)
-    writer.append(payloads)
+    writer.append_woven(WOVEN)
+    assert segments.size(tmp_path / writer.name, 0) < len(segments.frames(TEXTS, 7)) + 10
+    writer.append([b"alone"])
     writer.close()
     [batch] = Reader(tmp_path, "test").batches()
-    assert batch.payloads == [*payloads, *payloads]
-    assert batch.damaged == 0
+    assert (batch.payloads, batch.damaged) == ([*TEXTS, b"alone"], 0)
 
 
-@given(st.binary(max_size=100), st.integers(0, 2**32 - 1))
-def test_checksums_are_those_of_zlib(text: bytes, seed: int) -> None:
-    needs_compiled()
-    assert segments.woven_frames(([b"", b""], ([text],)), seed) == segments.frames([text], seed)
+def test_frames_of_several_stand_as_they_always_stood() -> None:
+    frame = segments.woven_frames([Woven(2, [b"<", b"=", b">"], [b"ab", [b"1", b"23"]])], 7)
+    assert frame.hex() == (
+        "f1535457190000006c3936ff6ffe550a930293c4013cc4013dc4013e92c402616292c40131c4023233"  # a log is read by others
+    )
 
 
-@pytest.mark.parametrize("compiled", [True, False])
-def test_a_record_beyond_any_bound_is_refused_however_it_comes(
-    monkeypatch: pytest.MonkeyPatch, *, compiled: bool
-) -> None:
-    if compiled:
-        needs_compiled()
-    else:
-        monkeypatch.setattr(segments, "_compiled", None)
-    quarter = b"x" * (segments.MAX_RECORD_BYTES // 4)
-    with pytest.raises(TooLarge, match="records up to"):
-        segments.woven_frames(([quarter, quarter, quarter, b"1"], ([quarter], [b""], [b""])), 1)
-    assert len(segments.woven_frames(([b"", b""], ([quarter],)), 1)) == len(quarter) + 16
+def test_what_all_have_in_common_is_written_once() -> None:
+    many = Woven(100, [b"x" * 1000, b""], [bytes(range(100))])
+    assert len(segments.woven_frames([many], 7)) < 1200
+
+
+@pytest.mark.parametrize("payload", [b"", b"no list", msgspec.msgpack.encode([2, [b"", b""], [b"abc"]])], ids=repr)
+def test_a_frame_of_several_that_cannot_be_read_counts_as_damaged(payload: bytes) -> None:
+    frame = segments._header_of(segments._WOVEN, payload, 7) + payload
+    assert segments.scan(frame + segments.frames([b"next"], 7), 7) == ([b"next"], 1, len(frame) + 20)
+
+
+def test_a_damaged_frame_of_several_costs_those_alone() -> None:
+    before, frame, behind = (segments.woven_frames([one], 7) for one in WOVEN)
+    spoilt = segments.woven_frames([WOVEN[2]], 7)
+    for at in range(len(spoilt)):
+        changed = bytearray(spoilt)
+        changed[at] ^= 0xFF
+        found = segments.scan(bytes(before + changed + frame + behind), 7)
+        assert (found.payloads, found.damaged) == (TEXTS, 1)
+
+
+def test_a_record_beyond_any_bound_is_refused_however_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "MAX_RECORD_BYTES", 60)
+    for woven in (Woven(1, [b"a" * 30, b"b" * 30], [b"1"]), Woven(2, [b"", b""], [b"a" * 60])):
+        with pytest.raises(TooLarge, match="records up to"):
+            segments.woven_frames([woven], 1)
+    assert len(segments.woven_frames([Woven(1, [b"", b""], [b"a" * 60])], 1)) == 76
