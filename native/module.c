@@ -7,15 +7,30 @@ static PyMethodDef methods[] = {
      "Numbers of a flat list in a body, from a place to a place, as bytes; None for a list that is left to others."},
     {"weave", (PyCFunction)(void (*)(void))staytrue_weave, METH_FASTCALL,
      "Texts that differ in little: those around the gaps, and a column for each gap."},
+#ifdef __linux__
+    {"answer", staytrue_answer, METH_VARARGS,
+     "Sends answers, one by each descriptor: what is before their length, before their name and behind it, names, "
+     "bodies. Returns what is left to be sent, by place; None where the caller is gone."},
+#endif
     {NULL},
 };
 
+static int add_type(PyObject *module, const char *name, PyType_Spec *spec)
+{
+    PyObject *type = PyType_FromSpec(spec);
+    int failed = type == NULL || PyModule_AddObjectRef(module, name, type) < 0;
+    Py_XDECREF(type);
+    return !failed;
+}
+
 static int execute(PyObject *module)
 {
-    PyObject *reader = PyType_FromSpec(&staytrue_reader);
-    int failed = reader == NULL || PyModule_AddObjectRef(module, "Reader", reader) < 0;
-    Py_XDECREF(reader);
-    return failed ? -1 : 0;
+#ifdef __linux__
+    if (!add_type(module, "Express", &staytrue_express)) {
+        return -1;
+    }
+#endif
+    return add_type(module, "Reader", &staytrue_reader) ? 0 : -1;
 }
 
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, execute}, {0, NULL}};

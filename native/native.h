@@ -5,6 +5,10 @@
 #include <Python.h>
 
 extern PyType_Spec staytrue_reader;
+#ifdef __linux__
+extern PyType_Spec staytrue_express;
+PyObject *staytrue_answer(PyObject *self, PyObject *args);
+#endif
 
 PyObject *staytrue_floats(PyObject *self, PyObject *args);
 PyObject *staytrue_weave(PyObject *self, PyObject *const *given, Py_ssize_t count);

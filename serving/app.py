@@ -107,7 +107,8 @@ async def _serve(
     inflight, limits = Inflight(settings.max_inflight_bytes), limits_of(settings)
     rpc, shown = _over_grpc(ports, dataplane, settings, access, inflight, certificate), certificate.current()
     context = None if shown is None else shown.context
-    servers = [Server(Rest(dataplane, settings, access).handle, limits, inflight)]
+    rest = Rest(dataplane, settings, access)
+    servers = [Server(rest.handle, limits, inflight, rest.brief)]
     await servers[0].start(ports.rest, context)
     if ports.admin is not None:
         servers.append(Server(Rest(dataplane, settings, access, admin=True).handle, limits, inflight))

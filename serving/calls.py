@@ -58,8 +58,8 @@ class Answers(Protocol):
     def blocks(self) -> list[Packed]:
         """All rows of each output, in the signature's order."""
 
-    def write(self, names: list[bytes], stretches: Sequence[Stretch]) -> list[Any]:
-        """The answers as ``Request.write`` would write them, by the ids of their events."""
+    def write(self, names: list[bytes], stretches: Sequence[Stretch]) -> list[bytes]:
+        """The answers, in JSON, as ``Request.write`` would write them, by the ids of their events."""
 
 
 class Form(Protocol):

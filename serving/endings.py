@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
 import uuid
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 _OURS = frozenset((ErrorCode.INTERNAL.value, ErrorCode.CORRUPT_DATA.value, ErrorCode.UNAVAILABLE.value))
 """What is no caller's fault."""
+_LAST = [b"%03x" % number for number in range(16**3)]
+"""The last digits of ids."""
 SHADOW_ROWS = 256
 """Rows that may wait for a shadow; what comes on top it does not see."""
 
@@ -56,19 +57,26 @@ class Endings:
         self._registry, self._writer, self._statistics, self.clock = registry, writer, statistics, clock
         self._slow, self._all = slow_seconds, all_lines
         self._turn = threading.Lock()
-        self._numbers, self._mark = itertools.count(1), uuid.uuid4().hex[: ID_LENGTH - 12]
+        self._number, self._mark = 0, uuid.uuid4().hex[: ID_LENGTH - 12].encode()
         self.in_flight = self.answered = self.shadows_dropped = 0
         self.after: list[Callable[[], None]] = []
         """Called each time that callers were told, by whatever thread told them."""
 
     def number(self) -> str:
         """An id for a request, unlike any other of any process."""
-        return self.numbers(1)[0]
+        return self.names(1)[0].decode()
 
-    def numbers(self, count: int) -> list[str]:
+    def names(self, count: int) -> list[bytes]:
         """So many of them."""
-        mark = self._mark
-        return [f"{mark}{number:012x}" for number in itertools.islice(self._numbers, count)]
+        with self._turn:
+            at = self._number + 1
+            self._number += count
+        made: list[bytes] = []
+        while len(made) < count:  # all that differ in the last digits alone are put together from two parts
+            high, low = divmod(at + len(made), len(_LAST))
+            before = b"%b%09x" % (self._mark, high)
+            made += [before + last for last in _LAST[low : low + count - len(made)]]
+        return made
 
     def begin(self, request: Request, done: Done, data: bytes = b"", caller: Any = None) -> Call:
         """A request has come: it has an id from now on."""
@@ -123,22 +131,22 @@ class Endings:
             self._registry.release(held)
 
     def answered_at_once(
-        self, requests: Sequence[Request], ids: Sequence[str], when: tuple[float, float], version: str
+        self, requests: Sequence[Request], names: Sequence[bytes], when: tuple[float, float], version: str
     ) -> None:
         """Count requests that were answered as they came, by a model's champion, and had no :meth:`begin`.
 
         Args:
             requests: of one model.
-            ids: theirs.
+            names: ids of their events.
             when: they arrived and were answered, Unix seconds.
             version: that answered.
         """
         arrived, now = when
         with self._turn:
-            self.answered += len(ids)
+            self.answered += len(names)
         if self._all or now - arrived > self._slow:
-            for request, name in zip(requests, ids, strict=True):
-                call = Call(name, arrived, request, nothing)
+            for request, name in zip(requests, names, strict=True):
+                call = Call(name.decode(), arrived, request, nothing)
                 call.model, call.version = request.model, version
                 self._line(call, now)
 

@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from staytrue.eventlog import Writer
     from staytrue.weaving import Woven
 
-    Told = tuple[bytes, Any]
-    """The id of an event, and the answer as the request's protocol writes it."""
-
 
 class BriefLane(Lane):
     """A lane past which brief runs may go while nobody stands in it."""
@@ -81,6 +78,17 @@ class BriefLane(Lane):
             self._lock.release()
 
 
+class Ran(NamedTuple):
+    """Requests that were answered together."""
+
+    places: list[int]
+    """Among those that were given."""
+    names: list[bytes]
+    """Ids of their events."""
+    answers: list[bytes]
+    """As the requests' protocol writes them."""
+
+
 class Times(NamedTuple):
     """Of a run, by ``time.monotonic``."""
 
@@ -101,25 +109,25 @@ class Turns:
     def __init__(self, registry: Registry, writer: Writer, statistics: Statistics, ends: Endings) -> None:
         self._registry, self._writer, self._statistics, self._ends = registry, writer, statistics, ends
 
-    def answer(self, asked: Sequence[tuple[Request, bytes]], arrived: float, told: list[Told | None]) -> None:
-        """Answer requests and their bodies, of one model and one form.
+    def answer(self, requests: Sequence[Request], bodies: list[bytes], arrived: float, told: list[Ran]) -> None:
+        """Answer requests of one model and one form.
 
         Args:
-            asked: those that there are.
+            requests: those that there are.
+            bodies: theirs.
             arrived: when they came, Unix seconds.
-            told: is given the answer of each, at its place, once its event is written; whatever is raised later, it has
-                been answered. None stays where a request has to take the usual way.
+            told: is given the answers, once their events are written; whatever is raised later, those have been
+                answered. A request that is in none of them has to take the usual way.
         """
-        lease = self._registry.lease_alone(asked[0][0].model)
+        lease = self._registry.lease_alone(requests[0].model)
         if lease is None:
             return
         try:
-            lane, form = lease.loaded.lane, _form_of(lease.loaded, asked[0][0])
+            lane, form = lease.loaded.lane, _form_of(lease.loaded, requests[0])
             if form is not None and isinstance(lane, BriefLane) and lane.passable:
                 # More at once would hold up all others of this thread: for what is left there are threads.
-                for batch in form.read([body for _, body in asked], lane.most)[:MOST_HERE]:
-                    requests = [asked[place][0] for place in batch.places]
-                    self._run(batch, requests, (lease.loaded, lane, form), arrived, told)
+                for batch in form.read(bodies, lane.most)[:MOST_HERE]:
+                    self._run(batch, [requests[at] for at in batch.places], (lease.loaded, lane, form), arrived, told)
         finally:
             self._registry.release([lease])
 
@@ -129,7 +137,7 @@ class Turns:
         requests: list[Request],
         where: tuple[Loaded, BriefLane, Form],
         arrived: float,
-        told: list[Told | None],
+        told: list[Ran],
     ) -> None:
         """Answer a batch; where it does not run, or its events are not written, nothing has happened."""
         loaded, lane, form = where
@@ -141,20 +149,17 @@ class Turns:
         times, now = ran[1], self._ends.clock()
         run = times.ended - times.began
         when = When(arrived, now, max(0.0, now - arrived - run), run)
-        ids = self._ends.numbers(len(batch.places))
-        names = [*map(str.encode, ids)]
-        stretches = Stretch.all(batch.rows)
+        names, stretches = self._ends.names(len(requests)), Stretch.all(batch.rows)
         written = answers.write(names, stretches)
         blocks = [*batch.blocks, *answers.blocks]
         try:
             self._writer.append_woven(events_of(requests, names, stretches, when, form, blocks))
         except StaytrueError:
             return
-        for place, name, answer in zip(batch.places, names, written, strict=True):
-            told[place] = name, answer
+        told.append(Ran(batch.places, names, written))
         bundle = loaded.bundle
-        self._statistics.answered(bundle.name, bundle.version, len(ids), rows, run)
-        self._ends.answered_at_once(requests, ids, (arrived, now), bundle.version)
+        self._statistics.answered(bundle.name, bundle.version, len(names), rows, run)
+        self._ends.answered_at_once(requests, names, (arrived, now), bundle.version)
         lane.settled(time.monotonic() - times.ended)
 
 

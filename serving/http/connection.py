@@ -38,7 +38,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_announced", "_aside", "_eof", "_memory", "_paused", "_prefixes", "_probes", "_pumping", "_reader", "_ready",
-        "_rest", "_thrown", "_writable", "current", "lingers", "server", "since", "transport",
+        "_rest", "_thrown", "_writable", "current", "express", "lingers", "server", "since", "transport",
     )  # fmt: skip
 
     def __init__(self, server: Server) -> None:
@@ -50,6 +50,8 @@ class Connection(asyncio.Protocol):
         self._ready, self._announced = self._reader.ready, Announced(server, self, self._reader, self._memory)
         self._rest = bytearray()
         """Came behind the request that is being answered; not parsed yet."""
+        self.express = -1
+        """Its descriptor, while :class:`serving.http.express.Express` reads and answers in its place."""
         self._aside = self._pumping = self._paused = self._eof = False
         self._writable = True
         self.lingers = False
@@ -75,6 +77,9 @@ class Connection(asyncio.Protocol):
             return
         reader, before = self._reader, self._reader.stage
         if before == IDLE and (exchange := self._memory.recall(data)) is not None:
+            express, head = self.server.express, exchange.head
+            if express is not None and head is not None and head.brief and express.join(self, exchange, data):
+                return
             self._pumping = True
             self._start(exchange)
             self._pumping = False
@@ -102,6 +107,8 @@ class Connection(asyncio.Protocol):
         """The caller hung up: what it waits for is cancelled."""
         self.server.closed(self)
         self.transport = None
+        if self.express >= 0 and self.server.express is not None:
+            self.server.express.leave(self)
         current, self.current = self.current, None
         if current is not None:
             self.server.answering -= 1

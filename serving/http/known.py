@@ -40,7 +40,7 @@ class Head:
             and it is without them.
     """
 
-    __slots__ = ("headers", "holder", "length", "method", "own", "path", "prepared", "query", "sealed")
+    __slots__ = ("brief", "headers", "holder", "length", "method", "own", "path", "prepared", "query", "sealed")
 
     def __init__(self, exchange: Exchange, length: int, own: Iterable[bytes] = ()) -> None:
         self.method, self.path, self.query = exchange.method, exchange.path, exchange.query
@@ -53,6 +53,8 @@ class Head:
             self.headers = {name: value for name, value in exchange.headers.items() if name not in left_out}
         self.prepared: Any = None
         """What whoever answers has made of it, and need not make again. One that is not whole is not found before."""
+        self.brief = False
+        """Whether the last request with it was answered as it came, without a place being kept for it."""
         self.holder = b""
         """By which whoever answers knows the holder of its key."""
 

@@ -11,6 +11,7 @@ from serving.http.announced import Announcing
 from serving.http.closing import let_nobody_in
 from serving.http.connection import Connection
 from serving.http.exchange import JSON, Fault
+from serving.http.express import Express, express_of
 from serving.http.known import Heads
 from serving.http.prefixes import CLOSE, Prefixes
 from serving.inflight import Inflight
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from serving.http.exchange import Exchange
+    from serving.http.express import Brief
 
 log = logging.getLogger(__name__)
 SWEEP_SECONDS = 0.25
@@ -64,10 +66,18 @@ class Server:
         handle: is given each whole request, in the loop's thread; it sees to an answer, at once or later.
         limits: see :class:`Limits`.
         inflight: what this port and others may hold together; without it this one has a bound of its own.
+        brief: answers requests that cost little, many at once.
     """
 
-    def __init__(self, handle: Callable[[Exchange], None], limits: Limits, inflight: Inflight | None = None) -> None:
-        self.handle, self.limits = handle, limits
+    def __init__(
+        self,
+        handle: Callable[[Exchange], None],
+        limits: Limits,
+        inflight: Inflight | None = None,
+        brief: Brief | None = None,
+    ) -> None:
+        self.handle, self.limits, self._brief = handle, limits, brief
+        self.express: Express | None = None
         self.prefixes, self.known, self.announcing = Prefixes(), Heads(), Announcing()
         self.answering = self.held = 0
         """Requests being answered, and bytes of bodies."""
@@ -93,6 +103,7 @@ class Server:
         self._listening.append(_Listening(listening, bound, context))
         if self._sweeping is None:
             self._sweeping = asyncio.create_task(self._sweep())
+            self.express = express_of(self, self._brief)
 
     async def renew(self, context: ssl.SSLContext) -> None:
         """Speak TLS with another context to who connects from now on; connections that are there go on.
@@ -113,6 +124,8 @@ class Server:
         """
         now = asyncio.get_running_loop().time
         self.draining = True
+        if self.express is not None:
+            self.express.end()
         until = now() + seconds
         await asyncio.sleep(min(LEAVING_SECONDS, seconds))
         async with self._turn:
@@ -128,6 +141,8 @@ class Server:
         for connection in self._open():
             if connection.transport is not None:
                 connection.transport.abort()
+        if self.express is not None:
+            self.express.close()
         if self._sweeping is not None:
             self._sweeping.cancel()
             await asyncio.gather(self._sweeping, return_exceptions=True)
@@ -203,6 +218,8 @@ class Server:
             late = now() - self.clock - SWEEP_SECONDS
             self.clock = now()
             self.prefixes.renew()
+            if self.express is not None:
+                self.express.sweep()
             for connection in self._open():
                 if late > SWEEP_SECONDS:  # the loop stood still, which no caller is to blame for
                     connection.since += late

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from serving.http.exchange import JSON
@@ -47,23 +47,28 @@ class Dialect(NamedTuple):
 
 def v2(exchange: Exchange, policy: str) -> Dialect:
     """The Open Inference Protocol, with tensors in JSON or as bytes behind it."""
-    write = partial(codec.write, nan_policy=policy)
     length = exchange.headers.get(HEADER_LENGTH)
     if length is None:
-
-        def read(_: Bundle, body: bytes) -> Parsed:
-            try:
-                return codec.parse(body, policy)
-            except InvalidInput as error:
-                raise binary.headless(error, body) from error
-
-        return Dialect(read, write, glance=fast.parse, form=form_of)
+        return _v2_alone(policy)
     said = length.decode("latin-1")
     return Dialect(
         lambda bundle, body: binary.parse(body, said, policy, bundle.signature),
-        write,
+        partial(codec.write, nan_policy=policy),
         slow=lambda body: binary.slow(body, said, LONG_BYTES),
     )
+
+
+@cache
+def _v2_alone(policy: str) -> Dialect:
+    """Tensors in JSON alone; one for all, by which requests that ask for the same are known to do so."""
+
+    def read(_: Bundle, body: bytes) -> Parsed:
+        try:
+            return codec.parse(body, policy)
+        except InvalidInput as error:
+            raise binary.headless(error, body) from error
+
+    return Dialect(read, partial(codec.write, nan_policy=policy), glance=fast.parse, form=form_of)
 
 
 def v1(_: Exchange, policy: str) -> Dialect:

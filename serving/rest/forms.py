@@ -12,7 +12,6 @@ import numpy as np
 import orjson
 
 from serving.calls import ID_LENGTH, Joined
-from serving.http.exchange import JSON
 from serving.rest import codec, fast
 from serving.rest.compiled import reader_of
 from staytrue.alike import Alike
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from serving.calls import Packed, Request, Stretch
-    from serving.rest.codec import Sent
     from staytrue.bundle import Bundle
     from staytrue.signature import TensorSpec
 
@@ -261,15 +259,15 @@ class Answers:
         self._told, self._frame = told, frame
         self.blocks = [one.packed for one in told]
 
-    def write(self, names: list[bytes], stretches: Sequence[Stretch]) -> list[Sent]:
+    def write(self, names: list[bytes], stretches: Sequence[Stretch]) -> list[bytes]:
         """The answers."""
-        written: list[Sent] = []
+        written: list[bytes] = []
         row = 0
         for at, end, count in stretches:
             behind = row + count * (end - at)
             columns = [texts[row:behind] for _, _, texts in self._told]
             if count > 1:
                 columns = [[b",".join(some[n : n + count]) for n in range(0, len(some), count)] for some in columns]
-            written += [(body, JSON, b"") for body in weave(self._frame(count), (names[at:end], *columns))]
+            written += weave(self._frame(count), (names[at:end], *columns))
             row = behind
         return written

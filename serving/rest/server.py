@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from serving.calls import Call
     from serving.dataplane import Dataplane
     from serving.http.exchange import Exchange, Fault
+    from serving.http.express import Answered
     from serving.rest.addresses import Inference
     from serving.rest.codec import Sent
     from staytrue.server import ServingSection
@@ -52,6 +53,8 @@ _FAULTS: dict[int, type[StaytrueError]] = {
     431: TooLarge,
 }
 """What a connection refuses, in the domain's terms; all else is a bad request."""
+
+_MOST_KNOWN = 1024
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -92,6 +95,7 @@ class Rest:
         dataplane.after_telling.append(self._bell.ring)
         self._turn = Turn(dataplane, settings.max_concurrency, self._submit, self._send, self.refuse)
         self._touched: dict[Lane, None] = {}
+        self._known: dict[Prepared, Prepared] = {}
 
     def handle(self, exchange: Exchange) -> None:
         """Answer a request, now or later."""
@@ -108,6 +112,10 @@ class Rest:
         except Exception as error:  # noqa: BLE001 - told by a number, its text is in the log
             self.refuse(exchange, error)
 
+    def brief(self, prepared: Prepared, bodies: list[bytes]) -> list[Answered]:
+        """Answer requests that share all but their bodies at once; see :data:`serving.http.express.Brief`."""
+        return self._turn.at_once(prepared, bodies)
+
     def infer(self, exchange: Exchange, found: Inference) -> None:
         """Submit an inference; its answer is sent when it is there."""
         try:
@@ -116,7 +124,7 @@ class Rest:
             self.dataplane.refuse(PROTOCOL, found.model, error)
             raise
         if exchange.head is not None and prepared.lasting and (exchange.head.sealed or self.admission.everybody):
-            exchange.head.prepared = prepared
+            prepared = exchange.head.prepared = self._shared(prepared)
         self._ask(exchange, prepared)
 
     def refuse(self, exchange: Exchange, error: Exception) -> None:
@@ -155,6 +163,12 @@ class Rest:
             self._bell.ring()
 
         self.dataplane.helpers.submit(run)
+
+    def _shared(self, prepared: Prepared) -> Prepared:
+        """The one of all that are equal: heads that ask for the same, by which those of a turn are told."""
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        return self._known.setdefault(prepared, prepared)
 
     def _prepared(self, exchange: Exchange, found: Inference) -> Prepared:
         sent, limit = exchange.headers, self.settings.max_body_bytes

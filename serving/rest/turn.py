@@ -6,6 +6,10 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+from serving.http.exchange import JSON
+from serving.http.express import Answered
+from serving.rest import bodies as packing
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -13,6 +17,7 @@ if TYPE_CHECKING:
     from serving.http.exchange import Exchange
     from serving.rest.codec import Sent
     from serving.rest.server import Prepared
+    from serving.turns import Ran
 
     Waiting = tuple[Exchange, Prepared, bytes]
     """A request, what it asks for, and its body: the exchange lets go of that where its caller hangs up."""
@@ -97,17 +102,42 @@ class Turn:
         for group in groups.values():
             self._answer(group)
 
+    def at_once(self, prepared: Prepared, bodies: list[bytes]) -> list[Answered]:
+        """Answer requests that share all but their bodies; see :data:`serving.http.express.Brief`."""
+        some = bodies[: max(0, self._most - self._dataplane.in_flight)]
+        told: list[Ran] = []
+        if some:
+            began = self._dataplane.clock()
+            try:
+                self._dataplane.turns.answer([prepared.request] * len(some), some, began, told)
+            except Exception:
+                log.exception("requests could not be answered at once")
+        return [Answered(ran.places, ran.names, ran.answers, prepared.carried) for ran in told]
+
     def _answer(self, group: list[Waiting]) -> None:
-        told: list[tuple[bytes, Sent] | None] = [None] * len(group)
+        told: list[Ran] = []
+        requests, bodies = [prepared.request for _, prepared, _ in group], [body for _, _, body in group]
         try:
-            self._dataplane.turns.answer([(prepared.request, body) for _, prepared, body in group], self._began, told)
+            self._dataplane.turns.answer(requests, bodies, self._began, told)
         except Exception:
             log.exception("requests could not be answered at once")
-        for (exchange, prepared, body), answer in zip(group, told, strict=True):
-            if answer is None:
-                self._submit(exchange, prepared, body)
-                continue
-            try:
-                self._send(exchange, prepared, *answer)
-            except Exception as error:  # noqa: BLE001 - told by refuse; the others get theirs
-                self._refuse(exchange, error)
+        taken: set[int] = set()
+        for ran in told:
+            taken.update(ran.places)
+            for place, name, answer in zip(ran.places, ran.names, ran.answers, strict=True):
+                self._tell(group[place], name, answer)
+        if len(taken) < len(group):
+            for place, one in enumerate(group):
+                if place not in taken:
+                    self._submit(*one)
+
+    def _tell(self, one: Waiting, name: bytes, answer: bytes) -> None:
+        exchange, prepared, _ = one
+        head = exchange.head
+        if head is not None:
+            # What is compressed is sent by itself, and so is the answer to a head that is not the same in all of them.
+            head.brief = not (head.sealed or head.own or (prepared.coding and packing.worth_packing(answer, JSON)))
+        try:
+            self._send(exchange, prepared, name, (answer, JSON, b""))
+        except Exception as error:  # noqa: BLE001 - told by refuse; the others get theirs
+            self._refuse(exchange, error)

@@ -60,7 +60,7 @@ class House:
     async def _serve(self) -> None:
         self.loop, self._end = asyncio.get_running_loop(), asyncio.Event()
         self.rest = Rest(self.dataplane, self.settings, self.access, admin=self._admin)
-        self.server = Server(self.rest.handle, limits_of(self.settings))
+        self.server = Server(self.rest.handle, limits_of(self.settings), brief=self.rest.brief)
         await self.server.start(self._bound)
         self._up.set()
         await self._end.wait()

@@ -407,7 +407,7 @@ def test_texts_that_a_model_answers_with_are_told_as_the_usual_way_tells_them(ho
     assert answers is not None
     mine = {name: array[1:3] for name, array in given.items()}
     asked = [(Asked(spec), mine[spec.name]) for spec in outputs]
-    written = codec.write(Answer("e1", "", "tiny", "1", asked, []), "reject")
+    written, _, _ = codec.write(Answer("e1", "", "tiny", "1", asked, []), "reject")
     assert answers.write([b"e0", b"e1"], Stretch.all([1, 2]))[1] == written
     assert answers.blocks == [tensor.data for tensor in tensors_of(outputs, given)]
 
