@@ -1,6 +1,7 @@
 /* Puts answers together that differ in little, and sends each by its own connection. */
 
 #include "native.h"
+#include "texts.h"
 
 #ifdef __linux__
 
@@ -11,16 +12,18 @@
 
 #define LONGEST_NUMBER 20
 
-/* What is the same in all: before the length of a body, before a name, and behind that. */
+/* What is before the length of a body, before a name, and behind that. */
 typedef struct {
     PyObject *before, *middle, *behind;
-} Around;
+} Lines;
 
-static char *put(char *to, PyObject *bytes)
+static char *put(char *to, const char *from, Py_ssize_t length)
 {
-    memcpy(to, PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes));
-    return to + PyBytes_GET_SIZE(bytes);
+    memcpy(to, from, (size_t)length);
+    return to + length;
 }
+
+static char *put_bytes(char *to, PyObject *bytes) { return put(to, PyBytes_AS_STRING(bytes), PyBytes_GET_SIZE(bytes)); }
 
 static char *put_number(char *to, Py_ssize_t number)
 {
@@ -34,33 +37,6 @@ static char *put_number(char *to, Py_ssize_t number)
         *to++ = digits[--count];
     }
     return to;
-}
-
-static int all_bytes(PyObject *list)
-{
-    for (Py_ssize_t at = 0; at < PyList_GET_SIZE(list); at++) {
-        if (!PyBytes_Check(PyList_GET_ITEM(list, at))) {
-            return 0;
-        }
-    }
-    return 1;
-}
-
-/* The most bytes that an answer has; -1 with an error set where the lists are not as they must be. */
-static Py_ssize_t most_bytes(const Around *around, PyObject *descriptors, PyObject *names, PyObject *bodies)
-{
-    Py_ssize_t count = PyList_GET_SIZE(descriptors), most = 0;
-    if (PyList_GET_SIZE(names) != count || PyList_GET_SIZE(bodies) != count || !all_bytes(names) ||
-        !all_bytes(bodies)) {
-        PyErr_SetString(PyExc_ValueError, "answer: expected as many names and bodies as descriptors, all of them bytes");
-        return -1;
-    }
-    for (Py_ssize_t at = 0; at < count; at++) {
-        Py_ssize_t length = PyBytes_GET_SIZE(PyList_GET_ITEM(names, at)) + PyBytes_GET_SIZE(PyList_GET_ITEM(bodies, at));
-        most = length > most ? length : most;
-    }
-    return most + LONGEST_NUMBER + PyBytes_GET_SIZE(around->before) + PyBytes_GET_SIZE(around->middle) +
-           PyBytes_GET_SIZE(around->behind);
 }
 
 /* Sends what can be sent at once; notes what is left in `left`, None where the caller is gone. 0 with an error set. */
@@ -85,31 +61,63 @@ static int send_one(PyObject *descriptor, const char *text, Py_ssize_t length, P
     return !failed;
 }
 
-/* answer(descriptors, before, middle, behind, names, bodies): what could not be sent at once, by its place. */
+/* Writes answers and sends them; 0 with an error set. */
+static int send_all(PyObject *descriptors, const Lines *lines, const char *names, Py_ssize_t width, Texts *bodies,
+                    PyObject *left)
+{
+    Py_ssize_t most = LONGEST_NUMBER + PyBytes_GET_SIZE(lines->before) + PyBytes_GET_SIZE(lines->middle) + width +
+                      PyBytes_GET_SIZE(lines->behind);
+    Py_ssize_t room = most + 1024;
+    char *text = PyMem_Malloc((size_t)room);
+    int sent = text != NULL;
+    for (Py_ssize_t at = 0; sent && at < PyList_GET_SIZE(descriptors); at++) {
+        Py_ssize_t length = staytrue_next_text(bodies);
+        if (length < 0) {
+            break;
+        }
+        if (most + length > room) {
+            room = most + 2 * length;
+            char *larger = PyMem_Realloc(text, (size_t)room);
+            if (larger == NULL) {
+                break;
+            }
+            text = larger;
+        }
+        char *to = put_number(put_bytes(text, lines->before), length);
+        to = put_bytes(put(put_bytes(to, lines->middle), names + at * width, width), lines->behind);
+        to = staytrue_put_text(bodies, to);
+        sent = send_one(PyList_GET_ITEM(descriptors, at), text, to - text, at, left);
+    }
+    PyMem_Free(text);
+    if (bodies->row < bodies->rows && !PyErr_Occurred()) {
+        PyErr_NoMemory();
+    }
+    return !PyErr_Occurred();
+}
+
+/* answer(descriptors, before, middle, behind, names, around, columns): what could not be sent at once, by its place. */
 PyObject *staytrue_answer(PyObject *self, PyObject *args)
 {
     (void)self;
-    PyObject *descriptors, *names, *bodies;
-    Around around;
-    if (!PyArg_ParseTuple(args, "O!SSSO!O!", &PyList_Type, &descriptors, &around.before, &around.middle, &around.behind,
-                          &PyList_Type, &names, &PyList_Type, &bodies)) {
+    PyObject *descriptors, *names, *around, *columns;
+    Lines lines;
+    if (!PyArg_ParseTuple(args, "O!SSSSOO", &PyList_Type, &descriptors, &lines.before, &lines.middle, &lines.behind,
+                          &names, &around, &columns)) {
         return NULL;
     }
-    Py_ssize_t most = most_bytes(&around, descriptors, names, bodies);
-    if (most < 0) {
-        return NULL;
+    Texts bodies;
+    Py_ssize_t count = PyList_GET_SIZE(descriptors);
+    int begun = staytrue_begin_texts(&bodies, count, around, columns);
+    if (begun && PyBytes_GET_SIZE(names) % count) {
+        PyErr_SetString(PyExc_ValueError, "names: expected as many bytes for each descriptor");
+        begun = 0;
     }
-    char *text = PyMem_Malloc((size_t)most);
-    PyObject *left = text == NULL ? PyErr_NoMemory() : PyList_New(0);
-    for (Py_ssize_t at = 0; left != NULL && at < PyList_GET_SIZE(descriptors); at++) {
-        PyObject *body = PyList_GET_ITEM(bodies, at);
-        char *to = put_number(put(text, around.before), PyBytes_GET_SIZE(body));
-        to = put(put(put(put(to, around.middle), PyList_GET_ITEM(names, at)), around.behind), body);
-        if (!send_one(PyList_GET_ITEM(descriptors, at), text, to - text, at, left)) {
-            Py_CLEAR(left);
-        }
+    PyObject *left = begun ? PyList_New(0) : NULL;
+    if (left != NULL && !send_all(descriptors, &lines, PyBytes_AS_STRING(names), PyBytes_GET_SIZE(names) / count,
+                                  &bodies, left)) {
+        Py_CLEAR(left);
     }
-    PyMem_Free(text);
+    staytrue_end_texts(&bodies);
     return left;
 }
 

@@ -5,12 +5,12 @@
 static PyMethodDef methods[] = {
     {"floats", staytrue_floats, METH_VARARGS,
      "Numbers of a flat list in a body, from a place to a place, as bytes; None for a list that is left to others."},
-    {"weave", (PyCFunction)(void (*)(void))staytrue_weave, METH_FASTCALL,
-     "Texts that differ in little: those around the gaps, and a column for each gap."},
+    {"weave", staytrue_weave, METH_VARARGS,
+     "Texts that differ in little: how many, what is around the gaps, and a column for each gap."},
 #ifdef __linux__
     {"answer", staytrue_answer, METH_VARARGS,
-     "Sends answers, one by each descriptor: what is before their length, before their name and behind it, names, "
-     "bodies. Returns what is left to be sent, by place; None where the caller is gone."},
+     "Sends answers, one by each descriptor: what is before their length, before their name and behind it, the names, "
+     "and the bodies as texts that differ in little. Returns what is left to be sent, by place; None where the caller is gone."},
 #endif
     {NULL},
 };

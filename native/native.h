@@ -11,6 +11,6 @@ PyObject *staytrue_answer(PyObject *self, PyObject *args);
 #endif
 
 PyObject *staytrue_floats(PyObject *self, PyObject *args);
-PyObject *staytrue_weave(PyObject *self, PyObject *const *given, Py_ssize_t count);
+PyObject *staytrue_weave(PyObject *self, PyObject *args);
 
 #endif

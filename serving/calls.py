@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from staytrue.alike import Alike
     from staytrue.events import Role, Tensor
     from staytrue.tensors import Asked
+    from staytrue.weaving import Woven
 
 
 log = logging.getLogger(__name__)
@@ -58,8 +59,13 @@ class Answers(Protocol):
     def blocks(self) -> list[Packed]:
         """All rows of each output, in the signature's order."""
 
-    def write(self, names: list[bytes], stretches: Sequence[Stretch]) -> list[bytes]:
-        """The answers, in JSON, as ``Request.write`` would write them, by the ids of their events."""
+    def write(self, names: bytes, stretches: Sequence[Stretch]) -> list[Woven]:
+        """The answers, in JSON, as ``Request.write`` would write them, for each stretch.
+
+        Args:
+            names: ids of their events, one behind the other.
+            stretches: of them.
+        """
 
 
 class Form(Protocol):

@@ -64,19 +64,21 @@ class Endings:
 
     def number(self) -> str:
         """An id for a request, unlike any other of any process."""
-        return self.names(1)[0].decode()
+        return self.names(1).decode()
 
-    def names(self, count: int) -> list[bytes]:
-        """So many of them."""
+    def names(self, count: int) -> bytes:
+        """So many of them, one behind the other."""
         with self._turn:
             at = self._number + 1
             self._number += count
-        made: list[bytes] = []
-        while len(made) < count:  # all that differ in the last digits alone are put together from two parts
-            high, low = divmod(at + len(made), len(_LAST))
+        parts: list[bytes] = []
+        while count > 0:  # all that differ in the last digits alone are put together from two parts
+            high, low = divmod(at, len(_LAST))
             before = b"%b%09x" % (self._mark, high)
-            made += [before + last for last in _LAST[low : low + count - len(made)]]
-        return made
+            some = _LAST[low : low + count]
+            parts += (before, before.join(some))
+            at, count = at + len(some), count - len(some)
+        return b"".join(parts)
 
     def begin(self, request: Request, done: Done, data: bytes = b"", caller: Any = None) -> Call:
         """A request has come: it has an id from now on."""
@@ -131,22 +133,23 @@ class Endings:
             self._registry.release(held)
 
     def answered_at_once(
-        self, requests: Sequence[Request], names: Sequence[bytes], when: tuple[float, float], version: str
+        self, requests: Sequence[Request], names: bytes, when: tuple[float, float], version: str
     ) -> None:
         """Count requests that were answered as they came, by a model's champion, and had no :meth:`begin`.
 
         Args:
             requests: of one model.
-            names: ids of their events.
+            names: ids of their events, one behind the other.
             when: they arrived and were answered, Unix seconds.
             version: that answered.
         """
         arrived, now = when
         with self._turn:
-            self.answered += len(names)
+            self.answered += len(requests)
         if self._all or now - arrived > self._slow:
-            for request, name in zip(requests, names, strict=True):
-                call = Call(name.decode(), arrived, request, nothing)
+            for at, request in enumerate(requests):
+                name = names[at * ID_LENGTH : (at + 1) * ID_LENGTH].decode()
+                call = Call(name, arrived, request, nothing)
                 call.model, call.version = request.model, version
                 self._line(call, now)
 

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from serving.batching import MOST_HERE, Lane
-from serving.calls import Stretch
+from serving.calls import ID_LENGTH, Stretch
 from staytrue.alike import When
 from staytrue.errors import StaytrueError
 
@@ -79,13 +79,13 @@ class BriefLane(Lane):
 
 
 class Ran(NamedTuple):
-    """Requests that were answered together."""
+    """Requests that were answered together, and have as many rows."""
 
     places: list[int]
     """Among those that were given."""
-    names: list[bytes]
-    """Ids of their events."""
-    answers: list[bytes]
+    names: bytes
+    """Ids of their events, one behind the other."""
+    answers: Woven
     """As the requests' protocol writes them."""
 
 
@@ -127,14 +127,15 @@ class Turns:
             if form is not None and isinstance(lane, BriefLane) and lane.passable:
                 # More at once would hold up all others of this thread: for what is left there are threads.
                 for batch in form.read(bodies, lane.most)[:MOST_HERE]:
-                    self._run(batch, [requests[at] for at in batch.places], (lease.loaded, lane, form), arrived, told)
+                    some = requests if len(batch.places) == len(requests) else [requests[at] for at in batch.places]
+                    self._run(batch, some, (lease.loaded, lane, form), arrived, told)
         finally:
             self._registry.release([lease])
 
     def _run(
         self,
         batch: Joined,
-        requests: list[Request],
+        requests: Sequence[Request],
         where: tuple[Loaded, BriefLane, Form],
         arrived: float,
         told: list[Ran],
@@ -156,32 +157,33 @@ class Turns:
             self._writer.append_woven(events_of(requests, names, stretches, when, form, blocks))
         except StaytrueError:
             return
-        told.append(Ran(batch.places, names, written))
+        for (at, end, _), answer in zip(stretches, written, strict=True):
+            told.append(Ran(batch.places[at:end], names[at * ID_LENGTH : end * ID_LENGTH], answer))
         bundle = loaded.bundle
-        self._statistics.answered(bundle.name, bundle.version, len(names), rows, run)
+        self._statistics.answered(bundle.name, bundle.version, len(requests), rows, run)
         self._ends.answered_at_once(requests, names, (arrived, now), bundle.version)
         lane.settled(time.monotonic() - times.ended)
 
 
 def events_of(
     requests: Sequence[Request],
-    names: Sequence[bytes],
+    names: bytes,
     stretches: Sequence[Stretch],
     when: When,
     form: Form,
     blocks: Sequence[Packed],
-) -> list[Woven]:
-    """The events of requests that were answered.
+) -> list[bytes]:
+    """The events of requests that were answered, as the log keeps them.
 
     Args:
         requests: those, in the order of their rows.
-        names: ids of the events.
+        names: ids of the events, one behind the other.
         stretches: of them.
         when: they came and were run.
         form: of their model.
         blocks: all rows of each input and output.
     """
-    events: list[Woven] = []
+    events: list[bytes] = []
     row = 0
     for at, end, rows in stretches:
         some, behind = requests[at:end], row + rows * (end - at)
@@ -192,7 +194,8 @@ def events_of(
             _held(block, row * width, behind * width, rows * width)
             for block, width in zip(blocks, form.widths, strict=True)
         ]
-        events.append(form.alike(one, rows).woven(when, callers, b"".join(names[at:end]), data))
+        own = names[at * ID_LENGTH : end * ID_LENGTH]
+        events.append(form.alike(one, rows).kept(when, callers, own, data))
         row = behind
     return events
 

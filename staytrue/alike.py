@@ -9,10 +9,12 @@ format family": a value is a header that depends on its length alone, then its b
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import struct
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import msgspec
 
+from staytrue.segments import kept
 from staytrue.weaving import Woven
 
 if TYPE_CHECKING:
@@ -20,10 +22,16 @@ if TYPE_CHECKING:
 
     from staytrue.events import Event
     from staytrue.records import Record
+    from staytrue.weaving import Column
 
 _encode = msgspec.msgpack.Encoder().encode
 _SHARED = ("model", "version", "role", "protocol", "status", "error", "rows")
 """Fields that stand together, between those of the caller and those of the run."""
+_NOBODY = ("", "")
+"""Ids of callers who gave none."""
+_double = struct.Struct(">d").pack
+_MARKS = struct.unpack(">4d", b"".join([b"\xff" * 7 + bytes([last]) for last in range(1, 5)]))
+"""Numbers that look like no text, nor like anything else in an event."""
 _TIME, _RECORDED, _QUEUE, _RUN = map(_encode, ("time", "recorded", "queue_seconds", "run_seconds"))
 
 
@@ -36,6 +44,15 @@ class When(NamedTuple):
     """It is written, Unix seconds."""
     queue_seconds: float
     run_seconds: float
+
+
+class _Template(NamedTuple):
+    """What stands around times, ids and numbers of some events."""
+
+    lengths: list[int]
+    """Of ids and of each tensor, all of them together."""
+    parts: list[bytes]
+    """Before each time, before the ids, and before each tensor."""
 
 
 class Alike:
@@ -53,6 +70,44 @@ class Alike:
         self._behind = [*_around(like)]
         self._id_width = len(like.id)
         self._widths = [_width(tensor.data) for tensor in (*like.inputs, *like.outputs)]
+        self._templates: dict[int, _Template] = {}
+        """Of so many events, whose callers gave no ids."""
+
+    def kept(
+        self,
+        when: When,
+        callers: Sequence[tuple[str, str]],
+        names: bytes,
+        data: Sequence[bytes | list[list[str]]],
+    ) -> bytes:
+        """Some of them, as :func:`staytrue.segments.kept` encodes what :meth:`woven` gives, from parts made once."""
+        count = len(names) // self._id_width
+        template = None
+        if len(callers) == 1 and callers[0] == _NOBODY:
+            template = self._templates.get(count) or self._template(count)
+        if template is None or [len(names), *map(_bytes_in, data)] != template.lengths:
+            return kept(self.woven(when, callers, names, data))
+        a, b, c, d, e, *openings = template.parts
+        parts = [a, _double(when[0]), b, _double(when[1]), c, _double(when[2]), d, _double(when[3]), e, names]
+        for opening, column in zip(openings, cast("Sequence[bytes]", data), strict=True):  # of texts there is none
+            parts += (opening, column)
+        return b"".join(parts)
+
+    def _template(self, count: int) -> _Template | None:
+        """Of so many events; None where a tensor holds texts, or nothing."""
+        if not (count and all(self._widths)):
+            return None
+        columns = [bytes(count * (width or 0)) for width in (self._id_width, *self._widths)]
+        whole = kept(self.woven(When(*_MARKS), [_NOBODY], columns[0], columns[1:]))
+        ends = [_encode(column) for column in columns]
+        before = whole[: len(whole) - sum(map(len, ends))]
+        parts = [before]
+        for mark in _MARKS:
+            parts += parts.pop().split(_double(mark), 1)
+        openings = [end[: len(end) - len(column)] for end, column in zip(ends, columns, strict=True)]
+        parts[-1] += openings[0]
+        made = self._templates[count] = _Template([*map(len, columns)], [*parts, *openings[1:]])
+        return made
 
     def woven(
         self,
@@ -78,7 +133,8 @@ class Alike:
             raise ValueError("ids are not as long as that of the event that these are like")
         times = b"".join((_TIME, _encode(when.time), _RECORDED, _encode(when.recorded)))
         run = (self._shared, _QUEUE, _encode(when.queue_seconds), _RUN, _encode(when.run_seconds), self._behind[0])
-        around, columns = [self._start], list[bytes | list[bytes]]((names,))
+        around = [self._start]
+        columns: list[Column] = [names]
         if len(callers) == 1:
             around.append(b"".join((times, _caller(*callers[0]), *run)))
         else:
@@ -107,6 +163,11 @@ def _caller(request_id: str, trace_id: str) -> bytes:
 def _width(held: bytes | list[str]) -> int | None:
     """Of what is written as it is; None for what is to be encoded."""
     return len(held) if isinstance(held, bytes) else None
+
+
+def _bytes_in(column: bytes | list[list[str]]) -> int:
+    """Of numbers; -1 for texts."""
+    return len(column) if isinstance(column, bytes) else -1
 
 
 def _opening(held: bytes | str | list[str]) -> bytes:

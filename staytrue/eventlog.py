@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from staytrue.weaving import Woven
-
 Durability = Literal["durable", "sync"]
 """``durable``: in the kernel's hands before the answer, so it outlives kill -9 of any process. ``sync``: on the disk
 before the answer, so it outlives a power cut too."""
@@ -98,8 +96,8 @@ class Writer:
         """
         self._append(frames(payloads, self._seed))
 
-    def append_woven(self, woven: Sequence[Woven]) -> None:
-        """As :meth:`append`, of records that differ in little: each group of them stands in the log as one."""
+    def append_woven(self, woven: Sequence[bytes]) -> None:
+        """As :meth:`append`, groups of records that differ in little, as :func:`staytrue.segments.kept` has them."""
         self._append(woven_frames(woven, self._seed))
 
     def _append(self, block: bytes) -> None:

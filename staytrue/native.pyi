@@ -20,9 +20,10 @@ def answer(
     before: bytes,
     middle: bytes,
     behind: bytes,
-    names: list[bytes],
-    bodies: list[bytes],
+    names: bytes,
+    around: list[bytes],
+    columns: list[bytes | list[bytes] | tuple[bytes]],
     /,
 ) -> list[tuple[int, bytes | None]]: ...
 def floats(body: bytes, start: int, end: int, count: int, width: int, /) -> bytes | None: ...
-def weave(around: list[bytes], columns: tuple[list[bytes], ...]) -> list[bytes]: ...
+def weave(rows: int, around: list[bytes], columns: list[bytes | list[bytes] | tuple[bytes]], /) -> list[bytes]: ...

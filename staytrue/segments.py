@@ -20,18 +20,21 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from staytrue.errors import TooLarge
-from staytrue.weaving import Woven
+from staytrue.weaving import weave
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from staytrue.weaving import Woven
 
 _ALONE, _WOVEN = b"\xf1STY", b"\xf1STW"
 _MAGIC = _ALONE[:3]
 _START = struct.Struct("<4sII")
 _CHECK = struct.Struct("<I")
 _HEADER_BYTES = _START.size + _CHECK.size
-_encode, _decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(Woven).decode
+_Kept = tuple[int, list[bytes], list[bytes | list[bytes]]]
+_encode, _decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(_Kept).decode
 LOCK = "lock"
 READERS = "readers"
 
@@ -61,25 +64,27 @@ def frames(payloads: Sequence[bytes], seed: int) -> bytes:
     Raises:
         TooLarge: one is longer than any record may be.
     """
-    parts: list[bytes] = []
-    for payload in payloads:
-        parts += (_header_of(_ALONE, payload, seed), payload)
-    return b"".join(parts)
+    return _framed(_ALONE, payloads, seed)
 
 
-def woven_frames(woven: Sequence[Woven], seed: int) -> bytes:
-    """Records that differ in little, each group of them as one frame.
+def woven_frames(woven: Sequence[bytes], seed: int) -> bytes:
+    """Groups of records that differ in little, each group, as :func:`kept` gives it, as one frame.
 
     Raises:
         TooLarge: a group is longer than any record may be.
     """
+    return _framed(_WOVEN, woven, seed)
+
+
+def kept(woven: Woven) -> bytes:
+    """Records that differ in little, as they stand in a frame; their columns are no JSON."""
+    return _encode(woven)
+
+
+def _framed(magic: bytes, payloads: Sequence[bytes], seed: int) -> bytes:
     parts: list[bytes] = []
-    for some in woven:
-        if some.rows == 1:
-            parts.append(frames(some.texts(), seed))
-        else:
-            payload = _encode(some)
-            parts += (_header_of(_WOVEN, payload, seed), payload)
+    for payload in payloads:
+        parts += (_header_of(magic, payload, seed), payload)
     return b"".join(parts)
 
 
@@ -120,7 +125,8 @@ def _records(magic: bytes, payload: bytes) -> list[bytes]:
     if magic == _ALONE:
         return [payload]
     try:
-        return _decode(payload).texts()
+        rows, around, columns = _decode(payload)
+        return weave(rows, around, [*columns])
     except (msgspec.MsgspecError, ValueError):
         return []
 

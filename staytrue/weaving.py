@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING, NamedTuple
 from staytrue.compiled import native
 
 if TYPE_CHECKING:
-    # Woven is decoded, by its types.
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+Column = bytes | list[bytes] | tuple[bytes]
+"""What is each text's own at one place: one behind the other, all as long as each other; a list of them; or, in a
+tuple, JSON such as ``[[1,2],[3,4]]``, in which each is a list of plain values and stands without its brackets."""
 
 
 class Woven(NamedTuple):
-    """Several texts as they are kept: what they have in common once, and the rest by columns."""
+    """Several texts as parts: what they have in common once, and the rest by columns."""
 
     rows: int
     """Texts."""
     around: list[bytes]
     """What is the same in all of them: before the first column, behind it, and so on."""
-    columns: list[bytes | list[bytes]]
-    """What is each one's own: a list of them, or where all are as long as each other one behind the other."""
+    columns: list[Column]
 
     def texts(self) -> list[bytes]:
         """Each of them whole.
@@ -30,39 +32,41 @@ class Woven(NamedTuple):
         Raises:
             ValueError: it does not fit together.
         """
-        if self.rows < 1 or not self.columns:
-            raise ValueError("rows, columns: expected some")
-        return weave(self.around, tuple([self._column(column) for column in self.columns]))
-
-    def _column(self, column: bytes | list[bytes]) -> list[bytes]:
-        if isinstance(column, bytes):
-            width, rest = divmod(len(column), self.rows)
-            if rest or not width:  # of nothing for each there might be any number
-                raise ValueError(f"column: expected as many bytes for each of {self.rows}; got {len(column)}")
-            return [column[at : at + width] for at in range(0, len(column), width)]
-        if len(column) != self.rows:
-            raise ValueError(f"column: expected {self.rows} texts; got {len(column)}")
-        return column
+        return weave(*self)
 
 
-def woven(around: list[bytes], columns: tuple[list[bytes], ...]) -> list[bytes]:
-    """A text for each row of the columns, what stands ``around`` them being the same in all.
+def woven(rows: int, around: list[bytes], columns: Sequence[Column]) -> list[bytes]:
+    """So many texts; what stands ``around`` the columns is the same in all.
 
-    >>> woven([b"<", b"=", b">"], ([b"a", b"b"], [b"1", b"2"]))
-    [b'<a=1>', b'<b=2>']
+    >>> woven(2, [b"<", b"=", b">"], [b"ab", (b"[[1,2],[3]]",)])
+    [b'<a=1,2>', b'<b=3>']
 
     Raises:
-        ValueError: not one more text than columns, or columns of different lengths.
+        ValueError: no texts, not one more around than columns, or a column of other than so many.
     """
+    if rows < 1 or not columns:
+        raise ValueError("rows, around, columns: expected some")
     if len(around) != len(columns) + 1:
         raise ValueError(f"around: expected {len(columns) + 1} texts; got {len(around)}")
     parts = [b""] * (2 * len(columns) + 1)
     parts[::2] = around
     made = []
-    for row in zip(*columns, strict=True):
+    for row in zip(*[_texts_of(column, rows) for column in columns], strict=True):
         parts[1::2] = row
         made.append(b"".join(parts))
     return made
 
 
-weave: Callable[[list[bytes], tuple[list[bytes], ...]], list[bytes]] = woven if native is None else native.weave
+def _texts_of(column: Column, rows: int) -> list[bytes]:
+    if isinstance(column, bytes):
+        width, rest = divmod(len(column), rows)
+        if rest or not width:  # of nothing for each there might be any number
+            raise ValueError(f"columns: expected as many bytes for each of {rows}; got {len(column)}")
+        return [column[at : at + width] for at in range(0, len(column), width)]
+    texts = column[0][2:-2].split(b"],[") if isinstance(column, tuple) else column
+    if len(texts) != rows:
+        raise ValueError(f"columns: expected {rows} texts; got {len(texts)}")
+    return texts
+
+
+weave: Callable[[int, list[bytes], list[Column]], list[bytes]] = woven if native is None else native.weave

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from serving.http.connection import Connection
     from serving.http.exchange import Exchange
     from serving.http.server import Server
+    from staytrue.weaving import Woven
 
     Batch = tuple[Any, list[int], list[bytes], list[bytes]]
     """What was prepared of the requests, their connections' descriptors, their heads, their bodies."""
@@ -35,9 +36,9 @@ class Answered(NamedTuple):
 
     places: Sequence[int]
     """Among those that were given."""
-    names: list[bytes]
-    """Ids of their events."""
-    bodies: list[bytes]
+    names: bytes
+    """Ids of their events, one behind the other."""
+    bodies: Woven
     behind: bytes
     """Their other header lines, each with its line end."""
 
@@ -181,7 +182,9 @@ class Express:
     def _send(self, descriptors: list[int], some: Answered) -> None:
         prefixes = self._server.prefixes
         before = prefixes.made.get((200, JSON)) or prefixes.make(200, JSON)
-        left = native.answer(descriptors, before, _NAMED, b"\r\n%b\r\n" % some.behind, some.names, some.bodies)
+        _, around, columns = some.bodies
+        behind = b"\r\n%b\r\n" % some.behind
+        left = native.answer(descriptors, before, _NAMED, behind, some.names, around, columns)
         for place, rest in left:
             connection = self._connections[descriptors[place]]
             if rest is None:

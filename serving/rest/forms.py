@@ -18,7 +18,7 @@ from staytrue.alike import Alike
 from staytrue.events import Event, Tensor
 from staytrue.signature import LITTLE_ENDIAN, MOST_AXES, NUMPY
 from staytrue.values import FLOATS
-from staytrue.weaving import weave
+from staytrue.weaving import Woven
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from serving.calls import Packed, Request, Stretch
     from staytrue.bundle import Bundle
     from staytrue.signature import TensorSpec
+    from staytrue.weaving import Column
 
 MOST_UNFIT = 8
 """Runs whose answers could not be written, beyond those that could: then a model is left to the usual way, which runs
@@ -208,10 +209,11 @@ class Form:
         for side in self._outputs:
             array = outputs[side.name]
             fits = array.dtype == side.dtype and array.shape == (rows, *side.rest)
-            if not fits or (side.datatype in FLOATS and not np.isfinite(array).all()):
+            one = Told.of(side, array) if fits else None
+            if one is None:
                 self._unfit += 1
                 return None
-            told.append(Told.of(side, array))
+            told.append(one)
         if self._unfit:
             self._unfit -= 1
         return Answers(told, self._frame)
@@ -232,19 +234,24 @@ class Form:
 class Told(NamedTuple):
     """An output of several requests."""
 
-    side: Side
     packed: Packed
     """All rows, one behind the other."""
-    rows: list[bytes]
-    """Each row's values as JSON writes them, without brackets."""
+    column: list[bytes] | tuple[bytes]
+    """Each row's values as JSON writes them; see :data:`staytrue.weaving.Column`."""
 
     @classmethod
-    def of(cls, side: Side, array: NDArray[Any]) -> Told:
-        """What a run gave."""
+    def of(cls, side: Side, array: NDArray[Any]) -> Told | None:
+        """What a run gave; None where JSON has no numbers for it."""
         rows = array.reshape(len(array), side.values).tolist()
         if side.dtype.hasobject:
-            return cls(side, array.ravel().tolist(), [orjson.dumps(row)[1:-1] for row in rows])
-        return cls(side, array.tobytes(), orjson.dumps(rows)[2:-2].split(b"],["))  # numbers hold no brackets
+            return cls(array.ravel().tolist(), [orjson.dumps(row)[1:-1] for row in rows])
+        text = orjson.dumps(rows)
+        # What is no number of JSON is written so.
+        return None if side.datatype in FLOATS and b"null" in text else cls(array.tobytes(), (text,))
+
+    def rows(self) -> list[bytes]:
+        """Each row's values, without brackets, which numbers hold none of."""
+        return self.column[0][2:-2].split(b"],[") if isinstance(self.column, tuple) else self.column
 
 
 class Answers:
@@ -259,15 +266,18 @@ class Answers:
         self._told, self._frame = told, frame
         self.blocks = [one.packed for one in told]
 
-    def write(self, names: list[bytes], stretches: Sequence[Stretch]) -> list[bytes]:
+    def write(self, names: bytes, stretches: Sequence[Stretch]) -> list[Woven]:
         """The answers."""
-        written: list[bytes] = []
-        row = 0
+        if len(stretches) == 1 and stretches[0].rows == 1:  # as most often
+            columns: list[Column] = [names, *[one.column for one in self._told]]
+            return [Woven(stretches[0].end, self._frame(1), columns)]
+        written: list[Woven] = []
+        texts, row = [one.rows() for one in self._told], 0
         for at, end, count in stretches:
             behind = row + count * (end - at)
-            columns = [texts[row:behind] for _, _, texts in self._told]
-            if count > 1:
-                columns = [[b",".join(some[n : n + count]) for n in range(0, len(some), count)] for some in columns]
-            written += weave(self._frame(count), (names[at:end], *columns))
+            columns = [names[at * ID_LENGTH : end * ID_LENGTH]]
+            for some in texts:
+                columns.append([b",".join(some[n : n + count]) for n in range(row, behind, count)])
+            written.append(Woven(end - at, self._frame(count), columns))
             row = behind
         return written

@@ -6,6 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+from serving.calls import ID_LENGTH
 from serving.http.exchange import JSON
 from serving.http.express import Answered
 from serving.rest import bodies as packing
@@ -124,8 +125,8 @@ class Turn:
         taken: set[int] = set()
         for ran in told:
             taken.update(ran.places)
-            for place, name, answer in zip(ran.places, ran.names, ran.answers, strict=True):
-                self._tell(group[place], name, answer)
+            for at, (place, answer) in enumerate(zip(ran.places, ran.answers.texts(), strict=True)):
+                self._tell(group[place], ran.names[at * ID_LENGTH : (at + 1) * ID_LENGTH], answer)
         if len(taken) < len(group):
             for place, one in enumerate(group):
                 if place not in taken:

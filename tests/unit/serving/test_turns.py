@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from serving.calls import Stretch
+from serving.calls import ID_LENGTH, Stretch
 from serving.pace import Pace
 from serving.rest import codec, forms
 from serving.runtimes.fake import FakeRuntime
@@ -407,8 +407,9 @@ def test_texts_that_a_model_answers_with_are_told_as_the_usual_way_tells_them(ho
     assert answers is not None
     mine = {name: array[1:3] for name, array in given.items()}
     asked = [(Asked(spec), mine[spec.name]) for spec in outputs]
-    written, _, _ = codec.write(Answer("e1", "", "tiny", "1", asked, []), "reject")
-    assert answers.write([b"e0", b"e1"], Stretch.all([1, 2]))[1] == written
+    written, _, _ = codec.write(Answer("e1".rjust(ID_LENGTH), "", "tiny", "1", asked, []), "reject")
+    names = b"e0".rjust(ID_LENGTH) + b"e1".rjust(ID_LENGTH)
+    assert answers.write(names, Stretch.all([1, 2]))[1].texts() == [written]
     assert answers.blocks == [tensor.data for tensor in tensors_of(outputs, given)]
 
 

@@ -263,7 +263,7 @@ TEXTS = [b"a1" + b"z" * 40, b"a2" + b"x" * 300 + b"z" * 40, b"9b", b"<1>", b"<2>
 
 def test_records_that_differ_in_little_are_written_once_for_all_and_read_as_any_others(tmp_path: Path) -> None:
     writer = Writer(tmp_path)
-    writer.append_woven(WOVEN)
+    writer.append_woven([*map(segments.kept, WOVEN)])
     assert segments.size(tmp_path / writer.name, 0) < len(segments.frames(TEXTS, 7)) + 10
     writer.append([b"alone"])
     writer.close()
@@ -272,7 +272,7 @@ def test_records_that_differ_in_little_are_written_once_for_all_and_read_as_any_
 
 
 def test_frames_of_several_stand_as_they_always_stood() -> None:
-    frame = segments.woven_frames([Woven(2, [b"<", b"=", b">"], [b"ab", [b"1", b"23"]])], 7)
+    frame = segments.woven_frames([segments.kept(Woven(2, [b"<", b"=", b">"], [b"ab", [b"1", b"23"]]))], 7)
     assert frame.hex() == (
         "f1535457190000006c3936ff6ffe550a930293c4013cc4013dc4013e92c402616292c40131c4023233"  # a log is read by others
     )
@@ -280,18 +280,18 @@ def test_frames_of_several_stand_as_they_always_stood() -> None:
 
 def test_what_all_have_in_common_is_written_once() -> None:
     many = Woven(100, [b"x" * 1000, b""], [bytes(range(100))])
-    assert len(segments.woven_frames([many], 7)) < 1200
+    assert len(segments.woven_frames([segments.kept(many)], 7)) < 1200
 
 
 @pytest.mark.parametrize("payload", [b"", b"no list", msgspec.msgpack.encode([2, [b"", b""], [b"abc"]])], ids=repr)
 def test_a_frame_of_several_that_cannot_be_read_counts_as_damaged(payload: bytes) -> None:
-    frame = segments._header_of(segments._WOVEN, payload, 7) + payload
+    frame = segments.woven_frames([payload], 7)
     assert segments.scan(frame + segments.frames([b"next"], 7), 7) == ([b"next"], 1, len(frame) + 20)
 
 
 def test_a_damaged_frame_of_several_costs_those_alone() -> None:
-    before, frame, behind = (segments.woven_frames([one], 7) for one in WOVEN)
-    spoilt = segments.woven_frames([WOVEN[2]], 7)
+    before, frame, behind = (segments.woven_frames([segments.kept(one)], 7) for one in WOVEN)
+    spoilt = segments.woven_frames([segments.kept(WOVEN[2])], 7)
     for at in range(len(spoilt)):
         changed = bytearray(spoilt)
         changed[at] ^= 0xFF
@@ -301,7 +301,7 @@ def test_a_damaged_frame_of_several_costs_those_alone() -> None:
 
 def test_a_record_beyond_any_bound_is_refused_however_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segments, "MAX_RECORD_BYTES", 60)
-    for woven in (Woven(1, [b"a" * 30, b"b" * 30], [b"1"]), Woven(2, [b"", b""], [b"a" * 60])):
-        with pytest.raises(TooLarge, match="records up to"):
-            segments.woven_frames([woven], 1)
-    assert len(segments.woven_frames([Woven(1, [b"", b""], [b"a" * 60])], 1)) == 76
+    for way in (segments.frames, segments.woven_frames):
+        with pytest.raises(TooLarge, match="records up to 60 bytes"):
+            way([b"a", b"a" * 61], 1)
+        assert len(way([b"a" * 60], 1)) == 76
