@@ -107,11 +107,10 @@ async def _serve(
     inflight, limits = Inflight(settings.max_inflight_bytes), limits_of(settings)
     rpc, shown = _over_grpc(ports, dataplane, settings, access, inflight, certificate), certificate.current()
     context = None if shown is None else shown.context
-    rest = Rest(dataplane, settings, access)
-    servers = [Server(rest.handle, limits, inflight, rest.brief)]
+    servers = [_server(Rest(dataplane, settings, access), limits, inflight)]
     await servers[0].start(ports.rest, context)
     if ports.admin is not None:
-        servers.append(Server(Rest(dataplane, settings, access, admin=True).handle, limits, inflight))
+        servers.append(_server(Rest(dataplane, settings, access, admin=True), limits, inflight))
         await servers[1].start(ports.admin, context)
     if rpc is not None and ports.grpc is not None:
         rpc.start(ports.grpc, reuse_port=settings.workers > 1, tells=ports.tells)
@@ -151,6 +150,10 @@ async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _server(rest: Rest, limits: Limits, inflight: Inflight) -> Server:
+    return Server(rest.handle, limits, inflight, rest.brief)
 
 
 def limits_of(settings: ServingSection) -> Limits:

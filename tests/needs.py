@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import NoReturn
 
@@ -44,6 +45,13 @@ def missing(why: str) -> NoReturn:
     if os.environ.get("CI"):  # noqa: TID251 - no setting of Staytrue's
         pytest.fail(why)
     pytest.skip(why)
+
+
+def needs_express() -> None:
+    """Skips the test that asks where connections are not answered many at once: it takes Linux, and native/."""
+    if sys.platform != "linux":
+        pytest.skip("of Linux alone")
+    needs_compiled()
 
 
 def needs_compiled() -> None:
