@@ -55,7 +55,10 @@ class Version:
         self.queue.add(waited, count)
         self.infer.add(ran * count, count)
         self.last, self.rows, self.runs = time.time(), self.rows + rows, self.runs + 1
-        self.batches.setdefault(rows, Spans()).add(ran)
+        spans = self.batches.get(rows)
+        if spans is None:
+            spans = self.batches[rows] = Spans()
+        spans.add(ran)
 
 
 class Statistics:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 IDLE_SECONDS = 1.0
 """A connection that asks for nothing in this time is watched as any other."""
+ROUNDS_SECONDS = 0.001
+"""For which the loop's other work waits at most, and for one round more."""
 _NAMED = b"\r\nX-Event-Id: "
 
 
@@ -129,19 +132,29 @@ class Express:
         self._loop.remove_reader(self._poll.fileno())
 
     def _come(self) -> None:
-        """Something has come."""
+        """Something has come; what comes while it is being answered is answered too, for a time.
+
+        A turn of the loop costs as much as several requests.
+        """
         self._ask_what_joined()
+        until = time.monotonic() + ROUNDS_SECONDS
+        while self._receive() and time.monotonic() < until:
+            pass
+
+    def _receive(self) -> bool:
+        """Answer what has come, and tell whether more may have come meanwhile: not where one asks alone."""
         try:
             batches, odd = self._poll.receive()
         except Exception:  # what was read is lost, of whom nobody knows
             log.exception("requests could not be received")
             self._drop([*self._connections])
-            return
+            return False
         for batch in batches:
             self._ask(batch)
         for fd, data in odd:
-            if (other := self._connections.get(fd)) is not None:
-                self.leave(other, data)
+            if (connection := self._connections.get(fd)) is not None:
+                self.leave(connection, data)
+        return not odd and bool(batches) and len(batches[0][1]) > 1
 
     def _ask_what_joined(self) -> None:
         """Ask what came with those that joined: before anything that they send behind it is read."""
