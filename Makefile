@@ -70,6 +70,7 @@ fuzz: setup ## made-up bytes and requests for a few minutes; SECONDS=600 for lon
 	  build/fuzz/venv/bin/python -m pip install --quiet --disable-pip-version-check schemathesis==4.32.5; }
 	$(BIN)/python -m tests.fuzz.codecs $(or $(SECONDS),60)
 	$(BIN)/python -m tests.fuzz.compiled $(or $(SECONDS),60)
+	$(BIN)/python -m tests.fuzz.framing $(or $(SECONDS),60)
 	$(BIN)/python -m tests.fuzz.addresses build/fuzz/venv/bin/schemathesis
 	$(BIN)/python -m pytest -q tests/property
 

@@ -123,6 +123,16 @@ class Announced:
             self._learn(data)
         return behind
 
+    def read_some(self, rest: bytearray) -> None:
+        """Read some of what was set aside, and take it out: a body that was begun here goes on here."""
+        reader = self._reader
+        if self._left and reader.stage == BODY:
+            some = bytes(memoryview(rest)[: self._left])
+            del rest[: len(some)]
+            self._take(some, 0)
+        else:
+            reader.feed_some(rest)
+
     def _begin(self, data: bytes) -> int:
         """Begin a request with a known head; where its body begins, 0 for another."""
         end = data.find(END, 0, _LONGEST) + len(END)

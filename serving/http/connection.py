@@ -212,7 +212,7 @@ class Connection(asyncio.Protocol):
             if ready:
                 self._start(ready.popleft())
             elif rest:
-                self._reader.feed_some(rest)
+                self._announced.read_some(rest)
             if not (ready or rest) or transport.is_closing():
                 break
         self._pumping = False

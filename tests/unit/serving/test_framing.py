@@ -1,0 +1,146 @@
+"""What a server takes bytes for does not depend on the heads that it remembers, nor on how they come.
+
+``make fuzz`` looks for more of the kind (tests/fuzz/framing.py).
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from serving.http.announced import LEAST_BYTES
+from tests.framing import BODY_BYTES, Act, Told, Twins
+
+LONG = LEAST_BYTES + 5000
+HIDDEN = b"GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n"
+BESIDE = {
+    "a second length": b"Content-Length: 5",
+    "a second length, the same": b"Content-Length: %d" % LONG,
+    "a second length, spelt otherwise": b"content-length:\t5",
+    "a length with a space before its colon": b"Content-Length : 5",
+    "a folded length": b"Content-Length:\r\n 5",
+    "a length behind a line feed": b"X: y\nContent-Length: 5",
+    "a length behind a carriage return": b"X: y\rContent-Length: 5",
+    "a length of no name": b"Content_Length: 5",
+    "chunks": b"Transfer-Encoding: chunked",
+    "chunks in small letters": b"transfer-encoding:chunked",
+    "chunks with a space before the colon": b"Transfer-Encoding : chunked",
+    "chunks of a kind that is not known": b"Transfer-Encoding: xchunked",
+    "chunks in a folded line": b"Transfer-Encoding:\r\n chunked",
+    "chunks behind a line feed": b"X: y\nTransfer-Encoding: chunked",
+    "chunks of no name": b"Transfer_Encoding: chunked",
+    "a folded line": b"X: y\r\n z",
+    "a NUL": b"X: \0",
+    "a NUL in a name": b"X\0: y",
+    "an id twice": b"X-Request-Id: 1\r\nX-Request-Id: 2",
+    "an id in another form": b"X-Request-Id:  1",
+    "an id of nothing": b"X-Request-Id: ",
+    "the end of the connection": b"Connection: close",
+    "the end of the connection among others": b"Connection: keep-alive, close",
+    "an upgrade": b"Connection: upgrade\r\nUpgrade: h2c",
+    "an expectation": b"Expect: 100-continue",
+    "an expectation that is not known": b"Expect: other",
+    "another host": b"Host: b",
+}
+LENGTHS = [
+    b"+%d",
+    b"-%d",
+    b"0%d",
+    b"\t%d",
+    b"%d ",
+    b"%d,5",
+    b"%d, 5",
+    b"%d 5",
+    b"0x%d",
+    b"%d.0",
+    b"%d_0",
+    b"%d;",
+    b"%d\0",
+]
+FEW = b"hello"
+
+
+def request(framing: bytes, *lines: bytes, body: bytes = b"") -> bytes:
+    """With this line for its framing."""
+    return b"\r\n".join((b"POST /p HTTP/1.1", b"Host: a", framing, *lines, b"", body))
+
+
+def length(count: int) -> bytes:
+    """The line that tells it, as most tell it."""
+    return b"Content-Length: %d" % count
+
+
+def body(count: int, *, at: int = 1000) -> bytes:
+    """A body that holds a request at this place and wherever a slice might begin."""
+    return (b"y" * at + HIDDEN * (count // len(HIDDEN)))[:count]
+
+
+@pytest.fixture
+def twins() -> Twins:
+    """Both servers; one of them knows the heads of all that is plain here."""
+
+    def differ(acts: list[Act], got: Told, wanted: Told) -> None:
+        brief = [act if isinstance(act, str) else act[:300] for act in acts]
+        raise AssertionError(f"{brief}: {got!r:.900} and not {wanted!r:.900}")
+
+    made = Twins(differ)
+    for count in (len(FEW), LONG, LONG):
+        for lines in ((), (b"X-Request-Id: 7",), (b"Authorization: Bearer a",), (b"X: y",)):
+            data = request(length(count), *lines, body=body(count))
+            made.compare(data, [data], [data])
+    assert made.knowing.recalled
+    assert made.knowing.announced
+    return made
+
+
+@pytest.mark.parametrize("name", BESIDE)
+@pytest.mark.parametrize("count", [len(FEW), LONG])
+def test_a_line_beside_a_known_head_is_read_as_ever(twins: Twins, name: str, count: int) -> None:
+    for lines in ([BESIDE[name]], [b"X-Request-Id: 7", BESIDE[name]], [BESIDE[name], b"Authorization: Bearer a"]):
+        data = request(length(count), *lines, body=body(count))
+        before = request(BESIDE[name], length(count), *lines[1:], body=body(count))
+        plain = request(length(count), body=body(count))
+        for each in (data, before):
+            both = each + plain
+            twins.compare(each, [each], [each[:700], each[700:]])
+            twins.compare(both, [each, plain], [both], [both[: len(both) - 2000], both[len(both) - 2000 :]])
+
+
+@pytest.mark.parametrize("form", LENGTHS)
+@pytest.mark.parametrize("count", [len(FEW), LONG, BODY_BYTES, BODY_BYTES + 1])
+def test_a_length_in_another_form_is_read_as_ever(twins: Twins, form: bytes, count: int) -> None:
+    data = request(b"Content-Length: " + form % count, body=body(count)) + HIDDEN
+    twins.compare(data, [data], [data[: -len(HIDDEN)], HIDDEN], [data[:200], data[200:]])
+
+
+@pytest.mark.parametrize("before", [b"\r\n", b"\r\n\r\n", b"\n", b"\r", b" ", b"\0"])
+def test_what_stands_before_a_known_head_is_read_as_ever(twins: Twins, before: bytes) -> None:
+    for count in (len(FEW), LONG):
+        plain = request(length(count), body=body(count))
+        data = before + plain
+        twins.compare(data, [data], [before, plain], [before + plain[:90], plain[90:]], [data])
+
+
+def test_requests_that_come_with_a_long_body_or_behind_it_are_told_apart(twins: Twins) -> None:
+    long, other = request(length(LONG), body=body(LONG)), request(length(LONG + 1), body=body(LONG + 1))
+    short = request(length(len(FEW)), body=FEW)
+    for data in (long + short + other, long + other + HIDDEN, short + long + short, long + long[:-1], other + b"x"):
+        for cut in (60, 62, 63, 64, 65, 66, 1064, len(long) - 1, len(long), len(long) + 1, len(long) + 66):
+            twins.compare(data, [data[:cut], data[cut:]], [data[:cut], data[cut : cut + 1], data[cut + 1 :]])
+
+
+def test_a_body_goes_on_as_one_where_the_caller_did_not_read_meanwhile(twins: Twins) -> None:
+    data = request(length(LONG), body=body(LONG)) + HIDDEN
+    for at in (70, 1000, 1066, 1066 + len(HIDDEN), LONG - 10, LONG + 66):
+        twins.compare(data, [data[:at], "pause", data[at:], "resume"])
+        twins.compare(data, [data[:at], "pause", data[at : at + 500], "resume", data[at + 500 :]])
+        twins.compare(data, [data[:at], "pause", data[at : at + 500], "resume", "pause", data[at + 500 :]])
+
+
+def test_a_key_is_its_holders_alone(twins: Twins) -> None:
+    for count in (len(FEW), LONG):
+        for key in (b"a", b"b", b"a", b"ab", b"b", b"a"):
+            for line in (b"Authorization: Bearer ", b"X-Api-Key: ", b"Cookie: "):
+                data = request(length(count), line + key, body=body(count))
+                own = request(length(count), line + key, b"X-Request-Id: " + key, body=body(count))
+                twins.compare(data, [data], [data[:120], data[120:]])
+                twins.compare(own, [own], [own[:120], own[120:]])
