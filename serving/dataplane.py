@@ -48,20 +48,15 @@ class Dataplane:
     def __init__(
         self, registry: Registry, writer: Writer, settings: ServingSection, clock: Callable[[], float] = time.time
     ) -> None:
-        self.registry, self._writer, self._settings, self.clock = registry, writer, settings, clock
+        self.registry, self._settings, self.clock = registry, settings, clock
         self._longest = float("inf") if settings.timeout_seconds is None else settings.timeout_seconds
         self._turn = threading.Lock()
         self.helpers = ThreadPoolExecutor(max_workers=HELPERS, thread_name_prefix="help")
         self._loads = ThreadPoolExecutor(max_workers=LOADERS, thread_name_prefix="load")
         self.statistics = Statistics()
-        self._ends = Endings(
-            registry,
-            writer,
-            self.statistics,
-            clock,
-            slow_seconds=settings.slow_seconds,
-            all_lines=settings.access_log,
-        )
+        slow, all_lines = settings.slow_seconds, settings.access_log
+        self._ends = Endings(registry, writer, self.statistics, clock, slow_seconds=slow, all_lines=all_lines)
+        self.room = self._ends.room
         self.after_telling = self._ends.after
         """Called, by any thread, once callers were told: once for all whose requests ended together."""
         self.turns = Turns(registry, writer, self.statistics, self._ends)
@@ -83,8 +78,8 @@ class Dataplane:
         return lane
 
     def ready(self) -> bool:
-        """Whether requests are welcome and every model has answered a real inference in this process."""
-        return not self.draining and self.registry.ready()
+        """Whether requests are welcome, have room for their events, and each model has answered in this process."""
+        return not self.draining and self.room.there and self.registry.ready()
 
     def describe(self, name: str, version: str | None) -> Description:
         """A model's champion, or the version that is named; that one may have to be loaded, so not in the event loop.
@@ -101,7 +96,7 @@ class Dataplane:
                 provider=self.registry.make.provider,
                 runtime=loaded.runtime.description,
                 refused=dict(model.refused),
-                ready=not self.draining and loaded.ready(),
+                ready=not self.draining and self.room.there and loaded.ready(),
             )
 
     @property
@@ -169,8 +164,8 @@ class Dataplane:
         self._fail(call, error)
 
     def beat(self, heartbeat: Heartbeat) -> None:
-        """Write a heartbeat into the log."""
-        self._writer.append([encode(heartbeat)])
+        """Write a heartbeat into the log, which tells whether there is room for events."""
+        self.room.probe(encode(heartbeat))
 
     def queued_rows(self) -> int:
         """Rows that wait in all lanes."""

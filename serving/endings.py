@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from serving.calls import ID_LENGTH, Call, Written, event_of, hidden
 from serving.model import Lease
 from serving.reasons import reason_of
-from staytrue.errors import ErrorCode, StaytrueError, TooLarge
+from serving.room import Room
+from staytrue.errors import ErrorCode, StaytrueError, TooLarge, Unavailable
 from staytrue.events import encode
 from staytrue.tensors import Answer, Given
 
@@ -55,7 +56,7 @@ class Endings:
         all_lines: bool,
     ) -> None:
         self._registry, self._writer, self._statistics, self.clock = registry, writer, statistics, clock
-        self._slow, self._all = slow_seconds, all_lines
+        self.room, self._slow, self._all = Room(writer), slow_seconds, all_lines
         self._turn = threading.Lock()
         self._number, self._mark = 0, uuid.uuid4().hex[: ID_LENGTH - 12].encode()
         self.in_flight = self.answered = self.shadows_dropped = 0
@@ -107,7 +108,7 @@ class Endings:
     def end(self, calls: Sequence[Call], *, ran: bool = False) -> None:
         """Write the events, then tell the callers; ``ran``: they were in a lane, whose statistics count them."""
         now = self.clock()
-        self._log(calls, now)
+        written = self._log(calls, now)
         if ran:
             self._statistics.record(calls[0].model, calls[0].version, calls)
         asked = sum([call.role != "shadow" for call in calls])
@@ -115,8 +116,10 @@ class Endings:
             self.in_flight -= asked
             self.answered += asked
         for call in calls:
-            if self._all or now - call.arrived > self._slow or type(call.outcome) is not Written:
+            answered = type(call.outcome) is Written
+            if self._all or (written and (not answered or now - call.arrived > self._slow)):
                 self._line(call, now)
+            if not answered:
                 _forget(call)
             try:
                 call.done(call)
@@ -153,20 +156,28 @@ class Endings:
                 call.model, call.version = request.model, version
                 self._line(call, now)
 
-    def _log(self, calls: Sequence[Call], now: float) -> None:
-        """Write the events; a call whose event is not written fails. One that is too large harms no other."""
+    def _log(self, calls: Sequence[Call], now: float) -> bool:
+        """Write the events; a call whose event is not written fails. One that is too large harms no other.
+
+        False where there is no room for any, which :class:`Room` tells of, and lines of requests need not.
+        """
+        events: list[bytes] = []
         try:
-            self._writer.append([encode(event_of(call, now)) for call in calls])
+            events = [encode(event_of(call, now)) for call in calls]
+            self._writer.append(events)
         except StaytrueError as error:
             if isinstance(error, TooLarge) and len(calls) > 1:
-                for call in calls:
-                    self._log([call], now)
-                return
+                apart = [self._log([call], now) for call in calls]
+                return any(apart)
             for call in calls:
                 call.outcome = error
+            if isinstance(error, Unavailable):
+                self.room.lacks(error, sum(map(len, events)), sum([call.role != "shadow" for call in calls]))
+                return False
         except Exception as error:  # noqa: BLE001 - hidden and logged: each caller is told in any case
             for call in calls:
                 call.outcome = hidden(error, call.id)
+        return True
 
     def _answer(self, call: Call) -> Written | StaytrueError:
         outputs = call.outputs or {}

@@ -108,6 +108,11 @@ class Writer:
             except OSError as error:
                 raise self._unavailable(error) from error
 
+    def room(self) -> int:
+        """Bytes that may be written as of now; ``OSError`` where the disk does not tell."""
+        disk = os.statvfs(self._log)
+        return min(self._max_bytes - total_bytes(self._log), disk.f_bavail * disk.f_frsize)
+
     def close(self) -> None:
         """Let go of the log; readers then know that nothing more comes from this writer."""
         with self._turn:

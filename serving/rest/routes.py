@@ -234,7 +234,9 @@ class Routes:
 
 def _reason(dataplane: Dataplane) -> str:
     """Why a server is not ready; names no model, as whoever has no key asks it too."""
-    return "the server is shutting down" if dataplane.draining else dataplane.registry.unready()
+    if dataplane.draining:
+        return "the server is shutting down"
+    return dataplane.registry.unready() if dataplane.room.there else "the event log cannot be written"
 
 
 def _alive(exchange: Exchange) -> None:
