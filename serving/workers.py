@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from serving.ports import again
 from staytrue.errors import ErrorCode, StaytrueError
-from staytrue.listening import ended_by
+from staytrue.listening import ended_by, endings
 from staytrue.orphans import end_with
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Workers:
         self._code = 0
 
     def run(self) -> int:
-        """Until SIGTERM or SIGINT, which all workers get; 0 where each of them ended well.
+        """Until SIGTERM, SIGINT or SIGHUP, which end all workers; 0 where each of them ended well.
 
         Ends by itself where no worker comes to listen: 2 where settings are wrong, 1 for other reasons.
         """
@@ -124,7 +124,7 @@ class Workers:
             return
         code = 1
         try:
-            for number in (signal.SIGTERM, signal.SIGINT):  # of the parent; a worker that is still starting just ends
+            for number in endings():  # of the parent; a worker that is still starting just ends
                 signal.signal(number, signal.SIG_DFL)
             end_with(parent, signal.SIGKILL)
             for other in (told, *(each.pipe for each in self._places if each.process)):
@@ -165,7 +165,7 @@ class Workers:
             for place in left:
                 found, status = os.waitpid(place.process, os.WNOHANG)
                 if found:
-                    failed += os.waitstatus_to_exitcode(status) not in (0, -signal.SIGTERM)
+                    failed += os.waitstatus_to_exitcode(status) not in (0, -signal.SIGTERM, -signal.SIGHUP)
                     self._free(place)
             if time.monotonic() > until:
                 self._signal(signal.SIGKILL)

@@ -70,10 +70,16 @@ def place(bound: socket.socket) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def endings() -> list[signal.Signals]:
+    """What ends a process well; SIGHUP, of a terminal that closes, where it was not started to outlive that (nohup)."""
+    outlives = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return [signal.SIGTERM, signal.SIGINT, *([] if outlives else [signal.SIGHUP])]
+
+
 @contextlib.contextmanager
 def ended_by(stop: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Call ``stop`` on SIGTERM and SIGINT instead of dying, for the length of the block."""
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    """Call ``stop`` on what :func:`endings` tells instead of dying, for the length of the block."""
+    before = {number: signal.signal(number, stop) for number in endings()}
     try:
         yield
     finally:

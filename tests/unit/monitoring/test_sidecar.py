@@ -105,6 +105,7 @@ def test_it_collects_looks_survives_a_kill_and_ends_cleanly(rig: Rig, start: Cal
     assert [item["rows"] for item in windows] == [24, 48, 72, 96]
     assert again.call("/healthz")[0] == 200
     assert again.end(signal.SIGTERM) == 0
+    assert start().end(signal.SIGHUP) == 0
     assert "Traceback" not in (rig.folder / "sidecar.log").read_text()
 
 

@@ -133,13 +133,18 @@ def test_two_hundred_callers_of_both_protocols_each_get_their_own_rows_and_each_
     assert [(beat.ready, beat.in_flight) for beat in last.values()] == [(False, 0), (False, 0)]
 
 
-def test_an_answer_that_is_given_while_the_server_ends_is_in_its_last_heartbeat(two: Service, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_an_answer_that_is_given_while_the_server_ends_is_in_its_last_heartbeat(
+    two: Service, tmp_path: Path, number: signal.Signals
+) -> None:
     host, port = two.address.removeprefix("http://").split(":")
     body = json.dumps({"inputs": tensors(1.0, 1)}).encode()
     with socket.create_connection((host, int(port)), timeout=20) as caller:
         head = f"POST {INFER} HTTP/1.1\r\nHost: here\r\nContent-Length: {len(body)}\r\n\r\n"
         caller.sendall(head.encode() + body[:10])
-        two.process.send_signal(signal.SIGTERM)
+        group = [psutil.Process(two.process.pid)]
+        for process in group if number == signal.SIGTERM else [*group[0].children(), *group]:
+            process.send_signal(number)  # a terminal tells all who are in its foreground
         end = time.monotonic() + 20
         while sum(not beat.ready for beat in entries(tmp_path) if isinstance(beat, Heartbeat)) < 1:
             assert time.monotonic() < end

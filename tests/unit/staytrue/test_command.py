@@ -154,13 +154,27 @@ def test_the_settings_page_is_written_where_it_is_wanted(tmp_path: Path, monkeyp
     assert page.read_text(encoding="utf-8") == document.page()
 
 
-def test_sigterm_ends_what_it_is_told_to_and_is_itself_again() -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_what_it_is_told_to_and_is_itself_again(number: signal.Signals) -> None:
     heard: list[int] = []
-    before = signal.getsignal(signal.SIGTERM)
+    before = signal.getsignal(number)
     with ended_by(lambda number, _: heard.append(number)):
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
+    assert heard == [number]
+    assert signal.getsignal(number) is before
+
+
+def test_what_was_started_to_outlive_its_terminal_does() -> None:
+    heard: list[int] = []
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with ended_by(lambda number, _: heard.append(number)):
+            os.kill(os.getpid(), signal.SIGHUP)
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
     assert heard == [signal.SIGTERM]
-    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_name_that_is_no_address_is_not_loopback() -> None:
