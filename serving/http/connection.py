@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 LINGER_SECONDS = 2.0
-"""How long what a caller still sends after its last answer is read and thrown away: a caller that writes all before it
-reads would meet a reset connection instead of the answer."""
+"""How long more is waited for after the last answer, up to ``body_seconds``, to be read and thrown away: a caller that
+writes all before it reads would meet a reset connection instead of the answer."""
 BEHIND_BYTES = 64 * 1024
 """Kept of what a caller sends while its last request is being answered; then it is read no more until the answer."""
 LARGE_BYTES = 64 * 1024
@@ -37,8 +37,8 @@ class Connection(asyncio.Protocol):
     """Reads requests and writes answers. All calls come in the event loop's thread."""
 
     __slots__ = (
-        "_announced", "_aside", "_eof", "_memory", "_paused", "_prefixes", "_probes", "_pumping", "_reader", "_ready",
-        "_rest", "_thrown", "_writable", "current", "express", "lingers", "server", "since", "transport",
+        "_announced", "_aside", "_eof", "_heard", "_memory", "_paused", "_prefixes", "_probes", "_pumping", "_reader",
+        "_ready", "_rest", "_thrown", "_writable", "current", "express", "lingers", "server", "since", "transport",
     )  # fmt: skip
 
     def __init__(self, server: Server) -> None:
@@ -56,7 +56,7 @@ class Connection(asyncio.Protocol):
         self._writable = True
         self.lingers = False
         """The last answer is sent, or the caller was turned away."""
-        self._thrown = self._probes = 0
+        self._thrown, self._probes, self._heard = 0, 0, 0.0
         self.since = server.clock
         """When that began for which the caller is waited now, by the server's clock."""
 
@@ -178,7 +178,7 @@ class Connection(asyncio.Protocol):
             if waited >= limits.write_seconds:
                 transport.abort()
         elif self.lingers:
-            if waited >= LINGER_SECONDS:
+            if waited >= limits.body_seconds or now - max(self.since, self._heard) >= LINGER_SECONDS:
                 transport.abort()
         elif self.current is not None:
             self._probe(transport)
@@ -294,6 +294,6 @@ class Connection(asyncio.Protocol):
             self.transport.resume_reading()
 
     def _throw(self, length: int) -> None:
-        self._thrown += length
+        self._thrown, self._heard = self._thrown + length, self.server.clock
         if self._thrown > 2 * self.server.limits.body_bytes + SLICE and self.transport is not None:
             self.transport.abort()

@@ -94,13 +94,13 @@ class Reader:
         return SLICE
 
     def refuse(self, fault: Fault) -> None:
-        """Refuse what is being read, and read no more."""
+        """Refuse what is being read, and read no more; a body that was refused before is told why it was."""
         if self.stage == ENDED:
             return
         exchange = self.exchange
         if self.stage != BODY:
             exchange = Exchange(self._to, path=self._path[:LONGEST_TARGET])
-        exchange.fault, exchange.keep_alive = fault, False
+        exchange.fault, exchange.keep_alive = exchange.fault or fault, False
         self._forget(exchange)
         self.ready.append(exchange)
         self.stage = ENDED
@@ -164,6 +164,8 @@ class Reader:
             or not RARE.isdisjoint(headers)
         ):
             self._examine(exchange)
+        if int(headers.get(b"content-length", b"0")) > self._limit:  # at once: whoever waits for it to come waits long
+            self._stop(self._server.too_long(exchange.text(b"content-length")))
 
     def on_body(self, data: bytes) -> None:
         """A part of the body; beyond the limits nothing is kept."""
@@ -174,7 +176,7 @@ class Reader:
         held = exchange.held = exchange.held + length
         server.held += length
         if held > self._limit:
-            self._reject(exchange, server.too_long(exchange.text(b"content-length", "more")))
+            self._reject(exchange, server.too_long("more"))
         elif server.inflight.full():
             self._reject(exchange, server.too_much())
         elif held == length:
@@ -219,15 +221,9 @@ class Reader:
         if version == "1.0" or self._parser.should_upgrade():
             exchange.keep_alive = False
         if version == "1.1" and b"expect" in headers:
-            self._expect(exchange, headers[b"expect"])
-
-    def _expect(self, exchange: Exchange, expected: bytes) -> None:
-        if expected.lower() != b"100-continue":
-            self._stop(rules.unmet(expected))
-        self._announced(exchange)
-        if exchange.fault is not None:  # it waits for leave to send, and gets none
-            self._stop(exchange.fault)
-        self.waits_for_leave = True
+            if headers[b"expect"].lower() != b"100-continue":
+                self._stop(rules.unmet(headers[b"expect"]))
+            self.waits_for_leave = True
 
     def _more_head(self, length: int) -> None:
         """After this much the head has not come whole."""
@@ -244,19 +240,11 @@ class Reader:
         if came:
             self.waits_for_leave = False
         if self.length < 0:
-            self._announced(exchange)
-            if exchange.fault is not None and self.length > 2 * self._limit:
-                self.refuse(exchange.fault)
+            self.length = int(exchange.headers.get(b"content-length", b"0"))
             return
         self._raw += length
         if self.length == 0 and self._raw > LONGEST_HEAD + rules.PER_CHUNK * came:
             self.refuse(rules.SPARSE_CHUNKS)
-
-    def _announced(self, exchange: Exchange) -> None:
-        length = exchange.headers.get(b"content-length")
-        self.length = 0 if length is None else int(length)
-        if self.length > self._limit and exchange.fault is None:
-            self._reject(exchange, self._server.too_long(exchange.text(b"content-length")))
 
     def _reject(self, exchange: Exchange, fault: Fault) -> None:
         """Keep nothing of the body, but read it: the caller writes all of it before it reads the answer."""

@@ -188,17 +188,32 @@ def test_who_asks_for_leave_to_send_too_much_is_told_413_instead(length: int) ->
     assert_nothing_is_held(caller)
 
 
-def test_a_body_at_the_limit_is_taken_and_one_beyond_is_read_refused_and_not_kept() -> None:
+@pytest.mark.parametrize("length", [BODY_BYTES + 1, 2 * BODY_BYTES, 2**62])
+@pytest.mark.parametrize("cut", [1, 0], ids=["in two pieces", "whole"])
+def test_a_body_at_the_limit_is_taken_and_one_beyond_is_refused_as_soon_as_its_head_is_there(
+    length: int, cut: int
+) -> None:
     caller = Caller()
-    head = post(b"", length=BODY_BYTES + 1)
-    assert caller.send(head, b"y" * BODY_BYTES) == []
-    assert caller.server.held == 0
-    caller.send(b"y", post(b"z" * BODY_BYTES), GET)
-    assert statuses(caller) == [413, 200, 200]
-    assert handler_of(caller).seen[0][4] == b""
-    assert str(BODY_BYTES) in json.loads(caller.told()[0].body)["expected"]
-    assert not caller.wire.eof
+    head = post(b"", b"X-Request-Id: 7", length=length)
+    told = caller.send(post(b"z" * BODY_BYTES), head[: len(head) - cut])
+    assert len(told) == 2 - cut
+    caller.send(head[len(head) - cut :])
+    assert statuses(caller) == [200, 413]
+    fault = json.loads(caller.told()[1].body)
+    assert (str(BODY_BYTES) in fault["expected"], fault["got"]) == (True, str(length))
+    assert caller.told()[1].closes
+    assert caller.wire.eof
+    _, path, _, headers, body, _ = handler_of(caller).seen[1]
+    assert (path, headers[b"x-request-id"], body) == (b"/p", b"7", b"")
+    caller.send(b"y" * BODY_BYTES, GET)
+    assert len(caller.told()) == 2
     assert_nothing_is_held(caller)
+
+
+def test_a_length_that_is_too_large_does_not_hide_what_else_is_wrong_with_a_head() -> None:
+    caller = Caller()
+    caller.send(post(b"", b"Content-Length: 5", length=BODY_BYTES + 1))
+    assert statuses(caller) == [400]
 
 
 @pytest.mark.parametrize("chunk", [10, 400, 5000])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from serving.http.connection import LINGER_SECONDS
-from tests.http_wire import GET, HOST, LOOPS, Caller, Handler, answers, ended, listening, post, settled
+from tests.http_wire import BODY_BYTES, GET, HOST, LOOPS, Caller, Handler, answers, ended, listening, post, settled
 
 if TYPE_CHECKING:
     from serving.http.exchange import Exchange
@@ -47,6 +47,36 @@ def test_a_body_has_a_time_from_the_end_of_its_head_however_it_drips() -> None:
     caller.wait(1.0)
     assert [told.status for told in caller.told()] == [408]
     assert caller.server.held == 0
+
+
+def test_who_stalls_in_a_body_that_was_refused_is_told_why_it_was() -> None:
+    caller = Caller(body_seconds=3.0)
+    head = b"POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    caller.send(head, b"%x\r\n" % (2 * BODY_BYTES), b"y" * (BODY_BYTES + 1))
+    assert caller.told() == []
+    caller.wait(3.0)
+    assert [told.status for told in caller.told()] == [413]
+    assert caller.told()[0].closes
+
+
+def test_who_was_refused_its_body_has_its_time_to_send_it_all_the_same() -> None:
+    caller = Caller(body_seconds=6.0)
+    caller.send(post(b"", length=BODY_BYTES + 1))
+    assert [told.status for told in caller.told()] == [413]
+    for _ in range(5):
+        caller.wait(1.0)
+        caller.send(b"y")
+    assert not caller.wire.is_closing()
+    caller.wait(1.0)
+    assert caller.wire.aborted
+    stopped = Caller(body_seconds=6.0)
+    stopped.send(post(b"", length=BODY_BYTES + 1))
+    stopped.wait(1.0)
+    stopped.send(b"y")
+    stopped.wait(LINGER_SECONDS - 0.1)
+    assert not stopped.wire.is_closing()
+    stopped.wait(0.1)
+    assert stopped.wire.aborted
 
 
 def test_an_idle_connection_is_closed_without_a_word() -> None:
@@ -206,7 +236,7 @@ def test_half_a_close_still_gets_all_answers(loop: str, wait: float) -> None:
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-@pytest.mark.parametrize("times", [1.5, 5], ids=["read and thrown away", "refused at once"])
+@pytest.mark.parametrize("times", [1.5, 5], ids=["a little too much", "far too much"])
 def test_who_writes_all_before_it_reads_meets_the_answer_and_no_reset(loop: str, times: float) -> None:
     async def tried() -> None:
         limit = 4_000_000
