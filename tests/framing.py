@@ -1,14 +1,19 @@
-"""Two servers that are sent the same bytes: one that remembers no head, one that remembers all; they must agree."""
+"""Servers that are sent the same bytes: one that remembers no head, others that remember all; they must agree."""
 
 from __future__ import annotations
 
+import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from serving.calls import ID_LENGTH
 from serving.http.announced import LEAST_BYTES, Announcing
 from serving.http.connection import Connection
-from serving.http.known import Heads
-from serving.http.reader import IDLE
+from serving.http.express import Answered, express_of
+from serving.http.known import UNCOUNTED_BYTES, Heads
+from serving.http.reader import IDLE, SLICE
 from serving.http.server import Limits, Server
+from staytrue.weaving import Woven
 from tests.http_wire import Wire, answers
 
 if TYPE_CHECKING:
@@ -17,11 +22,15 @@ if TYPE_CHECKING:
     from serving.http.exchange import Exchange
 
 BODY_BYTES, HELD_BYTES = 100_000, 10_000_000
+LEFT_BYTES = 40
+"""Bodies as long as this are never answered past their connections."""
 KEYS = (b"authorization", b"proxy-authorization", b"x-api-key", b"cookie")
 LONG_AGO = 1000.0
 Act = bytes | str
 """A piece that comes; or ``pause`` and ``resume`` of writing, or ``answer`` to the first request that waits for it."""
 Told = list[tuple[Any, ...]]
+Asked = tuple[bytes, bytes, bytes, dict[bytes, bytes]]
+"""Method, path, query and headers but for keys."""
 
 
 class _Forgetful(Heads):
@@ -56,13 +65,14 @@ class Twin:
         """What a caller's bytes are taken for, what it is told, and how its connection ends."""
         acts = [*acts]
         self._seen, self._waiting, self._at_once = [], [], "answer" not in acts
-        connection, wire = Connection(self.server), Wire()
+        connection, wire = Connection(self.server), self._wire()
         connection.connection_made(wire)
         for act in acts:
             if isinstance(act, str):
                 self._do(connection, act)
             elif not wire.closed:
-                connection.data_received(act)
+                self._bring(connection, act)
+        self._last(connection)
         self._do(connection, "resume")
         while self._waiting:
             self._do(connection, "answer")
@@ -74,7 +84,20 @@ class Twin:
         told = [(one.status, one.closes) for one in answers(bytes(wire.sent)) if one.status != 100]
         seen = [*self._seen, *told, (stage == IDLE, wire.closed or wire.eof)]
         connection.connection_lost(None)
+        self._gone(wire)
         return [*seen, (self.server.held, self.server.answering)]
+
+    def _wire(self) -> Wire:
+        return Wire()
+
+    def _bring(self, connection: Connection, piece: bytes) -> None:
+        connection.data_received(piece)
+
+    def _last(self, connection: Connection) -> None:
+        """Everything has come."""
+
+    def _gone(self, wire: Wire) -> None:
+        """A connection has ended."""
 
     def _do(self, connection: Connection, act: str) -> None:
         if act == "answer":
@@ -90,14 +113,14 @@ class Twin:
             self._seen.append((exchange.fault.status, exchange.keep_alive))
         else:
             headers = {name: value for name, value in exchange.headers.items() if name not in KEYS}
-            asked = exchange.method, exchange.path, exchange.query, headers, exchange.body
-            self._seen.append((*asked, exchange.keep_alive, self._holder(exchange)))
+            asked = exchange.method, exchange.path, exchange.query, headers
+            self._seen.append((*asked, exchange.body, exchange.keep_alive, self._holder(exchange, asked)))
         if self._at_once:
             self._answer(exchange)
         else:
             self._waiting.append(exchange)
 
-    def _holder(self, exchange: Exchange) -> bytes:
+    def _holder(self, exchange: Exchange, asked: Asked) -> bytes:
         """Whose request it is: of a known head, whose it was, as its key is not among its headers."""
         head = exchange.head
         if head is not None and head.prepared is not None:
@@ -108,12 +131,108 @@ class Twin:
             return head.holder if head.sealed else b""
         holder = b"|".join(exchange.headers.get(name, b"") for name in KEYS).strip(b"|")
         if head is not None:
-            head.prepared, head.holder = True, holder
+            head.prepared, head.holder = asked, holder
         return holder
 
-    @staticmethod
-    def _answer(exchange: Exchange) -> None:
+    def _answer(self, exchange: Exchange) -> None:
         exchange.answer(200 if exchange.fault is None else exchange.fault.status, b"")
+
+
+class _Socket(Wire):
+    """A wire with two ends that the kernel knows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.near, self.far = socket.socketpair()
+        self.near.settimeout(0)
+        self.far.settimeout(0)
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """The socket."""
+        return self.near if name == "socket" else default
+
+
+class Quick(Twin):
+    """One that remembers heads, and has requests that cost little received and answered past their connections.
+
+    It needs a running event loop, in which nothing else happens meanwhile.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(remembers=True)
+        self.express = self.server.express = express_of(self.server, self._answer_brief)
+        assert self.express is not None
+        self.passed = 0
+        """Requests that were received so."""
+
+    def close(self) -> None:
+        """End it."""
+        assert self.express is not None
+        self.express.close()
+
+    def _wire(self) -> Wire:
+        return _Socket()
+
+    def _bring(self, connection: Connection, piece: bytes) -> None:
+        wire = connection.transport
+        assert isinstance(wire, _Socket)
+        while piece and connection.express >= 0:
+            sent = wire.far.send(piece[:SLICE])
+            piece = piece[sent:]
+            self._turn(wire)
+            if connection.express < 0:  # what it did not take comes the usual way
+                piece = _left(wire.near) + piece
+        if piece and not wire.closed:
+            connection.data_received(piece)
+            self._turn(wire)
+
+    def _turn(self, wire: _Socket) -> None:
+        """What the event loop does next."""
+        assert self.express is not None
+        self.express._come()
+        while self.express._joined:
+            self.express._come()
+        with suppress(BlockingIOError):
+            while some := wire.far.recv(SLICE):
+                wire.sent += some
+
+    def _gone(self, wire: Wire) -> None:
+        assert isinstance(wire, _Socket)
+        wire.near.close()
+        wire.far.close()
+
+    def _last(self, connection: Connection) -> None:
+        assert self.express is not None
+        if connection.express >= 0:
+            self.express.leave(connection)
+
+    def _do(self, connection: Connection, act: str) -> None:
+        if act != "pause" or connection.express < 0:  # nothing is written that might wait
+            super()._do(connection, act)
+
+    def _answer_brief(self, asked: Asked, bodies: list[bytes]) -> list[Answered]:
+        """Answer them, or leave them to be asked as usual."""
+        if len(bodies[0]) == LEFT_BYTES:
+            return []
+        for body in bodies:
+            self._seen.append((*asked, body, True, b""))
+            self.passed += 1
+        count = len(bodies)
+        return [Answered(range(count), b"i" * ID_LENGTH * count, Woven(count, [b"", b""], [b"x" * count]), b"")]
+
+    def _answer(self, exchange: Exchange) -> None:
+        head, length = exchange.head, len(exchange.body)
+        if head is not None and exchange.method != b"HEAD":
+            head.brief = 0 < length <= UNCOUNTED_BYTES and not (head.sealed or head.own)
+        super()._answer(exchange)
+
+
+def _left(near: socket.socket) -> bytes:
+    left = bytearray()
+    with suppress(BlockingIOError):
+        while some := near.recv(SLICE):
+            left += some
+    return bytes(left)
 
 
 class Twins:
@@ -121,10 +240,11 @@ class Twins:
 
     Args:
         found: is told of bytes that they take differently.
+        knowing: the one that remembers heads.
     """
 
-    def __init__(self, found: Callable[[list[Act], Told, Told], None]) -> None:
-        self.forgetful, self.knowing = Twin(remembers=False), Twin(remembers=True)
+    def __init__(self, found: Callable[[list[Act], Told, Told], None], knowing: Twin | None = None) -> None:
+        self.forgetful, self.knowing = Twin(remembers=False), knowing or Twin(remembers=True)
         self._found = found
 
     def compare(self, data: bytes, *cuts: list[Act]) -> None:
