@@ -70,7 +70,7 @@ class BriefLane(Lane):
         if not self._locked_for_this():
             return False
         try:
-            if self._queue or not self.ready():
+            if self._queue or self.closed or self._stalled:
                 return False
             self._begin([], lent=True)
             return True
@@ -190,10 +190,8 @@ def events_of(
         one = some[0]
         told = [one] if some.count(one) == len(some) else some  # most are the same, unless they have ids of their own
         callers = [(request.request_id, request.trace_id) for request in told]
-        data = [
-            _held(block, row * width, behind * width, rows * width)
-            for block, width in zip(blocks, form.widths, strict=True)
-        ]
+        widths = form.widths
+        data = [_held(block, row * widths[n], behind * widths[n], rows * widths[n]) for n, block in enumerate(blocks)]
         own = names[at * ID_LENGTH : end * ID_LENGTH]
         events.append(form.alike(one, rows).kept(when, callers, own, data))
         row = behind
