@@ -147,8 +147,9 @@ class Writer:
                 os.fdatasync(self._file)
             self._size += done
             self._total += done
-        except BaseException:
-            self._spoil()
+        except BaseException as error:
+            if done or not isinstance(error, OSError):  # what was refused as a whole has left nothing
+                self._spoil()
             raise
 
     def _spoil(self) -> None:

@@ -68,6 +68,20 @@ def test_a_write_that_fails_halfway_leaves_nothing_and_the_next_is_read(
     writer.close()
 
 
+def test_writes_that_are_refused_for_long_leave_no_segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer, reader = Writer(tmp_path), Reader(tmp_path, "r")
+    writer.append([b"before"])
+    with monkeypatch.context() as patch:
+        failing(patch, "write")
+        for _ in range(100):
+            with pytest.raises(Unavailable):
+                writer.append([b"refused"])
+    writer.append([b"after"])
+    assert numbers(tmp_path / writer.name) == [0]
+    assert drain(reader) == [b"before", b"after"]
+    writer.close()
+
+
 def test_what_a_failed_write_leaves_is_a_torn_tail_where_it_cannot_be_taken_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
