@@ -12,6 +12,7 @@ written, so that what several have in common is written once.
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import struct
 import zlib
@@ -96,11 +97,15 @@ def _header_of(magic: bytes, payload: bytes, seed: int) -> bytes:
     return start + _CHECK.pack(zlib.crc32(start, seed))
 
 
-def scan(data: bytes, seed: int) -> Found:
-    """Read whole frames from the beginning of ``data``; what is damaged is passed over and counted."""
+def scan(data: bytes, seed: int, most_bytes: float = math.inf) -> Found:
+    """Read whole frames from the beginning of ``data``; what is damaged is passed over and counted.
+
+    Records of one frame may be many times as long together as it is, so that they have a bound of their own: no further
+    frame is read once there are ``most_bytes`` of them.
+    """
     payloads: list[bytes] = []
-    at = damaged = 0
-    while len(data) - at >= _HEADER_BYTES:
+    at = damaged = held = 0
+    while len(data) - at >= _HEADER_BYTES and held < most_bytes:
         header = _header(data, at, seed)
         if header is None:
             at_next = _next_header(data, at + 1, seed)
@@ -115,6 +120,7 @@ def scan(data: bytes, seed: int) -> Found:
         payload = data[begin:end]
         found = _records(magic, payload) if zlib.crc32(payload) == checksum else []
         payloads += found
+        held += sum(map(len, found))
         damaged += not found
         at = end
     return Found(payloads, damaged, at)
@@ -127,19 +133,22 @@ def _records(magic: bytes, payload: bytes) -> list[bytes]:
     try:
         rows, around, columns = _decode(payload)
         return weave(rows, around, [*columns])
-    except (msgspec.MsgspecError, ValueError):
+    except (msgspec.MsgspecError, ValueError, OverflowError):
         return []
 
 
 def read_from(path: Path, offset: int, limit_bytes: int, seed: int) -> Found:
-    """Read about ``limit_bytes`` of a segment from an offset, and more where that holds not one whole frame."""
+    """Read about ``limit_bytes`` of a segment from an offset, or frames whose records are as long together.
+
+    It is more where that holds not one whole frame.
+    """
     try:
         with path.open("rb") as file:
             file.seek(offset)
             data = file.read(limit_bytes)
-            found = scan(data, seed)
+            found = scan(data, seed, limit_bytes)
             if not found.end and len(data) == limit_bytes:
-                found = scan(data + file.read(), seed)
+                found = scan(data + file.read(), seed, limit_bytes)
             return found
     except FileNotFoundError:
         return Found([], 0, 0)

@@ -10,7 +10,8 @@ import pytest
 from staytrue.errors import CorruptData
 from staytrue.eventlog import Reader, Writer
 from staytrue.places import Position, at_end
-from staytrue.segments import alive, frames, numbers, read_from, scan, seed_of, segment, size, writers
+from staytrue.segments import alive, frames, kept, numbers, read_from, scan, seed_of, segment, size, writers
+from staytrue.weaving import Woven
 from tests.unit.staytrue.test_eventlog import drain
 
 if TYPE_CHECKING:
@@ -146,7 +147,22 @@ def test_records_longer_than_the_limit_of_a_batch_come_whole(tmp_path: Path) -> 
         found += batches[0].payloads
         reader.acknowledge(batches[0])
     assert found == [b"a" * 10, b"b" * 1000, b"c" * 10]
-    assert sizes == [1, 2]
+    assert sizes == [1, 1, 1]
+    writer.close()
+
+
+def test_a_batch_is_as_long_as_its_records_are_not_as_their_frames(tmp_path: Path) -> None:
+    """Of a frame of several there may come many times its bytes, which a reader has in memory at once."""
+    writer, reader = Writer(tmp_path), Reader(tmp_path, "r")
+    many = kept(Woven(100, [b"x" * 1000, b""], [bytes(range(100))]))
+    for _ in range(20):
+        writer.append_woven([many])
+    found: list[bytes] = []
+    while batches := list(reader.batches(limit_bytes=50_000)):
+        assert len(batches[0].payloads) == 100
+        found += batches[0].payloads
+        reader.acknowledge(batches[0])
+    assert found == [b"x" * 1000 + bytes([number]) for number in range(100)] * 20
     writer.close()
 
 

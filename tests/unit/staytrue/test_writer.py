@@ -297,7 +297,11 @@ def test_what_all_have_in_common_is_written_once() -> None:
     assert len(segments.woven_frames([segments.kept(many)], 7)) < 1200
 
 
-@pytest.mark.parametrize("payload", [b"", b"no list", msgspec.msgpack.encode([2, [b"", b""], [b"abc"]])], ids=repr)
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"no list", *[msgspec.msgpack.encode([rows, [b"", b""], [b"abc"]]) for rows in (0, 2, 2**62, 2**63)]],
+    ids=repr,
+)
 def test_a_frame_of_several_that_cannot_be_read_counts_as_damaged(payload: bytes) -> None:
     frame = segments.woven_frames([payload], 7)
     assert segments.scan(frame + segments.frames([b"next"], 7), 7) == ([b"next"], 1, len(frame) + 20)
