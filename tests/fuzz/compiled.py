@@ -1,4 +1,4 @@
-"""Lets the compiled reader, built with sanitizers, and Python read the same made-up bodies.
+"""Gives what is compiled, built with sanitizers, made-up bytes: it reads and writes them as Python does.
 
 ``python -m tests.fuzz.compiled [SECONDS]``: compiles native/ into ``build/fuzz`` and starts itself again with the
 address sanitizer in front and every object of Python's in memory of its own, so that a look one byte too far ends it.
@@ -20,8 +20,11 @@ from typing import Any
 
 from serving.rest import codec
 from staytrue.errors import StaytrueError
+from tests.fuzz import wires
 
 SECONDS, SEED = 60.0, 1
+WIRES = 0.2
+"""How often connections take their turn, which cost more than bodies."""
 PLACE = Path("build/fuzz") / f"native{sysconfig.get_config_var('EXT_SUFFIX')}"
 FLAGS = (
     "-Wall",
@@ -157,13 +160,19 @@ def feed(library: str, seconds: float) -> int:
     native = importlib.util.module_from_spec(spec)
     loader.exec_module(native)
     read, chance, until = native.Reader(INPUTS, 32).read, random.Random(SEED), time.monotonic() + seconds  # noqa: S311
-    bodies = taken = lists = 0
+    bodies = taken = lists = received = answered = 0
     while time.monotonic() < until:
         some = [body(chance) for _ in range(chance.choice([1, 1, 2, 9]))]
         bodies += len(some)
         taken += compare(read, some)
         lists += sum([compare_lists(native.floats, chance) for _ in some])
-    sys.stdout.write(f"compiled: {bodies} bodies and lists; read, as Python reads them: {taken} and {lists}\n")
+        if hasattr(native, "Express") and chance.random() < WIRES:
+            received += wires.receive(native, chance)
+            answered += wires.answer(native, chance)
+    sys.stdout.write(
+        f"compiled: {bodies} bodies and lists; read, as Python reads them: {taken} and {lists}; "
+        f"requests received {received}, answers sent {answered}\n"
+    )
     return 0 if min(taken, lists) > bodies // 20 else 1
 
 
