@@ -69,7 +69,11 @@ static int send_all(PyObject *descriptors, const Lines *lines, const char *names
                       PyBytes_GET_SIZE(lines->behind);
     Py_ssize_t room = most + 1024;
     char *text = PyMem_Malloc((size_t)room);
-    int sent = text != NULL;
+    if (text == NULL) {
+        PyErr_NoMemory();
+        return 0;
+    }
+    int sent = 1;
     for (Py_ssize_t at = 0; sent && at < PyList_GET_SIZE(descriptors); at++) {
         Py_ssize_t length = staytrue_next_text(bodies);
         if (length < 0) {
@@ -79,6 +83,7 @@ static int send_all(PyObject *descriptors, const Lines *lines, const char *names
             room = most + 2 * length;
             char *larger = PyMem_Realloc(text, (size_t)room);
             if (larger == NULL) {
+                PyErr_NoMemory(); /* also of the last: nothing else tells that it was not sent */
                 break;
             }
             text = larger;
@@ -89,9 +94,6 @@ static int send_all(PyObject *descriptors, const Lines *lines, const char *names
         sent = send_one(PyList_GET_ITEM(descriptors, at), text, to - text, at, left);
     }
     PyMem_Free(text);
-    if (bodies->row < bodies->rows && !PyErr_Occurred()) {
-        PyErr_NoMemory();
-    }
     return !PyErr_Occurred();
 }
 

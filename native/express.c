@@ -134,7 +134,7 @@ static PyObject *Express_know(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "SnO", &head, &length, &kind)) {
         return NULL;
     }
-    if (length < 0 || PyBytes_GET_SIZE(head) + length >= ROOM) {
+    if (length < 0 || length >= ROOM - PyBytes_GET_SIZE(head)) {
         PyErr_SetString(PyExc_ValueError, "know: expected a short head and body");
         return NULL;
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import select
 import socket
@@ -160,7 +161,9 @@ def test_heads_are_forgotten_once_there_are_many(wires: Wires) -> None:
     assert wires.poll.receive()[0][0][2:] == ([b"GET /2999 HTTP/1.1\r\n\r\n"], [b""])
 
 
-@pytest.mark.parametrize("told", [(HEAD, 8192 - len(HEAD), KIND), (HEAD, -1, KIND), (b"x" * 9000, 0, KIND)])
+@pytest.mark.parametrize(
+    "told", [(HEAD, 8192 - len(HEAD), KIND), (HEAD, -1, KIND), (HEAD, 2**63 - 1, KIND), (b"x" * 9000, 0, KIND)]
+)
 def test_what_would_not_come_at_once_is_not_known(wires: Wires, told: tuple[Any, ...]) -> None:
     with pytest.raises(ValueError, match="expected a short"):
         wires.poll.know(*told)
@@ -207,6 +210,29 @@ def test_what_does_not_fit_is_given_back(wires: Wires) -> None:
     came = read(wires.others[1])
     assert came + rest == LINES[0] + b"3000000" + LINES[1] + b"n2" + LINES[2] + long
     assert read(wires.others[2]).endswith(b"\r\n\r\nc")
+
+
+def test_an_answer_for_which_there_is_no_memory_is_no_answer(wires: Wires) -> None:
+    """Of whom nothing is told would wait for ever."""
+    memory = pytest.importorskip("_testcapi")
+    fds = [one.fileno() for one in wires.mine]
+    failed = 0
+    for allocation in range(1, 40):
+        memory.set_nomemory(allocation, allocation + 1)
+        try:
+            left = native.answer(fds, *LINES, b"n1n2n3", [b"", b""], [[b"a", b"b", b"c" * 5000]])
+        except MemoryError:
+            failed += 1
+            left = None
+        finally:
+            memory.remove_mem_hooks()
+        if left is not None:
+            assert left == []
+            assert read(wires.others[2]).endswith(b"c" * 5000)
+        for other in wires.others:
+            with contextlib.suppress(BlockingIOError):
+                read(other)
+    assert 2 < failed < 39
 
 
 @pytest.mark.parametrize(
