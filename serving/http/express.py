@@ -106,12 +106,17 @@ class Express:
         self._quiet.pop(fd, None)
         self._poll.remove(fd)
         connection.since = self._server.clock
-        if connection.transport is None:  # its descriptor may soon be another caller's, who is not to get its answer
+        transport = connection.transport
+        if transport is None:  # its descriptor may soon be another caller's, who is not to get its answer
             self._joined = [batch for batch in self._joined if batch[1] != [fd]]
             return
-        connection.transport.resume_reading()
-        if data:
-            connection.data_received(data)
+        try:
+            transport.resume_reading()
+            if data:
+                connection.data_received(data)
+        except Exception:  # as the loop does with what is raised there: the others' requests are in hand still
+            log.exception("a connection could not go on by itself")
+            transport.abort()
 
     def sweep(self) -> None:
         """Let go of those that have not asked for a while; for others no time runs."""

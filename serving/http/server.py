@@ -218,8 +218,11 @@ class Server:
             late = now() - self.clock - SWEEP_SECONDS
             self.clock = now()
             self.prefixes.renew()
-            if self.express is not None:
-                self.express.sweep()
+            try:
+                if self.express is not None:
+                    self.express.sweep()
+            except Exception:  # or nobody's time would run any more
+                log.exception("connections that ask for nothing could not be let go")
             for connection in self._open():
                 if late > SWEEP_SECONDS:  # the loop stood still, which no caller is to blame for
                     connection.since += late

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from serving.http import express as express_of
+from serving.http.connection import Connection
 from staytrue.compiled import native
 from tests.needs import needs_express
 from tests.unit.serving.grpc_house import until
@@ -432,6 +433,49 @@ def test_where_it_fails_nobody_waits_for_ever(
     monkeypatch.undo()
     until(lambda: len(house.server._connections) == 0)
     join(house, call())
+
+
+def test_a_connection_that_fails_costs_no_other_its_request(
+    house: House, call: Callable[[], Caller], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    callers = [call() for _ in range(6)]
+    join(house, *callers)
+    real = Connection.data_received
+
+    def broken(connection: Connection, data: bytes) -> None:
+        if data.startswith(b"broken"):
+            raise RuntimeError
+        real(connection, data)
+
+    monkeypatch.setattr(Connection, "data_received", broken)
+
+    def send() -> None:
+        callers[0].wire.sendall(b"broken")
+        for caller in callers[1:]:
+            caller.send(bodies_of([[2.0]])[0], "X-Request-Id: mine\r\n")
+
+    with caplog.at_level(logging.ERROR):
+        hold(house, send)
+        assert [caller.told()["outputs"][0]["data"] for caller in callers[1:]] == [[15.0]] * 5
+        with pytest.raises((ConnectionError, IndexError)):
+            callers[0].told()
+    assert "could not go on" in caplog.text
+
+
+def test_where_letting_go_fails_the_time_of_all_runs_on(
+    house: House, call: Callable[[], Caller], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caller = call()
+    join(house, caller)
+
+    def broken() -> None:
+        raise MemoryError
+
+    with caplog.at_level(logging.ERROR):
+        monkeypatch.setattr(express(house), "sweep", broken)
+        until(lambda: "could not be let go" in caplog.text)
+        now = house.server.clock
+        until(lambda: house.server.clock > now)
 
 
 def test_where_answering_fails_it_is_asked_as_ever(
