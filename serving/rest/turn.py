@@ -137,7 +137,9 @@ class Turn:
         head = exchange.head
         if head is not None:
             # What is compressed is sent by itself, and so is the answer to a head that is not the same in all of them.
-            head.brief = not (head.sealed or head.own or (prepared.coding and packing.worth_packing(answer, JSON)))
+            # Callers who each have a head of their own by which they are known would each be run by themselves there.
+            own = head.sealed or head.own or prepared.carried or prepared.request.sticky
+            head.brief = not (own or (prepared.coding and packing.worth_packing(answer, JSON)))
         try:
             self._send(exchange, prepared, name, (answer, JSON, b""))
         except Exception as error:  # noqa: BLE001 - told by refuse; the others get theirs

@@ -172,6 +172,22 @@ def test_several_are_one_run_and_each_gets_its_own(house: House, call: Callable[
     assert joined(house) == MANY
 
 
+def test_callers_who_each_say_who_they_are_are_one_run_too(house: House, call: Callable[[], Caller]) -> None:
+    callers, lane = [call() for _ in range(MANY)], lane_of(house)
+    heads = [f"X-Sticky-Id: caller-{at}\r\n" for at in range(MANY)]
+    for _ in range(3):
+        assert [caller.ask(1.0, head) for caller, head in zip(callers, heads, strict=True)] == [13.0] * MANY
+    runs = lane.counts.runs
+
+    def send() -> None:
+        for caller, head in zip(callers, heads, strict=True):
+            caller.send(bodies_of([[2.0]])[0], head)
+
+    hold(house, send)
+    assert [caller.told()["outputs"][0]["data"] for caller in callers] == [[15.0]] * MANY
+    assert lane.counts.runs == runs + 1
+
+
 def test_requests_of_different_rows_each_get_theirs(house: House, call: Callable[[], Caller]) -> None:
     callers = [call() for _ in range(4)]
     numbers = [[1.0], [2.0, 3.0], [4.0], [5.0, 6.0, 7.0]]
