@@ -13,6 +13,7 @@ from serving.http.express import Answered, express_of
 from serving.http.known import UNCOUNTED_BYTES, Heads
 from serving.http.reader import IDLE, SLICE
 from serving.http.server import Limits, Server
+from serving.http.stays import Stays
 from staytrue.weaving import Woven
 from tests.http_wire import Wire, answers
 
@@ -152,6 +153,14 @@ class _Socket(Wire):
         return self.near if name == "socket" else default
 
 
+class _Eager(Stays):
+    """Of who goes there each time that it may."""
+
+    def due(self) -> bool:
+        """At once."""
+        return True
+
+
 class Quick(Twin):
     """One that remembers heads, and has requests that cost little received and answered past their connections.
 
@@ -174,7 +183,7 @@ class Quick(Twin):
         return _Socket()
 
     def _bring(self, connection: Connection, piece: bytes) -> None:
-        wire = connection.transport
+        wire, connection.stays = connection.transport, _Eager()
         assert isinstance(wire, _Socket)
         while piece and connection.express >= 0:
             sent = wire.far.send(piece[:SLICE])

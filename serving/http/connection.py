@@ -16,6 +16,7 @@ from serving.http.exchange import JSON, Fault
 from serving.http.known import Memory
 from serving.http.prefixes import CLOSE, CONTINUE, FAILED
 from serving.http.reader import BODY, HEAD, IDLE, SLICE, Reader
+from serving.http.stays import Stays
 
 if TYPE_CHECKING:
     from serving.http.exchange import Exchange
@@ -38,7 +39,8 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_announced", "_aside", "_eof", "_heard", "_memory", "_paused", "_prefixes", "_probes", "_pumping", "_reader",
-        "_ready", "_rest", "_thrown", "_writable", "current", "express", "lingers", "server", "since", "transport",
+        "_ready", "_rest", "_thrown", "_writable", "current", "express", "lingers", "server", "since", "stays",
+        "transport",
     )  # fmt: skip
 
     def __init__(self, server: Server) -> None:
@@ -50,11 +52,10 @@ class Connection(asyncio.Protocol):
         self._ready, self._announced = self._reader.ready, Announced(server, self, self._reader, self._memory)
         self._rest = bytearray()
         """Came behind the request that is being answered; not parsed yet."""
-        self.express = -1
+        self.express, self.stays = -1, Stays()
         """Its descriptor, while :class:`serving.http.express.Express` reads and answers in its place."""
         self._aside = self._pumping = self._paused = self._eof = False
-        self._writable = True
-        self.lingers = False
+        self._writable, self.lingers = True, False
         """The last answer is sent, or the caller was turned away."""
         self._thrown, self._probes, self._heard = 0, 0, 0.0
         self.since = server.clock
@@ -77,8 +78,8 @@ class Connection(asyncio.Protocol):
             return
         reader, before = self._reader, self._reader.stage
         if before == IDLE and (exchange := self._memory.recall(data)) is not None:
-            express, head = self.server.express, exchange.head
-            if express is not None and head is not None and head.brief and express.join(self, exchange, data):
+            brief = exchange.head is not None and exchange.head.brief and self.stays.due()
+            if brief and (express := self.server.express) is not None and express.join(self, exchange, data):
                 return
             self._pumping = True
             self._start(exchange)

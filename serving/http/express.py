@@ -103,6 +103,7 @@ class Express:
         if self._connections.get(fd) is not connection:
             return
         del self._connections[fd]
+        connection.stays.ends()
         self._quiet.pop(fd, None)
         self._poll.remove(fd)
         connection.since = self._server.clock
@@ -124,9 +125,11 @@ class Express:
         for fd, connection in [*self._connections.items()]:
             if fd in active:
                 connection.since = now
+                connection.stays.lasts()
                 self._quiet.pop(fd, None)
             elif now - self._quiet.setdefault(fd, now) >= IDLE_SECONDS:
                 self.leave(connection)
+                connection.stays.pauses()
 
     def end(self) -> None:
         """Let go of all; what they have asked is answered by themselves."""
@@ -161,6 +164,10 @@ class Express:
         for fd, data in odd:
             if (connection := self._connections.get(fd)) is not None:
                 self.leave(connection, data)
+            else:  # or it would be told of for ever
+                self._poll.remove(fd)
+                log.error("something came by a connection that nobody knows")
+        # Not where any left: one that has come back by now asks what it has asked before more is read of it.
         return not odd and bool(batches) and len(batches[0][1]) > 1
 
     def _ask_what_joined(self) -> None:

@@ -54,7 +54,11 @@ class Head:
         self.prepared: Any = None
         """What whoever answers has made of it, and need not make again. One that is not whole is not found before."""
         self.brief = False
-        """Whether the last request with it was answered as it came, without a place being kept for it."""
+        """Whether the last request with it was answered as it came, without a place being kept for it.
+
+        For one that could not be it is set to false before its connection gets it back, which would otherwise bring it
+        again at once, and for ever.
+        """
         self.holder = b""
         """By which whoever answers knows the holder of its key."""
 

@@ -184,6 +184,7 @@ def test_who_has_gone_leaves_its_answer_to_nobody_that_has_its_descriptor_now() 
         quick.tell([data, data, data])
         connection, wire = Connection(quick.server), quick._wire()
         connection.connection_made(wire)
+        connection.stays.pauses()  # as one that was there before
         connection.data_received(data)
         assert connection.express >= 0
         connection.connection_lost(None)
