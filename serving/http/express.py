@@ -84,9 +84,10 @@ class Express:
             return False
         if transport.get_write_buffer_size() or transport.get_extra_info("sslcontext") is not None:
             return False
+        end = len(data) - len(exchange.body)
         try:
             fd = transport.get_extra_info("socket").fileno()
-            self._poll.know(data[: -len(exchange.body)], len(exchange.body), head.prepared)
+            self._poll.know(data[:end], len(exchange.body), head.prepared)
             self._poll.add(fd)
         except (OSError, ValueError):
             return False
@@ -94,7 +95,7 @@ class Express:
         self._connections[fd], connection.express = connection, fd
         if not self._joined:
             self._loop.call_soon(self._come)
-        self._joined.append((head.prepared, [fd], [data[: -len(exchange.body)]], [exchange.body]))
+        self._joined.append((head.prepared, [fd], [data[:end]], [exchange.body]))
         return True
 
     def leave(self, connection: Connection, data: bytes = b"") -> None:

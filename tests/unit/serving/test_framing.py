@@ -196,3 +196,28 @@ def test_who_has_gone_leaves_its_answer_to_nobody_that_has_its_descriptor_now() 
         quick.close()
 
     asyncio.run(tried())
+
+
+def test_who_speaks_tls_is_read_by_its_own_connection() -> None:
+    needs_express()
+
+    async def tried() -> None:
+        quick, data = Quick(), asked(length(len(FEW)), body=FEW)
+        quick.tell([data, data, data])
+        for context in (None, object()):
+            connection, wire = Connection(quick.server), quick._wire()
+            real = wire.get_extra_info
+            wire.get_extra_info = (  # type: ignore[method-assign]
+                lambda name, default=None, real=real, told=context: (
+                    told if name == "sslcontext" else real(name, default)
+                )
+            )
+            connection.connection_made(wire)
+            connection.stays.pauses()
+            connection.data_received(data)
+            assert (connection.express >= 0) == (context is None)
+            quick._last(connection)
+            quick._gone(wire)
+        quick.close()
+
+    asyncio.run(tried())
