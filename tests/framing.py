@@ -149,8 +149,8 @@ class _Socket(Wire):
         self.far.settimeout(0)
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """The socket."""
-        return self.near if name == "socket" else default
+        """The socket, and whether it speaks TLS."""
+        return {"socket": self.near, "sslcontext": self.context}.get(name, default)
 
 
 class _Eager(Stays):

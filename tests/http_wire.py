@@ -83,6 +83,8 @@ class Wire(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.sent = bytearray()
+        self.context: object = None
+        """Of TLS."""
         self.closed = self.aborted = self.eof = self.paused = False
         """What has been done to it."""
 

@@ -206,12 +206,7 @@ def test_who_speaks_tls_is_read_by_its_own_connection() -> None:
         quick.tell([data, data, data])
         for context in (None, object()):
             connection, wire = Connection(quick.server), quick._wire()
-            real = wire.get_extra_info
-            wire.get_extra_info = (  # type: ignore[method-assign]
-                lambda name, default=None, real=real, told=context: (
-                    told if name == "sslcontext" else real(name, default)
-                )
-            )
+            wire.context = context
             connection.connection_made(wire)
             connection.stays.pauses()
             connection.data_received(data)
