@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import Any
 
@@ -15,7 +16,9 @@ settings.load_profile("staytrue")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Only workers take turns."""
+    """Only workers take turns; and what tests start ends on SIGHUP, also where nohup started them."""
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if hasattr(config, "workerinput"):
         config.pluginmanager.register(workers.Turns())
 
