@@ -17,14 +17,6 @@ typedef struct {
     PyObject *before, *middle, *behind;
 } Lines;
 
-static char *put(char *to, const char *from, Py_ssize_t length)
-{
-    memcpy(to, from, (size_t)length);
-    return to + length;
-}
-
-static char *put_bytes(char *to, PyObject *bytes) { return put(to, PyBytes_AS_STRING(bytes), PyBytes_GET_SIZE(bytes)); }
-
 static char *put_number(char *to, Py_ssize_t number)
 {
     char digits[LONGEST_NUMBER];

@@ -19,6 +19,7 @@
 #define MOST_EVENTS 64
 #define ROOM 8192 /* for what is taken of a connection at a time: a known head and a small body, or it is left to others */
 #define MOST_HEADS 1024
+/* As serving/rest/turn.py has them, of those that come by connections of their own. */
 #define ENOUGH 32 /* beyond which more together would hardly cost less for each */
 #define PATIENCE_NANOSECONDS 1000000 /* for which the first waits at most for others */
 

@@ -103,14 +103,6 @@ Py_ssize_t staytrue_next_text(Texts *texts)
     return length;
 }
 
-static char *put(char *to, const char *from, Py_ssize_t length)
-{
-    memcpy(to, from, (size_t)length);
-    return to + length;
-}
-
-static char *put_bytes(char *to, PyObject *bytes) { return put(to, PyBytes_AS_STRING(bytes), PyBytes_GET_SIZE(bytes)); }
-
 char *staytrue_put_text(const Texts *texts, char *to)
 {
     to = put_bytes(to, PyList_GET_ITEM(texts->around, 0));

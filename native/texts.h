@@ -5,6 +5,18 @@
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <string.h>
+
+static inline char *put(char *to, const char *from, Py_ssize_t length)
+{
+    memcpy(to, from, (size_t)length);
+    return to + length;
+}
+
+static inline char *put_bytes(char *to, PyObject *bytes)
+{
+    return put(to, PyBytes_AS_STRING(bytes), PyBytes_GET_SIZE(bytes));
+}
 
 typedef struct {
     const char *at;

@@ -70,7 +70,7 @@ class BriefLane(Lane):
         if not self._locked_for_this():
             return False
         try:
-            if self._queue or self.closed or self._stalled:
+            if self._queue or not self.ready():
                 return False
             self._begin([], lent=True)
             return True

@@ -51,13 +51,18 @@ def woven(rows: int, around: list[bytes], columns: Sequence[Column]) -> list[byt
     parts = [b""] * (2 * len(columns) + 1)
     parts[::2] = around
     made = []
-    for row in zip(*[_texts_of(column, rows) for column in columns], strict=True):
+    for row in zip(*[texts_of(column, rows) for column in columns], strict=True):
         parts[1::2] = row
         made.append(b"".join(parts))
     return made
 
 
-def _texts_of(column: Column, rows: int) -> list[bytes]:
+def texts_of(column: Column, rows: int) -> list[bytes]:
+    """Each text's own of so many.
+
+    Raises:
+        ValueError: it is not of so many.
+    """
     if isinstance(column, bytes):
         width, rest = divmod(len(column), rows)
         if rest or not width:  # of nothing for each there might be any number

@@ -18,7 +18,7 @@ from staytrue.alike import Alike
 from staytrue.events import Event, Tensor
 from staytrue.signature import LITTLE_ENDIAN, MOST_AXES, NUMPY
 from staytrue.values import FLOATS
-from staytrue.weaving import Woven
+from staytrue.weaving import Woven, texts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -249,10 +249,6 @@ class Told(NamedTuple):
         # What is no number of JSON is written so.
         return None if side.datatype in FLOATS and b"null" in text else cls(array.tobytes(), (text,))
 
-    def rows(self) -> list[bytes]:
-        """Each row's values, without brackets, which numbers hold none of."""
-        return self.column[0][2:-2].split(b"],[") if isinstance(self.column, tuple) else self.column
-
 
 class Answers:
     """Outputs of several requests; see :class:`serving.calls.Answers`.
@@ -272,7 +268,8 @@ class Answers:
             columns: list[Column] = [names, *[one.column for one in self._told]]
             return [Woven(stretches[0].end, self._frame(1), columns)]
         written: list[Woven] = []
-        texts, row = [one.rows() for one in self._told], 0
+        rows = sum([count * (end - at) for at, end, count in stretches])
+        texts, row = [texts_of(one.column, rows) for one in self._told], 0
         for at, end, count in stretches:
             behind = row + count * (end - at)
             columns = [names[at * ID_LENGTH : end * ID_LENGTH]]

@@ -6,7 +6,6 @@ import json
 import logging
 import socket
 import struct
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from tests.needs import needs_express
 from tests.unit.serving.grpc_house import until
 from tests.unit.serving.house import House
 from tests.unit.serving.test_rest import INFER
-from tests.unit.serving.test_turns import bodies_of, brief, lane_of, plain, submitted, usually
+from tests.unit.serving.test_turns import bodies_of, brief, hold, house, lane_of, plain, submitted, usually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from serving.http.express import Express
     from staytrue.store import Store
 
-__all__ = ["submitted"]
+__all__ = ["house", "submitted"]
 MANY = 8
 
 
@@ -37,15 +36,6 @@ MANY = 8
 def built() -> None:
     """Without it there is nothing to be tested."""
     needs_express()
-
-
-@pytest.fixture
-def house(store: Store, tmp_path: Path) -> Iterator[House]:
-    """A server of a brief model."""
-    made = House(store, tmp_path, max_body_bytes=100_000)
-    brief(made)
-    yield made
-    made.close()
 
 
 class Caller:
@@ -102,16 +92,6 @@ def express(house: House) -> Express:
     """The server's."""
     assert house.server.express is not None
     return house.server.express
-
-
-def hold(house: House, do: Callable[[], None]) -> None:
-    """Do something while the server's loop is held up, so that what it brings meets in one turn."""
-    held, done = threading.Event(), threading.Event()
-    house.loop.call_soon_threadsafe(held.set)
-    house.loop.call_soon_threadsafe(done.wait, 20)
-    assert held.wait(20)
-    do()
-    done.set()
 
 
 def all_ask(house: House, callers: list[Caller], bodies: list[bytes]) -> None:

@@ -89,20 +89,31 @@ def usually(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(house.dataplane.turns, "answer", lambda *_: None)
 
 
+def hold(house: House, do: Callable[[], None]) -> None:
+    """Do something while the server's loop is held up, so that what it brings meets in one turn."""
+    held, done = threading.Event(), threading.Event()
+    house.loop.call_soon_threadsafe(held.set)
+    house.loop.call_soon_threadsafe(done.wait, 20)
+    assert held.wait(20)
+    do()
+    done.set()
+
+
 def at_once(house: House, bodies: list[bytes], head: str = "") -> list[dict[str, Any]]:
     """Send requests over connections of their own while the loop is held up, so that they meet in one turn."""
     host, port = house.address.removeprefix("http://").split(":")
     before = len(house.server._connections)
     connections = [socket.create_connection((host, int(port)), timeout=20) for _ in bodies]
     until(lambda: len(house.server._connections) == before + len(bodies))
-    held, sent = threading.Event(), threading.Event()
-    house.loop.call_soon_threadsafe(held.set)
-    house.loop.call_soon_threadsafe(sent.wait, 20)
-    assert held.wait(20)
-    for connection, body in zip(connections, bodies, strict=True):
-        start = f"POST {INFER} HTTP/1.1\r\nHost: here\r\n{head}Connection: close\r\nContent-Length: {len(body)}\r\n\r\n"
-        connection.sendall(start.encode() + body)
-    sent.set()
+
+    def send() -> None:
+        for connection, body in zip(connections, bodies, strict=True):
+            start = (
+                f"POST {INFER} HTTP/1.1\r\nHost: here\r\n{head}Connection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+            )
+            connection.sendall(start.encode() + body)
+
+    hold(house, send)
     answers = []
     for connection in connections:
         with connection, connection.makefile("rb") as file:
