@@ -44,7 +44,7 @@ rm -rf staytrue/native.*.so build/lib.* build/temp.* # a compilation that fails 
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable . ||
     fail "Staytrue itself could not be installed; pip's reason stands above."
 .venv/bin/python -c 'import staytrue.native' 2>/dev/null || {
-    say "native/ was not compiled: all works, and small requests of JSON cost about a third more. To have it:"
+    say "native/ was not compiled: all works, and small requests of JSON cost about three quarters more. To have it:"
     say "  Debian, Ubuntu:  apt-get install gcc python3-dev;  Fedora:  dnf install gcc python3-devel"
     say "  then             rm .venv/.installed && sh setup.sh"
 }
