@@ -1,5 +1,6 @@
 /* The module staytrue.native. What it does, Python does as well, more slowly: it need not be there. */
 
+#include "checksum.h"
 #include "native.h"
 
 static PyMethodDef methods[] = {
@@ -7,11 +8,23 @@ static PyMethodDef methods[] = {
      "Numbers of a flat list in a body, from a place to a place, as bytes; None for a list that is left to others."},
     {"weave", staytrue_weave, METH_VARARGS,
      "Texts that differ in little: how many, what is around the gaps, and a column for each gap."},
+    {"fill", staytrue_fill, METH_VARARGS,
+     "Events that differ in little: what is around times and columns, how long columns are, the times, the columns; None "
+     "where a column is not as long."},
 #ifdef __linux__
     {"answer", staytrue_answer, METH_VARARGS,
      "Sends answers, one by each descriptor: what is before their length, before their name and behind it, the names, "
      "and the bodies as texts that differ in little. Returns what is left to be sent, by place; None where the caller is gone."},
 #endif
+    {NULL},
+};
+
+/* Of checksums, which not every processor has instructions for. */
+static PyMethodDef checked[] = {
+    {"checksum", staytrue_checked, METH_VARARGS, "CRC-32 of bytes, behind others that have a checksum; as zlib.crc32."},
+    {"frames", staytrue_frames, METH_VARARGS,
+     "Frames of the event log: their magic, the payloads, what headers are checked against, and the longest that a "
+     "payload may be; None where one is longer."},
     {NULL},
 };
 
@@ -30,6 +43,9 @@ static int execute(PyObject *module)
         return -1;
     }
 #endif
+    if (staytrue_has_checksum() && PyModule_AddFunctions(module, checked) < 0) {
+        return -1;
+    }
     return add_type(module, "Reader", &staytrue_reader) ? 0 : -1;
 }
 

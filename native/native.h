@@ -12,5 +12,10 @@ PyObject *staytrue_answer(PyObject *self, PyObject *args);
 
 PyObject *staytrue_floats(PyObject *self, PyObject *args);
 PyObject *staytrue_weave(PyObject *self, PyObject *args);
+PyObject *staytrue_fill(PyObject *self, PyObject *args);
+
+/* Where the processor has what they need. */
+PyObject *staytrue_frames(PyObject *self, PyObject *args);
+PyObject *staytrue_checked(PyObject *self, PyObject *args);
 
 #endif

@@ -188,21 +188,19 @@ def events_of(
     for at, end, rows in stretches:
         some, behind = requests[at:end], row + rows * (end - at)
         one = some[0]
-        told = [one] if some.count(one) == len(some) else some  # most are the same, unless they have ids of their own
-        callers = [(request.request_id, request.trace_id) for request in told]
-        widths = form.widths
-        data = [_held(block, row * widths[n], behind * widths[n], rows * widths[n]) for n, block in enumerate(blocks)]
-        own = names[at * ID_LENGTH : end * ID_LENGTH]
-        events.append(form.alike(one, rows).kept(when, callers, own, data))
+        if some.count(one) == len(some):  # most are the same, unless they have ids of their own
+            callers = [(one.request_id, one.trace_id)]
+        else:
+            callers = [(request.request_id, request.trace_id) for request in some]
+        data = [
+            block[row * width : behind * width]
+            if isinstance(block, bytes)
+            else [block[place : place + rows * width] for place in range(row * width, behind * width, rows * width)]
+            for block, width in zip(blocks, form.widths, strict=True)
+        ]
+        events.append(form.alike(one, rows).kept(when, callers, names[at * ID_LENGTH : end * ID_LENGTH], data))
         row = behind
     return events
-
-
-def _held(block: Packed, at: int, end: int, step: int) -> bytes | list[list[str]]:
-    """A part of a block as events take it: numbers as they are, texts by request."""
-    if isinstance(block, bytes):
-        return block[at:end]
-    return [block[place : place + step] for place in range(at, end, step)]
 
 
 def _form_of(loaded: Loaded, request: Request) -> Form | None:

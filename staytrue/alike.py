@@ -10,15 +10,17 @@ format family": a value is a header that depends on its length alone, then its b
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, NamedTuple, cast
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import msgspec
 
+from staytrue.compiled import native
 from staytrue.segments import kept
 from staytrue.weaving import Woven
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from staytrue.events import Event
     from staytrue.records import Record
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
 _encode = msgspec.msgpack.Encoder().encode
 _SHARED = ("model", "version", "role", "protocol", "status", "error", "rows")
 """Fields that stand together, between those of the caller and those of the run."""
-_NOBODY = ("", "")
-"""Ids of callers who gave none."""
+_NOBODY = [("", "")]
+"""Callers, none of whom gave ids."""
 _double = struct.Struct(">d").pack
 _MARKS = struct.unpack(">4d", b"".join([b"\xff" * 7 + bytes([last]) for last in range(1, 5)]))
 """Numbers that look like no text, nor like anything else in an event."""
@@ -49,10 +51,21 @@ class When(NamedTuple):
 class _Template(NamedTuple):
     """What stands around times, ids and numbers of some events."""
 
-    lengths: list[int]
-    """Of ids and of each tensor, all of them together."""
     parts: list[bytes]
     """Before each time, before the ids, and before each tensor."""
+    lengths: list[int]
+    """Of ids and of each tensor, all of them together."""
+
+
+def filled(parts: list[bytes], lengths: list[int], when: When, columns: Sequence[bytes | list[Any]]) -> bytes | None:
+    """Events from what was made of them once; None where a column is not as long as it was then, or no bytes."""
+    if [len(column) if isinstance(column, bytes) else None for column in columns] != lengths:
+        return None
+    held = [*map(_double, when), *cast("Sequence[bytes]", columns)]
+    return b"".join(chain.from_iterable(zip(parts, held, strict=True)))
+
+
+fill: Callable[..., bytes | None] = filled if native is None else native.fill
 
 
 class Alike:
@@ -82,23 +95,19 @@ class Alike:
     ) -> bytes:
         """Some of them, as :func:`staytrue.segments.kept` encodes what :meth:`woven` gives, from parts made once."""
         count = len(names) // self._id_width
-        template = None
-        if len(callers) == 1 and callers[0] == _NOBODY:
+        if callers == _NOBODY:
             template = self._templates.get(count) or self._template(count)
-        if template is None or [len(names), *map(_bytes_in, data)] != template.lengths:
-            return kept(self.woven(when, callers, names, data))
-        a, b, c, d, e, *openings = template.parts
-        parts = [a, _double(when[0]), b, _double(when[1]), c, _double(when[2]), d, _double(when[3]), e, names]
-        for opening, column in zip(openings, cast("Sequence[bytes]", data), strict=True):  # of texts there is none
-            parts += (opening, column)
-        return b"".join(parts)
+            made = None if template is None else fill(*template, when, [names, *data])
+            if made is not None:
+                return made
+        return kept(self.woven(when, callers, names, data))
 
     def _template(self, count: int) -> _Template | None:
         """Of so many events; None where a tensor holds texts, or nothing."""
         if not (count and all(self._widths)):
             return None
         columns = [bytes(count * (width or 0)) for width in (self._id_width, *self._widths)]
-        whole = kept(self.woven(When(*_MARKS), [_NOBODY], columns[0], columns[1:]))
+        whole = kept(self.woven(When(*_MARKS), _NOBODY, columns[0], columns[1:]))
         ends = [_encode(column) for column in columns]
         before = whole[: len(whole) - sum(map(len, ends))]
         parts = [before]
@@ -106,7 +115,7 @@ class Alike:
             parts += parts.pop().split(_double(mark), 1)
         openings = [end[: len(end) - len(column)] for end, column in zip(ends, columns, strict=True)]
         parts[-1] += openings[0]
-        made = self._templates[count] = _Template([*map(len, columns)], [*parts, *openings[1:]])
+        made = self._templates[count] = _Template([*parts, *openings[1:]], [*map(len, columns)])
         return made
 
     def woven(
@@ -163,11 +172,6 @@ def _caller(request_id: str, trace_id: str) -> bytes:
 def _width(held: bytes | list[str]) -> int | None:
     """Of what is written as it is; None for what is to be encoded."""
     return len(held) if isinstance(held, bytes) else None
-
-
-def _bytes_in(column: bytes | list[list[str]]) -> int:
-    """Of numbers; -1 for texts."""
-    return len(column) if isinstance(column, bytes) else -1
 
 
 def _opening(held: bytes | str | list[str]) -> bytes:

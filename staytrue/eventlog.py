@@ -1,8 +1,9 @@
 """The append-only log between processes: written before the answer, read by place, never losing what was acknowledged.
 
 On disk ``LOG/WRITER/NUMBER.seg``, one folder a writing process, held under a lock for as long as it lives. A segment is
-a run of frames (:mod:`staytrue.segments`). Bytes at its end that are no whole frame are a torn tail: what a killed
-writer was writing, never acknowledged to anybody. A segment that has a successor is never written again.
+a run of frames (:mod:`staytrue.segments`), and zeros behind them while it is written (:mod:`staytrue.growing`). Other
+bytes at its end that are no whole frame are a torn tail: what a killed writer was writing, never acknowledged to
+anybody. A segment that has a successor is never written again.
 
 Readers keep their place in ``LOG/readers/NAME.json``. A segment is deleted once every reader has acknowledged it.
 """
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from staytrue.errors import TooLarge, Unavailable
+from staytrue.growing import Growing
 from staytrue.places import Places, Position, all_places, at_end, delete_passed
 from staytrue.records import Record, fsync_folder, read, to_json, write_atomically
 from staytrue.segments import (
@@ -69,7 +71,8 @@ class Writer:
         # Only segments that were left can be deleted: several must fit below the bound, or a full log stays full.
         self._sync, self._segment_bytes = durability == "sync", max(1, min(segment_bytes, max_bytes // 4))
         self._max_bytes = max_bytes
-        self._number, self._size, self._file, self._lock, self._spoilt = -1, 0, -1, -1, False
+        self._number, self._lock = -1, -1
+        self._file: Growing | None = None
         self._turn = threading.Lock()
         try:
             # The folder appears with its lock held: a reader must not take a writer that is just starting for dead.
@@ -103,70 +106,63 @@ class Writer:
     def _append(self, block: bytes) -> None:
         with self._turn:
             try:
-                self._make_room(len(block))
-                self._write(block)
+                self._with_room(len(block)).write(block)
             except OSError as error:
                 raise self._unavailable(error) from error
+            self._total += len(block)
 
     def room(self) -> int:
         """Bytes that may be written as of now; ``OSError`` where the disk does not tell."""
         disk = os.statvfs(self._log)
-        return min(self._max_bytes - total_bytes(self._log), disk.f_bavail * disk.f_frsize)
+        return min(self._max_bytes - self._taken(), disk.f_bavail * disk.f_frsize)
+
+    def _taken(self) -> int:
+        """Bytes of the log, without those that this writer has yet to use."""
+        return total_bytes(self._log) - (0 if self._file is None else self._file.ahead)
 
     def close(self) -> None:
         """Let go of the log; readers then know that nothing more comes from this writer."""
         with self._turn:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
             self._release()
 
     def _release(self) -> None:
-        file, lock, self._file, self._lock = self._file, self._lock, -1, -1
-        for handle in (file, lock):  # the lock last
-            if handle >= 0:
-                os.close(handle)
+        """As :meth:`close`, but the file stays as it is."""
+        file, lock, self._file, self._lock = self._file, self._lock, None, -1
+        if file is not None:
+            file.let_go()
+        if lock >= 0:  # the last
+            os.close(lock)
 
-    def _make_room(self, extra: int) -> None:
-        if self._file < 0:
+    def _with_room(self, extra: int) -> Growing:
+        """The segment that so many bytes are to be written to."""
+        file = self._file
+        if file is None:
             raise Unavailable(f'event log "{self._log}"', "is closed")
         if extra > self._max_bytes:
             expected, got = f"at most {self._max_bytes} bytes", f"{extra} bytes"
             raise TooLarge(f'event log "{self._log}"', expected=expected, got=got)
-        if self._spoilt or (self._size and self._size + extra > self._segment_bytes):
-            self._open_segment()
+        if file.spoilt or (file.size and file.size + extra > self._segment_bytes):
+            file = self._open_segment()
         if self._total + extra > self._max_bytes:
-            self._total = total_bytes(self._log)
+            self._total = self._taken()
         if self._total + extra > self._max_bytes:
             problem = f"is full at {self._max_bytes} bytes"
             raise Unavailable(f'event log "{self._log}"', problem, hint="is the sidecar collecting from it?")
+        return file
 
-    def _write(self, block: bytes) -> None:
-        done = 0
-        try:
-            while done < len(block):
-                done += os.write(self._file, memoryview(block)[done:] if done else block)
-            if self._sync:
-                os.fdatasync(self._file)
-            self._size += done
-            self._total += done
-        except BaseException as error:
-            if done or not isinstance(error, OSError):  # what was refused as a whole has left nothing
-                self._spoil()
-            raise
-
-    def _spoil(self) -> None:
-        """Take back what a failed write left, and never write behind it: a reader may have read it already."""
-        self._spoilt = True
-        with contextlib.suppress(OSError):
-            os.ftruncate(self._file, self._size)
-
-    def _open_segment(self) -> None:
+    def _open_segment(self) -> Growing:
         self._number += 1  # also if it fails: a number is used once
-        path = segment(self._folder, self._number)
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
-        old, self._file, self._size, self._spoilt = self._file, file, 0, True
-        if old >= 0:
-            os.close(old)
+        path, old = segment(self._folder, self._number), self._file
+        file = self._file = Growing(path, sync=self._sync, bound=self._segment_bytes)
+        file.spoilt = True
+        if old is not None:
+            old.close()
         fsync_folder(self._folder)
-        self._spoilt = False
+        file.spoilt = False
+        return file
 
     def _unavailable(self, error: OSError) -> Unavailable:
         return Unavailable(f'event log "{self._log}"', f"cannot be written: {error.strerror}")

@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from staytrue.compiled import native
 from staytrue.errors import TooLarge
 from staytrue.weaving import weave
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from io import FileIO
     from pathlib import Path
 
     from staytrue.weaving import Woven
@@ -35,7 +37,10 @@ _START = struct.Struct("<4sII")
 _CHECK = struct.Struct("<I")
 _HEADER_BYTES = _START.size + _CHECK.size
 _Kept = tuple[int, list[bytes], list[bytes | list[bytes]]]
+_checksum: Callable[..., int] = getattr(native, "checksum", zlib.crc32)
 _encode, _decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(_Kept).decode
+_TAIL_BYTES = 128 * 1024
+"""That are looked at at once: more than zeros that a segment is ahead."""
 LOCK = "lock"
 READERS = "readers"
 
@@ -46,7 +51,7 @@ MAX_RECORD_BYTES = 256 * 1024 * 1024
 class Found(NamedTuple):
     """What a scan found: records, damaged frames passed over, and how many bytes both of them took.
 
-    Bytes behind ``end`` are no whole frame: still being written, or the torn tail of a writer that was killed.
+    Bytes behind ``end`` are no whole frame: zeros, still being written, or the torn tail of a writer that was killed.
     """
 
     payloads: list[bytes]
@@ -56,7 +61,7 @@ class Found(NamedTuple):
 
 def seed_of(writer: str) -> int:
     """What a writer's headers are checked against."""
-    return zlib.crc32(writer.encode())
+    return _checksum(writer.encode())
 
 
 def frames(payloads: Sequence[bytes], seed: int) -> bytes:
@@ -82,48 +87,67 @@ def kept(woven: Woven) -> bytes:
     return _encode(woven)
 
 
-def _framed(magic: bytes, payloads: Sequence[bytes], seed: int) -> bytes:
+def framed(magic: bytes, payloads: Sequence[bytes], seed: int, most: int) -> bytes | None:
+    """Payloads with their headers; None where one is longer than ``most`` bytes."""
     parts: list[bytes] = []
     for payload in payloads:
-        parts += (_header_of(magic, payload, seed), payload)
+        if len(payload) > most:
+            return None
+        start = _START.pack(magic, len(payload), _checksum(payload))
+        parts += (start, _CHECK.pack(_checksum(start, seed)), payload)
     return b"".join(parts)
 
 
-def _header_of(magic: bytes, payload: bytes, seed: int) -> bytes:
-    length = len(payload)
-    if length > MAX_RECORD_BYTES:
-        raise TooLarge("event log", expected=f"records up to {MAX_RECORD_BYTES} bytes", got=f"{length} bytes")
-    start = _START.pack(magic, length, zlib.crc32(payload))
-    return start + _CHECK.pack(zlib.crc32(start, seed))
+_frames: Callable[[bytes, Sequence[bytes], int, int], bytes | None] = getattr(native, "frames", framed)
+
+
+def _framed(magic: bytes, payloads: Sequence[bytes], seed: int) -> bytes:
+    block = _frames(magic, payloads, seed, MAX_RECORD_BYTES)
+    if block is None:
+        expected, got = f"records up to {MAX_RECORD_BYTES} bytes", f"{max(map(len, payloads))} bytes"
+        raise TooLarge("event log", expected=expected, got=got)
+    return block
 
 
 def scan(data: bytes, seed: int, most_bytes: float = math.inf) -> Found:
     """Read whole frames from the beginning of ``data``; what is damaged is passed over and counted.
 
+    It is passed over only where a frame begins behind it: the last may be one that is still being written.
+    Of a file that is written meanwhile :func:`read_from` looks twice.
+
     Records of one frame may be many times as long together as it is, so that they have a bound of their own: no further
     frame is read once there are ``most_bytes`` of them.
     """
+    return _scan(data, seed, most_bytes, None)[0]
+
+
+def _scan(data: bytes, seed: int, most_bytes: float, only: set[int] | None) -> tuple[Found, set[int]]:
+    """What is found, and where what was passed over begins: ``only`` there, if given, it may."""
     payloads: list[bytes] = []
+    passed: set[int] = set()
     at = damaged = held = 0
     while len(data) - at >= _HEADER_BYTES and held < most_bytes:
         header = _header(data, at, seed)
-        if header is None:
-            at_next = _next_header(data, at + 1, seed)
-            if at_next < 0:
+        end = at + 1
+        if header is not None:
+            magic, length, checksum = header
+            begin, end = at + _HEADER_BYTES, at + _HEADER_BYTES + length
+            if end > len(data):
                 break
-            damaged, at = damaged + 1, at_next
-            continue
-        magic, length, checksum = header
-        begin, end = at + _HEADER_BYTES, at + _HEADER_BYTES + length
-        if end > len(data):
+            payload = data[begin:end]
+            if _checksum(payload) == checksum:
+                found = _records(magic, payload)
+                payloads += found
+                held += sum(map(len, found))
+                damaged += not found
+                at = end
+                continue
+        at_next = _next_header(data, end, seed) if only is None or at in only else -1
+        if at_next < 0:
             break
-        payload = data[begin:end]
-        found = _records(magic, payload) if zlib.crc32(payload) == checksum else []
-        payloads += found
-        held += sum(map(len, found))
-        damaged += not found
-        at = end
-    return Found(payloads, damaged, at)
+        passed.add(at)
+        damaged, at = damaged + 1, at_next
+    return Found(payloads, damaged, at), passed
 
 
 def _records(magic: bytes, payload: bytes) -> list[bytes]:
@@ -143,21 +167,30 @@ def read_from(path: Path, offset: int, limit_bytes: int, seed: int) -> Found:
     It is more where that holds not one whole frame.
     """
     try:
-        with path.open("rb") as file:
-            file.seek(offset)
-            data = file.read(limit_bytes)
-            found = scan(data, seed, limit_bytes)
-            if not found.end and len(data) == limit_bytes:
-                found = scan(data + file.read(), seed, limit_bytes)
-            return found
+        with path.open("rb", buffering=0) as file:
+            found, whole = _look(file, offset, limit_bytes, (seed, limit_bytes))
+            return found if found.end or whole else _look(file, offset, -1, (seed, limit_bytes))[0]
     except FileNotFoundError:
         return Found([], 0, 0)
+
+
+def _look(file: FileIO, offset: int, read_bytes: int, how: tuple[int, float]) -> tuple[Found, bool]:
+    """What is found in so many bytes, -1 for all, and whether there are no more."""
+    file.seek(offset)
+    data = file.read(read_bytes)
+    found, passed = _scan(data, *how, None)
+    if passed:
+        # What is read while it is written may lack a part that is older than what stands behind it. It is there by now,
+        # or it is damaged; what seems so only now may lack a part in its turn.
+        file.seek(offset)
+        found, _ = _scan(file.read(read_bytes), *how, passed)
+    return found, len(data) != read_bytes
 
 
 def _header(data: bytes, at: int, seed: int) -> tuple[bytes, int, int] | None:
     start = data[at : at + _START.size]
     magic, length, checksum = _START.unpack(start)
-    if magic not in (_ALONE, _WOVEN) or _CHECK.unpack_from(data, at + _START.size)[0] != zlib.crc32(start, seed):
+    if magic not in (_ALONE, _WOVEN) or _CHECK.unpack_from(data, at + _START.size)[0] != _checksum(start, seed):
         return None
     return magic, length, checksum
 
@@ -189,16 +222,35 @@ def _names(folder: Path) -> list[str]:
 
 
 def size(folder: Path, number: int) -> int:
-    """Bytes of a segment; 0 where it is gone."""
+    """Where a segment ends: behind its last byte that is not zero. 0 where it is gone.
+
+    A frame may end with zeros: a reader that has read it all is there, or a little farther.
+    """
     try:
-        return segment(folder, number).stat().st_size
+        with segment(folder, number).open("rb") as file:
+            end = file.seek(0, os.SEEK_END)
+            while end:
+                begin = max(0, end - _TAIL_BYTES)
+                file.seek(begin)
+                rest = file.read(end - begin).rstrip(b"\0")
+                if rest:
+                    return begin + len(rest)
+                end = begin
     except FileNotFoundError:
-        return 0
+        pass
+    return 0
 
 
 def total_bytes(log: Path) -> int:
-    """Bytes of all segments of all writers."""
-    return sum(size(folder, number) for folder in writers(log) for number in numbers(folder))
+    """Bytes that all segments of all writers take."""
+    return sum(_length(segment(folder, number)) for folder in writers(log) for number in numbers(folder))
+
+
+def _length(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def alive(folder: Path) -> bool:

@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from serving.rest import codec
+from staytrue.alike import When, filled
 from staytrue.errors import StaytrueError
+from staytrue.segments import framed
 from tests.fuzz import wires
 
 SECONDS, SEED = 60.0, 1
@@ -152,6 +154,20 @@ def compare_lists(floats: Any, chance: random.Random) -> bool:
     return True
 
 
+def compare_frames(native: Any, chance: random.Random) -> None:
+    """Frames, and events from parts, as Python makes them."""
+    some = [chance.randbytes(chance.choice([0, 1, 15, 63, 64, 65, 200, 5000])) for _ in range(chance.randrange(5))]
+    seed, most = chance.getrandbits(32), chance.choice([100, 2**28])
+    if hasattr(native, "frames") and native.frames(b"\xf1STY", some, seed, most) != framed(
+        b"\xf1STY", some, seed, most
+    ):
+        raise AssertionError(f"frames otherwise: {some!r}")
+    parts, when = [chance.randbytes(chance.randrange(9)) for _ in range(4 + len(some))], When(*[chance.random()] * 4)
+    lengths = [len(one) + (chance.random() < 0.1) for one in some]
+    if native.fill(parts, lengths, when, some) != filled(parts, lengths, when, some):
+        raise AssertionError(f"filled otherwise: {parts!r} {lengths!r} {some!r}")
+
+
 def feed(library: str, seconds: float) -> int:
     """Make up bodies until the time is over."""
     loader = importlib.machinery.ExtensionFileLoader("native", library)
@@ -165,6 +181,7 @@ def feed(library: str, seconds: float) -> int:
         some = [body(chance) for _ in range(chance.choice([1, 1, 2, 9]))]
         bodies += len(some)
         taken += compare(read, some)
+        compare_frames(native, chance)
         lists += sum([compare_lists(native.floats, chance) for _ in some])
         if hasattr(native, "Express") and chance.random() < WIRES:
             received += wires.receive(native, chance)

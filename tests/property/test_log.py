@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from staytrue.eventlog import Reader, Writer
 from staytrue.events import Event, Tensor, decode, encode
-from staytrue.segments import segment
+from staytrue.segments import frames, segment
 from staytrue.signature import NUMPY
 from tests.unit.staytrue.test_eventlog import drain
 
@@ -24,12 +25,12 @@ RECORDS = st.lists(st.binary(max_size=60), min_size=1, max_size=8)
 def test_a_log_cut_at_any_byte_keeps_all_whole_records_before_it(records: list[bytes], data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
         writer = Writer(Path(folder))
-        ends = []
         path = segment(Path(folder) / writer.name, 0)
         for record in records:
             writer.append([record])
-            ends.append(path.stat().st_size)
         writer.close()
+        ends = [*accumulate(len(frames([record], 0)) for record in records)]
+        assert ends[-1] == path.stat().st_size
         cut = data.draw(st.integers(0, ends[-1]))
         os.truncate(path, cut)
         reader = Reader(Path(folder), "r")

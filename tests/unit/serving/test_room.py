@@ -115,7 +115,7 @@ def test_a_disk_that_refuses_is_no_room_until_it_takes_something(plane: House, m
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr("staytrue.eventlog.os.write", refuse)
+        patch.setattr("staytrue.growing.os.pwrite", refuse)
         assert "No space left" in str(plane.ask().told())
         beat(plane)
     assert not plane.dataplane.ready()

@@ -38,9 +38,9 @@ def failing(monkeypatch: pytest.MonkeyPatch, call: str, *, after: int = 0, error
 
 
 def short_writes(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
-    """Let ``os.write`` take a few bytes at a time, as it may near a full disk."""
-    real = os.write
-    monkeypatch.setattr(os, "write", lambda handle, data: real(handle, data[:limit]))
+    """Let ``os.pwrite`` take a few bytes at a time, as it may near a full disk."""
+    real = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda handle, data, at: real(handle, data[:limit], at))
 
 
 def test_writes_cut_short_by_the_system_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +59,7 @@ def test_a_write_that_fails_halfway_leaves_nothing_and_the_next_is_read(
     writer.append([b"before"])
     with monkeypatch.context() as patch:
         short_writes(patch, 20)
-        failing(patch, "write", after=2)
+        failing(patch, "pwrite", after=2)
         with pytest.raises(Unavailable, match="cannot be written: No space left on device"):
             writer.append([b"refused", b"refused too"])
     writer.append([b"after"])
@@ -72,7 +72,7 @@ def test_writes_that_are_refused_for_long_leave_no_segments(tmp_path: Path, monk
     writer, reader = Writer(tmp_path), Reader(tmp_path, "r")
     writer.append([b"before"])
     with monkeypatch.context() as patch:
-        failing(patch, "write")
+        failing(patch, "pwrite")
         for _ in range(100):
             with pytest.raises(Unavailable):
                 writer.append([b"refused"])
@@ -89,11 +89,13 @@ def test_what_a_failed_write_leaves_is_a_torn_tail_where_it_cannot_be_taken_back
     writer.append([b"before"])
     with monkeypatch.context() as patch:
         short_writes(patch, 20)
-        failing(patch, "write", after=1)
+        failing(patch, "pwrite", after=1)
         failing(patch, "ftruncate")
         with pytest.raises(Unavailable):
             writer.append([b"refused"])
-    writer.append([b"after"])
+    with monkeypatch.context() as patch:
+        failing(patch, "ftruncate")
+        writer.append([b"after"])
     assert drain(reader) == [b"before", b"after"]
     assert reader.places.torn_tails == 1
     writer.close()
@@ -126,7 +128,7 @@ def test_an_interrupted_write_is_none(tmp_path: Path, monkeypatch: pytest.Monkey
     writer = Writer(tmp_path)
     with monkeypatch.context() as patch:
         short_writes(patch, 3)
-        failing(patch, "write", after=1, error=KeyboardInterrupt())
+        failing(patch, "pwrite", after=1, error=KeyboardInterrupt())
         with pytest.raises(KeyboardInterrupt):
             writer.append([b"interrupted"])
     writer.append([b"after"])
@@ -262,7 +264,8 @@ def test_a_fork_in_the_middle_of_a_write_does_not_hang_the_child(tmp_path: Path)
 def test_a_program_that_is_run_inherits_no_handle(tmp_path: Path) -> None:
     writer = Writer(tmp_path)
     assert not os.get_inheritable(writer._lock)
-    assert not os.get_inheritable(writer._file)
+    assert writer._file is not None
+    assert not os.get_inheritable(writer._file.handle)
     assert numbers(tmp_path / writer.name) == [0]
     writer.close()
 
