@@ -19,7 +19,7 @@ from monitoring.ingest.collector import EVENTS, Collector
 from staytrue.errors import CorruptData, InvalidInput, Overloaded, StaytrueError, Unavailable
 from staytrue.eventlog import Writer
 from staytrue.events import Event, Tensor, decode, encode
-from staytrue.segments import numbers, read_from, seed_of, segment, size, writers
+from staytrue.segments import numbers, read_from, seed_of, segment, writers
 from staytrue.shelf import VERSION
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ REMEMBER_SECONDS = 3600.0
 """What comes again within so long is known to have come before."""
 MOST_BYTES = 1024**3
 """Of what waits."""
+_PIECE_BYTES = 16 * 1024 * 1024
+"""Of the log, which are read at once."""
 LONGEST_SECONDS = 3600.0
 """Two halves further apart say nothing of how long the answer took."""
 
@@ -248,13 +250,14 @@ class PairDesk:
         """Models and ids of all events in the log."""
         for folder in writers(self._log):
             for number in numbers(folder):
-                path = segment(folder, number)
-                found = read_from(path, 0, max(1, size(folder, number)), seed_of(folder.name))
-                for payload in found.payloads:
-                    with contextlib.suppress(CorruptData):
-                        entry = decode(payload)
-                        if isinstance(entry, Event):
-                            yield entry.model, entry.id
+                at, path, seed = 0, segment(folder, number), seed_of(folder.name)
+                while (found := read_from(path, at, _PIECE_BYTES, seed)).end:
+                    at += found.end
+                    for payload in found.payloads:
+                        with contextlib.suppress(CorruptData):
+                            entry = decode(payload)
+                            if isinstance(entry, Event):
+                                yield entry.model, entry.id
 
     def _version(self, model: str, told: dict[str, object], aliases: Aliases) -> str:
         """The version that the answer names, if it is one of the store's, or the champion."""

@@ -297,13 +297,16 @@ def test_a_kill_between_file_and_log_stores_once(rig: Rig, monkeypatch: pytest.M
         if logged:
             pairs._writer.append([record])
 
+    send(rig, REQUEST, "before")
+    send(rig, RESPONSE, "before")
     monkeypatch.setattr(pairs, "_flush", half_way)
     send(rig, REQUEST)
-    assert send(rig, RESPONSE) == "paired"
+    zeros = {"name": "y", "datatype": "FP32", "shape": [2, 1], "data": [3.0, 0.0]}  # with which the record ends
+    assert send(rig, RESPONSE, payload=ANSWERED | {"outputs": [zeros]}) == "paired"
     rig.again()
     rig.analyst.tick()
     rig.analyst.tick()
-    assert rig.stored() == ["a", "a"]
+    assert rig.stored() == ["a", "a", "before", "before"]
     assert send(rig, RESPONSE) == "duplicate"
 
 
