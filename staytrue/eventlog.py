@@ -118,7 +118,8 @@ class Writer:
 
     def _taken(self) -> int:
         """Bytes of the log, without those that this writer has yet to use."""
-        return total_bytes(self._log) - (0 if self._file is None else self._file.ahead)
+        file = self._file  # which another thread may close
+        return total_bytes(self._log) - (0 if file is None else file.ahead)
 
     def close(self) -> None:
         """Let go of the log; readers then know that nothing more comes from this writer."""

@@ -176,15 +176,22 @@ def read_from(path: Path, offset: int, limit_bytes: int, seed: int) -> Found:
 
 def _look(file: FileIO, offset: int, read_bytes: int, how: tuple[int, float]) -> tuple[Found, bool]:
     """What is found in so many bytes, -1 for all, and whether there are no more."""
-    file.seek(offset)
-    data = file.read(read_bytes)
+    data = _read(file, offset, read_bytes)
     found, passed = _scan(data, *how, None)
     if passed:
         # What is read while it is written may lack a part that is older than what stands behind it. It is there by now,
         # or it is damaged; what seems so only now may lack a part in its turn.
-        file.seek(offset)
-        found, _ = _scan(file.read(read_bytes), *how, passed)
+        found, _ = _scan(_read(file, offset, read_bytes), *how, passed)
     return found, len(data) != read_bytes
+
+
+def _read(file: FileIO, offset: int, read_bytes: int) -> bytes:
+    """So many bytes, -1 for all; fewer only where the file ends, as a system may give fewer at once than it has."""
+    file.seek(offset)
+    data = file.read(read_bytes)
+    while 0 < len(data) < read_bytes and (more := file.read(read_bytes - len(data))):
+        data += more
+    return data
 
 
 def _header(data: bytes, at: int, seed: int) -> tuple[bytes, int, int] | None:

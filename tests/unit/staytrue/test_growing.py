@@ -89,6 +89,31 @@ def test_where_the_disk_has_no_room_for_zeros_records_are_written(
     writer.close()
 
 
+def test_zeros_ahead_are_room(tmp_path: Path) -> None:
+    most = 64 * AHEAD_BYTES
+    writer = Writer(tmp_path, max_bytes=most)
+    writer.append([b"x" * 84])
+    assert length(tmp_path, writer) == AHEAD_BYTES
+    assert writer.room() == most - 100
+    writer.close()
+    assert writer.room() == most - 100
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_cuts_nothing_off_a_file_that_its_parent_writes(tmp_path: Path) -> None:
+    writer = Writer(tmp_path)
+    writer.append([b"one"])
+    child = os.fork()
+    if not child:  # pragma: no cover - in another process
+        writer.close()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert length(tmp_path, writer) == AHEAD_BYTES
+    writer.append([b"two"])
+    assert drain(Reader(tmp_path, "r")) == [b"one", b"two"]
+    writer.close()
+
+
 WRITING = """
 import sys
 from pathlib import Path
@@ -154,6 +179,24 @@ def looked(monkeypatch: pytest.MonkeyPatch, path: Path, states: Sequence[bytes])
         patch.setattr(type(path), "open", lambda *_, **__: Written(*states))
         found = segments.read_from(path, 0, 10_000, SEED)
     return found.payloads, found.damaged
+
+
+class Reluctant(io.BytesIO):
+    """A file of which the system reads a little at a time, until the disk fails."""
+
+    def read(self, count: int | None = -1, /) -> bytes:
+        """As much as it likes."""
+        if self.tell() >= 80:
+            raise OSError(errno.EIO, "Input/output error")
+        return super().read(min(7, count or 0) if count != -1 else -1)
+
+
+def test_what_is_read_a_little_at_a_time_is_no_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    block = frames([b"a" * 50, b"b" * 50], SEED)
+    monkeypatch.setattr(type(tmp_path), "open", lambda *_, **__: Reluctant(block))
+    assert segments.read_from(tmp_path, 0, 70, SEED).payloads == [b"a" * 50]
+    with pytest.raises(OSError, match="Input/output error"):
+        segments.read_from(tmp_path, 66, 1000, SEED)
 
 
 def without(data: bytes, at: int, count: int) -> bytes:
