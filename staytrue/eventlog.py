@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from staytrue.bound import Bound
 from staytrue.errors import TooLarge, Unavailable
 from staytrue.growing import Growing
 from staytrue.places import Places, Position, all_places, at_end, delete_passed
@@ -35,7 +36,6 @@ from staytrue.segments import (
     seed_of,
     segment,
     size,
-    total_bytes,
     woven_frames,
     writers,
 )
@@ -52,7 +52,8 @@ before the answer, so it outlives a power cut too."""
 class Writer:
     """Appends records, for all threads of one process. A forked child has no writer: it makes its own.
 
-    ``max_bytes`` bounds the whole log, dead writers' segments included, give or take a segment for each other writer.
+    ``max_bytes`` bounds the whole log, dead writers' segments included, give or take what others have ahead or
+    writes at the same time (:class:`staytrue.bound.Bound`).
 
     Raises:
         Unavailable: the folder cannot be made; and from :meth:`append`.
@@ -70,7 +71,7 @@ class Writer:
         self._log, self._folder, self._seed = log, log / self.name, seed_of(self.name)
         # Only segments that were left can be deleted: several must fit below the bound, or a full log stays full.
         self._sync, self._segment_bytes = durability == "sync", max(1, min(segment_bytes, max_bytes // 4))
-        self._max_bytes = max_bytes
+        self._bound = Bound(log, max_bytes)
         self._number, self._lock = -1, -1
         self._file: Growing | None = None
         self._turn = threading.Lock()
@@ -86,7 +87,6 @@ class Writer:
         except OSError as error:
             self._release()
             raise self._unavailable(error) from error
-        self._total = total_bytes(log)
         _open_writers.add(self)
 
     def append(self, payloads: Sequence[bytes]) -> None:
@@ -109,17 +109,14 @@ class Writer:
                 self._with_room(len(block)).write(block)
             except OSError as error:
                 raise self._unavailable(error) from error
-            self._total += len(block)
+            self._bound.wrote(len(block))
 
     def room(self) -> int:
         """Bytes that may be written as of now; ``OSError`` where the disk does not tell."""
         disk = os.statvfs(self._log)
-        return min(self._max_bytes - self._taken(), disk.f_bavail * disk.f_frsize)
-
-    def _taken(self) -> int:
-        """Bytes of the log, without those that this writer has yet to use."""
-        file = self._file  # which another thread may close
-        return total_bytes(self._log) - (0 if file is None else file.ahead)
+        with self._turn:
+            left = self._bound.look(0 if self._file is None else self._file.ahead)
+        return min(left, disk.f_bavail * disk.f_frsize)
 
     def close(self) -> None:
         """Let go of the log; readers then know that nothing more comes from this writer."""
@@ -142,15 +139,18 @@ class Writer:
         file = self._file
         if file is None:
             raise Unavailable(f'event log "{self._log}"', "is closed")
-        if extra > self._max_bytes:
-            expected, got = f"at most {self._max_bytes} bytes", f"{extra} bytes"
-            raise TooLarge(f'event log "{self._log}"', expected=expected, got=got)
+        most = self._bound.most_bytes
+        if extra > most:
+            raise TooLarge(f'event log "{self._log}"', expected=f"at most {most} bytes", got=f"{extra} bytes")
         if file.spoilt or (file.size and file.size + extra > self._segment_bytes):
             file = self._open_segment()
-        if self._total + extra > self._max_bytes:
-            self._total = self._taken()
-        if self._total + extra > self._max_bytes:
-            problem = f"is full at {self._max_bytes} bytes"
+        if self._bound.due(extra):
+            if file.deleted:
+                problem = "was deleted while it is written, so that nobody would read it"
+                raise Unavailable(f'event log "{self._log}"', problem, hint="start the server anew")
+            self._bound.look(file.ahead)
+        if not self._bound.has(extra):
+            problem = f"is full at {most} bytes"
             raise Unavailable(f'event log "{self._log}"', problem, hint="is the sidecar collecting from it?")
         return file
 
@@ -221,13 +221,13 @@ class Reader:
                 yield batch
 
     def acknowledge(self, batch: Batch) -> None:
-        """Remember the place behind a batch."""
-        self._places = msgspec.structs.replace(
-            self._places,
+        """Remember the place behind a batch; where that fails (``OSError``) the batch comes again, with what is new."""
+        self._move(
+            batch.writer,
+            Position(segment=batch.segment, offset=batch.end),
             damaged_records=self._places.damaged_records + batch.damaged,
             entries=self._places.entries + len(batch.payloads),
         )
-        self._move(batch.writer, Position(segment=batch.segment, offset=batch.end))
 
     def backlog_bytes(self) -> int:
         """Bytes written and not yet acknowledged by this reader."""
@@ -260,16 +260,14 @@ class Reader:
                 if not living:
                     self._bury(folder, place)
                 return None
-            self._count_torn(folder, place)
-            self._move(folder.name, Position(segment=later[0]))
+            self._leave(folder, place, Position(segment=later[0]))
             delete_passed(self._log, folder)
 
     def _bury(self, folder: Path, place: Position) -> None:
         """Forget a writer that is dead and read to its end, once all readers are there too."""
         end = size(folder, place.segment)
         if place.offset < end:
-            self._count_torn(folder, place)
-            self._move(folder.name, Position(segment=place.segment, offset=end))
+            self._leave(folder, place, Position(segment=place.segment, offset=end))
         if not all(at_end(other, folder) for other in all_places(self._log)):
             return
         for number in numbers(folder):
@@ -283,13 +281,16 @@ class Reader:
     def _place(self, folder: Path) -> Position:
         return self._places.positions.get(folder.name, Position())
 
-    def _count_torn(self, folder: Path, place: Position) -> None:
-        if size(folder, place.segment) > place.offset:
-            self._places = msgspec.structs.replace(self._places, torn_tails=self._places.torn_tails + 1)
+    def _leave(self, folder: Path, place: Position, following: Position) -> None:
+        """Go on behind a segment's end; what lies between is a torn tail."""
+        torn = size(folder, place.segment) > place.offset
+        self._move(folder.name, following, torn_tails=self._places.torn_tails + torn)
 
-    def _move(self, writer: str, place: Position) -> None:
-        self._save({**self._places.positions, writer: place})
+    def _move(self, writer: str, place: Position, **counts: int) -> None:
+        self._save({**self._places.positions, writer: place}, **counts)
 
-    def _save(self, positions: dict[str, Position]) -> None:
-        self._places = msgspec.structs.replace(self._places, positions=positions)
-        write_atomically(self._path, to_json(self._places))
+    def _save(self, positions: dict[str, Position], **counts: int) -> None:
+        """Where it cannot be written nothing has changed: what starts anew would not know of it."""
+        places = msgspec.structs.replace(self._places, positions=positions, **counts)
+        write_atomically(self._path, to_json(places))
+        self._places = places

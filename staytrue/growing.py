@@ -51,6 +51,11 @@ class Growing:
         """Bytes of the file that hold no record yet."""
         return max(0, self._length - self.size)
 
+    @property
+    def deleted(self) -> bool:
+        """Whether nobody will find it any more."""
+        return not os.fstat(self.handle).st_nlink
+
     def write(self, block: bytes) -> None:
         """Add bytes: all of them, or none; then it is spoilt, unless the system refused them as a whole."""
         done = 0

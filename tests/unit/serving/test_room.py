@@ -45,7 +45,7 @@ def beat(of: Any) -> None:
 def fill(writer: Writer, *, left: int = 0) -> None:
     """Leave so many bytes below the bound, which is that of a log in which much has been written."""
     writer.append([b"x" * 100_000])
-    writer._max_bytes = writer._total + left
+    writer._bound.most_bytes = writer._bound._total + left
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
@@ -71,7 +71,7 @@ def test_a_full_log_is_told_of_once_and_so_is_its_end(plane: House, caplog: pyte
     ((level, line),) = told(caplog)
     assert level == logging.WARNING
     assert BEGINS in line
-    assert f"is full at {plane.writer._max_bytes} bytes" in line
+    assert f"is full at {plane.writer._bound.most_bytes} bytes" in line
     reader = Reader(plane.log, "test")
     for _ in range(20):
         for batch in reader.batches():
@@ -88,11 +88,11 @@ def test_a_full_log_is_told_of_once_and_so_is_its_end(plane: House, caplog: pyte
 
 
 def test_a_server_that_nobody_asks_finds_out_by_its_heartbeat(plane: House) -> None:
-    bound = plane.writer._max_bytes
+    bound = plane.writer._bound.most_bytes
     fill(plane.writer)
     beat(plane)
     assert not plane.dataplane.ready()
-    plane.writer._max_bytes = bound
+    plane.writer._bound.most_bytes = bound
     beat(plane)
     assert plane.dataplane.ready()
 
@@ -100,11 +100,11 @@ def test_a_server_that_nobody_asks_finds_out_by_its_heartbeat(plane: House) -> N
 def test_room_for_a_heartbeat_is_none_for_what_was_refused(plane: House) -> None:
     fill(plane.writer, left=300)
     assert isinstance(plane.ask(rows=8).told(), Unavailable)
-    written = plane.writer._total
+    written = plane.writer._bound._total
     beat(plane)
-    assert plane.writer._total > written
+    assert plane.writer._bound._total > written
     assert not plane.dataplane.ready()
-    plane.writer._max_bytes += 10_000
+    plane.writer._bound.most_bytes += 10_000
     beat(plane)
     assert plane.dataplane.ready()
     assert plane.ask(rows=8).told() == [2.0] * 8
@@ -146,14 +146,14 @@ def test_readiness_over_http_says_why(store: Store, tmp_path: Path) -> None:
     made = house.House(store, tmp_path)
     try:
         assert made.client.get("/v2/health/ready").json() == {"ready": True}
-        bound = made.writer._max_bytes
+        bound = made.writer._bound.most_bytes
         fill(made.writer)
         assert made.client.post(INFER, json=request()).status_code == 503
         ready = made.client.get("/v2/health/ready")
         assert (ready.status_code, ready.json()["reason"]) == (503, "the event log cannot be written")
         assert made.client.get("/v2/models/tiny/ready").status_code == 503
         assert made.client.get("/v2/health/live").status_code == 200
-        made.writer._max_bytes = bound
+        made.writer._bound.most_bytes = bound
         beat(made)
         assert made.client.get("/v2/health/ready").json() == {"ready": True}
         assert made.client.post(INFER, json=request()).status_code == 200

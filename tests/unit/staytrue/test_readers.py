@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from staytrue.errors import CorruptData
 from staytrue.eventlog import Reader, Writer
-from staytrue.places import Position, at_end
+from staytrue.places import Places, Position, at_end
 from staytrue.segments import alive, frames, kept, numbers, read_from, scan, seed_of, segment, size, writers
 from staytrue.weaving import Woven
 from tests.unit.staytrue.test_eventlog import drain
@@ -195,6 +196,38 @@ def test_the_backlog_counts_what_lies_in_later_segments(tmp_path: Path) -> None:
     reader.acknowledge(batch)
     assert reader.backlog_bytes() == total - batch.end
     writer.close()
+
+
+def test_a_place_that_cannot_be_kept_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What starts anew would not know of it, and give again what was acknowledged since."""
+    writer, reader = Writer(tmp_path), Reader(tmp_path, "r")
+    writer.append([b"one"])
+
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("staytrue.eventlog.write_atomically", refuse)
+        for number in range(2):
+            (batch,) = reader.batches()
+            with pytest.raises(OSError, match="No space left"):
+                reader.acknowledge(batch)
+            assert (batch.start, len(batch.payloads)) == (0, 1 + number)
+            writer.append([b"more"])
+    assert reader.places == Reader(tmp_path, "r").places == Places()
+    assert reader.backlog_bytes() > 0
+    assert drain(reader) == [b"one", b"more", b"more"]
+    writer.append([b"torn"])
+    writer.close()
+    path = segment(tmp_path / writer.name, 0)
+    os.truncate(path, path.stat().st_size - 1)
+    with monkeypatch.context() as patch:
+        patch.setattr("staytrue.eventlog.write_atomically", refuse)
+        for _ in range(2):
+            with pytest.raises(OSError, match="No space left"):
+                list(reader.batches())
+    assert drain(reader) == []
+    assert (reader.places.torn_tails, reader.places.entries) == (1, 3)
 
 
 def test_a_place_that_cannot_be_read_stops_the_reader_and_names_the_file(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -171,6 +173,53 @@ def test_a_log_smaller_than_a_segment_does_not_stay_full(tmp_path: Path) -> None
     for _ in range(100):
         writer.append([b"x" * 100])
         drain(reader)
+    writer.close()
+
+
+@pytest.mark.parametrize("count", [1, 2, 8])
+def test_several_writers_have_one_bound(tmp_path: Path, count: int) -> None:
+    bound, full = 4 * 2**20, 0
+    some = [Writer(tmp_path, max_bytes=bound) for _ in range(count)]
+    while full < count:
+        full = 0
+        for writer in some:
+            try:
+                writer.append([b"x" * 5000])
+            except Unavailable:
+                full += 1
+    written = sum(segments.size(folder, number) for folder in writers(tmp_path) for number in numbers(folder))
+    assert bound - 5016 - count * 2**16 < written <= bound + count * 2**16
+    for writer in some:
+        writer.close()
+
+
+def test_a_writer_learns_what_others_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("staytrue.bound.time.monotonic", lambda: now)
+    some = [Writer(tmp_path, max_bytes=2**20) for _ in range(2)]
+    for writer in some:
+        writer.append([b"x"])
+    for _ in range(20):
+        some[0].append([b"x" * 50_000])
+    some[1].append([b"x" * 50_000])  # it has not looked again
+    now = 1.0
+    with pytest.raises(Unavailable, match="is full"):
+        some[1].append([b"x" * 10])
+    drain(Reader(tmp_path, "r"))
+    some[1].append([b"x" * 10])
+    for writer in some:
+        writer.close()
+
+
+def test_a_log_that_was_deleted_takes_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = Writer(tmp_path / "log")
+    writer.append([b"x"])
+    shutil.rmtree(tmp_path / "log")
+    later = time.monotonic() + 1.0
+    monkeypatch.setattr("staytrue.bound.time.monotonic", lambda: later)
+    for _ in range(2):
+        with pytest.raises(Unavailable, match=r"was deleted while it is written, .*start the server anew"):
+            writer.append([b"y"])
     writer.close()
 
 
