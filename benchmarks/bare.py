@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.peers.session import session
 
-SECONDS = 0.5
+SECONDS = 0.25
 
 
 def main(path: str, rows: str) -> None:

@@ -12,6 +12,7 @@ import msgspec
 from benchmarks.environments import NotMeasured
 from benchmarks.loads import LOADS
 from benchmarks.models import KINDS
+from benchmarks.pairs import alternate
 from benchmarks.peers import PEERS
 from benchmarks.processes import Running
 from benchmarks.servers import OURS, TITLES, Client, start, start_seconds
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 BATCHES = (1, 8, 32)
 """Rows of the bare calls."""
+LOGGED = {"T": ("json 32",), "R": ("binary 32",)}
+"""Loads under which it is asked what the event log costs."""
+PAIRS = 4
+"""For each window of others: what they are to tell is less than what the machine does to one."""
 NOISE_BYTES = 64 * 1024
 """A log that keeps nothing may still hold its locks and heads."""
 
@@ -32,7 +37,7 @@ class Result(msgspec.Struct, kw_only=True):
     """All that was measured of one model."""
 
     bare: dict[str, float] = {}
-    """Rows of a call → seconds of the call: the best of its medians."""
+    """Rows of a call → seconds of the call: the best of its medians, for the table alone."""
     bare_start_seconds: float = 0.0
     bare_bytes: float = 0.0
     """Resident with the model and one answer given."""
@@ -40,6 +45,8 @@ class Result(msgspec.Struct, kw_only=True):
     """And after calls of every size."""
     points: dict[str, dict[str, Point]] = {}
     """``json 32``, the load's name → server → medians."""
+    logged: dict[str, float] = {}
+    """Load → requests a second with the log to those without, in windows that alternate."""
     start_seconds: dict[str, float] = {}
     idle_bytes: dict[str, float] = {}
     loaded_bytes: dict[str, float] = {}
@@ -77,6 +84,8 @@ def measure(plan: Plan, model: Model) -> Result:
             taking = {name: server for name, server in able.items() if load.concerns(name)}
             if taking:
                 _turns(plan, (client, bare, patience), taking, load, result)
+            if load.name in LOGGED.get(model.kind, ()) and {"staytrue", "unlogged"} <= taking.keys():
+                _alternate(plan, client, taking, load, result)
         result.bare_loaded_bytes = bare.resident_bytes()
         for name, server in servers.items():
             result.loaded_bytes[name] = server.process.resident_bytes()
@@ -134,14 +143,25 @@ def _turns(
             result.bare[str(rows)] = min(seconds, result.bare.get(str(rows), seconds))
         for name, server in servers.items():
             take = patience.take if window else once
+            call = float(bare.ask(b"1"))  # now: a machine whose speed changes is not compared with its best
             taken = take(client, server, load, plan.seconds)
             if taken.figures.error:
                 result.missing[f"{name}, {load.name}"] = taken.figures.error
             elif window:  # the first warms up
-                windows[name].append(taken)
+                windows[name].append(msgspec.structs.replace(taken, to_bare=taken.cpu_seconds / call))
     result.points[load.name] = {
         name: Point.of(measured) for name, measured in windows.items() if f"{name}, {load.name}" not in result.missing
     }
+
+
+def _alternate(plan: Plan, client: Client, servers: dict[str, Server], load: Load, result: Result) -> None:
+    tell(f"{servers['staytrue'].model.kind}: {load.title}, with the log and without, by turns")
+    seconds, pairs = plan.seconds / 2, PAIRS * plan.windows
+    ratio = alternate(client, servers["staytrue"], servers["unlogged"], load, seconds, pairs)
+    if isinstance(ratio, str):
+        result.missing[f"log, {load.name}"] = ratio
+    else:
+        result.logged[load.name] = ratio
 
 
 def _watch_the_log(servers: dict[str, Server], result: Result) -> None:
@@ -150,6 +170,7 @@ def _watch_the_log(servers: dict[str, Server], result: Result) -> None:
     if kept.get("unlogged", 0) > NOISE_BYTES or kept.get("staytrue", NOISE_BYTES + 1) <= NOISE_BYTES:
         for servers_of in result.points.values():
             servers_of.pop("unlogged", None)
+        result.logged.clear()
         result.missing["unlogged"] = f"bytes in the event logs are not as they must be: {kept}"
 
 

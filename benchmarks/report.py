@@ -25,14 +25,14 @@ def show(results: dict[str, Result]) -> None:
         print(f"\n{KINDS[kind].title}\nbare ONNX Runtime: {calls}")
         for load in LOADS[kind]:
             if load.name in result.points:
-                _point(load.title, result.points[load.name], result)
+                _point(load.title, result.points[load.name])
         _processes(result)
         for name, why in result.missing.items():
             print(f"  not measured: {name}: {why}")
     _figures(results)
 
 
-def _point(what: str, servers: dict[str, Point], result: Result) -> None:
+def _point(what: str, servers: dict[str, Point]) -> None:
     print(f"\n  {what}")
     head = ("requests/s", "CPU us", "x bare", "p50 ms", "p99 ms", "ours: rate x", "CPU x")
     print(f"    {'':28}" + "".join(f"{word:>13}" for word in head))
@@ -41,7 +41,7 @@ def _point(what: str, servers: dict[str, Point], result: Result) -> None:
         cells = [
             f"{point.rate:.0f}",
             f"{point.cpu_seconds * 1e6:.1f}",
-            f"{point.cpu_seconds / result.bare['1']:.2f}",
+            f"{point.to_bare:.2f}",
             f"{point.p50_seconds * 1e3:.2f}",
             f"{point.p99_seconds * 1e3:.2f}",
         ]

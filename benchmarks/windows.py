@@ -29,6 +29,8 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     """Of the server and all its processes, a request."""
     others: float
     """Share of the machine that neither server nor client took, the host's other guests included."""
+    to_bare: float = 0.0
+    """Processor time of a request to that of a bare call of one row right before."""
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +43,7 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     busy: float
     """The client's share of its core."""
     others: float
+    to_bare: float = 0.0
 
     @classmethod
     def of(cls, windows: list[Window]) -> Point:
@@ -53,6 +56,7 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
             p99_seconds=middle(window.figures.p99_seconds for window in windows),
             busy=middle(window.figures.busy for window in windows),
             others=middle(window.others for window in windows),
+            to_bare=middle(window.to_bare for window in windows),
         )
 
 
