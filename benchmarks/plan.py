@@ -27,7 +27,7 @@ BATCHES = (1, 8, 32)
 """Rows of the bare calls."""
 LOGGED = {"T": ("json 32",), "R": ("binary 32",)}
 """Loads under which it is asked what the event log costs."""
-PAIRS = 4
+PAIRS = 16
 """For each window of others: what they are to tell is less than what the machine does to one."""
 NOISE_BYTES = 64 * 1024
 """A log that keeps nothing may still hold its locks and heads."""
@@ -156,7 +156,7 @@ def _turns(
 
 def _alternate(plan: Plan, client: Client, servers: dict[str, Server], load: Load, result: Result) -> None:
     tell(f"{servers['staytrue'].model.kind}: {load.title}, with the log and without, by turns")
-    seconds, pairs = plan.seconds / 2, PAIRS * plan.windows
+    seconds, pairs = plan.seconds / 4, PAIRS * plan.windows
     ratio = alternate(client, servers["staytrue"], servers["unlogged"], load, seconds, pairs)
     if isinstance(ratio, str):
         result.missing[f"log, {load.name}"] = ratio
