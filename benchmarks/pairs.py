@@ -9,19 +9,22 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
-from benchmarks.windows import once
-
 if TYPE_CHECKING:
     from benchmarks.loads import Load
     from benchmarks.servers import Client, Server
+    from benchmarks.windows import Patience
 
 
-def alternate(client: Client, one: Server, other: Server, load: Load, seconds: float, pairs: int) -> float | str:
+def alternate(
+    who: tuple[Client, Patience], two: tuple[Server, Server], load: Load, seconds: float, pairs: int
+) -> float | str:
     """Requests a second of one to those of the other, in windows of so many seconds; or what went wrong."""
+    client, patience = who
+    one, other = two
     ratios = []
     for pair in range(pairs):
         order = [other, one] if pair % 2 else [one, other]
-        taken = {server.name: once(client, server, load, seconds).figures for server in order}
+        taken = {server.name: patience.take(client, server, load, seconds).figures for server in order}
         for name, figures in taken.items():
             if figures.error or not figures.rate:
                 return f"{name}: {figures.error or 'no answer'}"

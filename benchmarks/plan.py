@@ -85,7 +85,7 @@ def measure(plan: Plan, model: Model) -> Result:
             if taking:
                 _turns(plan, (client, bare, patience), taking, load, result)
             if load.name in LOGGED.get(model.kind, ()) and {"staytrue", "unlogged"} <= taking.keys():
-                _alternate(plan, client, taking, load, result)
+                _alternate(plan, (client, patience), taking, load, result)
         result.bare_loaded_bytes = bare.resident_bytes()
         for name, server in servers.items():
             result.loaded_bytes[name] = server.process.resident_bytes()
@@ -154,10 +154,12 @@ def _turns(
     }
 
 
-def _alternate(plan: Plan, client: Client, servers: dict[str, Server], load: Load, result: Result) -> None:
+def _alternate(
+    plan: Plan, who: tuple[Client, Patience], servers: dict[str, Server], load: Load, result: Result
+) -> None:
     tell(f"{servers['staytrue'].model.kind}: {load.title}, with the log and without, by turns")
     seconds, pairs = plan.seconds / 4, PAIRS * plan.windows
-    ratio = alternate(client, servers["staytrue"], servers["unlogged"], load, seconds, pairs)
+    ratio = alternate(who, (servers["staytrue"], servers["unlogged"]), load, seconds, pairs)
     if isinstance(ratio, str):
         result.missing[f"log, {load.name}"] = ratio
     else:
