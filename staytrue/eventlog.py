@@ -90,7 +90,7 @@ class Writer:
         _open_writers.add(self)
 
     def append(self, payloads: Sequence[bytes]) -> None:
-        """Write records as one system call; when it returns they outlive this process.
+        """Write records, all or none; when it returns they outlive this process.
 
         Raises:
             Unavailable: the log has reached ``max_bytes`` and its readers do not keep up, or the disk refuses, or the

@@ -36,7 +36,7 @@ class Growing:
     """
 
     def __init__(self, path: Path, *, sync: bool, bound: int) -> None:
-        # What is written behind another's writes has to be written there: so not O_APPEND, for which zeros are the end.
+        # Not O_APPEND: Linux then writes behind the zeros, whatever place it is told (pwrite(2), BUGS).
         self.handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         self.size = 0
         """Bytes written."""
