@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import ctypes
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -128,16 +127,9 @@ class Processor:
 
 
 def _part() -> None:
-    """Leave the other processes, at the end of this one, and end without what C libraries do at their end.
-
-    Common threads that are still there would abort it at times, once all is done, and with it count as failed.
-    """
+    """Leave the other processes, at the end of this one."""
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
-    library = ctypes.CDLL(None)
-    if hasattr(library, "on_exit"):  # glibc's: what is told last is called first, with the exit code
-        library.fflush(None)
-        library.on_exit(library._exit, None)  # noqa: SLF001 - C's name
 
 
 class Accelerated:

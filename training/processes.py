@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import torch
 
 from staytrue.orphans import end_with
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from staytrue.sections import TrainingSection
 
@@ -54,3 +56,38 @@ def leave_telling_to_main() -> None:
     """
     if not is_main():
         time.sleep(TELLING_SECONDS)
+
+
+def end_after(work: Callable[[], int]) -> NoReturn:
+    """Do the work and end this process, one of several, with its exit code, but without the interpreter's own end.
+
+    The threads, the functions and the words that are to be waited for, called and written first are. In the
+    interpreter's own end one of Gloo's threads may still let go of what the last collective gathered: it then asks for
+    the interpreter's lock, is unwound through C++ that allows none of that, and the process aborts, once all is done.
+    torchrun would tell of a failure, and end the others. DistributedDataParallel keeps these threads beyond
+    ``destroy_process_group``.
+
+    Source: pytorch/pytorch issue 190489; that a thread ends which takes the lock then: ``Py_FinalizeEx``.
+    """
+    code = 1
+    try:
+        code = _code(work)
+        threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - as multiprocessing ends its processes
+        atexit._run_exitfuncs()  # noqa: SLF001
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
+
+
+def _code(work: Callable[[], int]) -> int:
+    """What the interpreter would end with; what it would say is said."""
+    try:
+        return work()
+    except SystemExit as error:
+        if error.code is None or isinstance(error.code, int):
+            return error.code or 0
+        sys.stderr.write(f"{error.code}\n")
+    except BaseException:  # noqa: BLE001 - nobody else would ever hear of it
+        sys.excepthook(*sys.exc_info())
+    return 1

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,22 +90,3 @@ def test_a_gpu_that_is_not_there_is_told() -> None:
     """Nobody waits a night for the processor."""
     with pytest.raises(InvalidConfig, match=r"training\.device: expected a CUDA device.*, got none; auto takes"):
         devices(TrainingSection(device="cuda"))
-
-
-ENDING = """
-import atexit, ctypes, sys
-from training.devices import _part
-ctypes.CDLL(None).on_exit(ctypes.CDLL(None).abort, None)
-if sys.argv[1] == "parts":
-    atexit.register(_part)
-print("all is done")
-sys.exit(3)
-"""
-
-
-@pytest.mark.parametrize(("how", "code"), [("parts", 3), ("does not", -signal.SIGABRT)])
-def test_one_of_several_processes_ends_with_its_code_whatever_libraries_do_at_their_end(how: str, code: int) -> None:
-    if not hasattr(ctypes.CDLL(None), "on_exit"):
-        pytest.skip("this C library has no on_exit")
-    done = subprocess.run([sys.executable, "-c", ENDING, how], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (code, "all is done\n")

@@ -34,7 +34,8 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from tests.unit.training import test_several_processes
-test_several_processes.both(Path(sys.argv[1]))
+from training.processes import end_after
+end_after(lambda: test_several_processes.both(Path(sys.argv[1])))
 """
 
 
@@ -50,7 +51,7 @@ def project_in(folder: Path) -> Project:
     )
 
 
-def both(folder: Path) -> None:
+def both(folder: Path) -> int:
     """What each process does: a whole run, and one that is cut and goes on. Says what dropout first draws from."""
     sources: list[list[int]] = []
 
@@ -74,6 +75,7 @@ def both(folder: Path) -> None:
     (folder / f"source{rank}.json").write_text(json.dumps(sources[0]), encoding="utf-8")
     heard = Accelerated(project.training).told(f"process {rank} found rows{' — 17, 21' * rank}")
     (folder / f"heard{rank}.json").write_text(json.dumps(heard), encoding="utf-8")
+    return 0
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,79 @@
+"""Ending: one of several processes ends with its own code, whatever would abort it in the interpreter's own end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+ABORTS = """
+import os
+class Left:
+    def __del__(self, abort=os.abort):
+        abort()
+left = Left()  # of a module: the interpreter's own end lets go of it
+"""
+ENDING = (
+    ABORTS
+    + """
+import atexit, sys, threading, time
+from training.processes import end_after
+
+def slowly():
+    time.sleep(0.2)
+    print("waited for")
+
+def work():
+    atexit.register(print, "called")
+    threading.Thread(target=slowly).start()
+    print("done")
+    {end}
+
+end_after(work)
+"""
+)
+
+
+def ended(script: str) -> tuple[int, str, str]:
+    told = {**os.environ, "PYTHONPATH": str(ROOT)}  # noqa: TID251 - no settings of Staytrue's
+    done = subprocess.run([sys.executable, "-c", script], env=told, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "said"),
+    [
+        ("return 3", 3, ""),
+        ("sys.exit()", 0, ""),
+        ("sys.exit(4)", 4, ""),
+        ("sys.exit('no such column')", 1, "no such column"),
+        ("raise KeyError('vibration')", 1, "KeyError: 'vibration'"),
+    ],
+)
+def test_it_ends_as_the_interpreter_would_but_for_what_aborts_there(end: str, code: int, said: str) -> None:
+    """It waits for threads, then calls what was registered, then writes all that was printed."""
+    given, out, err = ended(ENDING.format(end=end))
+    assert (given, out) == (code, "done\nwaited for\ncalled\n"), err
+    assert said in err
+
+
+def test_the_interpreter_itself_would_abort() -> None:
+    """Or the test above could not fail."""
+    assert ended(ABORTS)[0] == -signal.SIGABRT
+
+
+@pytest.mark.parametrize(("launched", "code"), [(True, 2), (False, -signal.SIGABRT)])
+def test_the_command_ends_so_where_torchrun_has_started_it(launched: bool, code: int, tmp_path: Path) -> None:
+    """Elsewhere as any other."""
+    (tmp_path / "sitecustomize.py").write_text(ABORTS, encoding="utf-8")
+    told = {**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"}  # noqa: TID251 - no settings of Staytrue's
+    told |= {"TORCHELASTIC_RUN_ID": "1"} if launched else {}
+    command = [sys.executable, "-m", "training", "train", "--no-such-option"]
+    done = subprocess.run(command, env=told, capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert "--no-such-option" in done.stderr
