@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from staytrue.eventlog import Batch
+    from staytrue.readers import Batch
 
 R = TypeVar("R", bound=Record)
 

@@ -1,12 +1,10 @@
-/* Frames of the event log, as staytrue/segments.py describes them. */
+#include "frames.h"
 
 #include "checksum.h"
 #include "native.h"
 #include "texts.h"
 
-#define MAGIC 4
 #define START 12 /* magic, length, checksum of the payload */
-#define HEADER 16
 
 static char *put_number(char *to, uint32_t number)
 {
@@ -16,14 +14,18 @@ static char *put_number(char *to, uint32_t number)
     return to;
 }
 
+void staytrue_put_header(char *frame, const char *magic, size_t length, uint32_t seed)
+{
+    put(frame, magic, MAGIC);
+    put_number(frame + MAGIC, (uint32_t)length);
+    put_number(frame + MAGIC + 4, staytrue_checksum((unsigned char *)frame + HEADER, length, 0));
+    put_number(frame + START, staytrue_checksum((unsigned char *)frame, START, seed));
+}
+
 static char *put_frame(char *to, const char *magic, PyObject *payload, uint32_t seed)
 {
     char *end = put_bytes(to + HEADER, payload);
-    size_t length = (size_t)PyBytes_GET_SIZE(payload);
-    put(to, magic, MAGIC);
-    put_number(to + MAGIC, (uint32_t)length);
-    put_number(to + MAGIC + 4, staytrue_checksum((unsigned char *)to + HEADER, length, 0));
-    put_number(to + START, staytrue_checksum((unsigned char *)to, START, seed));
+    staytrue_put_header(to, magic, (size_t)PyBytes_GET_SIZE(payload), seed);
     return end;
 }
 

@@ -8,9 +8,8 @@ static PyMethodDef methods[] = {
      "Numbers of a flat list in a body, from a place to a place, as bytes; None for a list that is left to others."},
     {"weave", staytrue_weave, METH_VARARGS,
      "Texts that differ in little: how many, what is around the gaps, and a column for each gap."},
-    {"fill", staytrue_fill, METH_VARARGS,
-     "Events that differ in little: what is around times and columns, how long columns are, the times, the columns; None "
-     "where a column is not as long."},
+    {"fill", staytrue_fill, METH_O,
+     "Events that differ in little: what is around times and columns and how long columns are, the times, the columns."},
 #ifdef __linux__
     {"answer", staytrue_answer, METH_VARARGS,
      "Sends answers, one by each descriptor: what is before their length, before their name and behind it, the names, "
@@ -43,8 +42,15 @@ static int execute(PyObject *module)
         return -1;
     }
 #endif
-    if (staytrue_has_checksum() && PyModule_AddFunctions(module, checked) < 0) {
-        return -1;
+    if (staytrue_has_checksum()) {
+        if (PyModule_AddFunctions(module, checked) < 0) {
+            return -1;
+        }
+#ifdef __linux__
+        if (!add_type(module, "Appender", &staytrue_appender)) {
+            return -1;
+        }
+#endif
     }
     return add_type(module, "Reader", &staytrue_reader) ? 0 : -1;
 }

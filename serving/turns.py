@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from serving.batching import MOST_HERE, Lane
 from serving.calls import ID_LENGTH, Stretch
-from staytrue.alike import When
 from staytrue.errors import StaytrueError
+from staytrue.filling import When
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from serving.registry import Registry
     from serving.statistics import Statistics
     from staytrue.eventlog import Writer
+    from staytrue.filling import Piece
     from staytrue.weaving import Woven
 
 
@@ -172,7 +173,7 @@ def events_of(
     when: When,
     form: Form,
     blocks: Sequence[Packed],
-) -> list[bytes]:
+) -> list[Piece]:
     """The events of requests that were answered, as the log keeps them.
 
     Args:
@@ -183,7 +184,12 @@ def events_of(
         form: of their model.
         blocks: all rows of each input and output.
     """
-    events: list[bytes] = []
+    one = requests[0]
+    if len(stretches) == 1 and not one.request_id and not one.trace_id and requests.count(one) == len(requests):
+        template = form.alike(one, stretches[0].rows).template(len(requests))  # as most often
+        if template is not None:
+            return [(template, when, [names, *blocks])]  # type: ignore[list-item]  # there are no texts
+    events: list[Piece] = []
     row = 0
     for at, end, rows in stretches:
         some, behind = requests[at:end], row + rows * (end - at)
@@ -198,7 +204,7 @@ def events_of(
             else [block[place : place + rows * width] for place in range(row * width, behind * width, rows * width)]
             for block, width in zip(blocks, form.widths, strict=True)
         ]
-        events.append(form.alike(one, rows).kept(when, callers, names[at * ID_LENGTH : end * ID_LENGTH], data))
+        events.append(form.alike(one, rows).piece(when, callers, names[at * ID_LENGTH : end * ID_LENGTH], data))
         row = behind
     return events
 

@@ -10,62 +10,31 @@ format family": a value is a header that depends on its length alone, then its b
 from __future__ import annotations
 
 import struct
-from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from staytrue.compiled import native
+from staytrue.filling import Template, When
 from staytrue.segments import kept
 from staytrue.weaving import Woven
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from staytrue.events import Event
+    from staytrue.filling import Piece
     from staytrue.records import Record
     from staytrue.weaving import Column
 
 _encode = msgspec.msgpack.Encoder().encode
 _SHARED = ("model", "version", "role", "protocol", "status", "error", "rows")
 """Fields that stand together, between those of the caller and those of the run."""
-_NOBODY = [("", "")]
+NOBODY = [("", "")]
 """Callers, none of whom gave ids."""
 _double = struct.Struct(">d").pack
 _MARKS = struct.unpack(">4d", b"".join([b"\xff" * 7 + bytes([last]) for last in range(1, 5)]))
 """Numbers that look like no text, nor like anything else in an event."""
 _TIME, _RECORDED, _QUEUE, _RUN = map(_encode, ("time", "recorded", "queue_seconds", "run_seconds"))
-
-
-class When(NamedTuple):
-    """Times of events that are alike, and of one run."""
-
-    time: float
-    """It arrived, Unix seconds."""
-    recorded: float
-    """It is written, Unix seconds."""
-    queue_seconds: float
-    run_seconds: float
-
-
-class _Template(NamedTuple):
-    """What stands around times, ids and numbers of some events."""
-
-    parts: list[bytes]
-    """Before each time, before the ids, and before each tensor."""
-    lengths: list[int]
-    """Of ids and of each tensor, all of them together."""
-
-
-def filled(parts: list[bytes], lengths: list[int], when: When, columns: Sequence[bytes | list[Any]]) -> bytes | None:
-    """Events from what was made of them once; None where a column is not as long as it was then, or no bytes."""
-    if [len(column) if isinstance(column, bytes) else None for column in columns] != lengths:
-        return None
-    held = [*map(_double, when), *cast("Sequence[bytes]", columns)]
-    return b"".join(chain.from_iterable(zip(parts, held, strict=True)))
-
-
-fill: Callable[..., bytes | None] = filled if native is None else native.fill
 
 
 class Alike:
@@ -83,31 +52,32 @@ class Alike:
         self._behind = [*_around(like)]
         self._id_width = len(like.id)
         self._widths = [_width(tensor.data) for tensor in (*like.inputs, *like.outputs)]
-        self._templates: dict[int, _Template] = {}
+        self._templates: dict[int, Template] = {}
         """Of so many events, whose callers gave no ids."""
 
-    def kept(
+    def piece(
         self,
         when: When,
         callers: Sequence[tuple[str, str]],
         names: bytes,
         data: Sequence[bytes | list[list[str]]],
-    ) -> bytes:
-        """Some of them, as :func:`staytrue.segments.kept` encodes what :meth:`woven` gives, from parts made once."""
-        count = len(names) // self._id_width
-        if callers == _NOBODY:
-            template = self._templates.get(count) or self._template(count)
-            made = None if template is None else fill(*template, when, [names, *data])
-            if made is not None:
-                return made
+    ) -> Piece:
+        """Some of them as the log takes them; what they are given is that of :meth:`woven`."""
+        if callers == NOBODY:
+            template = self.template(len(names) // self._id_width)
+            if template is not None:
+                return template, when, [names, *data]  # type: ignore[list-item]  # there are no texts
         return kept(self.woven(when, callers, names, data))
 
-    def _template(self, count: int) -> _Template | None:
-        """Of so many events; None where a tensor holds texts, or nothing."""
+    def template(self, count: int) -> Template | None:
+        """Of so many events, whose callers gave no ids; None where a tensor holds texts, or nothing."""
+        return self._templates.get(count) or self._made(count)
+
+    def _made(self, count: int) -> Template | None:
         if not (count and all(self._widths)):
             return None
         columns = [bytes(count * (width or 0)) for width in (self._id_width, *self._widths)]
-        whole = kept(self.woven(When(*_MARKS), _NOBODY, columns[0], columns[1:]))
+        whole = kept(self.woven(When(*_MARKS), NOBODY, columns[0], columns[1:]))
         ends = [_encode(column) for column in columns]
         before = whole[: len(whole) - sum(map(len, ends))]
         parts = [before]
@@ -115,7 +85,7 @@ class Alike:
             parts += parts.pop().split(_double(mark), 1)
         openings = [end[: len(end) - len(column)] for end, column in zip(ends, columns, strict=True)]
         parts[-1] += openings[0]
-        made = self._templates[count] = _Template([*parts, *openings[1:]], [*map(len, columns)])
+        made = self._templates[count] = Template([*parts, *openings[1:]], [*map(len, columns)])
         return made
 
     def woven(

@@ -47,6 +47,10 @@ class Bound:
         """Whether there is room for so many, as far as is known."""
         return self._total + extra <= self.most_bytes
 
+    def trusted(self) -> tuple[int, float]:
+        """How many bytes may be written without a look, and until when, by ``time.monotonic``."""
+        return self._trusted - self._total, self._until
+
     def wrote(self, count: int) -> None:
         """So many were written."""
         self._total += count

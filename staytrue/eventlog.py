@@ -5,12 +5,12 @@ a run of frames (:mod:`staytrue.segments`), and zeros behind them while it is wr
 bytes at its end that are no whole frame are a torn tail: what a killed writer was writing, never acknowledged to
 anybody. A segment that has a successor is never written again.
 
-Readers keep their place in ``LOG/readers/NAME.json``. A segment is deleted once every reader has acknowledged it.
+Readers (:mod:`staytrue.readers`) keep their place in ``LOG/readers/NAME.json``. A segment is deleted once every reader
+has acknowledged it.
 """
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import threading
@@ -19,30 +19,19 @@ import uuid
 import weakref
 from typing import TYPE_CHECKING, Literal
 
-import msgspec
-
 from staytrue.bound import Bound
 from staytrue.errors import TooLarge, Unavailable
+from staytrue.filling import whole
 from staytrue.growing import Growing
-from staytrue.places import Places, Position, all_places, at_end, delete_passed
-from staytrue.records import Record, fsync_folder, read, to_json, write_atomically
-from staytrue.segments import (
-    LOCK,
-    READERS,
-    alive,
-    frames,
-    numbers,
-    read_from,
-    seed_of,
-    segment,
-    size,
-    woven_frames,
-    writers,
-)
+from staytrue.quick import Quick
+from staytrue.records import fsync_folder
+from staytrue.segments import ALONE, LOCK, WOVEN, frames, seed_of, segment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from staytrue.filling import Piece
 
 Durability = Literal["durable", "sync"]
 """``durable``: in the kernel's hands before the answer, so it outlives kill -9 of any process. ``sync``: on the disk
@@ -71,7 +60,7 @@ class Writer:
         self._log, self._folder, self._seed = log, log / self.name, seed_of(self.name)
         # Only segments that were left can be deleted: several must fit below the bound, or a full log stays full.
         self._sync, self._segment_bytes = durability == "sync", max(1, min(segment_bytes, max_bytes // 4))
-        self._bound = Bound(log, max_bytes)
+        self._bound, self._quick = Bound(log, max_bytes), Quick(self._seed)
         self._number, self._lock = -1, -1
         self._file: Growing | None = None
         self._turn = threading.Lock()
@@ -97,37 +86,61 @@ class Writer:
                 log was closed. Nothing was written then.
             TooLarge: a record beyond any bound, or the records together beyond ``max_bytes``.
         """
-        self._append(frames(payloads, self._seed))
+        self._append(ALONE, payloads)
 
-    def append_woven(self, woven: Sequence[bytes]) -> None:
+    def append_woven(self, pieces: Sequence[Piece]) -> None:
         """As :meth:`append`, groups of records that differ in little, as :func:`staytrue.segments.kept` has them."""
-        self._append(woven_frames(woven, self._seed))
+        self._append(WOVEN, pieces)
 
-    def _append(self, block: bytes) -> None:
+    def _append(self, magic: bytes, pieces: Sequence[Piece]) -> None:
         with self._turn:
             try:
-                self._with_room(len(block)).write(block)
+                done = self._quick.append(magic, pieces)
             except OSError as error:
+                if (file := self._settle()) is not None:  # a part was written
+                    file.spoil()
                 raise self._unavailable(error) from error
-            self._bound.wrote(len(block))
+            if not done:
+                self._write(frames(whole(pieces), self._seed, magic))
+
+    def _write(self, block: bytes) -> None:
+        """The usual way, which sees to all that the quick one leaves to it; that goes on from here."""
+        try:
+            self._settle()
+            file = self._with_room(len(block))
+            file.write(block)
+        except OSError as error:
+            raise self._unavailable(error) from error
+        self._bound.wrote(len(block))
+        self._quick.open(file, self._bound)
+
+    def _settle(self) -> Growing | None:
+        """End the quick way, and take over what was written by it; the file."""
+        written, file = self._quick.close(), self._file
+        if file is not None:
+            file.size += written
+            self._bound.wrote(written)
+        return file
 
     def room(self) -> int:
         """Bytes that may be written as of now; ``OSError`` where the disk does not tell."""
         disk = os.statvfs(self._log)
         with self._turn:
-            left = self._bound.look(0 if self._file is None else self._file.ahead)
+            file = self._settle()
+            left = self._bound.look(0 if file is None else file.ahead)
         return min(left, disk.f_bavail * disk.f_frsize)
 
     def close(self) -> None:
         """Let go of the log; readers then know that nothing more comes from this writer."""
         with self._turn:
-            if self._file is not None:
-                self._file.close()
+            if (file := self._settle()) is not None:
+                file.close()
                 self._file = None
             self._release()
 
     def _release(self) -> None:
         """As :meth:`close`, but the file stays as it is."""
+        self._quick.close()
         file, lock, self._file, self._lock = self._file, self._lock, None, -1
         if file is not None:
             file.let_go()
@@ -180,117 +193,3 @@ def _release_in_child() -> None:
 
 
 os.register_at_fork(after_in_child=_release_in_child)
-
-
-class Batch(Record, frozen=True, kw_only=True):
-    """Records read in one go from one segment, not yet acknowledged."""
-
-    writer: str
-    segment: int
-    start: int
-    end: int
-    payloads: list[bytes]
-    damaged: int = 0
-
-
-class Reader:
-    """Reads all writers of a log from where this reader, by name, last acknowledged. One process a name.
-
-    A batch comes again until it is acknowledged. It always begins where the last acknowledgement ended, so what is
-    stored under (writer, segment, start) is stored once, also when a kill falls between storing and acknowledging.
-    """
-
-    def __init__(self, log: Path, name: str) -> None:
-        self._log, self._path = log, log / READERS / f"{name}.json"
-        self._places = read(Places, self._path) if self._path.exists() else Places()
-        there = {folder.name for folder in writers(log)}
-        gone = self._places.positions.keys() - there
-        if gone or not self._path.exists():
-            self._save({name: place for name, place in self._places.positions.items() if name in there})
-
-    @property
-    def places(self) -> Places:
-        """What has been acknowledged so far."""
-        return self._places
-
-    def batches(self, limit_bytes: int = 16 * 1024 * 1024) -> Iterator[Batch]:
-        """One batch a writer that has something new; acknowledge each before asking for more."""
-        for folder in writers(self._log):
-            batch = self._next(folder, limit_bytes)
-            if batch:
-                yield batch
-
-    def acknowledge(self, batch: Batch) -> None:
-        """Remember the place behind a batch; where that fails (``OSError``) the batch comes again, with what is new."""
-        self._move(
-            batch.writer,
-            Position(segment=batch.segment, offset=batch.end),
-            damaged_records=self._places.damaged_records + batch.damaged,
-            entries=self._places.entries + len(batch.payloads),
-        )
-
-    def backlog_bytes(self) -> int:
-        """Bytes written and not yet acknowledged by this reader."""
-        total = 0
-        for folder in writers(self._log):
-            place = self._place(folder)
-            for number in numbers(folder):
-                passed = place.offset if number == place.segment else 0
-                total += max(0, size(folder, number) - passed) if number >= place.segment else 0
-        return total
-
-    def _next(self, folder: Path, limit_bytes: int) -> Batch | None:
-        while True:
-            place = self._place(folder)
-            # In this order: what a dead writer wrote is all there, and a segment with a successor is complete.
-            living = alive(folder)
-            later = [number for number in numbers(folder) if number > place.segment]
-            found = read_from(segment(folder, place.segment), place.offset, limit_bytes, seed_of(folder.name))
-            if found.end:
-                end = place.offset + found.end
-                return Batch(
-                    writer=folder.name,
-                    segment=place.segment,
-                    start=place.offset,
-                    end=end,
-                    payloads=found.payloads,
-                    damaged=found.damaged,
-                )
-            if not later:
-                if not living:
-                    self._bury(folder, place)
-                return None
-            self._leave(folder, place, Position(segment=later[0]))
-            delete_passed(self._log, folder)
-
-    def _bury(self, folder: Path, place: Position) -> None:
-        """Forget a writer that is dead and read to its end, once all readers are there too."""
-        end = size(folder, place.segment)
-        if place.offset < end:
-            self._leave(folder, place, Position(segment=place.segment, offset=end))
-        if not all(at_end(other, folder) for other in all_places(self._log)):
-            return
-        for number in numbers(folder):
-            segment(folder, number).unlink(missing_ok=True)
-        (folder / LOCK).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # another reader was quicker, or somebody's own file lies there
-            folder.rmdir()
-        if not folder.exists():
-            self._save({name: kept for name, kept in self._places.positions.items() if name != folder.name})
-
-    def _place(self, folder: Path) -> Position:
-        return self._places.positions.get(folder.name, Position())
-
-    def _leave(self, folder: Path, place: Position, following: Position) -> None:
-        """Go on behind a segment's end; what lies between is a torn tail."""
-        torn = size(folder, place.segment) > place.offset
-        self._move(folder.name, following, torn_tails=self._places.torn_tails + torn)
-
-    def _move(self, writer: str, place: Position, **counts: int) -> None:
-        self._save({**self._places.positions, writer: place}, **counts)
-
-    def _save(self, positions: dict[str, Position], **counts: int) -> None:
-        """Where it cannot be written nothing has changed: what starts anew would not know of it."""
-        places = msgspec.structs.replace(self._places, positions=positions, **counts)
-        write_atomically(self._path, to_json(places))
-        self._places = places

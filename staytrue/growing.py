@@ -42,7 +42,7 @@ class Growing:
         """Bytes written."""
         self.spoilt = False
         """Whether nothing may be written any more."""
-        self._sync, self._bound = sync, bound if bound >= _MANY * AHEAD_BYTES else 0
+        self.synced, self._bound = sync, bound if bound >= _MANY * AHEAD_BYTES else 0
         self._length = 0
         """Of the file."""
 
@@ -64,13 +64,20 @@ class Growing:
                 done += os.pwrite(self.handle, memoryview(block)[done:] if done else block, self.size + done)
             if self.size + done > self._length:
                 self._grow(self.size + done, done)
-            if self._sync:
+            if self.synced:
                 os.fdatasync(self.handle)
             self.size += done
         except BaseException as error:
             if done or not isinstance(error, OSError):  # what was refused as a whole has left nothing
-                self._spoil()
+                self.spoil()
             raise
+
+    def spoil(self) -> None:
+        """Take back what a failed write left, and never write behind it: a reader may have read it already."""
+        self.spoilt = True
+        with contextlib.suppress(OSError):
+            os.ftruncate(self.handle, self.size)
+            self._length = self.size
 
     def close(self) -> None:
         """Leave it: nothing is ahead any more."""
@@ -89,10 +96,3 @@ class Growing:
         if written <= _SMALL and ahead > 0:
             with contextlib.suppress(OSError):  # a full disk may still have room for the records themselves
                 self._length += os.pwrite(self.handle, _ZEROS[:ahead], end)
-
-    def _spoil(self) -> None:
-        """Take back what a failed write left, and never write behind it: a reader may have read it already."""
-        self.spoilt = True
-        with contextlib.suppress(OSError):
-            os.ftruncate(self.handle, self.size)
-            self._length = self.size

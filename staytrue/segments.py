@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from staytrue.weaving import Woven
 
-_ALONE, _WOVEN = b"\xf1STY", b"\xf1STW"
-_MAGIC = _ALONE[:3]
+ALONE, WOVEN = b"\xf1STY", b"\xf1STW"
+_MAGIC = ALONE[:3]
 _START = struct.Struct("<4sII")
 _CHECK = struct.Struct("<I")
 _HEADER_BYTES = _START.size + _CHECK.size
@@ -64,24 +64,6 @@ def seed_of(writer: str) -> int:
     return _checksum(writer.encode())
 
 
-def frames(payloads: Sequence[bytes], seed: int) -> bytes:
-    """Records, each with its header.
-
-    Raises:
-        TooLarge: one is longer than any record may be.
-    """
-    return _framed(_ALONE, payloads, seed)
-
-
-def woven_frames(woven: Sequence[bytes], seed: int) -> bytes:
-    """Groups of records that differ in little, each group, as :func:`kept` gives it, as one frame.
-
-    Raises:
-        TooLarge: a group is longer than any record may be.
-    """
-    return _framed(_WOVEN, woven, seed)
-
-
 def kept(woven: Woven) -> bytes:
     """Records that differ in little, as they stand in a frame; their columns are no JSON."""
     return _encode(woven)
@@ -101,7 +83,12 @@ def framed(magic: bytes, payloads: Sequence[bytes], seed: int, most: int) -> byt
 _frames: Callable[[bytes, Sequence[bytes], int, int], bytes | None] = getattr(native, "frames", framed)
 
 
-def _framed(magic: bytes, payloads: Sequence[bytes], seed: int) -> bytes:
+def frames(payloads: Sequence[bytes], seed: int, magic: bytes = ALONE) -> bytes:
+    """Payloads, each with its header: records, or groups of them as :func:`kept` gives them.
+
+    Raises:
+        TooLarge: one is longer than any record may be.
+    """
     block = _frames(magic, payloads, seed, MAX_RECORD_BYTES)
     if block is None:
         expected, got = f"records up to {MAX_RECORD_BYTES} bytes", f"{max(map(len, payloads))} bytes"
@@ -152,7 +139,7 @@ def _scan(data: bytes, seed: int, most_bytes: float, only: set[int] | None) -> t
 
 def _records(magic: bytes, payload: bytes) -> list[bytes]:
     """What a frame holds; nothing where that cannot be read."""
-    if magic == _ALONE:
+    if magic == ALONE:
         return [payload]
     try:
         rows, around, columns = _decode(payload)
@@ -197,7 +184,7 @@ def _read(file: FileIO, offset: int, read_bytes: int) -> bytes:
 def _header(data: bytes, at: int, seed: int) -> tuple[bytes, int, int] | None:
     start = data[at : at + _START.size]
     magic, length, checksum = _START.unpack(start)
-    if magic not in (_ALONE, _WOVEN) or _CHECK.unpack_from(data, at + _START.size)[0] != _checksum(start, seed):
+    if magic not in (ALONE, WOVEN) or _CHECK.unpack_from(data, at + _START.size)[0] != _checksum(start, seed):
         return None
     return magic, length, checksum
 

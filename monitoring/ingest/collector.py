@@ -10,9 +10,9 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from staytrue.errors import CorruptData
-from staytrue.eventlog import Batch, Reader
 from staytrue.events import Event, Heartbeat, Label, decode
 from staytrue.places import Position
+from staytrue.readers import Batch, Reader
 from staytrue.records import LATEST
 from staytrue.segments import numbers, size, writers
 

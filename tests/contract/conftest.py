@@ -14,10 +14,10 @@ from torch import nn
 from examples.bikeshare.demo.processes import Service
 from export.publish import publish
 from staytrue.checkpoint import Checkpoint
-from staytrue.eventlog import Reader
 from staytrue.events import Event, decode
 from staytrue.lineage import Lineage
 from staytrue.profile import ReferenceColumn, ReferenceProfile
+from staytrue.readers import Reader
 from staytrue.sections import ExportSection
 from staytrue.signature import Signature, TensorSpec
 from staytrue.store import Store

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from examples.bikeshare.demo.processes import Service
-from staytrue.eventlog import Reader
+from staytrue.readers import Reader
 from staytrue.signature import NUMPY
 from tests.contract.clients import (
     Answered,

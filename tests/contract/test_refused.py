@@ -13,7 +13,7 @@ from examples.bikeshare.demo.processes import Service
 from serving.grpc.errors import STATUS as GRPC_STATUS
 from serving.rest.errors import STATUS as REST_STATUS
 from staytrue.errors import ErrorCode
-from staytrue.eventlog import Reader
+from staytrue.readers import Reader
 from tests.contract import picky
 from tests.contract.clients import Answered, Ask, Grpc, Refused, Rest, Sent
 from tests.contract.conftest import Server

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from serving.rest import codec
-from staytrue.alike import When, filled
 from staytrue.errors import StaytrueError
-from staytrue.segments import framed
+from staytrue.filling import Template, When, filled, whole
+from staytrue.segments import WOVEN, framed, frames
 from tests.fuzz import wires
 
 SECONDS, SEED = 60.0, 1
@@ -154,6 +154,15 @@ def compare_lists(floats: Any, chance: random.Random) -> bool:
     return True
 
 
+def made(fill: Any, filling: Any) -> bytes | None:
+    """None where it is refused."""
+    try:
+        found: bytes = fill(filling)
+    except ValueError:
+        return None
+    return found
+
+
 def compare_frames(native: Any, chance: random.Random) -> None:
     """Frames, and events from parts, as Python makes them."""
     some = [chance.randbytes(chance.choice([0, 1, 15, 63, 64, 65, 200, 5000])) for _ in range(chance.randrange(5))]
@@ -163,9 +172,30 @@ def compare_frames(native: Any, chance: random.Random) -> None:
     ):
         raise AssertionError(f"frames otherwise: {some!r}")
     parts, when = [chance.randbytes(chance.randrange(9)) for _ in range(4 + len(some))], When(*[chance.random()] * 4)
-    lengths = [len(one) + (chance.random() < 0.1) for one in some]
-    if native.fill(parts, lengths, when, some) != filled(parts, lengths, when, some):
-        raise AssertionError(f"filled otherwise: {parts!r} {lengths!r} {some!r}")
+    filling = (Template(parts, [len(one) + (chance.random() < 0.1) for one in some]), when, some)
+    if made(native.fill, filling) != made(filled, filling):
+        raise AssertionError(f"filled otherwise: {filling!r}")
+    if hasattr(native, "Appender"):
+        compare_appended(native, [*some, filling, *some], (seed, chance.choice([0, 100, 30_000])))
+
+
+def compare_appended(native: Any, pieces: list[Any], how: tuple[int, int]) -> None:
+    """Pieces that are written at once stand in the file as the usual way would have written them, or not at all."""
+    seed, room = how
+    appender, handle = native.Appender(seed), os.memfd_create("pieces")
+    try:
+        appender.aim(handle, 0, room, float("inf"))
+        block = made(lambda some: frames(whole(some), seed, WOVEN), pieces)
+        fits = block is not None and len(block) <= room
+        try:
+            done = appender.append(WOVEN, pieces)
+        except ValueError:
+            done = False
+        found = os.pread(handle, room + 1, 0)
+        if (done, found) != (fits, block if fits else b""):
+            raise AssertionError(f"appended otherwise: {pieces!r}")
+    finally:
+        os.close(handle)
 
 
 def feed(library: str, seconds: float) -> int:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 import uvloop
 
-from staytrue.eventlog import Reader
 from staytrue.events import Event, decode
+from staytrue.readers import Reader
 from tests.load import pictures
 from tests.load.callers import OK, Grpc, Rest
 

@@ -11,8 +11,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from staytrue.eventlog import Reader, Writer
+from staytrue.eventlog import Writer
 from staytrue.events import Event, Tensor, decode, encode
+from staytrue.readers import Reader
 from staytrue.segments import frames, segment
 from staytrue.signature import NUMPY
 from tests.unit.staytrue.test_eventlog import drain

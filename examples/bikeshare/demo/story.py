@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from examples.bikeshare.demo.stream import day
-from staytrue.eventlog import Reader
 from staytrue.events import Event, decode
+from staytrue.readers import Reader
 from staytrue.records import seconds_of
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from export.handler import CONTENTS, Handler
 from export.onnx import to_onnx
 from export.torchscript import to_torchscript
 from staytrue.errors import InvalidInput
-from staytrue.eventlog import Reader
 from staytrue.events import Event, Tensor, decode
+from staytrue.readers import Reader
 from staytrue.server import ServingSection
 from staytrue.signature import Signature, TensorSpec
 from staytrue.variables import GATEWAY

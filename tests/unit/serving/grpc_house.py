@@ -16,9 +16,10 @@ from serving.proto import open_inference_grpc_pb2 as proto
 from serving.proto.open_inference_grpc_pb2_grpc import GRPCInferenceServiceStub
 from serving.registry import Registry
 from serving.runtimes.fake import FakeRuntime
-from staytrue.eventlog import Reader, Writer
+from staytrue.eventlog import Writer
 from staytrue.events import Event, decode
 from staytrue.listening import listen, place
+from staytrue.readers import Reader
 from staytrue.server import ServingSection
 
 if TYPE_CHECKING:

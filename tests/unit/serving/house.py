@@ -15,9 +15,10 @@ from serving.dataplane import Dataplane
 from serving.http.server import Server
 from serving.registry import Registry
 from serving.rest.server import Rest
-from staytrue.eventlog import Reader, Writer
+from staytrue.eventlog import Writer
 from staytrue.events import Event, decode
 from staytrue.listening import address, listen
+from staytrue.readers import Reader
 from staytrue.server import ServingSection
 
 if TYPE_CHECKING:

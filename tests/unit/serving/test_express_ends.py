@@ -121,6 +121,7 @@ def test_answers_that_cannot_be_logged_are_not_given(
 ) -> None:
     callers = [call() for _ in range(2)]
     join(house, *callers)
+    house.writer.room()  # and what it knew of that is over
     monkeypatch.setattr(house.writer._bound, "most_bytes", house.writer._bound._total + 10)
     all_ask(house, callers, bodies_of([[2.0]]) * len(callers))
     assert [caller.told()["status"] for caller in callers] == [503, 503]

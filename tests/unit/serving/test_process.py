@@ -19,8 +19,8 @@ from grpc_health.v1 import health_pb2
 from examples.bikeshare.demo.processes import Service, staytrue
 from serving.proto import open_inference_grpc_pb2 as proto
 from serving.proto.open_inference_grpc_pb2_grpc import GRPCInferenceServiceStub
-from staytrue.eventlog import Reader
 from staytrue.events import Event, decode
+from staytrue.readers import Reader
 from staytrue.records import read, to_json
 from staytrue.store import Aliases, Store
 

@@ -11,8 +11,8 @@ from serving.heartbeat import Pulse
 from serving.rest.errors import STATUS
 from serving.runtimes.fake import FakeRuntime
 from staytrue.errors import ErrorCode
-from staytrue.eventlog import Reader
 from staytrue.events import Heartbeat, decode
+from staytrue.readers import Reader
 from tests.unit.serving.house import House
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from serving.denials import Denials
 from serving.heartbeat import Pulse
 from serving.proto import open_inference_grpc_pb2 as proto
 from staytrue.errors import Unavailable
-from staytrue.eventlog import Reader
+from staytrue.readers import Reader
 from tests.unit.serving import grpc_house, house
 from tests.unit.serving.test_dataplane import House
 from tests.unit.serving.test_grpc_health import NOT_SERVING, SERVING, health

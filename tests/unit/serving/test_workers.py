@@ -22,8 +22,8 @@ from pydantic import ValidationError
 from examples.bikeshare.demo.processes import Service
 from serving.proto import open_inference_grpc_pb2 as proto
 from serving.proto.open_inference_grpc_pb2_grpc import GRPCInferenceServiceStub
-from staytrue.eventlog import Reader
 from staytrue.events import Event, Heartbeat, decode
+from staytrue.readers import Reader
 from staytrue.server import ServingSection
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from staytrue.alike import Alike, When
+from staytrue.alike import Alike
 from staytrue.events import Event, Tensor, encode
+from staytrue.filling import When, whole
 from staytrue.segments import kept
 
 texts = st.text(max_size=300)
@@ -82,7 +83,8 @@ def test_they_are_as_if_they_had_been_built(event: Event, other: str) -> None:
     alike, data, ids = Alike(like(event)), held(*some), "".join(names).encode()
     assert alike.woven(when(event), callers, ids, data).texts() == [encode(one) for one in some]
     for told in (callers, [("", "")], [("", "")], [(other, "")]):  # the third from parts made by the second
-        assert alike.kept(when(event), told, ids, data) == kept(alike.woven(when(event), told, ids, data))
+        wanted = kept(alike.woven(when(event), told, ids, data))
+        assert whole([alike.piece(when(event), told, ids, data)]) == [wanted]
     same = [structs.replace(one, request_id=other) for one in some]
     assert alike.woven(when(event), callers[:1], ids, data).texts() == [
         encode(structs.replace(one, trace_id=event.trace_id)) for one in same
@@ -116,9 +118,8 @@ def test_texts_are_of_any_length() -> None:
 )
 def test_what_could_not_be_read_again_is_not_written(names: bytes, data: list[bytes | list[list[str]]]) -> None:
     alike = Alike(like(EVENT))
-    alike.kept(when(EVENT), [("", "")], b"e1", [b"1234", b"1234"])
-    for way in (alike.woven, alike.kept):
-        with pytest.raises(ValueError, match=r"zip|are not as"):
+    for way in (alike.woven, lambda *given: whole([alike.piece(*given)])):
+        with pytest.raises(ValueError, match=r"zip|are not as|fill: expected"):
             way(when(EVENT), [("", "")], names, data)
 
 

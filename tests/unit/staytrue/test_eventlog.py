@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from staytrue.errors import TooLarge, Unavailable
-from staytrue.eventlog import Reader, Writer
+from staytrue.eventlog import Writer
+from staytrue.readers import Reader
 from staytrue.segments import segment, writers
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from staytrue.alike import When, filled
 from staytrue.compiled import native
+from staytrue.filling import Template, When, filled
 from staytrue.segments import framed, frames, scan
 from tests.needs import needs_compiled
 
@@ -64,17 +64,17 @@ def test_events_are_filled_as_by_python(columns: list[bytes], data: st.DataObjec
     parts = data.draw(st.lists(st.binary(max_size=9), min_size=4 + len(columns), max_size=4 + len(columns)))
     when = When(*data.draw(st.tuples(*[st.floats(allow_nan=False)] * 4)))
     lengths = [*map(len, columns)]
-    made = fill(parts, lengths, when, columns)
-    assert made == filled(parts, lengths, when, columns) is not None
+    assert fill((Template(parts, lengths), when, columns)) == filled((Template(parts, lengths), when, columns))
     cases: list[tuple[list[Any], list[int]]] = [
         (columns, [*lengths, 1]),
         ([*columns, b"x"], lengths),
-        ([*columns, [["text"]]], [*lengths, 1]),
+        ([*columns, b"x"], [*lengths, 1]),  # which no part stands before
         ([b"x" + column for column in columns], lengths),
     ]
     for others, told in cases:
-        if columns or len(others) != len(told):
-            assert fill(parts, told, when, others) is filled(parts, told, when, others) is None
+        for way in (fill, filled) if columns or len(others) != len(told) else ():
+            with pytest.raises(ValueError, match=r"fill: expected|zip"):
+                way((Template(parts, told), when, others))
 
 
 @pytest.mark.parametrize(
@@ -84,10 +84,13 @@ def test_events_are_filled_as_by_python(columns: list[bytes], data: st.DataObjec
         ("frames", (MAGIC, [b"a"], 1, 2**40)),
         ("frames", (MAGIC, ["text"], 1, 10)),
         ("frames", (MAGIC, 5, 1, 10)),
-        ("fill", ([b""] * 4, [], (1.0, 2.0, 3.0), [])),
-        ("fill", ([b""] * 3 + [5], [], (1.0, 2.0, 3.0, 4.0), [])),
-        ("fill", ([b""] * 5, ["x"], (1.0, 2.0, 3.0, 4.0), [b""])),
-        ("fill", ((b"",) * 4, [], (1.0, 2.0, 3.0, 4.0), [])),
+        ("fill", (5,)),
+        ("fill", ((([b""] * 4, []), (1.0, 2.0, 3.0), []),)),
+        ("fill", ((([b""] * 4, []), (1.0, 2.0, 3.0, "4"), []),)),
+        ("fill", ((([b""] * 3 + [5], []), (1.0, 2.0, 3.0, 4.0), []),)),
+        ("fill", ((([b""] * 5, ["x"]), (1.0, 2.0, 3.0, 4.0), [b""]),)),
+        ("fill", ((([b""] * 5, [1]), (1.0, 2.0, 3.0, 4.0), [["text"]]),)),
+        ("fill", ((((b"",) * 4, []), (1.0, 2.0, 3.0, 4.0), []),)),
     ],
 )
 def test_what_does_not_fit_is_refused(part: str, given: tuple[Any, ...]) -> None:

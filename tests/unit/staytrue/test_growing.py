@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from staytrue import segments
-from staytrue.eventlog import Reader, Writer
+from staytrue.eventlog import Writer
 from staytrue.growing import AHEAD_BYTES
+from staytrue.readers import Reader
 from staytrue.segments import frames, scan, seed_of, segment, size, writers
 from tests.unit.staytrue.test_eventlog import drain
 

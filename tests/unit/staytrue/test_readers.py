@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from staytrue.errors import CorruptData
-from staytrue.eventlog import Reader, Writer
+from staytrue.eventlog import Writer
 from staytrue.places import Places, Position, at_end
+from staytrue.readers import Reader
 from staytrue.segments import alive, frames, kept, numbers, read_from, scan, seed_of, segment, size, writers
 from staytrue.weaving import Woven
 from tests.unit.staytrue.test_eventlog import drain
@@ -207,7 +208,7 @@ def test_a_place_that_cannot_be_kept_is_not_taken(tmp_path: Path, monkeypatch: p
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("staytrue.eventlog.write_atomically", refuse)
+        patch.setattr("staytrue.readers.write_atomically", refuse)
         for number in range(2):
             (batch,) = reader.batches()
             with pytest.raises(OSError, match="No space left"):
@@ -222,7 +223,7 @@ def test_a_place_that_cannot_be_kept_is_not_taken(tmp_path: Path, monkeypatch: p
     path = segment(tmp_path / writer.name, 0)
     os.truncate(path, path.stat().st_size - 1)
     with monkeypatch.context() as patch:
-        patch.setattr("staytrue.eventlog.write_atomically", refuse)
+        patch.setattr("staytrue.readers.write_atomically", refuse)
         for _ in range(2):
             with pytest.raises(OSError, match="No space left"):
                 list(reader.batches())
@@ -250,7 +251,7 @@ def test_a_kill_between_leaving_a_segment_and_deleting_it_costs_only_disk(
     (batch,) = reader.batches()
     reader.acknowledge(batch)
     with monkeypatch.context() as patch:
-        patch.setattr("staytrue.eventlog.delete_passed", killed)
+        patch.setattr("staytrue.readers.delete_passed", killed)
         with pytest.raises(SystemExit):
             list(reader.batches())
     again = Reader(tmp_path, "r")

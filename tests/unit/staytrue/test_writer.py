@@ -14,7 +14,8 @@ import pytest
 
 from staytrue import eventlog, segments
 from staytrue.errors import TooLarge, Unavailable
-from staytrue.eventlog import Reader, Writer
+from staytrue.eventlog import Writer
+from staytrue.readers import Reader
 from staytrue.segments import alive, numbers, segment, writers
 from staytrue.weaving import Woven
 from tests.unit.staytrue.test_eventlog import drain
@@ -39,6 +40,12 @@ def failing(monkeypatch: pytest.MonkeyPatch, call: str, *, after: int = 0, error
     monkeypatch.setattr(os, call, refuse)
 
 
+@pytest.fixture
+def usual(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writers without the quick way, whose system calls and clock are not Python's."""
+    monkeypatch.setattr("staytrue.quick.native", None)
+
+
 def short_writes(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
     """Let ``os.pwrite`` take a few bytes at a time, as it may near a full disk."""
     real = os.pwrite
@@ -54,6 +61,7 @@ def test_writes_cut_short_by_the_system_go_on(tmp_path: Path, monkeypatch: pytes
     writer.close()
 
 
+@pytest.mark.usefixtures("usual")
 def test_a_write_that_fails_halfway_leaves_nothing_and_the_next_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,6 +78,7 @@ def test_a_write_that_fails_halfway_leaves_nothing_and_the_next_is_read(
     writer.close()
 
 
+@pytest.mark.usefixtures("usual")
 def test_writes_that_are_refused_for_long_leave_no_segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writer, reader = Writer(tmp_path), Reader(tmp_path, "r")
     writer.append([b"before"])
@@ -84,6 +93,7 @@ def test_writes_that_are_refused_for_long_leave_no_segments(tmp_path: Path, monk
     writer.close()
 
 
+@pytest.mark.usefixtures("usual")
 def test_what_a_failed_write_leaves_is_a_torn_tail_where_it_cannot_be_taken_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +203,7 @@ def test_several_writers_have_one_bound(tmp_path: Path, count: int) -> None:
         writer.close()
 
 
+@pytest.mark.usefixtures("usual")
 def test_a_writer_learns_what_others_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     monkeypatch.setattr("staytrue.bound.time.monotonic", lambda: now)
@@ -211,6 +222,7 @@ def test_a_writer_learns_what_others_write(tmp_path: Path, monkeypatch: pytest.M
         writer.close()
 
 
+@pytest.mark.usefixtures("usual")
 def test_a_log_that_was_deleted_takes_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writer = Writer(tmp_path / "log")
     writer.append([b"x"])
@@ -338,7 +350,7 @@ def test_records_that_differ_in_little_are_written_once_for_all_and_read_as_any_
 
 
 def test_frames_of_several_stand_as_they_always_stood() -> None:
-    frame = segments.woven_frames([segments.kept(Woven(2, [b"<", b"=", b">"], [b"ab", [b"1", b"23"]]))], 7)
+    frame = segments.frames([segments.kept(Woven(2, [b"<", b"=", b">"], [b"ab", [b"1", b"23"]]))], 7, segments.WOVEN)
     assert frame.hex() == (
         "f1535457190000006c3936ff6ffe550a930293c4013cc4013dc4013e92c402616292c40131c4023233"  # a log is read by others
     )
@@ -346,7 +358,7 @@ def test_frames_of_several_stand_as_they_always_stood() -> None:
 
 def test_what_all_have_in_common_is_written_once() -> None:
     many = Woven(100, [b"x" * 1000, b""], [bytes(range(100))])
-    assert len(segments.woven_frames([segments.kept(many)], 7)) < 1200
+    assert len(segments.frames([segments.kept(many)], 7, segments.WOVEN)) < 1200
 
 
 @pytest.mark.parametrize(
@@ -355,13 +367,13 @@ def test_what_all_have_in_common_is_written_once() -> None:
     ids=repr,
 )
 def test_a_frame_of_several_that_cannot_be_read_counts_as_damaged(payload: bytes) -> None:
-    frame = segments.woven_frames([payload], 7)
+    frame = segments.frames([payload], 7, segments.WOVEN)
     assert segments.scan(frame + segments.frames([b"next"], 7), 7) == ([b"next"], 1, len(frame) + 20)
 
 
 def test_a_damaged_frame_of_several_costs_those_alone() -> None:
-    before, frame, behind = (segments.woven_frames([segments.kept(one)], 7) for one in WOVEN)
-    spoilt = segments.woven_frames([segments.kept(WOVEN[2])], 7)
+    before, frame, behind = (segments.frames([segments.kept(one)], 7, segments.WOVEN) for one in WOVEN)
+    spoilt = segments.frames([segments.kept(WOVEN[2])], 7, segments.WOVEN)
     for at in range(len(spoilt)):
         changed = bytearray(spoilt)
         changed[at] ^= 0xFF
@@ -371,7 +383,7 @@ def test_a_damaged_frame_of_several_costs_those_alone() -> None:
 
 def test_a_record_beyond_any_bound_is_refused_however_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segments, "MAX_RECORD_BYTES", 60)
-    for way in (segments.frames, segments.woven_frames):
+    for magic in (segments.ALONE, segments.WOVEN):
         with pytest.raises(TooLarge, match="records up to 60 bytes"):
-            way([b"a", b"a" * 61], 1)
-        assert len(way([b"a" * 60], 1)) == 76
+            segments.frames([b"a", b"a" * 61], 1, magic)
+        assert len(segments.frames([b"a" * 60], 1, magic)) == 76

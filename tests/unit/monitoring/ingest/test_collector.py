@@ -24,7 +24,7 @@ from monitoring.display.vitals import Vitals
 from monitoring.ingest.collector import EVENTS, LABELS, Collector
 from monitoring.ingest.lake import Lake
 from monitoring.state import State
-from staytrue.eventlog import Reader
+from staytrue.readers import Reader
 
 folder, kind = Path(sys.argv[1]), sys.argv[2]
 Reader.acknowledge = lambda *_: os.kill(os.getpid(), signal.SIGKILL)

@@ -12,8 +12,9 @@ from monitoring.display.metrics import Computed
 from monitoring.ingest.labels import LONGEST, MOST, LabelDesk, parse
 from monitoring.ingest.unmatched import PAUSES, Unmatched
 from staytrue.errors import InvalidInput, TooLarge, Unavailable
-from staytrue.eventlog import Reader, Writer
+from staytrue.eventlog import Writer
 from staytrue.events import Label, decode
+from staytrue.readers import Reader
 
 if TYPE_CHECKING:
     from pathlib import Path
