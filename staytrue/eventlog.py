@@ -100,19 +100,20 @@ class Writer:
                 if (file := self._settle()) is not None:  # a part was written
                     file.spoil()
                 raise self._unavailable(error) from error
-            if not done:
-                self._write(frames(whole(pieces), self._seed, magic))
+        if not done:
+            self._write(frames(whole(pieces), self._seed, magic))
 
     def _write(self, block: bytes) -> None:
         """The usual way, which sees to all that the quick one leaves to it; that goes on from here."""
-        try:
-            self._settle()
-            file = self._with_room(len(block))
-            file.write(block)
-        except OSError as error:
-            raise self._unavailable(error) from error
-        self._bound.wrote(len(block))
-        self._quick.open(file, self._bound)
+        with self._turn:
+            try:
+                self._settle()
+                file = self._with_room(len(block))
+                file.write(block)
+            except OSError as error:
+                raise self._unavailable(error) from error
+            self._bound.wrote(len(block))
+            self._quick.open(file, self._bound)
 
     def _settle(self) -> Growing | None:
         """End the quick way, and take over what was written by it; the file."""
