@@ -37,7 +37,7 @@ class Import:
         from staytrue.sections import ExportSection
         from staytrue.settings import resolve
 
-        alone = arguments.store is not None and not arguments.project.exists()  # a store needs no project
+        alone = arguments.store is not None and projects.goes_without(arguments.project)  # a store needs no project
         section = ExportSection() if alone else projects.load(arguments.project).export
         store, settings = store_of(arguments), resolve(section, "export", {})
         if arguments.format:

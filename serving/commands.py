@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from serving.told import told
 from staytrue import logs
-from staytrue.flag import add_flag
+from staytrue.flag import add_flag, goes_without
 from staytrue.orphans import hear_of_ends
 from staytrue.shelf import place
 
@@ -47,7 +47,7 @@ class Serve:
         """Serve until SIGTERM."""
         logs.configure()
         hear_of_ends()
-        alone = arguments.store is not None and not arguments.project.exists()  # a store is all that a server needs
+        alone = arguments.store is not None and goes_without(arguments.project)  # a store is all that a server needs
         flags = {name: getattr(arguments, name) for name in _FLAGS}
         settings, place_of_store, cache = told(arguments.project, flags, alone=alone)
         from serving.ports import reserve  # from here on: numpy, which the store needs, brings threads

@@ -12,7 +12,7 @@ from pydantic import PrivateAttr
 
 from staytrue import tuning, yamlfile
 from staytrue.errors import InvalidConfig, StaytrueError
-from staytrue.flag import FILE, add_flag
+from staytrue.flag import FILE, add_flag, goes_without
 from staytrue.labelling import LabellingSection
 from staytrue.modelling import ModelSection
 from staytrue.preparation import CleaningSection, DataSection
@@ -25,7 +25,18 @@ from staytrue.slicing import EvaluationSection
 from staytrue.splitting import SplitSection
 from staytrue.tuning import TuningSection
 
-__all__ = ["BESIDE", "DECIDING", "FILE", "Project", "add_flag", "check_space", "load", "located", "schema"]
+__all__ = [
+    "BESIDE",
+    "DECIDING",
+    "FILE",
+    "Project",
+    "add_flag",
+    "check_space",
+    "goes_without",
+    "load",
+    "located",
+    "schema",
+]
 
 DECIDING = ("name", "cleaning", "split", "model", "training")
 """Sections that decide what is trained, beside what is read of ``data``."""

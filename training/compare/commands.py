@@ -36,7 +36,7 @@ class Compare:
 
         if arguments.output is not None:
             writable(arguments.output, "--output")
-        project = projects.load(arguments.project) if arguments.project.is_file() else None
+        project = None if projects.goes_without(arguments.project) else projects.load(arguments.project)
         folders = several(arguments.runs, project.retraining.runs if project else Path("runs"))
         with watched(len(folders) + 1, _say, least_seconds=LONG_SECONDS) as watch:
             runs = load(folders, project, watch)

@@ -27,12 +27,12 @@ class Service:
         RuntimeError: it ended, or said no address in time; shows the end of what it printed.
     """
 
-    def __init__(self, command: str, project: Path, log: Path, *flags: str) -> None:
+    def __init__(self, command: str, project: Path | None, log: Path, *flags: str) -> None:
         self.command, self.log = command, log
         log.parent.mkdir(parents=True, exist_ok=True)
         self._file = log.open("ab")
         self.process = subprocess.Popen(
-            staytrue(command, "--project", project, *flags),
+            staytrue(command, *(() if project is None else ("--project", project)), *flags),
             stdout=subprocess.PIPE,
             stderr=self._file,
             start_new_session=True,  # Ctrl-C is for whoever started it, who then ends it in order

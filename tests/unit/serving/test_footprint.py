@@ -44,7 +44,8 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Service]]:
     flags = ["--port", "0", "--store", str(tmp_path / "store"), "--log", str(tmp_path / "events")]
 
     def start(*more: str) -> Service:
-        services.append(Service("serve", tmp_path / "staytrue.yaml", tmp_path / "log", *flags, *more))
+        project = tmp_path / "staytrue.yaml"
+        services.append(Service("serve", project if project.exists() else None, tmp_path / "log", *flags, *more))
         return services[-1]
 
     yield start

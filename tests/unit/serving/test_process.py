@@ -362,6 +362,6 @@ def test_a_store_without_a_model_is_told_of(tmp_path: Path, *, there: bool, said
     if there:
         (tmp_path / "store").mkdir()
     flags = ["--port", "0", "--grpc-port", "0", "--store", str(tmp_path / "store"), "--log", str(tmp_path / "events")]
-    server = Service("serve", tmp_path / "none.yaml", tmp_path / "log", *flags)
+    server = Service("serve", None, tmp_path / "log", *flags)
     assert server.stop() == 0
     assert f'store" {said}: nothing is served before one comes' in (tmp_path / "log").read_text()

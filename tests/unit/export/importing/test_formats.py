@@ -197,7 +197,7 @@ def test_the_command_takes_forms(weights: Path, tmp_path: Path, capsys: pytest.C
     (tmp_path / "pair.yaml").write_text("inputs: {pair: {shape: [-1, 2]}}\n")
     arguments = ["import", str(weights), "--name", "pairs", "--amend", str(tmp_path / "pair.yaml")]
     arguments += ["--factory", f"{HERE}:Doubler", "--store", str(tmp_path / "store")]
-    arguments += ["--project", str(tmp_path / "none.yaml"), "--format", "onnx", "--format", "torchscript"]
+    arguments += ["--format", "onnx", "--format", "torchscript"]
     assert main(arguments) == 0
     said = capsys.readouterr().out
     assert "proven onnx at batch 32" in said

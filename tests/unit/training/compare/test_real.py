@@ -180,10 +180,11 @@ def test_a_run_with_altered_features_is_refused(bikes: tuple[Path, str, str, str
         command(moved, "compare", first, second)
 
 
-def test_what_is_no_run_or_not_two_of_them_is_refused(bikes: tuple[Path, str, str, str]) -> None:
+def test_what_is_no_run_or_not_two_of_them_is_refused(bikes: tuple[Path, str, str, str], tmp_path: Path) -> None:
     folder, first, second, other = bikes
+    (tmp_path / "runs").symlink_to(folder / "runs")  # and no project
     with pytest.raises(AssertionError, match=rf"nothing: is no finished run; runs holds {first}, {second}, {other}"):
-        command(folder, "compare", first, "nothing", "--project", "none.yaml")
+        command(tmp_path, "compare", first, "nothing")
     with pytest.raises(AssertionError, match=f"RUN: expected two runs or more, each once, got {first} alone"):
         command(folder, "compare", first)
     with pytest.raises(AssertionError, match=f"each once, got {first} and runs/{first}"):
