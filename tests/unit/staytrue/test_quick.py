@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
 import shutil
 import struct
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ from staytrue.errors import Unavailable
 from staytrue.eventlog import Writer
 from staytrue.filling import Filling, Piece, Template, When, whole
 from staytrue.growing import AHEAD_BYTES
+from staytrue.quick import Quick
 from staytrue.readers import Reader
 from staytrue.segments import ALONE, WOVEN, frames, numbers, segment, size
 from tests.needs import needs_compiled
@@ -25,6 +28,7 @@ from tests.unit.staytrue.test_eventlog import drain
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import FrameType
 
 SEED, NEVER = 7, float("inf")
 
@@ -236,6 +240,48 @@ def test_a_write_that_is_refused_halfway_leaves_nothing_and_the_next_is_read(tmp
     assert drain(reader) == [*(b"%050d" % number for number in range(3)), b"after"]
     assert reader.places.torn_tails == reader.places.damaged_records == 0
     writer.close()
+
+
+class Interrupted(BaseException):
+    """What a signal's handler raises."""
+
+
+def interrupted(writer: Writer, step: int) -> bool:
+    """Have a writer leave the quick way and take it again; whether it came to raise, before such a line of that."""
+    codes = {way.__code__ for way in (Writer._settle, Writer._write, Quick.open, Quick.close)}
+    lines = itertools.count()
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        if event == "line" and next(lines) == step:
+            raise Interrupted
+        return trace if frame.f_code in codes else None
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        writer.room()
+        writer.append([b"maybe"])
+    except Interrupted:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+def test_what_was_acknowledged_outlives_an_interruption_at_any_step(tmp_path: Path) -> None:
+    for step in itertools.count():
+        writer = Writer(tmp_path / str(step))
+        for record in (b"one", b"two"):
+            writer.append([record])
+        came = interrupted(writer, step)
+        writer.append([b"three"])
+        writer.close()
+        reader = Reader(tmp_path / str(step), "r")
+        assert [record for record in drain(reader) if record != b"maybe"] == [b"one", b"two", b"three"], step
+        assert reader.places.torn_tails == reader.places.damaged_records == 0
+        if not came:
+            break
+    assert step > 10  # or nothing was interrupted
 
 
 def test_numbers_are_written_as_messagepack_has_them(tmp_path: Path) -> None:
