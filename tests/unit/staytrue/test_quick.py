@@ -102,6 +102,18 @@ def test_what_the_system_refuses_as_a_whole_is_left_to_the_usual_way(tmp_path: P
 
 
 TEMPLATE = Template([b""] * 5, [1])
+CHANGED: list[Piece] = []
+
+
+class Changing:
+    """A number that, when it is asked, changes what it was given with."""
+
+    def __float__(self) -> float:  # pragma: no cover - it is not to be asked
+        CHANGED.clear()
+        return 1.0
+
+
+CHANGED += [(TEMPLATE, When(Changing(), 2, 3, 4), [b"x"]), b"behind"]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -114,6 +126,8 @@ TEMPLATE = Template([b""] * 5, [1])
         (ALONE, ["text"]),
         (ALONE, [(TEMPLATE, When(1, 2, 3, 4), [b"too long"])]),
         (ALONE, [b"x", (TEMPLATE, When(1, 2, 3, 4), [])]),
+        (ALONE, [(TEMPLATE, (1, 2, 3, "4"), [b"x"])]),
+        (ALONE, CHANGED),
     ],
 )
 def test_what_does_not_fit_is_refused_and_nothing_is_written(given: tuple[Any, ...], tmp_path: Path) -> None:
@@ -132,6 +146,9 @@ def test_numbers_of_the_wrong_type_are_refused() -> None:
         native.Appender(1, seed=2)
     with pytest.raises(TypeError):
         native.Appender(1).aim("x", 0, 0, 0.0)
+    for place, end in ((-1, 0), (2, 1), (-1, 2**63 - 1)):
+        with pytest.raises(ValueError, match="expected a place"):
+            native.Appender(1).aim(0, place, end, 0.0)
 
 
 def quick_of(writer: Writer) -> Any:
