@@ -82,7 +82,7 @@ char *staytrue_put_fill(const Filling *filling, char *to)
     return to;
 }
 
-/* fill(piece): it as bytes. */
+/* filled(piece): it as bytes. */
 PyObject *staytrue_fill(PyObject *self, PyObject *given)
 {
     (void)self;
