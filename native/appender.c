@@ -48,6 +48,9 @@ static PyObject *aim(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "iLLd", &handle, &at, &end, &until)) {
         return NULL;
     }
+    if (at < 0 || end < at) {
+        return PyErr_Format(PyExc_ValueError, "aim: expected a place, and one behind it");
+    }
     appender->handle = handle;
     appender->at = at;
     appender->end = end;

@@ -61,7 +61,11 @@ Py_ssize_t staytrue_begin_fill(Filling *filling, PyObject *given)
         return unfit("lists");
     }
     for (int at = 0; at < TIMES; at++) {
-        filling->times[at] = PyFloat_AsDouble(PyTuple_GET_ITEM(times, at));
+        PyObject *number = PyTuple_GET_ITEM(times, at);
+        if (!PyFloat_Check(number) && !PyLong_CheckExact(number)) {
+            return unfit("times as numbers"); /* to ask another object would run what may change all that was given */
+        }
+        filling->times[at] = PyFloat_AsDouble(number);
         if (filling->times[at] == -1.0 && PyErr_Occurred()) {
             return -1;
         }
@@ -78,7 +82,7 @@ char *staytrue_put_fill(const Filling *filling, char *to)
     return to;
 }
 
-/* fill(piece): it as bytes. */
+/* filled(piece): it as bytes. */
 PyObject *staytrue_fill(PyObject *self, PyObject *given)
 {
     (void)self;

@@ -8,7 +8,7 @@ static PyMethodDef methods[] = {
      "Numbers of a flat list in a body, from a place to a place, as bytes; None for a list that is left to others."},
     {"weave", staytrue_weave, METH_VARARGS,
      "Texts that differ in little: how many, what is around the gaps, and a column for each gap."},
-    {"fill", staytrue_fill, METH_O,
+    {"filled", staytrue_fill, METH_O,
      "Events that differ in little: what is around times and columns and how long columns are, the times, the columns."},
 #ifdef __linux__
     {"answer", staytrue_answer, METH_VARARGS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-_PARTS = ("Reader", "fill", "floats", "weave", *(("Express", "answer") if sys.platform == "linux" else ()))
+_PARTS = ("Reader", "filled", "floats", "weave", *(("Express", "answer") if sys.platform == "linux" else ()))
 native: Any
 """The module :mod:`staytrue.native`, whose types stand in ``native.pyi``."""
 try:

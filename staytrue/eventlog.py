@@ -116,11 +116,15 @@ class Writer:
             self._quick.open(file, self._bound)
 
     def _settle(self) -> Growing | None:
-        """End the quick way, and take over what was written by it; the file."""
-        written, file = self._quick.close(), self._file
+        """Take over what was written by the quick way, and end it; the file."""
+        file = self._file
         if file is not None:
+            # In this order, and by place: what a signal's handler raises may come between any two steps, and what was
+            # acknowledged would be written over, or cut off, were it forgotten.
+            written = max(0, self._quick.at - file.size)
             file.size += written
             self._bound.wrote(written)
+        self._quick.close()
         return file
 
     def room(self) -> int:

@@ -53,7 +53,7 @@ def filled(filling: Filling) -> bytes:
     return b"".join(chain.from_iterable(zip(parts, held, strict=True)))
 
 
-fill: Callable[[Filling], bytes] = filled if native is None else native.fill
+fill: Callable[[Filling], bytes] = filled if native is None else native.filled
 
 
 def whole(pieces: Iterable[Piece]) -> list[bytes]:

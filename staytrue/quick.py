@@ -40,20 +40,19 @@ class Quick:
             OSError: the system took a part, and refused the rest.
             ValueError: a piece is not as its template says.
         """
-        self._from = 0
+
+    @property
+    def at(self) -> int:
+        """Where what was written by it ends; 0 where it is closed."""
+        return 0 if self._appender is None else self._appender.at
 
     def open(self, file: Growing, bound: Bound) -> None:
         """Open it as far as the file is ahead, and the log is known to have room."""
         if self._appender is not None and not file.synced:
             room, until = bound.trusted()
-            self._from = file.size
             self._appender.aim(file.handle, file.size, file.size + max(0, min(file.ahead, room)), until)
 
-    def close(self) -> int:
-        """Close it; how many bytes were written since it was opened."""
-        if self._appender is None:
-            return 0
-        written: int = self._appender.at - self._from
-        self._from = 0
-        self._appender.aim(-1, 0, 0, 0.0)
-        return written
+    def close(self) -> None:
+        """Close it; what was written by it has to be known by then."""
+        if self._appender is not None:
+            self._appender.aim(-1, 0, 0, 0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import os
 import signal
 import subprocess
@@ -61,29 +62,36 @@ def leave_telling_to_main() -> None:
 def end_after(work: Callable[[], int]) -> NoReturn:
     """Do the work and end this process, one of several, with its exit code, but without the interpreter's own end.
 
-    The threads, the functions and the words that are to be waited for, called and written first are. In the
-    interpreter's own end one of Gloo's threads may still let go of what the last collective gathered: it then asks for
-    the interpreter's lock, is unwound through C++ that allows none of that, and the process aborts, once all is done.
-    torchrun would tell of a failure, and end the others. DistributedDataParallel keeps these threads beyond
-    ``destroy_process_group``.
+    The threads, the functions and the words that are to be waited for, called and written first are, and where that
+    fails the rest of it is done all the same, and the failure told. In the interpreter's own end one of Gloo's threads
+    may still let go of what the last collective gathered: it then asks for the interpreter's lock, is unwound through
+    C++ that allows none of that, and the process aborts, once all is done. torchrun would tell of a failure, and end
+    the others. DistributedDataParallel keeps these threads beyond ``destroy_process_group``.
 
     Source: pytorch/pytorch issue 190489; that a thread ends which takes the lock then: ``Py_FinalizeEx``.
     """
     code = 1
     try:
         code = _code(work)
-        threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - as multiprocessing ends its processes
-        atexit._run_exitfuncs()  # noqa: SLF001
-        sys.stdout.flush()
-        sys.stderr.flush()
+        wait: Callable[[], None] = threading._shutdown  # type: ignore[attr-defined]  # noqa: SLF001 - as multiprocessing does
+        for step in (wait, atexit._run_exitfuncs, _write):  # noqa: SLF001
+            failed = _code(step)
+            code = code or failed
     finally:
         os._exit(code)
 
 
-def _code(work: Callable[[], int]) -> int:
+def _write() -> None:
+    """Write all that was printed, by C libraries too."""
+    ctypes.CDLL(None).fflush(None)
+    sys.stderr.flush()
+    sys.stdout.flush()
+
+
+def _code(work: Callable[[], int | None]) -> int:
     """What the interpreter would end with; what it would say is said."""
     try:
-        return work()
+        return work() or 0
     except SystemExit as error:
         if error.code is None or isinstance(error.code, int):
             return error.code or 0

@@ -173,7 +173,7 @@ def compare_frames(native: Any, chance: random.Random) -> None:
         raise AssertionError(f"frames otherwise: {some!r}")
     parts, when = [chance.randbytes(chance.randrange(9)) for _ in range(4 + len(some))], When(*[chance.random()] * 4)
     filling = (Template(parts, [len(one) + (chance.random() < 0.1) for one in some]), when, some)
-    if made(native.fill, filling) != made(filled, filling):
+    if made(native.filled, filling) != made(filled, filling):
         raise AssertionError(f"filled otherwise: {filling!r}")
     if hasattr(native, "Appender"):
         compare_appended(native, [*some, filling, *some], (seed, chance.choice([0, 100, 30_000])))

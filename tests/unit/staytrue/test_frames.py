@@ -60,7 +60,7 @@ def test_frames_stand_as_they_always_stood() -> None:
 
 @given(st.lists(st.binary(max_size=20), max_size=4), st.data())
 def test_events_are_filled_as_by_python(columns: list[bytes], data: st.DataObject) -> None:
-    fill = compiled("fill")
+    fill = compiled("filled")
     parts = data.draw(st.lists(st.binary(max_size=9), min_size=4 + len(columns), max_size=4 + len(columns)))
     when = When(*data.draw(st.tuples(*[st.floats(allow_nan=False)] * 4)))
     lengths = [*map(len, columns)]
@@ -84,13 +84,13 @@ def test_events_are_filled_as_by_python(columns: list[bytes], data: st.DataObjec
         ("frames", (MAGIC, [b"a"], 1, 2**40)),
         ("frames", (MAGIC, ["text"], 1, 10)),
         ("frames", (MAGIC, 5, 1, 10)),
-        ("fill", (5,)),
-        ("fill", ((([b""] * 4, []), (1.0, 2.0, 3.0), []),)),
-        ("fill", ((([b""] * 4, []), (1.0, 2.0, 3.0, "4"), []),)),
-        ("fill", ((([b""] * 3 + [5], []), (1.0, 2.0, 3.0, 4.0), []),)),
-        ("fill", ((([b""] * 5, ["x"]), (1.0, 2.0, 3.0, 4.0), [b""]),)),
-        ("fill", ((([b""] * 5, [1]), (1.0, 2.0, 3.0, 4.0), [["text"]]),)),
-        ("fill", ((((b"",) * 4, []), (1.0, 2.0, 3.0, 4.0), []),)),
+        ("filled", (5,)),
+        ("filled", ((([b""] * 4, []), (1.0, 2.0, 3.0), []),)),
+        ("filled", ((([b""] * 4, []), (1.0, 2.0, 3.0, "4"), []),)),
+        ("filled", ((([b""] * 3 + [5], []), (1.0, 2.0, 3.0, 4.0), []),)),
+        ("filled", ((([b""] * 5, ["x"]), (1.0, 2.0, 3.0, 4.0), [b""]),)),
+        ("filled", ((([b""] * 5, [1]), (1.0, 2.0, 3.0, 4.0), [["text"]]),)),
+        ("filled", ((((b"",) * 4, []), (1.0, 2.0, 3.0, 4.0), []),)),
     ],
 )
 def test_what_does_not_fit_is_refused(part: str, given: tuple[Any, ...]) -> None:

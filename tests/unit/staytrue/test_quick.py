@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
 import shutil
 import struct
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ from staytrue.errors import Unavailable
 from staytrue.eventlog import Writer
 from staytrue.filling import Filling, Piece, Template, When, whole
 from staytrue.growing import AHEAD_BYTES
+from staytrue.quick import Quick
 from staytrue.readers import Reader
 from staytrue.segments import ALONE, WOVEN, frames, numbers, segment, size
 from tests.needs import needs_compiled
@@ -25,6 +28,7 @@ from tests.unit.staytrue.test_eventlog import drain
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import FrameType
 
 SEED, NEVER = 7, float("inf")
 
@@ -98,6 +102,18 @@ def test_what_the_system_refuses_as_a_whole_is_left_to_the_usual_way(tmp_path: P
 
 
 TEMPLATE = Template([b""] * 5, [1])
+CHANGED: list[Piece] = []
+
+
+class Changing:
+    """A number that, when it is asked, changes what it was given with."""
+
+    def __float__(self) -> float:  # pragma: no cover - it is not to be asked
+        CHANGED.clear()
+        return 1.0
+
+
+CHANGED += [(TEMPLATE, When(Changing(), 2, 3, 4), [b"x"]), b"behind"]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -110,6 +126,8 @@ TEMPLATE = Template([b""] * 5, [1])
         (ALONE, ["text"]),
         (ALONE, [(TEMPLATE, When(1, 2, 3, 4), [b"too long"])]),
         (ALONE, [b"x", (TEMPLATE, When(1, 2, 3, 4), [])]),
+        (ALONE, [(TEMPLATE, (1, 2, 3, "4"), [b"x"])]),
+        (ALONE, CHANGED),
     ],
 )
 def test_what_does_not_fit_is_refused_and_nothing_is_written(given: tuple[Any, ...], tmp_path: Path) -> None:
@@ -128,6 +146,9 @@ def test_numbers_of_the_wrong_type_are_refused() -> None:
         native.Appender(1, seed=2)
     with pytest.raises(TypeError):
         native.Appender(1).aim("x", 0, 0, 0.0)
+    for place, end in ((-1, 0), (2, 1), (-1, 2**63 - 1)):
+        with pytest.raises(ValueError, match="expected a place"):
+            native.Appender(1).aim(0, place, end, 0.0)
 
 
 def quick_of(writer: Writer) -> Any:
@@ -236,6 +257,48 @@ def test_a_write_that_is_refused_halfway_leaves_nothing_and_the_next_is_read(tmp
     assert drain(reader) == [*(b"%050d" % number for number in range(3)), b"after"]
     assert reader.places.torn_tails == reader.places.damaged_records == 0
     writer.close()
+
+
+class Interrupted(BaseException):
+    """What a signal's handler raises."""
+
+
+def interrupted(writer: Writer, step: int) -> bool:
+    """Have a writer leave the quick way and take it again; whether it came to raise, before such a line of that."""
+    codes = {way.__code__ for way in (Writer._settle, Writer._write, Quick.open, Quick.close)}
+    lines = itertools.count()
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        if event == "line" and next(lines) == step:
+            raise Interrupted
+        return trace if frame.f_code in codes else None
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        writer.room()
+        writer.append([b"maybe"])
+    except Interrupted:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+def test_what_was_acknowledged_outlives_an_interruption_at_any_step(tmp_path: Path) -> None:
+    for step in itertools.count():
+        writer = Writer(tmp_path / str(step))
+        for record in (b"one", b"two"):
+            writer.append([record])
+        came = interrupted(writer, step)
+        writer.append([b"three"])
+        writer.close()
+        reader = Reader(tmp_path / str(step), "r")
+        assert [record for record in drain(reader) if record != b"maybe"] == [b"one", b"two", b"three"], step
+        assert reader.places.torn_tails == reader.places.damaged_records == 0
+        if not came:
+            break
+    assert step > 10  # or nothing was interrupted
 
 
 def test_numbers_are_written_as_messagepack_has_them(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ left = Left()  # of a module: the interpreter's own end lets go of it
 ENDING = (
     ABORTS
     + """
-import atexit, sys, threading, time
+import atexit, ctypes, os, signal, sys, threading, time
 from training.processes import end_after
 
 def slowly():
@@ -41,6 +41,7 @@ end_after(work)
 
 def ended(script: str) -> tuple[int, str, str]:
     told = {**os.environ, "PYTHONPATH": str(ROOT)}  # noqa: TID251 - no settings of Staytrue's
+    told.pop("PYTHONUNBUFFERED", None)  # with which nothing that was printed could be lost
     done = subprocess.run([sys.executable, "-c", script], env=told, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout, done.stderr
 
@@ -60,6 +61,25 @@ def test_it_ends_as_the_interpreter_would_but_for_what_aborts_there(end: str, co
     given, out, err = ended(ENDING.format(end=end))
     assert (given, out) == (code, "done\nwaited for\ncalled\n"), err
     assert said in err
+
+
+def test_what_c_libraries_printed_is_written() -> None:
+    given, out, err = ended(ENDING.format(end="return ctypes.CDLL(None).puts(b'from C') * 0"))
+    assert (given, sorted(out.splitlines())) == (0, ["called", "done", "from C", "waited for"]), err
+
+
+def test_an_interruption_while_it_waits_for_threads_loses_nothing_else() -> None:
+    interrupt = "threading.Timer(0.05, signal.raise_signal, [signal.SIGINT]).start()"
+    given, out, err = ended(ENDING.format(end=interrupt))
+    assert (given, out.replace("waited for\n", "")) == (1, "done\ncalled\n"), err
+    assert "KeyboardInterrupt" in err
+
+
+def test_what_cannot_be_written_is_told() -> None:
+    end = "sys.stdout = open('/dev/full', 'w'); print('lost')"
+    given, _, err = ended(ENDING.format(end=end))
+    assert given == 1
+    assert "No space left on device" in err
 
 
 def test_the_interpreter_itself_would_abort() -> None:
