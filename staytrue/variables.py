@@ -31,3 +31,8 @@ def set_for_libraries(added: Mapping[str, str]) -> None:
     """Variables that a library of others reads in this process and those it starts; what is set already stays."""
     for name, value in added.items():
         os.environ.setdefault(name, value)  # noqa: TID251 - as above
+
+
+def set_for_processes(added: Mapping[str, str]) -> None:
+    """Variables of those that a library of others starts from this one, which gives them its own."""
+    os.environ.update(added)  # noqa: TID251 - as above

@@ -3,14 +3,12 @@
 import os
 import signal
 
-import torch
-
 from staytrue.command import main
 from staytrue.orphans import end_with
-from training.processes import end_after
+from training.ending import end_after, is_one_of_several, launcher
 
 if __name__ == "__main__":
-    if torch.distributed.is_torchelastic_launched():  # by torchrun, which may be killed
-        end_with(os.getppid(), signal.SIGKILL)
+    if is_one_of_several():  # by torchrun, which may be killed, and may be gone by now
+        end_with(launcher() or os.getppid(), signal.SIGKILL)
         end_after(main)
     raise SystemExit(main())

@@ -57,7 +57,7 @@ class Train:
         from training import devices
         from training.checkpoint import unfinished
         from training.prepare import check
-        from training.processes import is_main, launch, leave_telling_to_main, waits_for_more
+        from training.processes import is_first, is_main, launch, leave_telling_to_main, waits_for_more
         from training.report import PAGE
         from training.resume import STATE
         from training.run import train
@@ -68,7 +68,8 @@ class Train:
             runs = project.retraining.runs
             resume = unfinished(runs, project.name, None if resume == NEWEST else placed(resume, runs, CONFIGURATION))
             kept = (resume / STATE).is_file()
-            _say(f"going on with run {resume}" if kept else f"run {resume} has saved no state yet: it begins anew")
+            if is_first():
+                _say(f"going on with run {resume}" if kept else f"run {resume} has saved no state yet: it begins anew")
         if waits_for_more(project.training):
             check(project)  # or each of them would refuse the same
             devices.check(project.training)

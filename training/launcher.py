@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING
 
-from torch.distributed import run
-from torch.distributed.elastic.multiprocessing.api import SignalException
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from staytrue.variables import set_for_processes
+from training.ending import LAUNCHER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FAILED = 1
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+"""Signals that torchrun takes for the end of all."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -23,6 +25,11 @@ def main(arguments: Sequence[str]) -> int:
     One that refused something has told it. Of one that a signal ended, as the kernel does where memory is short, nobody
     has told: that is said here.
     """
+    from torch.distributed import run  # noqa: PLC0415 - it takes seconds, in which whoever ends this gets no traceback
+    from torch.distributed.elastic.multiprocessing.api import SignalException  # noqa: PLC0415
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError  # noqa: PLC0415
+
+    set_for_processes({LAUNCHER: str(os.getpid())})
     logging.disable(logging.ERROR)  # what its agent notes of processes; this one has nothing else to say
     try:
         run.run(run.parse_args(list(arguments)))  # type: ignore[no-untyped-call]
@@ -34,6 +41,9 @@ def main(arguments: Sequence[str]) -> int:
         return code if code > 0 else FAILED
     except SignalException as error:
         return 128 + error.sigval
+    finally:
+        for number in ENDING:  # another one has nothing left to end
+            signal.signal(number, signal.SIG_IGN)
     return 0
 
 
@@ -47,4 +57,5 @@ def first(codes: dict[int, int]) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until torchrun takes it: whoever ends this is told nothing
     sys.exit(main(sys.argv[1:]))

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import atexit
-import ctypes
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import torch
 
 from staytrue.orphans import end_with
+from training.ending import launcher, rank
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from staytrue.sections import TrainingSection
 
@@ -50,6 +48,11 @@ def is_main() -> bool:
     return not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
 
 
+def is_first() -> bool:
+    """Whether this process is the one that speaks before they know each other: ours that started them has spoken."""
+    return launcher() is None and rank() == 0
+
+
 def leave_telling_to_main() -> None:
     """Where something is refused that all find, let the main process say so: with its end this one is ended.
 
@@ -57,45 +60,3 @@ def leave_telling_to_main() -> None:
     """
     if not is_main():
         time.sleep(TELLING_SECONDS)
-
-
-def end_after(work: Callable[[], int]) -> NoReturn:
-    """Do the work and end this process, one of several, with its exit code, but without the interpreter's own end.
-
-    The threads, the functions and the words that are to be waited for, called and written first are, and where that
-    fails the rest of it is done all the same, and the failure told. In the interpreter's own end one of Gloo's threads
-    may still let go of what the last collective gathered: it then asks for the interpreter's lock, is unwound through
-    C++ that allows none of that, and the process aborts, once all is done. torchrun would tell of a failure, and end
-    the others. DistributedDataParallel keeps these threads beyond ``destroy_process_group``.
-
-    Source: pytorch/pytorch issue 190489; that a thread ends which takes the lock then: ``Py_FinalizeEx``.
-    """
-    code = 1
-    try:
-        code = _code(work)
-        wait: Callable[[], None] = threading._shutdown  # type: ignore[attr-defined]  # noqa: SLF001 - as multiprocessing does
-        for step in (wait, atexit._run_exitfuncs, _write):  # noqa: SLF001
-            failed = _code(step)
-            code = code or failed
-    finally:
-        os._exit(code)
-
-
-def _write() -> None:
-    """Write all that was printed, by C libraries too."""
-    ctypes.CDLL(None).fflush(None)
-    sys.stderr.flush()
-    sys.stdout.flush()
-
-
-def _code(work: Callable[[], int | None]) -> int:
-    """What the interpreter would end with; what it would say is said."""
-    try:
-        return work() or 0
-    except SystemExit as error:
-        if error.code is None or isinstance(error.code, int):
-            return error.code or 0
-        sys.stderr.write(f"{error.code}\n")
-    except BaseException:  # noqa: BLE001 - nobody else would ever hear of it
-        sys.excepthook(*sys.exc_info())
-    return 1

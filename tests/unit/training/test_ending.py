@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from training.processes import is_first
+
 ROOT = Path(__file__).parents[3]
 ABORTS = """
 import os
@@ -22,7 +24,7 @@ ENDING = (
     ABORTS
     + """
 import atexit, ctypes, os, signal, sys, threading, time
-from training.processes import end_after
+from training.ending import end_after
 
 def slowly():
     time.sleep(0.2)
@@ -97,3 +99,32 @@ def test_the_command_ends_so_where_torchrun_has_started_it(launched: bool, code:
     done = subprocess.run(command, env=told, capture_output=True, text=True, check=False)
     assert done.returncode == code
     assert "--no-such-option" in done.stderr
+
+
+def test_one_whose_launcher_is_gone_by_then_ends() -> None:
+    """It would wait for the others for ever, as nobody is left to end it."""
+    other = subprocess.Popen([sys.executable, "-c", ""])
+    other.wait()
+    told = {**os.environ, "TORCHELASTIC_RUN_ID": "1", "STAYTRUE_LAUNCHER": str(other.pid)}  # noqa: TID251 - as above
+    done = subprocess.run([sys.executable, "-m", "training", "--help"], env=told, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, b"", b"")
+
+
+@pytest.mark.parametrize(
+    ("told", "first"),
+    [
+        ({}, True),
+        ({"RANK": "0"}, True),
+        ({"RANK": "1"}, False),
+        ({"RANK": "0", "STAYTRUE_LAUNCHER": "7"}, False),
+    ],
+    ids=repr,
+)
+def test_what_is_said_before_they_know_each_other_is_said_once(
+    told: dict[str, str], first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RANK", "STAYTRUE_LAUNCHER"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    assert is_first() is first

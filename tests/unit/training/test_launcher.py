@@ -5,17 +5,20 @@ from __future__ import annotations
 import argparse
 import logging
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from staytrue.errors import InvalidConfig
 from training import commands, launcher, processes
+from training.ending import LAUNCHER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from staytrue.project import Project
 
@@ -32,8 +35,9 @@ time.sleep(60)
 
 @pytest.fixture(autouse=True)
 def _undone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The launcher has a process of its own, and takes its signals and its log; here both are given back."""
+    """The launcher has a process of its own, and takes its signals, log and environment; here they are given back."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv(LAUNCHER, "0")
     monkeypatch.setenv("TORCHELASTIC_SIGNALS_TO_HANDLE", "")
     taken = {number: signal.getsignal(number) for number in (1, 2, 3, 15)}
     yield
@@ -85,3 +89,25 @@ def test_what_all_processes_refuse_is_left_to_the_main_one(
     with pytest.raises(InvalidConfig, match="no column"):
         commands.Train().run(given)
     assert waited == ([] if main else [processes.TELLING_SECONDS])
+
+
+def test_processes_know_their_launcher(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("import os, sys\nsys.exit(os.environ['STAYTRUE_LAUNCHER'] != str(os.getppid()))\n")
+    command = [sys.executable, "-m", "training.launcher", *MEETING, str(script)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process does not show what it has mapped")
+def test_who_ends_it_while_it_begins_gets_no_traceback(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("")
+    command = [sys.executable, "-m", "training.launcher", *MEETING, str(script)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        maps = Path(f"/proc/{process.pid}/maps")
+        while process.poll() is None and "libtorch" not in maps.read_text():  # whose import takes seconds from here on
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate()
+    assert (process.returncode, said) == (-signal.SIGINT, b"")

@@ -34,7 +34,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from tests.unit.training import test_several_processes
-from training.processes import end_after
+from training.ending import end_after
 end_after(lambda: test_several_processes.both(Path(sys.argv[1])))
 """
 
