@@ -332,7 +332,7 @@ class Interrupted(BaseException):
 
 def interrupted(writer: Writer, step: int) -> bool:
     """Have a writer leave the quick way and take it again; whether it came to raise, before such a line of that."""
-    codes = {way.__code__ for way in (Writer._settle, Writer._write, Quick.open, Quick.close)}
+    codes = {way.__code__ for way in (Writer._settle, Quick.open, Quick.close)}
     lines = itertools.count()
 
     def trace(frame: FrameType, event: str, _: object) -> Any:
