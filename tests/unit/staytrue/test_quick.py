@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from staytrue.bound import Bound
 from staytrue.compiled import native
 from staytrue.errors import Unavailable
 from staytrue.eventlog import Writer
@@ -101,6 +102,20 @@ def test_what_the_system_refuses_as_a_whole_is_left_to_the_usual_way(tmp_path: P
     os.close(handle)
 
 
+def test_what_the_system_refuses_in_part_is_told(tmp_path: Path) -> None:
+    """Written again it might be refused as a whole, and what is there would stay."""
+    quick, handle = appender(tmp_path / "it")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            quick.append(ALONE, [b"x" * 100])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (quick.at, os.fstat(handle).st_size) == (0, 40)
+    os.close(handle)
+
+
 TEMPLATE = Template([b""] * 5, [1])
 CHANGED: list[Piece] = []
 
@@ -135,6 +150,23 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(given: tuple[Any, .
     with pytest.raises((TypeError, ValueError)):
         quick.append(*given)
     assert quick.at == os.fstat(handle).st_size == 0
+    os.close(handle)
+
+
+def test_it_keeps_nothing_that_it_is_given(tmp_path: Path) -> None:
+    quick, handle = appender(tmp_path / "it", end=400)
+    filling = (TEMPLATE, When(1, 2, 3, 4), [b"x"])
+    some: list[Piece] = [filling, b"behind"]
+    unfit: list[Any] = [5, filling]
+    told = [some, unfit, filling, *filling, *TEMPLATE, some[1], native.Appender]
+    before = [*map(sys.getrefcount, told)]
+    for _ in range(10):
+        quick.append(WOVEN, some)
+        with pytest.raises(ValueError, match="expected parts"):
+            quick.append(WOVEN, unfit)
+        native.Appender(1)
+    assert 0 < quick.at <= 400  # so that some were written, others left
+    assert [*map(sys.getrefcount, told)] == before
     os.close(handle)
 
 
@@ -222,20 +254,55 @@ def test_a_log_that_was_deleted_is_told_within_a_second(tmp_path: Path) -> None:
     writer.close()
 
 
+def test_it_ends_where_the_zeros_end(tmp_path: Path) -> None:
+    for beyond in (0, 1):
+        writer = Writer(tmp_path / str(beyond))
+        for _ in range(15):
+            writer.append([b"x" * (2**12 - 16)])
+        writer.append([b"x" * (2**12 - 16 + beyond)])
+        assert quick_of(writer).at == AHEAD_BYTES + beyond
+        assert segment(tmp_path / str(beyond) / writer.name, 0).stat().st_size == AHEAD_BYTES * (1 + beyond)
+        writer.close()
+
+
+def test_it_goes_as_far_as_the_log_is_known_to_have_room(tmp_path: Path) -> None:
+    bound = Bound(tmp_path, 2**24)
+    assert bound.trusted() == (0, 0.0)
+    bound.look(0)
+    room, until = bound.trusted()
+    assert room == 2**20
+    assert 0 < until - time.monotonic() <= 1
+    bound.wrote(100)
+    assert bound.trusted()[0] == room - 100
+    assert [bound.due(room - 100), bound.due(room - 99)] == [False, True]
+
+
+def test_a_record_longer_than_what_the_log_is_known_to_have_room_for_is_written(tmp_path: Path) -> None:
+    writer = Writer(tmp_path, max_bytes=2**23)
+    for record in (b"one", b"x" * 2**20, b"three", b"four"):
+        writer.append([record])
+    assert [len(record) for record in drain(Reader(tmp_path, "r"))] == [3, 2**20, 5, 4]
+    writer.close()
+
+
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_does_not_write_by_it(tmp_path: Path) -> None:
-    writer = Writer(tmp_path)
+    """Nor to a file of its own, which may get the number that the segment's handle had."""
+    writer, other = Writer(tmp_path / "log"), tmp_path / "other"
     writer.append([b"one"])
     child = os.fork()
     if not child:  # pragma: no cover - in another process
+        for _ in range(3):
+            os.open(other, os.O_WRONLY | os.O_CREAT, 0o644)
         try:
             writer.append([b"child's"])
         except Unavailable:
             os._exit(7)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert other.read_bytes() == b""
     writer.append([b"two"])
-    assert drain(Reader(tmp_path, "r")) == [b"one", b"two"]
+    assert drain(Reader(tmp_path / "log", "r")) == [b"one", b"two"]
     writer.close()
 
 
@@ -265,7 +332,7 @@ class Interrupted(BaseException):
 
 def interrupted(writer: Writer, step: int) -> bool:
     """Have a writer leave the quick way and take it again; whether it came to raise, before such a line of that."""
-    codes = {way.__code__ for way in (Writer._settle, Writer._write, Quick.open, Quick.close)}
+    codes = {way.__code__ for way in (Writer._settle, Quick.open, Quick.close)}
     lines = itertools.count()
 
     def trace(frame: FrameType, event: str, _: object) -> Any:

@@ -71,7 +71,7 @@ def test_what_c_libraries_printed_is_written() -> None:
 
 
 def test_an_interruption_while_it_waits_for_threads_loses_nothing_else() -> None:
-    interrupt = "threading.Timer(0.05, signal.raise_signal, [signal.SIGINT]).start()"
+    interrupt = "threading.Timer(0.05, os.kill, [os.getpid(), signal.SIGINT]).start()"
     given, out, err = ended(ENDING.format(end=interrupt))
     assert (given, out.replace("waited for\n", "")) == (1, "done\ncalled\n"), err
     assert "KeyboardInterrupt" in err
