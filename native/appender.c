@@ -18,7 +18,7 @@
 typedef struct {
     PyObject_HEAD
     uint32_t seed;
-    int handle, busy;
+    int handle, busy; /* busy: while the block is written and another thread may come, whose lock failed it */
     long long at, end; /* of the file: where it goes on, and how far */
     double until;      /* by CLOCK_MONOTONIC, as time.monotonic() */
     char block[ROOM];
@@ -151,7 +151,7 @@ static PyObject *get_at(PyObject *self, void *closure)
     return PyLong_FromLongLong(((Appender *)self)->at);
 }
 
-static void end(PyObject *self)
+static void forget(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     type->tp_free(self);
@@ -165,9 +165,10 @@ static PyMethodDef methods[] = {
     {NULL},
 };
 
-static PyGetSetDef told[] = {{"at", get_at, NULL, "Where it goes on.", NULL}, {NULL}};
+static PyGetSetDef members[] = {{"at", get_at, NULL, "Where it goes on.", NULL}, {NULL}};
 
-static PyType_Slot slots[] = {{Py_tp_new, make}, {Py_tp_dealloc, end}, {Py_tp_methods, methods}, {Py_tp_getset, told}, {0, NULL}};
+static PyType_Slot slots[] = {
+    {Py_tp_new, make}, {Py_tp_dealloc, forget}, {Py_tp_methods, methods}, {Py_tp_getset, members}, {0, NULL}};
 
 PyType_Spec staytrue_appender = {
     "staytrue.native.Appender", sizeof(Appender), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, slots};

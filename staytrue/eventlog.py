@@ -96,8 +96,8 @@ class Writer:
         with self._turn:
             try:
                 done = self._quick.append(magic, pieces)
-            except OSError as error:
-                if (file := self._settle()) is not None:  # a part was written
+            except OSError as error:  # after a part was written
+                if (file := self._settle()) is not None:
                     file.spoil()
                 raise self._unavailable(error) from error
         if not done:
@@ -163,8 +163,8 @@ class Writer:
         if file.spoilt or (file.size and file.size + extra > self._segment_bytes):
             file = self._open_segment()
         if self._bound.due(extra):
-            if file.deleted:
-                problem = "was deleted while it is written, so that nobody would read it"
+            if file.lost:
+                problem = "was deleted or moved while it is written, so that nobody would read it"
                 raise Unavailable(f'event log "{self._log}"', problem, hint="start the server anew")
             self._bound.look(file.ahead)
         if not self._bound.has(extra):

@@ -37,6 +37,7 @@ class Growing:
 
     def __init__(self, path: Path, *, sync: bool, bound: int) -> None:
         # Not O_APPEND: Linux then writes behind the zeros, whatever place it is told (pwrite(2), BUGS).
+        self._path = path
         self.handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         self.size = 0
         """Bytes written."""
@@ -52,9 +53,12 @@ class Growing:
         return max(0, self._length - self.size)
 
     @property
-    def deleted(self) -> bool:
-        """Whether nobody will find it any more."""
-        return not os.fstat(self.handle).st_nlink
+    def lost(self) -> bool:
+        """Whether nobody will find it where it was made: it was deleted, or a folder above it moved away."""
+        try:
+            return not os.path.samestat(os.fstat(self.handle), self._path.stat())
+        except (FileNotFoundError, NotADirectoryError):
+            return True
 
     def write(self, block: bytes) -> None:
         """Add bytes: all of them, or none; then it is spoilt, unless the system refused them as a whole."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from staytrue.growing import Growing
 
 
-def _no(_: bytes, __: Sequence[Piece]) -> bool:
+def _declines(_: bytes, __: Sequence[Piece]) -> bool:
     return False
 
 
@@ -33,7 +33,7 @@ class Quick:
     def __init__(self, seed: int) -> None:
         make: Any = getattr(native, "Appender", None)
         self._appender = None if make is None else make(seed)
-        self.append: Callable[[bytes, Sequence[Piece]], bool] = getattr(self._appender, "append", _no)
+        self.append: Callable[[bytes, Sequence[Piece]], bool] = getattr(self._appender, "append", _declines)
         """Write pieces, each as a frame behind a magic; False where nothing was done, as this way does not go so far.
 
         Raises:

@@ -43,7 +43,9 @@ class Reader:
         there = {folder.name for folder in writers(log)}
         gone = self._places.positions.keys() - there
         if gone or not self._path.exists():
-            self._save({name: place for name, place in self._places.positions.items() if name in there})
+            # On a full disk it is saved with what is acknowledged first: who reads may be who makes room.
+            with contextlib.suppress(OSError):
+                self._save({name: place for name, place in self._places.positions.items() if name in there})
 
     @property
     def places(self) -> Places:

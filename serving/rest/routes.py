@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _MODEL = re.compile(r"/v2/models/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?(?:/(?P<what>ready|stats))?")
 _V1 = re.compile(r"/v1/models/(?P<model>[^/:]+)(?:/versions/(?P<version>[^/:]+))?")
 _ADMIN = re.compile(r"/v2/repository/models/(?P<model>[^/]+)/(?P<what>load|unload)")
+NO_ROOM = "the event log is full or cannot be written; the server's own log says which"
 MOST_KNOWN = 1024
 
 
@@ -236,7 +237,7 @@ def _reason(dataplane: Dataplane) -> str:
     """Why a server is not ready; names no model, as whoever has no key asks it too."""
     if dataplane.draining:
         return "the server is shutting down"
-    return dataplane.registry.unready() if dataplane.room.there else "the event log cannot be written"
+    return dataplane.registry.unready() if dataplane.room.there else NO_ROOM
 
 
 def _alive(exchange: Exchange) -> None:

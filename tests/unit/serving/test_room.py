@@ -12,6 +12,7 @@ import pytest
 from serving.denials import Denials
 from serving.heartbeat import Pulse
 from serving.proto import open_inference_grpc_pb2 as proto
+from serving.rest.routes import NO_ROOM
 from staytrue.errors import Unavailable
 from staytrue.readers import Reader
 from tests.unit.serving import grpc_house, house
@@ -150,7 +151,7 @@ def test_readiness_over_http_says_why(store: Store, tmp_path: Path) -> None:
         fill(made.writer)
         assert made.client.post(INFER, json=request()).status_code == 503
         ready = made.client.get("/v2/health/ready")
-        assert (ready.status_code, ready.json()["reason"]) == (503, "the event log cannot be written")
+        assert (ready.status_code, ready.json()["reason"]) == (503, NO_ROOM)
         assert made.client.get("/v2/models/tiny/ready").status_code == 503
         assert made.client.get("/v2/health/live").status_code == 200
         made.writer._bound.most_bytes = bound

@@ -37,7 +37,7 @@ SEED, NEVER = 7, float("inf")
 @pytest.fixture(autouse=True)
 def _there() -> None:
     needs_compiled()
-    if not hasattr(native, "Appender"):
+    if sys.platform != "linux" or not hasattr(native, "checksum"):
         pytest.skip("there is no quick way here")
 
 
@@ -249,7 +249,7 @@ def test_a_log_that_was_deleted_is_told_within_a_second(tmp_path: Path) -> None:
     writer.append([b"x"])
     shutil.rmtree(tmp_path / "log")
     assert until_refused(writer, b"y", pause=0.05, most=200) < 200
-    with pytest.raises(Unavailable, match="was deleted"):
+    with pytest.raises(Unavailable, match="was deleted or moved"):
         writer.append([b"y"])
     writer.close()
 

@@ -231,6 +231,25 @@ def test_a_place_that_cannot_be_kept_is_not_taken(tmp_path: Path, monkeypatch: p
     assert (reader.places.torn_tails, reader.places.entries) == (1, 3)
 
 
+def test_a_reader_that_begins_on_a_full_disk_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who reads may be who makes room; where it is has to be kept before that is taken from it."""
+    writer = Writer(tmp_path)
+    writer.append([b"one"])
+
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("staytrue.readers.write_atomically", refuse)
+        reader = Reader(tmp_path, "r")
+        (batch,) = reader.batches()
+        with pytest.raises(OSError, match="No space left"):
+            reader.acknowledge(batch)
+    assert drain(reader) == [b"one"]
+    assert Reader(tmp_path, "r").places == reader.places
+    writer.close()
+
+
 def test_a_place_that_cannot_be_read_stops_the_reader_and_names_the_file(tmp_path: Path) -> None:
     Reader(tmp_path, "r")
     (tmp_path / "readers" / "r.json").write_text("{")

@@ -223,14 +223,25 @@ def test_a_writer_learns_what_others_write(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.usefixtures("usual")
-def test_a_log_that_was_deleted_takes_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    writer = Writer(tmp_path / "log")
+@pytest.mark.parametrize("how", ["deleted", "moved", "moved above", "another in its place", "no folder any more"])
+def test_a_log_that_is_no_more_where_it_was_takes_no_more(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "above" / "log"
+    writer = Writer(log)
     writer.append([b"x"])
-    shutil.rmtree(tmp_path / "log")
+    if how == "deleted":
+        shutil.rmtree(log)
+    else:
+        (log.parent if how == "moved above" else log).rename(tmp_path / "elsewhere")
+    if how == "another in its place":
+        shutil.copytree(tmp_path / "elsewhere", log)
+    elif how == "no folder any more":
+        log.write_bytes(b"")
     later = time.monotonic() + 1.0
     monkeypatch.setattr("staytrue.bound.time.monotonic", lambda: later)
     for _ in range(2):
-        with pytest.raises(Unavailable, match=r"was deleted while it is written, .*start the server anew"):
+        with pytest.raises(Unavailable, match=r"was deleted or moved while it is written, .*start the server anew"):
             writer.append([b"y"])
     writer.close()
 
