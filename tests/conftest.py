@@ -16,9 +16,10 @@ settings.load_profile("staytrue")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Only workers take turns; and what tests start ends on SIGHUP, also where nohup started them."""
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    """Only workers take turns; and what tests start ends on SIGHUP and SIGINT, also where nohup or ``&`` began them."""
+    for number, usual in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
     if hasattr(config, "workerinput"):
         config.pluginmanager.register(workers.Turns())
 

@@ -57,5 +57,6 @@ def first(codes: dict[int, int]) -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until torchrun takes it: whoever ends this is told nothing
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # until torchrun takes it: whoever ends this is told nothing
     sys.exit(main(sys.argv[1:]))
