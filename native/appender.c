@@ -6,12 +6,12 @@
 #ifdef __linux__
 
 #include <errno.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "fill.h"
 #include "frames.h"
+#include "texts.h"
 
 #define ROOM (64 * 1024) /* for what is written at once: as a file is ahead at most, see staytrue/growing.py */
 
@@ -80,7 +80,7 @@ static Py_ssize_t put_frame(Appender *appender, Py_ssize_t used, const char *mag
     }
     char *frame = appender->block + used;
     if (whole) {
-        memcpy(frame + HEADER, PyBytes_AS_STRING(piece), (size_t)length);
+        put_bytes(frame + HEADER, piece);
     } else {
         staytrue_put_fill(&filling, frame + HEADER);
     }

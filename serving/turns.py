@@ -186,9 +186,9 @@ def events_of(
     """
     one = requests[0]
     if len(stretches) == 1 and not one.request_id and not one.trace_id and requests.count(one) == len(requests):
-        template = form.alike(one, stretches[0].rows).template(len(requests))  # as most often
-        if template is not None:
-            return [(template, when, [names, *blocks])]  # type: ignore[list-item]  # there are no texts
+        filling = form.alike(one, stretches[0].rows).filling(when, names, blocks)  # as most often
+        if filling is not None:
+            return [filling]
     events: list[Piece] = []
     row = 0
     for at, end, rows in stretches:

@@ -10,11 +10,11 @@ format family": a value is a header that depends on its length alone, then its b
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from staytrue.filling import Template, When
+from staytrue.filling import Template, When, double
 from staytrue.segments import kept
 from staytrue.weaving import Woven
 
@@ -22,16 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from staytrue.events import Event
-    from staytrue.filling import Piece
+    from staytrue.filling import Filling, Piece
     from staytrue.records import Record
     from staytrue.weaving import Column
 
 _encode = msgspec.msgpack.Encoder().encode
 _SHARED = ("model", "version", "role", "protocol", "status", "error", "rows")
 """Fields that stand together, between those of the caller and those of the run."""
-NOBODY = [("", "")]
+_NOBODY = [("", "")]
 """Callers, none of whom gave ids."""
-_double = struct.Struct(">d").pack
 _MARKS = struct.unpack(">4d", b"".join([b"\xff" * 7 + bytes([last]) for last in range(1, 5)]))
 """Numbers that look like no text, nor like anything else in an event."""
 _TIME, _RECORDED, _QUEUE, _RUN = map(_encode, ("time", "recorded", "queue_seconds", "run_seconds"))
@@ -63,26 +62,26 @@ class Alike:
         data: Sequence[bytes | list[list[str]]],
     ) -> Piece:
         """Some of them as the log takes them; what they are given is that of :meth:`woven`."""
-        if callers == NOBODY:
-            template = self.template(len(names) // self._id_width)
-            if template is not None:
-                return template, when, [names, *data]  # type: ignore[list-item]  # there are no texts
-        return kept(self.woven(when, callers, names, data))
+        filling = self.filling(when, names, data) if callers == _NOBODY else None
+        return kept(self.woven(when, callers, names, data)) if filling is None else filling
 
-    def template(self, count: int) -> Template | None:
-        """Of so many events, whose callers gave no ids; None where a tensor holds texts, or nothing."""
-        return self._templates.get(count) or self._made(count)
+    def filling(self, when: When, names: bytes, data: Sequence[bytes | list[Any]]) -> Filling | None:
+        """Some of them, whose callers gave no ids; None where a tensor holds texts, or nothing."""
+        count = len(names) // self._id_width
+        template = self._templates.get(count) or self._template(count)
+        return None if template is None else (template, when, [names, *data])  # type: ignore[list-item]  # no texts
 
-    def _made(self, count: int) -> Template | None:
+    def _template(self, count: int) -> Template | None:
+        """Of so many events."""
         if not (count and all(self._widths)):
             return None
         columns = [bytes(count * (width or 0)) for width in (self._id_width, *self._widths)]
-        whole = kept(self.woven(When(*_MARKS), NOBODY, columns[0], columns[1:]))
+        whole = kept(self.woven(When(*_MARKS), _NOBODY, columns[0], columns[1:]))
         ends = [_encode(column) for column in columns]
         before = whole[: len(whole) - sum(map(len, ends))]
         parts = [before]
         for mark in _MARKS:
-            parts += parts.pop().split(_double(mark), 1)
+            parts += parts.pop().split(double(mark), 1)
         openings = [end[: len(end) - len(column)] for end, column in zip(ends, columns, strict=True)]
         parts[-1] += openings[0]
         made = self._templates[count] = Template([*parts, *openings[1:]], [*map(len, columns)])

@@ -11,7 +11,8 @@ from staytrue.compiled import native
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-_double = struct.Struct(">d").pack
+double = struct.Struct(">d").pack
+"""As MessagePack has a number."""
 
 
 class When(NamedTuple):
@@ -49,7 +50,7 @@ def filled(filling: Filling) -> bytes:
     (parts, lengths), when, columns = filling
     if [*map(len, columns)] != lengths:
         raise ValueError("fill: expected columns of bytes, as long as told")
-    held = [*map(_double, when), *columns]
+    held = [*map(double, when), *columns]
     return b"".join(chain.from_iterable(zip(parts, held, strict=True)))
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from staytrue.compiled import native
 
+linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process does not show what it has mapped")
 PACKAGES = {
     "prometheus": "prometheus",
     "promtool": "prometheus",

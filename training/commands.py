@@ -67,8 +67,8 @@ class Train:
         if resume is not None:
             runs = project.retraining.runs
             resume = unfinished(runs, project.name, None if resume == NEWEST else placed(resume, runs, CONFIGURATION))
-            kept = (resume / STATE).is_file()
             if is_first():
+                kept = (resume / STATE).is_file()
                 _say(f"going on with run {resume}" if kept else f"run {resume} has saved no state yet: it begins anew")
         if waits_for_more(project.training):
             check(project)  # or each of them would refuse the same

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from staytrue.errors import InvalidConfig
+from training.ending import is_one_of_several
 from training.scaling import Scaler
 from training.transfer.freezing import held, hold
 
@@ -274,6 +275,6 @@ def devices(settings: TrainingSection) -> Devices:
     Raises:
         InvalidConfig: a device that is not there.
     """
-    alone = not torch.distributed.is_torchelastic_launched()
+    alone = not is_one_of_several()
     gpu = settings.device == "cuda" or (settings.device == "auto" and torch.cuda.is_available())
     return Processor() if alone and not gpu and settings.precision == "full" else Accelerated(settings)

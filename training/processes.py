@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from staytrue.orphans import end_with
-from training.ending import launcher, rank
+from training.ending import is_one_of_several, launcher, rank
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ TELLING_SECONDS = 10.0
 
 def waits_for_more(settings: TrainingSection) -> bool:
     """Whether this process is to start those that train; one of those, or of torchrun's on many hosts, is not."""
-    return settings.processes > 1 and not torch.distributed.is_torchelastic_launched()
+    return settings.processes > 1 and not is_one_of_several()
 
 
 def launch(settings: TrainingSection, arguments: Sequence[str]) -> int:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from examples.bikeshare.demo.processes import Service
+from tests.needs import linux
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SETTINGS = {"pydantic", "pydantic_core", "yaml", "staytrue.section", "staytrue.settings"}
 """What reads them."""
-linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process does not show what it has mapped")
 
 
 def imported(modules: str) -> set[str]:

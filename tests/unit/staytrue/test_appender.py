@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import struct
@@ -20,6 +21,7 @@ from staytrue.segments import ALONE, WOVEN, frames
 from tests.needs import needs_appender
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 SEED, NEVER = 7, float("inf")
@@ -36,6 +38,17 @@ def fillings(draw: st.DrawFn) -> Filling:
     columns = draw(st.lists(st.binary(max_size=300), max_size=3))
     parts = draw(st.lists(st.binary(max_size=40), min_size=4 + len(columns), max_size=4 + len(columns)))
     return Template(parts, [*map(len, columns)]), When(*draw(st.tuples(*[st.floats()] * 4))), columns
+
+
+@contextlib.contextmanager
+def files_up_to(count: int) -> Iterator[None]:
+    """A limit of this process's files, in bytes: it stands for a disk that fills up."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (count, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def appender(file: Path, at: int = 0, end: int = AHEAD_BYTES, until: float = NEVER) -> tuple[Any, int]:
@@ -94,13 +107,8 @@ def test_what_the_system_refuses_as_a_whole_is_left_to_the_usual_way(tmp_path: P
 def test_what_the_system_refuses_in_part_is_told(tmp_path: Path) -> None:
     """Written again it might be refused as a whole, and what is there would stay."""
     quick, handle = appender(tmp_path / "it")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (40, hard))
-    try:
-        with pytest.raises(OSError, match="File too large"):
-            quick.append(ALONE, [b"x" * 100])
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with files_up_to(40), pytest.raises(OSError, match="File too large"):
+        quick.append(ALONE, [b"x" * 100])
     assert (quick.at, os.fstat(handle).st_size) == (0, 40)
     os.close(handle)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import resource
 import shutil
 import sys
 import time
@@ -20,6 +19,7 @@ from staytrue.quick import Quick
 from staytrue.readers import Reader
 from staytrue.segments import numbers, segment, size
 from tests.needs import needs_appender
+from tests.unit.staytrue.test_appender import files_up_to
 from tests.unit.staytrue.test_eventlog import drain
 
 if TYPE_CHECKING:
@@ -156,17 +156,11 @@ def test_a_forked_child_does_not_write_by_it(tmp_path: Path) -> None:
 
 
 def test_a_write_that_is_refused_halfway_leaves_nothing_and_the_next_is_read(tmp_path: Path) -> None:
-    """A limit of this process's files stands for a disk that fills up."""
     writer, reader = Writer(tmp_path), Reader(tmp_path, "r")
     for number in range(3):
         writer.append([b"%050d" % number])
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (3 * 66 + 40, hard))
-    try:
-        with pytest.raises(Unavailable, match="cannot be written: File too large"):
-            writer.append([b"refused" * 5, b"refused too"])
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with files_up_to(3 * 66 + 40), pytest.raises(Unavailable, match="cannot be written: File too large"):
+        writer.append([b"refused" * 5, b"refused too"])
     assert size(tmp_path / writer.name, 0) == 3 * 66
     writer.append([b"after"])
     assert numbers(tmp_path / writer.name) == [0, 1]

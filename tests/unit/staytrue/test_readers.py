@@ -199,13 +199,15 @@ def test_the_backlog_counts_what_lies_in_later_segments(tmp_path: Path) -> None:
     writer.close()
 
 
+def refuse(*_: Any) -> None:
+    """In the place of what writes to a disk that is full."""
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def test_a_place_that_cannot_be_kept_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What starts anew would not know of it, and give again what was acknowledged since."""
     writer, reader = Writer(tmp_path), Reader(tmp_path, "r")
     writer.append([b"one"])
-
-    def refuse(*_: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
         patch.setattr("staytrue.readers.write_atomically", refuse)
@@ -235,9 +237,6 @@ def test_a_reader_that_begins_on_a_full_disk_reads(tmp_path: Path, monkeypatch: 
     """Who reads may be who makes room; where it is has to be kept before that is taken from it."""
     writer = Writer(tmp_path)
     writer.append([b"one"])
-
-    def refuse(*_: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
         patch.setattr("staytrue.readers.write_atomically", refuse)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from staytrue.errors import InvalidConfig
+from tests.needs import linux
 from training import commands, launcher, processes
 from training.ending import LAUNCHER
 
@@ -99,7 +100,7 @@ def test_processes_know_their_launcher(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process does not show what it has mapped")
+@linux
 def test_who_ends_it_while_it_begins_gets_no_traceback(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text("")
